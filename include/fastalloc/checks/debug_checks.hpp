@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// DebugChecks and FullChecks: one bit a slot in the tail of its block tells whether the slot is in use.
+//
+//   handed out   0xCD in every byte before the object is built     reads of members that nobody set stand out
+//   returned     0xDD in every byte after it was destroyed         reads through stale pointers stand out
+#pragma once
+
+#include <fastalloc/checks/no_checks.hpp>
+
+#include <cstring>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: while developing. Costs 1 bit a slot and two fills an object.
+struct DebugChecks {
+  static constexpr bool tracks_slots = true;
+  static constexpr bool fills = true;
+  static constexpr bool verifies_fill = false;
+};
+
+/// When to use: to hunt a write to a dead object, or where a double free must never pass. Costs one more read a slot.
+struct FullChecks {
+  static constexpr bool tracks_slots = true;
+  static constexpr bool fills = true;
+  static constexpr bool verifies_fill = true;
+};
+
+static_assert(ChecksPolicy<DebugChecks> && ChecksPolicy<FullChecks>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+inline constexpr unsigned char fill_new = 0xCD;
+inline constexpr unsigned char fill_dead = 0xDD;
+
+/// Fills through a volatile pointer: a plain memset before placement new, or after a destructor, is a dead store that
+/// compilers remove.
+inline void fill(std::byte* bytes, std::size_t count, unsigned char value) noexcept {
+  std::memset(bytes, value, count);
+#if defined(__GNUC__)
+  asm volatile("" : : "r"(bytes) : "memory");
+#else
+  volatile std::byte* const keep = bytes;
+  for (std::size_t i = 0; i != count; ++i) keep[i] = std::byte{value};
+#endif
+}
+
+/// True when every byte outside [skip, skip + skipped) still holds `value`.
+inline bool is_filled(std::byte const* bytes, std::size_t count, unsigned char value, std::size_t skip,
+                      std::size_t skipped) noexcept {
+  for (std::size_t i = 0; i != count; ++i)
+    if ((i < skip || i >= skip + skipped) && bytes[i] != std::byte{value}) return false;
+  return true;
+}
+
+/// The bits in a block's tail: which slots are in use.
+class SlotMarks {
+ public:
+  static constexpr std::size_t bytes_for(std::size_t slots) noexcept { return slots / 8 + 1; }
+
+  static bool test(Block const& block, std::size_t place) noexcept {
+    return (std::to_integer<unsigned>(block.tail[place / 8]) >> place % 8 & 1U) != 0;
+  }
+  static void flip(Block const& block, std::size_t place) noexcept {
+    block.tail[place / 8] ^= static_cast<std::byte>(1U << place % 8);
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

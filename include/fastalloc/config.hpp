@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Macros that every header shares: what the compiler offers, and the names of the ABI namespaces.
+//
+// Everything works with plain `-I include`. A file <fastalloc_config.hpp> on the include path is read first and may set
+//   FASTALLOC_CHECKED     0 or 1: the default checks policy is NoChecks or DebugChecks (otherwise: 0 when NDEBUG is set)
+//   FASTALLOC_EXCEPTIONS  0 or 1: failures throw, or call the error handler and abort (otherwise: detected)
+// No macro changes the layout of a type. Macros that change what a function does are part of its namespace, so files
+// compiled with different settings can be linked together:
+//   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS: configuration, results, handles
+//   FASTALLOC_MODE  depends on the checks and on AddressSanitizer as well: policies and pools
+#pragma once
+
+#if defined(__has_include)
+#if __has_include(<fastalloc_config.hpp>)
+#include <fastalloc_config.hpp>
+#endif
+#endif
+
+#include <fastalloc/version.hpp>
+
+#ifndef FASTALLOC_EXCEPTIONS
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define FASTALLOC_EXCEPTIONS 1
+#else
+#define FASTALLOC_EXCEPTIONS 0
+#endif
+#endif
+
+#ifndef FASTALLOC_CHECKED
+#ifdef NDEBUG
+#define FASTALLOC_CHECKED 0
+#else
+#define FASTALLOC_CHECKED 1
+#endif
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FASTALLOC_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FASTALLOC_ASAN 1
+#endif
+#endif
+#ifndef FASTALLOC_ASAN
+#define FASTALLOC_ASAN 0
+#endif
+
+#if FASTALLOC_EXCEPTIONS
+#define FASTALLOC_ABI abi0
+#else
+#define FASTALLOC_ABI abi0_noexcept
+#endif
+
+#if FASTALLOC_CHECKED && FASTALLOC_ASAN
+#define FASTALLOC_MODE checked_asan
+#elif FASTALLOC_CHECKED
+#define FASTALLOC_MODE checked
+#elif FASTALLOC_ASAN
+#define FASTALLOC_MODE unchecked_asan
+#else
+#define FASTALLOC_MODE unchecked
+#endif
+
+#if defined(_MSC_VER)
+#define FASTALLOC_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
+#define FASTALLOC_ALWAYS_INLINE __forceinline
+#define FASTALLOC_COLD __declspec(noinline)
+#elif defined(__GNUC__)
+#define FASTALLOC_NO_UNIQUE_ADDRESS [[no_unique_address]]
+#define FASTALLOC_ALWAYS_INLINE [[gnu::always_inline]] inline
+#define FASTALLOC_COLD [[gnu::cold, gnu::noinline]]
+#else
+#define FASTALLOC_NO_UNIQUE_ADDRESS [[no_unique_address]]
+#define FASTALLOC_ALWAYS_INLINE inline
+#define FASTALLOC_COLD
+#endif

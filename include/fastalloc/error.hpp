@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What can go wrong, and the three ways of hearing of it:
+//   throwing functions   throw PoolExhausted, MaxCapacityExceeded, AllocationFailed or InvalidConfiguration;
+//   try_ functions       return an empty handle, or a Result<T> that holds the Error;
+//   the error handler    is called where nothing can be thrown: in destructors, and everywhere without exceptions.
+// All throws go through the cold functions at the end of this file, so call sites stay small.
+#pragma once
+
+#include <fastalloc/config.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#if __STDC_HOSTED__
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#endif
+
+namespace fastalloc {
+
+enum class ErrorCode : std::uint8_t {
+  pool_exhausted,         ///< every slot is in use and the pool does not grow
+  invalid_configuration,  ///< a value of PoolConfig, or a buffer, cannot be used
+  invalid_alignment,      ///< an alignment is no power of two, or memory does not have it
+  max_capacity_exceeded,  ///< growth stopped at PoolConfig::max_capacity
+  invalid_handle,         ///< a pointer is not, or no longer, one that the pool handed out
+  double_free,            ///< a slot was returned twice
+  allocation_failed,      ///< the storage policy had no memory
+  live_handles,           ///< a pool was destroyed while handles to its objects existed
+};
+
+/// The name of an error code, as spelt in the enumeration.
+constexpr char const* name(ErrorCode code) noexcept {
+  constexpr char const* names[] = {"pool_exhausted", "invalid_configuration", "invalid_alignment", "max_capacity_exceeded",
+                                   "invalid_handle", "double_free",           "allocation_failed", "live_handles"};
+  return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
+}
+
+/// What went wrong, with the values that made it go wrong. Copying never throws.
+struct Error {
+  static constexpr std::size_t max_indices = 8;
+
+  ErrorCode code = ErrorCode::invalid_configuration;
+  std::size_t capacity = 0;         ///< slots the pool has, or was asked to have
+  std::size_t allocated = 0;        ///< slots in use
+  std::size_t requested = 0;        ///< in `unit`
+  std::size_t limit = 0;            ///< in `unit`
+  char const* text = "";            ///< a constant: what is wrong, and what to do
+  char const* unit = "slots";       ///< of requested and limit
+  double factor = 0;                ///< of a growth strategy
+  bool has_factor = false;          ///< factor plays a part
+  void const* address = nullptr;    ///< the pointer that was refused
+  std::string_view type_name = {};  ///< of the objects in the pool
+  std::size_t indices[max_indices] = {};  ///< of the first live slots (live_handles)
+  std::size_t index_count = 0;
+
+  /// What is wrong and what to do, without the values. Never null.
+  [[nodiscard]] constexpr char const* message() const noexcept { return text; }
+
+  /// Writes to_string() into a buffer, cut to `size - 1` characters and terminated. Returns the characters written.
+  std::size_t format(char* buffer, std::size_t size) const noexcept;
+
+#if __STDC_HOSTED__
+  /// The message followed by every value that plays a part.
+  [[nodiscard]] std::string to_string() const {
+    char buffer[768];
+    return std::string(buffer, format(buffer, sizeof buffer));
+  }
+#endif
+};
+
+namespace detail {
+
+/// Appends text and numbers to a fixed buffer; what does not fit is cut. Works without the hosted library.
+class TextWriter {
+ public:
+  TextWriter(char* buffer, std::size_t size) noexcept : next_(buffer), end_(buffer + (size == 0 ? 0 : size - 1)), begin_(buffer) {}
+
+  TextWriter& operator<<(std::string_view text) noexcept {
+    for (char c : text) {
+      if (next_ == end_) break;
+      *next_++ = c;
+    }
+    return *this;
+  }
+  TextWriter& operator<<(std::uint64_t value) noexcept { return number(value, 10); }
+  TextWriter& hex(std::uint64_t value) noexcept { return (*this << "0x").number(value, 16); }
+
+  /// Three decimals; enough to recognise the value that somebody typed.
+  TextWriter& operator<<(double value) noexcept {
+    if (value != value) return *this << "NaN";
+    if (value < 0) return (*this << "-") << -value;
+    if (value > 1e18) return *this << (value > 1e308 ? "infinity" : "over 1e18");
+    auto const thousandths = static_cast<std::uint64_t>(value * 1000.0 + 0.5);
+    *this << thousandths / 1000 << ".";
+    for (std::uint64_t digit = 100; digit != 0; digit /= 10) *this << thousandths / digit % 10;
+    return *this;
+  }
+
+  std::size_t finish() noexcept {
+    if (next_ <= end_ && begin_ != nullptr) *next_ = '\0';
+    return static_cast<std::size_t>(next_ - begin_);
+  }
+
+ private:
+  TextWriter& number(std::uint64_t value, unsigned base) noexcept {
+    char digits[20];
+    std::size_t n = 0;
+    do {
+      digits[n++] = "0123456789abcdef"[value % base];
+      value /= base;
+    } while (value != 0);
+    while (n != 0) *this << std::string_view(&digits[--n], 1);
+    return *this;
+  }
+
+  char* next_;
+  char* end_;
+  char* begin_;
+};
+
+/// The spelling of T, taken from the compiler; needs no RTTI.
+template <class T>
+constexpr std::string_view type_name() noexcept {
+#if defined(_MSC_VER) && !defined(__clang__)
+  constexpr std::string_view text = __FUNCSIG__;
+  constexpr auto begin = text.find("type_name<") + 10;
+  constexpr auto end = text.rfind(">(");
+#else
+  constexpr std::string_view text = __PRETTY_FUNCTION__;
+  constexpr auto begin = text.find("T = ") + 4;
+  constexpr auto end = text.find_first_of(";]", begin);
+#endif
+  return text.substr(begin, end - begin);
+}
+
+}  // namespace detail
+
+inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept {
+  if (size == 0) return 0;
+  detail::TextWriter out(buffer, size);
+  out << "fastalloc: " << name(code) << ": " << std::string_view(text);
+  char const* separator = " (";
+  auto const value = [&](char const* label, std::size_t number, char const* of) {
+    if (number == 0) return;
+    out << separator << label << " " << std::uint64_t{number} << " " << of;
+    separator = ", ";
+  };
+  if (!type_name.empty()) {
+    out << separator << "type " << type_name;
+    separator = ", ";
+  }
+  value("capacity", capacity, "slots");
+  value("allocated", allocated, "slots");
+  value("requested", requested, unit);
+  value("limit", limit, unit);
+  if (has_factor) {
+    out << separator << "factor " << factor;
+    separator = ", ";
+  }
+  if (address != nullptr) {
+    (out << separator << "address ").hex(reinterpret_cast<std::uintptr_t>(address));
+    separator = ", ";
+  }
+  for (std::size_t i = 0; i != index_count; ++i) {
+    out << (i == 0 ? separator : " ") << (i == 0 ? "indices " : "") << std::uint64_t{indices[i]};
+    separator = ", ";
+  }
+  if (index_count != 0 && index_count < allocated) out << " ...";
+  if (separator[0] == ',') out << ")";
+  return out.finish();
+}
+
+/// Called where nothing can be thrown. It may abort, log, or return; what happens after it returns stands with the
+/// function that called it. Thread safety: may be called by any thread at any time.
+using ErrorHandler = void (*)(Error const&);
+
+namespace detail {
+
+/// Prints the error and ends the program.
+[[noreturn]] FASTALLOC_COLD inline void default_error_handler(Error const& error) {
+#if __STDC_HOSTED__
+  char buffer[768];
+  error.format(buffer, sizeof buffer);
+  std::fputs(buffer, stderr);
+  std::fputc('\n', stderr);
+  std::abort();
+#else
+  (void)error;
+  for (;;) __builtin_trap();
+#endif
+}
+
+// Null stands for default_error_handler, so that the variable needs no initialisation at run time.
+inline std::atomic<ErrorHandler> error_handler{nullptr};
+
+/// Hands an error to the error handler; returns if the handler does.
+FASTALLOC_COLD inline void report(Error const& error) {
+  // acquire pairs with the release in set_error_handler: what the handler reads was written before it was set.
+  if (ErrorHandler const handler = error_handler.load(std::memory_order_acquire)) {
+    handler(error);
+  } else {
+    default_error_handler(error);
+  }
+}
+
+}  // namespace detail
+
+/// Effects: makes `handler` the one that is called where nothing can be thrown; null restores the default, which
+/// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe.
+inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
+  // acq_rel: publishes what the new handler needs, and receives what the previous one was published with.
+  return detail::error_handler.exchange(handler, std::memory_order_acq_rel);
+}
+
+#if __STDC_HOSTED__
+namespace detail {
+
+/// A std::bad_alloc that knows the Error; what() is the formatted text and needs no heap.
+template <class Tag>
+class BadAlloc : public std::bad_alloc {
+ public:
+  explicit BadAlloc(Error const& error) noexcept : error_(error) { error_.format(what_, sizeof what_); }
+  [[nodiscard]] char const* what() const noexcept override { return what_; }
+  [[nodiscard]] Error const& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
+  char what_[512];
+};
+
+}  // namespace detail
+
+/// Every slot is in use and the pool does not grow.
+class PoolExhausted : public detail::BadAlloc<PoolExhausted> {
+  using BadAlloc::BadAlloc;
+};
+/// Growth stopped at PoolConfig::max_capacity.
+class MaxCapacityExceeded : public detail::BadAlloc<MaxCapacityExceeded> {
+  using BadAlloc::BadAlloc;
+};
+/// The storage policy had no memory.
+class AllocationFailed : public detail::BadAlloc<AllocationFailed> {
+  using BadAlloc::BadAlloc;
+};
+/// A configuration, buffer or pointer cannot be used; error().code tells which.
+class InvalidConfiguration : public std::invalid_argument {
+ public:
+  explicit InvalidConfiguration(Error const& error) : std::invalid_argument(error.to_string()), error_(error) {}
+  [[nodiscard]] Error const& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
+};
+#endif
+
+namespace detail::inline FASTALLOC_ABI {
+
+/// Throws the exception that belongs to the error; without exceptions calls the error handler and ends the program.
+[[noreturn]] FASTALLOC_COLD inline void fail(Error const& error) {
+#if FASTALLOC_EXCEPTIONS && __STDC_HOSTED__
+  switch (error.code) {
+    case ErrorCode::pool_exhausted: throw PoolExhausted(error);
+    case ErrorCode::max_capacity_exceeded: throw MaxCapacityExceeded(error);
+    case ErrorCode::allocation_failed: throw AllocationFailed(error);
+    default: throw InvalidConfiguration(error);
+  }
+#else
+  report(error);
+  default_error_handler(error);
+#endif
+}
+
+}  // namespace detail::inline FASTALLOC_ABI
+
+inline namespace FASTALLOC_ABI {
+
+/// Either a T or an Error. T need not be movable: the value is built in place.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  using value_type = T;
+
+  Result(T value) noexcept(std::is_nothrow_move_constructible_v<T>)
+    requires std::is_move_constructible_v<T>
+      : has_value_(true), value_(std::move(value)) {}
+  Result(Error const& error) noexcept : has_value_(false), error_(error) {}
+
+  /// Builds the T from an Error, to be filled in, and `args`. If the error has a text afterwards, the T is destroyed again.
+  template <class... Args>
+  explicit Result(std::in_place_t, Args&&... args) : has_value_(true) {
+    Error error{};
+    ::new (static_cast<void*>(std::addressof(value_))) T(error, std::forward<Args>(args)...);
+    if (error.text[0] != '\0') {
+      value_.~T();
+      ::new (static_cast<void*>(std::addressof(error_))) Error(error);
+      has_value_ = false;
+    }
+  }
+
+  Result(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
+    requires std::is_move_constructible_v<T>
+      : has_value_(other.has_value_) {
+    if (has_value_) {
+      ::new (static_cast<void*>(std::addressof(value_))) T(std::move(other.value_));
+    } else {
+      ::new (static_cast<void*>(std::addressof(error_))) Error(other.error_);
+    }
+  }
+  Result& operator=(Result&&) = delete;
+  ~Result() {
+    if (has_value_) value_.~T();
+  }
+
+  [[nodiscard]] bool has_value() const noexcept { return has_value_; }
+  explicit operator bool() const noexcept { return has_value_; }
+
+  /// The value. Throws: the exception that belongs to error() when there is none.
+  [[nodiscard]] T& value() & { return check(), value_; }
+  [[nodiscard]] T const& value() const& { return check(), value_; }
+  [[nodiscard]] T&& value() && { return check(), std::move(value_); }
+
+  /// The value. Requires: has_value().
+  [[nodiscard]] T& operator*() & noexcept { return value_; }
+  [[nodiscard]] T const& operator*() const& noexcept { return value_; }
+  [[nodiscard]] T&& operator*() && noexcept { return std::move(value_); }
+  [[nodiscard]] T* operator->() noexcept { return std::addressof(value_); }
+  [[nodiscard]] T const* operator->() const noexcept { return std::addressof(value_); }
+
+  /// The error. Requires: !has_value().
+  [[nodiscard]] Error const& error() const noexcept { return error_; }
+
+ private:
+  void check() const {
+    if (!has_value_) detail::fail(error_);
+  }
+
+  bool has_value_;
+  union {
+    T value_;
+    Error error_;
+  };
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  using value_type = void;
+
+  Result() noexcept = default;
+  Result(Error const& error) noexcept : has_value_(false), error_(error) {}
+
+  [[nodiscard]] bool has_value() const noexcept { return has_value_; }
+  explicit operator bool() const noexcept { return has_value_; }
+  void value() const {
+    if (!has_value_) detail::fail(error_);
+  }
+  [[nodiscard]] Error const& error() const noexcept { return error_; }
+
+ private:
+  bool has_value_ = true;
+  Error error_{};
+};
+
+}  // namespace FASTALLOC_ABI
+}  // namespace fastalloc

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// fastalloc: typed memory pools whose RAII handles return their slot when they are destroyed.
+// This header is all that most programs need: pools, handles, policies, configuration, errors, statistics.
+#pragma once
+
+#include <fastalloc/checks/debug_checks.hpp>
+#include <fastalloc/checks/no_checks.hpp>
+#include <fastalloc/config.hpp>
+#include <fastalloc/error.hpp>
+#include <fastalloc/fwd.hpp>
+#include <fastalloc/handle/handle.hpp>
+#include <fastalloc/lifetime/construct_on_allocate.hpp>
+#include <fastalloc/lifetime/recycle.hpp>
+#include <fastalloc/lock/lock.hpp>
+#include <fastalloc/lock/mutex_lock.hpp>
+#include <fastalloc/pool/fixed_pool.hpp>
+#include <fastalloc/pool/growing_pool.hpp>
+#include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/slots/bitmap_allocator.hpp>
+#include <fastalloc/slots/free_list_allocator.hpp>
+#include <fastalloc/slots/stack_allocator.hpp>
+#include <fastalloc/stats/basic_stats.hpp>
+#include <fastalloc/stats/pool_statistics.hpp>
+#include <fastalloc/storage/external_storage.hpp>
+#include <fastalloc/storage/heap_storage.hpp>
+#include <fastalloc/storage/inline_storage.hpp>

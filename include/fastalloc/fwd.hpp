@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Every public name, and every default, once. Include this where a name is enough.
+//
+// Policies follow T in any order; what is left out is the default of its axis (struct Defaults below).
+#pragma once
+
+#include <fastalloc/config.hpp>
+
+#include <cstddef>
+
+namespace fastalloc {
+
+struct PoolStatistics;
+
+inline namespace FASTALLOC_ABI {
+struct PoolConfig;
+class PoolConfigBuilder;
+class GrowthStrategy;
+class AnyOwner;
+template <class T, class Owner = AnyOwner>
+class Handle;
+}  // namespace FASTALLOC_ABI
+
+inline namespace FASTALLOC_MODE {
+
+// storage: where the bytes come from
+struct HeapStorage;
+template <std::size_t Slots>
+struct InlineStorage;
+struct ExternalStorage;
+
+// slots: which slot is handed out next
+struct StackAllocator;
+struct FreeListAllocator;
+struct BitmapAllocator;
+
+// checks: what is verified when objects come back
+struct NoChecks;
+struct DebugChecks;
+struct FullChecks;
+
+// lock: what guards the pool's own data
+struct NoLock;
+class MutexLock;
+
+// statistics
+struct NoStats;
+class BasicStats;
+
+// lifetime: when objects are built and destroyed
+struct ConstructOnAllocate;
+template <class Init, class Reset>
+class Recycle;
+
+/// What a pool uses on each axis for which it is given no policy.
+struct Defaults {
+  using slots = StackAllocator;
+  using storage = HeapStorage;
+  using lock = NoLock;
+  using stats = NoStats;
+  using lifetime = ConstructOnAllocate;
+#if FASTALLOC_CHECKED
+  using checks = DebugChecks;
+#else
+  using checks = NoChecks;
+#endif
+};
+
+template <class T, class... Policies>
+class FixedPool;
+template <class T, class... Policies>
+class GrowingPool;
+
+}  // namespace FASTALLOC_MODE
+}  // namespace fastalloc

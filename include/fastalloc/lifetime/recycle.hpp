@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Recycle<Init, Reset>: objects are built once, handed out again, reset on return, and destroyed with the pool.
+//
+//   slot   | T | built |        built == 1: the slot holds a T, whether it is handed out or not
+//
+// `built` is written when the slot is handed out for the first time, so building a pool touches no slot.
+#pragma once
+
+#include <fastalloc/lifetime/construct_on_allocate.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers.
+///
+/// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
+/// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that
+/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset).
+template <class Init, class Reset>
+class Recycle {
+ public:
+  static constexpr bool is_lifetime_policy = true;
+  static constexpr bool keeps_objects = true;
+  template <class T>
+  static constexpr std::size_t slot_bytes = sizeof(T) + 1;
+  template <class T, class... Args>
+  static constexpr bool accepts = sizeof...(Args) == 0;
+
+  constexpr Recycle()
+    requires std::default_initializable<Init> && std::default_initializable<Reset>
+  = default;
+  constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
+
+  template <class T>
+  FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
+    if (fresh && !(prebuilt_begin_ <= slot && slot < prebuilt_end_)) built<T>(slot) = std::byte{0};
+    if (built<T>(slot) == std::byte{0}) [[unlikely]] build<T>(slot);
+    return std::launder(reinterpret_cast<T*>(slot));
+  }
+
+  template <class T>
+  FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) noexcept {
+    T& object = *std::launder(reinterpret_cast<T*>(slot));
+    bool keep = true;
+    bool const done = detail::swallow([&]() noexcept(noexcept(reset_(object))) {
+      if constexpr (std::is_void_v<decltype(reset_(object))>) {
+        reset_(object);
+      } else {
+        keep = static_cast<bool>(reset_(object));
+      }
+    });
+    if (!done || !keep) [[unlikely]] destroy_kept<T>(slot);
+  }
+
+  template <class T>
+  void destroy_kept(std::byte* slot) noexcept {
+    if (built<T>(slot) == std::byte{0}) return;
+    built<T>(slot) = std::byte{0};
+    std::launder(reinterpret_cast<T*>(slot))->~T();
+  }
+
+  /// Builds the objects of all slots in [begin, end). Throws what init() throws; those built are destroyed then.
+  template <class T>
+  void prebuild(std::byte* begin, std::byte* end, std::size_t stride) {
+    struct Undo {
+      Recycle* self;
+      std::byte* begin;
+      std::byte* next;
+      std::size_t stride;
+      ~Undo() {
+        if (self == nullptr) return;
+        while (next != begin) self->template destroy_kept<T>(next -= stride);
+      }
+    } undo{this, begin, begin, stride};
+    for (; undo.next != end; undo.next += stride) build<T>(undo.next);
+    undo.self = nullptr;
+    prebuilt_begin_ = begin;
+    prebuilt_end_ = end;
+  }
+  /// True when the objects of the block that begins at `block` were built by prebuild().
+  [[nodiscard]] bool is_prebuilt(std::byte const* block) const noexcept { return prebuilt_begin_ == block; }
+  void forget_prebuilt() noexcept { prebuilt_begin_ = prebuilt_end_ = nullptr; }
+
+ private:
+  template <class T>
+  static std::byte& built(std::byte* slot) noexcept {
+    return slot[sizeof(T)];
+  }
+  template <class T>
+  void build(std::byte* slot) {
+    built<T>(slot) = std::byte{0};
+    ::new (static_cast<void*>(slot)) T(init_());
+    built<T>(slot) = std::byte{1};
+  }
+
+  FASTALLOC_NO_UNIQUE_ADDRESS Init init_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Reset reset_{};
+  std::byte* prebuilt_begin_ = nullptr;
+  std::byte* prebuilt_end_ = nullptr;
+};
+
+/// Objects that are built by `init()` and cleared by `reset(T&)`:
+///   auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
+template <class Init, class Reset>
+constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
+  return Recycle<Init, Reset>(std::move(init), std::move(reset));
+}
+/// The same without a reset: objects come back as they were left.
+template <class Init>
+constexpr auto recycle(Init init) {
+  auto nothing = [](auto&) noexcept {};
+  return Recycle<Init, decltype(nothing)>(std::move(init), nothing);
+}
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

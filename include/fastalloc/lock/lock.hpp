@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The lock axis: what guards a pool's own data. Never held while user code runs: constructors, destructors, hooks,
+// growth functions and the F of for_each may use the pool.
+//
+//   NoLock      nothing; one thread at a time      default of FixedPool and GrowingPool
+//   MutexLock   std::mutex
+//
+// Any type with lock() and unlock() fits, std::mutex itself included.
+#pragma once
+
+#include <fastalloc/fwd.hpp>
+
+#include <concepts>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// What the standard calls BasicLockable; default constructible.
+template <class L>
+concept LockPolicy = std::default_initializable<L> && requires(L lock) {
+  lock.lock();
+  lock.unlock();
+};
+
+/// When to use: one thread, or a lock of your own around the pool. 0 bytes, 0 instructions.
+struct NoLock {
+  static constexpr bool is_thread_safe = false;
+  constexpr void lock() const noexcept {}
+  constexpr void unlock() const noexcept {}
+};
+
+static_assert(LockPolicy<NoLock>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// std::lock_guard without <mutex>.
+template <class Lock>
+class [[nodiscard]] Guard {
+ public:
+  explicit Guard(Lock& lock) : lock_(lock) { lock_.lock(); }
+  ~Guard() { lock_.unlock(); }
+  Guard(Guard const&) = delete;
+  Guard& operator=(Guard const&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// MutexLock: std::mutex as a policy.
+#pragma once
+
+#include <fastalloc/lock/lock.hpp>
+
+#include <mutex>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: several threads share a pool now and then.
+class MutexLock {
+ public:
+  static constexpr bool is_thread_safe = true;
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  std::mutex mutex_;
+};
+
+static_assert(LockPolicy<MutexLock>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// BasicPool: the one road of all pools.
+//
+//   allocate(args...) -> core: lock, slot, count, unlock -> lifetime: build T -> hook -> Handle{T*, pool}
+//   ~Handle           -> check -> hook -> lifetime: destroy T -> core: lock, slot, unlock
+//
+// No lock is held and no invariant is open while constructors, destructors, hooks or functions of the user run.
+#pragma once
+
+#include <fastalloc/handle/handle.hpp>
+#include <fastalloc/pool/policies.hpp>
+#include <fastalloc/pool/pool_core.hpp>
+#include <fastalloc/storage/inline_storage.hpp>
+
+#if __STDC_HOSTED__
+#include <iterator>
+#include <vector>
+#endif
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The types that a pool of T is made of.
+template <class T, bool Growing, class... Ps>
+struct PoolTypes {
+  using P = Policies<Ps...>;
+  static constexpr std::size_t link = link_bytes<typename P::slots>(Growing);
+  static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
+  // A link lies over the dead object, or behind one that is kept.
+  static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
+  static constexpr std::size_t used = link_offset + link > object ? link_offset + link : object;
+  static constexpr std::size_t size = (used + alignof(T) - 1) / alignof(T) * alignof(T);
+  using shape = SlotShape<size, alignof(T), Growing, link_offset>;
+  using layout = PoolLayout<shape, typename P::slots, typename P::checks>;
+
+  template <class S>
+  struct StorageOf {
+    using type = S;
+    static constexpr std::size_t inline_slots = 0;
+  };
+  template <SizedStorage S>
+  struct StorageOf<S> {
+    using type = typename S::template region<layout::block(S::slots, size).bytes, layout::block_alignment>;
+    static constexpr std::size_t inline_slots = S::slots;
+  };
+  using storage = typename StorageOf<typename P::storage>::type;
+  static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;
+  static_assert(!Growing || storage::can_grow,
+                "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
+
+  using core = PoolCore<shape, typename P::slots, storage, typename P::lock, typename P::stats, typename P::checks,
+                        P::lifetime::keeps_objects, inline_slots>;
+};
+
+/// Derived: FixedPool<T, Ps...> or GrowingPool<T, Ps...>. Growing: the pool may add blocks.
+template <class Derived, class T, bool Growing, class... Ps>
+class BasicPool : public AnyOwner {
+  static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
+                "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
+  static_assert(std::is_nothrow_destructible_v<T>,
+                "fastalloc: ~T() must be noexcept and accessible; handles destroy objects where nothing may be thrown");
+
+  using Types = PoolTypes<T, Growing, Ps...>;
+  using Core = typename Types::core;
+  using Lifetime = typename Types::P::lifetime;
+  using Checks = typename Types::P::checks;
+  using StorageState = typename Types::storage;
+  using Taken = typename Core::Taken;
+  static constexpr bool is_inline = Types::inline_slots != 0;
+  static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
+  static constexpr bool has_statistics = Types::P::stats::enabled;
+
+ public:
+  using value_type = T;
+  using handle_type = Handle<T, Derived>;
+
+  /// Effects: capacity N of InlineStorage<N>; does nothing at run time before the first allocation.
+  constexpr BasicPool() noexcept
+    requires is_inline && std::default_initializable<Lifetime>
+  {}
+
+  /// Throws: InvalidConfiguration, AllocationFailed. Complexity: constant; touches no slot.
+  explicit BasicPool(std::size_t capacity)
+    requires(!is_external) && std::default_initializable<Lifetime>
+      : BasicPool(PoolConfig{.capacity = capacity,
+                             .growth_strategy = Growing ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()}) {}
+
+  /// `values` are policies that carry a value: recycle(...), ExternalStorage(span), a storage of your own.
+  /// Throws: InvalidConfiguration, AllocationFailed; with pre_initialize and Recycle what init() throws.
+  /// Complexity: constant; with pre_initialize linear in the capacity.
+  template <class... Values>
+    requires((axis_of<std::remove_cvref_t<Values>>() != Axis::none) && ...)
+  explicit BasicPool(PoolConfig const& config, Values&&... values)
+      : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)), core_(pick_storage(std::forward<Values>(values)...)) {
+    Error error;
+    if (!open(config, error)) fail(error);
+    prebuild(config);
+  }
+
+  /// As many slots as the span has room for. Throws: InvalidConfiguration when it holds none or is misaligned.
+  explicit BasicPool(std::span<std::byte> bytes)
+    requires is_external && std::default_initializable<Lifetime>
+      : BasicPool(PoolConfig{.capacity = at_least_one(Core::slots_in(bytes.size()))}, ExternalStorage(bytes)) {}
+
+  /// What Result calls: fills in `error` instead of throwing.
+  template <class... Values>
+  explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+      : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)), core_(pick_storage(std::forward<Values>(values)...)) {
+    if (!open(config, error)) return;
+    if (!swallow([&] { prebuild(config); })) {
+      error = core_.describe(ErrorCode::allocation_failed, "the init function of recycle() threw while objects were built up front");
+      error.type_name = type_name<T>();
+    }
+  }
+
+  /// A pool, or the error; never throws. The pool is built in place inside the Result.
+  template <class... Values>
+  [[nodiscard]] static Result<Derived> try_create(PoolConfig const& config, Values&&... values) noexcept {
+    return Result<Derived>(std::in_place, config, std::forward<Values>(values)...);
+  }
+
+  /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first indices.
+  /// Where it returns, the memory goes back to the storage and the live objects are not destroyed.
+  ~BasicPool() {
+    if (core_.allocated() != 0) [[unlikely]] report_live_handles();
+    if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](Block const& block) { destroy_objects(block); });
+  }
+
+  BasicPool(BasicPool const&) = delete;
+  BasicPool& operator=(BasicPool const&) = delete;
+
+  /// Effects: builds a T from `args` in a free slot, in place. Returns: a handle that owns it.
+  /// Throws: PoolExhausted, MaxCapacityExceeded, AllocationFailed (growth), or what T's constructor, init() or on_acquire()
+  /// throws; the pool is then as it was. Complexity: constant, except when a GrowingPool grows.
+  template <class... Args>
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
+    check_arguments<Args...>();
+    Taken taken = core_.take();
+    if (taken.slot == nullptr) [[unlikely]] taken = take_slow_or_fail();
+    return build(taken, std::forward<Args>(args)...);
+  }
+
+  /// The same, but returns an empty handle where allocate() would throw for want of a slot; `args` are then untouched.
+  template <class... Args>
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
+    check_arguments<Args...>();
+    Taken taken = core_.take();
+    if (taken.slot == nullptr) [[unlikely]] {
+      taken = try_take_slow();
+      if (taken.slot == nullptr) return {};
+    }
+    return build(taken, std::forward<Args>(args)...);
+  }
+
+  [[nodiscard]] std::size_t capacity() const { return core_.capacity(); }
+  [[nodiscard]] std::size_t allocated() const { return core_.allocated(); }
+  [[nodiscard]] std::size_t available() const { return core_.available(); }
+  /// True when every slot is in use; a GrowingPool may still grow.
+  [[nodiscard]] bool is_full() const { return core_.available() == 0; }
+  /// True when no slot is in use.
+  [[nodiscard]] bool is_empty() const { return core_.allocated() == 0; }
+
+  [[nodiscard]] PoolStatistics statistics() const
+    requires has_statistics
+  {
+    return core_.statistics();
+  }
+  /// Effects: totals, failures and growth become 0, the peak becomes the current usage.
+  /// Complexity: constant with StackAllocator and BitmapAllocator; linear in the returned slots with FreeListAllocator.
+  void reset_statistics()
+    requires has_statistics
+  {
+    core_.reset_statistics();
+  }
+
+  /// True when `p` points into one of this pool's slots, used or free. Complexity: logarithmic in the number of blocks.
+  [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
+
+  /// Number of the slot that the object is in: stable while it lives, unique among live objects, below the most slots that
+  /// the pool ever had. Requires: `handle` is not empty and from this pool.
+  [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return index_of(handle.get()); }
+  [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
+
+  /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
+  /// anything but an object in use goes to the error handler and gives an empty handle; without, it is a requirement.
+  [[nodiscard]] handle_type adopt(T* object) {
+    if constexpr (Checks::tracks_slots) {
+      Error error;
+      if (object != nullptr && !core_.check_in_use(object, false, error)) return report_typed(error), handle_type{};
+    }
+    return HandleAccess::make(object, derived());
+  }
+
+  /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released
+  /// meanwhile are skipped, objects allocated meanwhile may or may not be met. Complexity: linear in the slots that were
+  /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
+  /// Throws: AllocationFailed when there is no memory for that, and what f throws.
+  template <class F>
+  void for_each(F&& f) {
+    if constexpr (TracksOccupancy<typename Core::Slots>) {
+      for (std::byte* slot = core_.next_live(nullptr); slot != nullptr; slot = core_.next_live(slot)) f(*object_in(slot));
+    } else {
+      Iteration iteration(core_);
+      if (iteration.missing != 0) {
+        Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none");
+        error.requested = iteration.missing;
+        error.unit = "bytes";
+        fail_typed(error);
+      }
+      while (std::byte* const slot = core_.next(iteration.snapshot)) f(*object_in(slot));
+    }
+  }
+
+  /// Writes handles to n objects, each built from `args`, to `out`; takes the slots in one step. Returns: the end of the output.
+  /// All or nothing: throws as allocate() does, before anything is written, and the pool is then as it was.
+  template <class OutputIt, class... Args>
+    requires(!std::is_reference_v<OutputIt>)
+  OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
+    check_arguments<Args const&...>();
+    Error error;
+    if (!core_.ensure(n, error)) fail_typed(error);
+    if (!batch(n, out, error, args...)) fail_typed(error);
+    return out;
+  }
+
+  /// The same; returns false where allocate_batch() would throw for want of slots.
+  template <class OutputIt, class... Args>
+  [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
+    check_arguments<Args const&...>();
+    Error error;
+    return core_.ensure(n, error) && batch(n, out, error, args...);
+  }
+
+#if __STDC_HOSTED__
+  /// One object for each of `values`, built from it (moved from where the range is an rvalue container). All or nothing.
+  template <class Range>
+    requires requires(Range& values) { std::begin(values), std::end(values); }
+  [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
+    auto const n = static_cast<std::size_t>(std::distance(std::begin(values), std::end(values)));
+    std::vector<handle_type> handles;
+    handles.reserve(n);
+    Error error;
+    if (!core_.ensure(n, error)) fail_typed(error);
+    for (auto&& value : values) {
+      if constexpr (std::is_lvalue_reference_v<Range>) {
+        handles.push_back(allocate(value));
+      } else {
+        handles.push_back(allocate(std::move(value)));
+      }
+    }
+    return handles;
+  }
+#endif
+
+  /// Bytes that ExternalStorage needs for exactly n slots, aligned to required_alignment(). SIZE_MAX when that overflows.
+  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots) noexcept
+    requires(!Growing)
+  {
+    auto const plan = Types::layout::block(slots, Types::size);
+    return plan.valid ? plan.bytes : std::numeric_limits<std::size_t>::max();
+  }
+  [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
+
+  /// For tests: true when the pool's own account of its slots is consistent. Complexity: linear.
+  [[nodiscard]] bool check_invariants() { return core_.check_invariants(); }
+
+ protected:
+  /// Effects: gives every wholly free block back to the storage. Returns: the bytes.
+  std::size_t release_free_blocks() noexcept
+    requires Growing
+  {
+    std::size_t bytes = 0;
+    for (Block* block = core_.detach_free_blocks(); block != nullptr;) {
+      Block* const next = block->next;
+      if constexpr (Lifetime::keeps_objects) destroy_objects(*block);
+      bytes += core_.release_block(block);
+      block = next;
+    }
+    return bytes;
+  }
+
+  void reserve_slots(std::size_t slots)
+    requires Growing
+  {
+    Error error;
+    if (!core_.reserve(slots, error)) fail_typed(error);
+  }
+
+ private:
+  friend class OwnerWord<Derived>;
+
+  /// An iteration over a snapshot; ends when F throws, too.
+  struct Iteration {
+    explicit Iteration(Core& c) : core(c), missing(core.begin(snapshot)) {}
+    ~Iteration() {
+      if (missing == 0) core.end(snapshot);
+    }
+    Iteration(Iteration const&) = delete;
+    Iteration& operator=(Iteration const&) = delete;
+    Core& core;
+    Snapshot snapshot;
+    std::size_t missing;
+  };
+
+  /// Gives a slot back when what is built in it throws.
+  struct Undo {
+    BasicPool* pool;
+    Taken taken;
+    bool built = false;
+    ~Undo() {
+      if (pool != nullptr) pool->unbuild(taken, built);
+    }
+  };
+
+  /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
+  struct Batch {
+    BasicPool* pool;
+    std::byte** slots;
+    std::size_t count = 0;
+    std::size_t fresh = 0;
+    std::size_t built = 0;
+    std::size_t next = 0;
+    ~Batch() {
+      for (std::size_t i = count; i-- > next;) pool->unbuild({slots[i], i >= fresh}, i < built);
+    }
+  };
+  static constexpr std::size_t batch_slots = 64;  ///< taken without a heap allocation
+
+  template <class... Args>
+  static constexpr bool nothrow_build = nothrow_on_acquire<T>() &&
+                                        noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
+
+  template <class... Args>
+  static constexpr void check_arguments() noexcept {
+    static_assert(Lifetime::template accepts<T, Args...>,
+                  "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
+                  "Recycle builds objects by its init function: call allocate() without arguments)");
+  }
+
+  [[nodiscard]] Derived* derived() noexcept { return static_cast<Derived*>(this); }
+  static T* object_in(std::byte* slot) noexcept { return std::launder(reinterpret_cast<T*>(slot)); }
+  static constexpr std::size_t at_least_one(std::size_t n) noexcept { return n == 0 ? 1 : n; }
+
+  template <class... Values>
+  static constexpr StorageState pick_storage(Values&&... values) {
+    static_assert(!is_external || (false || ... || std::same_as<std::remove_cvref_t<Values>, ExternalStorage>),
+                  "fastalloc: ExternalStorage needs the caller's bytes; pass ExternalStorage(span) after the PoolConfig");
+    return pick_value<StorageState>(std::forward<Values>(values)...);
+  }
+
+  bool open(PoolConfig const& config, Error& error) noexcept {
+    set_erased();
+    if (core_.open(config, error)) return true;
+    error.type_name = type_name<T>();
+    return false;
+  }
+  void set_erased() noexcept {
+    set_release(
+        [](AnyOwner& owner, void* object) noexcept {
+          static_cast<Derived&>(owner).BasicPool::release_from_handle(static_cast<T*>(object));
+        },
+        [](AnyOwner& owner, void* inside) noexcept {
+          auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
+          self.release_from_handle(object_in(self.core_.slot_of(inside)));
+        });
+  }
+
+  void prebuild(PoolConfig const& config) {
+    if constexpr (Lifetime::keeps_objects) {
+      if (!config.pre_initialize) return;
+      Block const& block = core_.first_block();
+      unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
+      lifetime_.template prebuild<T>(block.data, block.end, core_.stride());
+      poison(block.data, static_cast<std::size_t>(block.end - block.data));
+    } else {
+      (void)config;
+    }
+  }
+
+  /// Destroys what a block holds before its memory goes away; objects that were built up front and never used, too.
+  void destroy_objects(Block const& block) noexcept {
+    bool const prebuilt = lifetime_.is_prebuilt(block.data);
+    unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
+    std::byte* const end = prebuilt ? block.end : block.data + block.handed * core_.stride();
+    for (std::byte* slot = block.data; slot != end; slot += core_.stride()) lifetime_.template destroy_kept<T>(slot);
+    if (prebuilt) lifetime_.forget_prebuilt();
+  }
+
+  template <class... Args>
+  FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
+    if constexpr (nothrow_build<Args...>) {
+      T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
+      call_on_acquire(*object);
+      return HandleAccess::make(object, derived());
+    } else {
+      Undo undo{this, taken};
+      T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
+      undo.built = true;
+      call_on_acquire(*object);
+      undo.pool = nullptr;
+      return HandleAccess::make(object, derived());
+    }
+  }
+
+  FASTALLOC_COLD void unbuild(Taken taken, bool built) noexcept {
+    if (built) {
+      lifetime_.template release<T>(taken.slot);
+      if constexpr (Lifetime::keeps_objects) taken.fresh = false;  // the slot holds an object now
+    }
+    core_.withdraw(taken);
+  }
+
+  /// Requires: ensure(n). Returns: false, with the error, when another thread was faster.
+  template <class OutputIt, class... Args>
+  bool batch(std::size_t n, OutputIt& out, Error& error, Args const&... args) {
+    if (n <= batch_slots || (nothrow_build<Args const&...> && !may_be_shared)) {
+      std::byte* slots[batch_slots];
+      while (n != 0) {
+        std::size_t const chunk = n < batch_slots ? n : batch_slots;
+        if (!batch_into(slots, chunk, out, error, args...)) return false;
+        n -= chunk;
+      }
+      return true;
+    }
+    // Everything must be built before anything is written, so the slots of all n have to be remembered.
+    struct Memory {
+      std::size_t bytes;
+      void* slots = ::operator new(bytes, std::nothrow);
+      ~Memory() { ::operator delete(slots); }
+    } const memory{n * sizeof(std::byte*)};
+    if (memory.slots == nullptr) {
+      error = core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once");
+      error.requested = memory.bytes;
+      error.unit = "bytes";
+      return false;
+    }
+    return batch_into(static_cast<std::byte**>(memory.slots), n, out, error, args...);
+  }
+
+  template <class OutputIt, class... Args>
+  bool batch_into(std::byte** slots, std::size_t n, OutputIt& out, Error& error, Args const&... args) {
+    Batch batch{this, slots};
+    batch.count = core_.take_many(slots, n, batch.fresh);
+    if (batch.count != n) [[unlikely]] {
+      error = core_.describe(ErrorCode::pool_exhausted, "other threads took the slots that a batch was to have; try again, or raise the capacity");
+      error.requested = n;
+      return false;
+    }
+    while (batch.built != n) {
+      std::size_t const i = batch.built;
+      T* const object = lifetime_.template acquire<T>(slots[i], i >= batch.fresh, args...);
+      ++batch.built;
+      call_on_acquire(*object);
+    }
+    while (batch.next != n) {
+      handle_type handle = HandleAccess::make(object_in(slots[batch.next++]), derived());
+      *out = std::move(handle);
+      ++out;
+    }
+    return true;
+  }
+
+  FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {
+    if constexpr (Checks::tracks_slots) {
+      Error error;
+      if (!core_.check_in_use(object, true, error)) return report_typed(error);
+    }
+    call_on_release(*object);
+    auto* const slot = reinterpret_cast<std::byte*>(object);
+    lifetime_.template release<T>(slot);
+    core_.give(slot);
+  }
+
+  FASTALLOC_COLD Taken take_slow_or_fail() {
+    Error error;
+    if constexpr (is_inline) set_erased();
+    Taken const taken = core_.take_slow(error);
+    if (taken.slot == nullptr) fail_typed(error);
+    return taken;
+  }
+  FASTALLOC_COLD Taken try_take_slow() {
+    Error error;
+    if constexpr (is_inline) set_erased();
+    return core_.take_slow(error);
+  }
+
+  [[noreturn]] FASTALLOC_COLD static void fail_typed(Error& error) {
+    error.type_name = type_name<T>();
+    fail(error);
+  }
+  FASTALLOC_COLD static void report_typed(Error& error) noexcept {
+    error.type_name = type_name<T>();
+    report(error);
+  }
+
+  FASTALLOC_COLD void report_live_handles() noexcept {
+    Error error = core_.describe(ErrorCode::live_handles,
+                                 "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
+    core_.first_live(error.indices, Error::max_indices, error.index_count);
+    report_typed(error);
+  }
+
+  static constexpr bool may_be_shared = !std::same_as<typename Types::P::lock, NoLock>;
+
+  FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};
+  Core core_{};
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

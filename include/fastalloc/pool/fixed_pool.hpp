@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// FixedPool<T, Policies...>: one block of slots that never grows and never moves.
+#pragma once
+
+#include <fastalloc/pool/basic_pool.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: the number of objects has a known bound. Every operation takes O(1) steps in the worst case.
+/// PoolConfig::growth_strategy and max_capacity are validated and then of no effect.
+/// Thread safety: that of its lock policy; with NoLock one thread at a time.
+template <class T, class... Policies>
+class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, false, Policies...> {
+  using Base = detail::BasicPool<FixedPool, T, false, Policies...>;
+
+ public:
+  using Base::Base;
+};
+
+template <class Init, class Reset>
+FixedPool(PoolConfig const&, Recycle<Init, Reset>) -> FixedPool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// GrowingPool<T, Policies...>: adds blocks of slots when it is full; blocks never move.
+#pragma once
+
+#include <fastalloc/pool/basic_pool.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: the number of objects has no known bound. Its hot path is that of FixedPool; growth follows
+/// PoolConfig::growth_strategy, never past max_capacity. GrowingPool(n) doubles; a PoolConfig without a strategy does not grow.
+/// Thread safety: that of its lock policy; with NoLock one thread at a time.
+template <class T, class... Policies>
+class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, T, true, Policies...> {
+  using Base = detail::BasicPool<GrowingPool, T, true, Policies...>;
+
+ public:
+  using Base::Base;
+
+  /// Effects: adds one block so that the capacity is at least `slots`; nothing when it is already. Works with every
+  /// growth strategy. Throws: MaxCapacityExceeded, AllocationFailed, InvalidConfiguration (overflow); nothing changes then.
+  void reserve(std::size_t slots) { Base::reserve_slots(slots); }
+
+  /// Effects: gives every wholly free block back to the storage, whatever the order in which objects came back; growth
+  /// continues from the capacity that is left. With nothing live the capacity falls to at most the initial one.
+  /// Returns: bytes given back. Complexity: n log b for n slots in the free lists and b blocks.
+  std::size_t shrink_to_fit() noexcept { return Base::release_free_blocks(); }
+};
+
+template <class Init, class Reset>
+GrowingPool(PoolConfig const&, Recycle<Init, Reset>)
+    -> GrowingPool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

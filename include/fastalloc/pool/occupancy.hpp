@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Snapshot: which slots were live when an iteration began, and have not been returned since.
+//
+//   one heap block     | range 0 | range 1 | ... | bits of range 0 | bits of range 1 | ...        ranges sorted by address
+//
+// For slot allocators that do not track occupancy. The pool clears bits as slots come back, so objects that are released
+// while an iteration runs are skipped; the memory of a block may even be gone by then.
+#pragma once
+
+#include <fastalloc/slots/blocks.hpp>
+
+#include <bit>
+#include <new>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+class Snapshot {
+ public:
+  Snapshot() noexcept = default;
+  Snapshot(Snapshot const&) = delete;
+  Snapshot& operator=(Snapshot const&) = delete;
+  ~Snapshot() { ::operator delete(ranges_); }
+
+  /// Effects: takes note of the slots that were handed out. Returns: the bytes that were needed and not to be had, or 0.
+  template <bool Growing>
+  std::size_t begin(Blocks<Growing> const& blocks) noexcept {
+    count_ = blocks.count();
+    if (count_ == 0) return 0;
+    stride_ = blocks.stride();
+    std::size_t words = 0;
+    for (std::size_t b = 0; b != count_; ++b) words += words_for(blocks[b].handed);
+    std::size_t const bytes = count_ * sizeof(Range) + words * sizeof(std::size_t);
+    void* const memory = ::operator new(bytes, std::nothrow);
+    if (memory == nullptr) return count_ = 0, bytes;
+    ranges_ = static_cast<Range*>(memory);
+    auto* bits = reinterpret_cast<std::size_t*>(ranges_ + count_);
+    for (std::size_t b = 0; b != count_; ++b) {
+      std::size_t const handed = blocks[b].handed;
+      ::new (static_cast<void*>(&ranges_[b])) Range{blocks[b].data, handed, bits};
+      for (std::size_t left = handed; left != 0; left -= left < word_bits ? left : word_bits)
+        *bits++ = left < word_bits ? (std::size_t{1} << left) - 1 : ~std::size_t{0};
+    }
+    return 0;
+  }
+
+  /// Takes a slot out: it is free.
+  void clear(std::byte const* slot) noexcept {
+    std::size_t low = 0;
+    for (std::size_t n = count_; n > 1;) {  // the last range that does not begin behind the slot
+      std::size_t const half = n / 2;
+      if (address(ranges_[low + half].data) <= address(slot)) low += half;
+      n -= half;
+    }
+    if (count_ == 0 || address(slot) - address(ranges_[low].data) >= ranges_[low].slots * stride_) return;
+    std::size_t const place = static_cast<std::size_t>(slot - ranges_[low].data) / stride_;
+    ranges_[low].bits[place / word_bits] &= ~(std::size_t{1} << place % word_bits);
+  }
+
+  /// The next live slot in address order, or null. Each slot comes once.
+  [[nodiscard]] std::byte* next() noexcept {
+    for (; range_ != count_; ++range_, word_ = 0) {
+      Range const& range = ranges_[range_];
+      for (; word_ != words_for(range.slots); ++word_) {
+        std::size_t& bits = range.bits[word_];
+        if (bits == 0) continue;
+        auto const bit = static_cast<std::size_t>(std::countr_zero(bits));
+        bits &= bits - 1;
+        return range.data + (word_ * word_bits + bit) * stride_;
+      }
+    }
+    return nullptr;
+  }
+
+  Snapshot* outer = nullptr;  ///< the snapshot of the iteration around this one
+
+ private:
+  struct Range {
+    std::byte* data;
+    std::size_t slots;
+    std::size_t* bits;
+  };
+  static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
+
+  Range* ranges_ = nullptr;
+  std::size_t count_ = 0;
+  std::size_t stride_ = 1;
+  std::size_t range_ = 0;
+  std::size_t word_ = 0;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

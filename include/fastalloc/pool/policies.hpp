@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Policies<Ps...>: sorts the policies that follow T by axis, fills in the defaults, and says what to type where that fails.
+#pragma once
+
+#include <fastalloc/checks/debug_checks.hpp>
+#include <fastalloc/lifetime/construct_on_allocate.hpp>
+#include <fastalloc/lock/lock.hpp>
+#include <fastalloc/slots/stack_allocator.hpp>
+#include <fastalloc/stats/basic_stats.hpp>
+#include <fastalloc/storage/heap_storage.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime };
+
+template <class P>
+concept SizedStorage = requires { typename P::template region<64, 8>; };
+
+/// The one axis that P has the members for.
+template <class P>
+constexpr Axis axis_of() noexcept {
+  Axis axis = Axis::none;
+  auto const claim = [&](bool fits, Axis mine) { axis = !fits ? axis : axis == Axis::none ? mine : Axis::several; };
+  claim(SlotAllocator<P>, Axis::slots);
+  claim(Storage<P> || SizedStorage<P>, Axis::storage);
+  claim(LockPolicy<P>, Axis::lock);
+  claim(StatsPolicy<P>, Axis::stats);
+  claim(ChecksPolicy<P>, Axis::checks);
+  claim(requires { P::keeps_objects; }, Axis::lifetime);
+  return axis;
+}
+
+/// The first of Ps on `axis`, else Default.
+template <Axis axis, class Default, class... Ps>
+struct PickPolicy {
+  using type = Default;
+};
+template <Axis axis, class Default, class P, class... Ps>
+struct PickPolicy<axis, Default, P, Ps...> {
+  using type = typename std::conditional_t<axis_of<P>() == axis, PickPolicy<axis, P>, PickPolicy<axis, Default, Ps...>>::type;
+};
+
+template <class... Ps>
+constexpr int count_on([[maybe_unused]] Axis axis) noexcept {
+  return (0 + ... + (axis_of<Ps>() == axis));
+}
+
+template <class... Ps>
+struct Policies {
+  static_assert(((axis_of<Ps>() != Axis::none) && ...),
+                "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator (slots); "
+                "HeapStorage, InlineStorage<N>, ExternalStorage (storage); NoLock, MutexLock or a type with lock() and unlock(); "
+                "NoStats, BasicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks");
+  static_assert(((axis_of<Ps>() != Axis::several) && ...),
+                "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
+  static_assert(count_on<Ps...>(Axis::slots) <= 1,
+                "fastalloc: two slot allocators; keep one of StackAllocator, FreeListAllocator, BitmapAllocator");
+  static_assert(count_on<Ps...>(Axis::storage) <= 1,
+                "fastalloc: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage");
+  static_assert(count_on<Ps...>(Axis::lock) <= 1, "fastalloc: two locks; keep one of NoLock, MutexLock, or your own");
+  static_assert(count_on<Ps...>(Axis::stats) <= 1, "fastalloc: two statistics policies; keep one of NoStats, BasicStats");
+  static_assert(count_on<Ps...>(Axis::checks) <= 1,
+                "fastalloc: two checks policies; keep one of NoChecks, DebugChecks, FullChecks");
+  static_assert(count_on<Ps...>(Axis::lifetime) <= 1,
+                "fastalloc: two lifetime policies; keep one of ConstructOnAllocate, Recycle<Init, Reset>");
+
+  using slots = typename PickPolicy<Axis::slots, Defaults::slots, Ps...>::type;
+  using storage = typename PickPolicy<Axis::storage, Defaults::storage, Ps...>::type;
+  using lock = typename PickPolicy<Axis::lock, Defaults::lock, Ps...>::type;
+  using stats = typename PickPolicy<Axis::stats, Defaults::stats, Ps...>::type;
+  using checks = typename PickPolicy<Axis::checks, Defaults::checks, Ps...>::type;
+  using lifetime = typename PickPolicy<Axis::lifetime, Defaults::lifetime, Ps...>::type;
+};
+
+/// The value for a policy type among constructor arguments, else a default constructed one.
+template <class P>
+constexpr P pick_value() {
+  return P();
+}
+template <class P, class First, class... Rest>
+constexpr P pick_value(First&& first, Rest&&... rest) {
+  if constexpr (std::same_as<P, std::remove_cvref_t<First>>) {
+    return std::forward<First>(first);
+  } else {
+    return pick_value<P>(std::forward<Rest>(rest)...);
+  }
+}
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PoolConfig: what a pool is built from; by designated initialisers or by the builder. Both are validated alike.
+#pragma once
+
+#include <fastalloc/pool/growth_strategy.hpp>
+
+#include <bit>
+
+namespace fastalloc::inline FASTALLOC_ABI {
+
+struct PoolConfig {
+  std::size_t capacity = 0;                                  ///< slots; required, >= 1
+  std::size_t max_capacity = 0;                              ///< slots; 0 = no limit; growth stops exactly here
+  GrowthStrategy growth_strategy = GrowthStrategy::none();   ///< of a GrowingPool; a FixedPool never grows
+  std::size_t alignment = 0;                                 ///< bytes, of every slot; 0 = alignof(T); a power of two
+  bool pre_initialize = false;                               ///< touch every page, and with Recycle build every object, up front
+
+  static PoolConfigBuilder builder() noexcept;
+
+  /// Returns: the first thing that is wrong, if any.
+  [[nodiscard]] Result<void> validate() const noexcept {
+    if (capacity == 0)
+      return Error{.text = "the capacity is 0 slots; set PoolConfig::capacity to at least 1"};
+    if (max_capacity != 0 && max_capacity < capacity)
+      return Error{.capacity = capacity,
+                   .limit = max_capacity,
+                   .text = "max_capacity (the limit) is below capacity; raise PoolConfig::max_capacity, or set it to 0 for no limit"};
+    if (alignment != 0 && !std::has_single_bit(alignment))
+      return Error{.code = ErrorCode::invalid_alignment,
+                   .capacity = capacity,
+                   .requested = alignment,
+                   .text = "the requested alignment is not a power of two; use 16, 32, 64, ..., or 0 for alignof(T)",
+                   .unit = "bytes"};
+    return growth_strategy.validate();
+  }
+};
+
+/// Each setter returns the builder. build() hands out the configuration when it is valid.
+class PoolConfigBuilder {
+ public:
+  PoolConfigBuilder& capacity(std::size_t slots) noexcept { return config_.capacity = slots, *this; }
+  PoolConfigBuilder& max_capacity(std::size_t slots) noexcept { return config_.max_capacity = slots, *this; }
+  PoolConfigBuilder& growth_strategy(GrowthStrategy strategy) noexcept { return config_.growth_strategy = strategy, *this; }
+  PoolConfigBuilder& alignment(std::size_t bytes) noexcept { return config_.alignment = bytes, *this; }
+  PoolConfigBuilder& pre_initialize(bool value = true) noexcept { return config_.pre_initialize = value, *this; }
+
+  /// Throws: InvalidConfiguration.
+  [[nodiscard]] PoolConfig build() const {
+    config_.validate().value();
+    return config_;
+  }
+  [[nodiscard]] Result<PoolConfig> try_build() const noexcept {
+    if (auto const valid = config_.validate(); !valid) return valid.error();
+    return config_;
+  }
+
+ private:
+  PoolConfig config_;
+};
+
+inline PoolConfigBuilder PoolConfig::builder() noexcept { return {}; }
+
+}  // namespace fastalloc::inline FASTALLOC_ABI

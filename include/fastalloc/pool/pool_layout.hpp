@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short block.
+//
+//   one block    | slots | marks of the checks | metadata of the slot allocator |
+//   many blocks  | slots | marks of the checks | Block |          each
+//   directory    | Block* ... | metadata of the slot allocator |  one for all blocks, replaced when they change
+#pragma once
+
+#include <fastalloc/checks/debug_checks.hpp>
+#include <fastalloc/slots/slot_allocator.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// a + b and a * b into `out`; false on overflow.
+constexpr bool checked_add(std::size_t a, std::size_t b, std::size_t& out) noexcept { return (out = a + b) >= a; }
+constexpr bool checked_multiply(std::size_t a, std::size_t b, std::size_t& out) noexcept {
+  out = a * b;
+  return a == 0 || out / a == b;
+}
+constexpr bool checked_round_up(std::size_t a, std::size_t alignment, std::size_t& out) noexcept {
+  bool const fits = checked_add(a, alignment - 1, out);
+  out &= ~(alignment - 1);
+  return fits;
+}
+
+template <class Shape, class SlotPolicy, class Checks>
+struct PoolLayout {
+  using Slots = typename SlotPolicy::template Slots<Shape>;
+
+  /// What every block is aligned to at least.
+  static constexpr std::size_t block_alignment = Shape::align > alignof(Block) ? Shape::align : alignof(Block);
+  /// Bytes that a fixed block may have for its slots, so that 32-bit offsets in granules reach them all.
+  static constexpr std::size_t max_fixed_bytes =
+      std::numeric_limits<std::size_t>::max() >> Shape::granule_shift > 0xFFFFFFFFU
+          ? static_cast<std::size_t>(std::uint64_t{0xFFFFFFFFU} << Shape::granule_shift)
+          : std::numeric_limits<std::size_t>::max();
+
+  struct Plan {
+    std::size_t slot_bytes = 0;   ///< slots * stride
+    std::size_t tail = 0;         ///< offset of the marks
+    std::size_t metadata = 0;     ///< offset of the metadata, or of the Block
+    std::size_t bytes = 0;        ///< of the whole
+    bool valid = false;           ///< nothing overflowed
+  };
+
+  static constexpr std::size_t stride(std::size_t alignment) noexcept {
+    return alignment <= Shape::align ? Shape::size : (Shape::size + alignment - 1) & ~(alignment - 1);
+  }
+
+  static constexpr Plan block(std::size_t slots, std::size_t stride) noexcept {
+    Plan plan;
+    bool ok = checked_multiply(slots, stride, plan.slot_bytes) && slots <= std::numeric_limits<std::size_t>::max() / 32 &&
+              (Shape::growing || plan.slot_bytes <= max_fixed_bytes);
+    plan.tail = plan.slot_bytes;
+    ok = ok && checked_add(plan.tail, Checks::tracks_slots ? SlotMarks::bytes_for(slots) : 0, plan.metadata);
+    std::size_t const rest = Shape::growing ? sizeof(Block) : ok ? Slots::metadata_bytes(slots, 1) : 0;
+    plan.bytes = plan.metadata;
+    if (rest != 0) {
+      ok = ok && checked_round_up(plan.metadata, alignof(Block), plan.metadata);
+      ok = ok && checked_add(plan.metadata, rest, plan.bytes);
+    }
+    plan.valid = ok;
+    return plan;
+  }
+
+  static constexpr Plan directory(std::size_t slots, std::size_t blocks) noexcept {
+    Plan plan;
+    plan.metadata = blocks * sizeof(Block*);
+    plan.valid = checked_add(plan.metadata, Slots::metadata_bytes(slots, blocks), plan.bytes);
+    return plan;
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

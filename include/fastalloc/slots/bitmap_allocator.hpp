@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// BitmapAllocator: one bit a slot, set while the slot is returned; always hands out the lowest address.
+//
+//   level 2                    |1|            bit i of level k+1 is set when word i of level k is not zero
+//   level 1          |1|0|...  |              (a hierarchical bitmap: find-first-set once per level)
+//   level 0    |0110|0000|...                 one bit a slot
+//   word_      |1010|                         the lowest word that is not zero, checked out of level 0
+//
+// While a word is checked out, level 0 holds zero for it and no summary bit speaks of it:
+//   size() == popcount(word_) + popcount(level 0),    current_ < every word of level 0 that is not zero
+// take() and give() so work on a member most of the time; levels are touched only when a word becomes empty or ceases
+// to be (three read-modify-write chains an operation otherwise: 16 ns against 4, benchmarks/README.md).
+// Words of level 0 are cleared when their first slot is handed out for the first time, so building is O(slots / 4096).
+#pragma once
+
+#include <fastalloc/slots/slot_allocator.hpp>
+
+#include <bit>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: for compact live sets (churn over millions of objects), iteration in address order, 1 bit a slot.
+/// Complexity: O(levels), 4 for a million slots, 6 for 64 thousand million; in a GrowingPool give() finds the block by binary search when it is not the last one.
+struct BitmapAllocator {
+  static constexpr bool is_slot_policy = true;
+
+  template <class Shape>
+  class Slots {
+    using Word = std::size_t;
+    static constexpr std::size_t bits = word_bits;
+    static constexpr std::size_t max_levels = bits == 64 ? 11 : 7;
+    static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+   public:
+    static constexpr bool growing = Shape::growing;
+    static constexpr bool hot_slot = false;  // the lowest address comes first, not the latest
+
+    static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t blocks) noexcept {
+      std::size_t words = slots / bits + blocks;  // each block begins a word of its own
+      std::size_t total = words;
+      while (words > 1) total += words = words_for(words);
+      return total * sizeof(Word);
+    }
+
+    void bind(std::byte* memory, Blocks<growing> const& blocks) noexcept {
+      check_in();
+      Word const* const old = level_[0];
+      level_[0] = reinterpret_cast<Word*>(memory);
+      std::size_t words = blocks.count();
+      for (std::size_t b = 0; b != blocks.count(); ++b) {
+        words += blocks[b].slots / bits;
+        // Upwards, since in the same memory words move down only.
+        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
+          level_[0][blocks[b].word + i] = old[blocks[b].old_word + i];
+      }
+      for (levels_ = 1; words > 1; ++levels_) {
+        level_[levels_] = level_[levels_ - 1] + words;
+        words = words_for(words);
+        for (std::size_t i = 0; i != words; ++i) level_[levels_][i] = 0;
+      }
+      for (std::size_t b = 0; b != blocks.count(); ++b)
+        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
+          if (level_[0][blocks[b].word + i] != 0) set_summary(blocks[b].word + i);
+    }
+
+    FASTALLOC_ALWAYS_INLINE void fresh(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+      Block const& block = blocks.of(slot);
+      std::size_t const place = blocks.place(block, slot);
+      if (place % bits == 0) level_[0][block.word + place / bits] = 0;
+    }
+
+    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+      if (word_ == 0 && !check_out_lowest(blocks)) return nullptr;
+      auto const bit = static_cast<std::size_t>(std::countr_zero(word_));
+      word_ &= word_ - 1;
+      --size_;
+      return data_ + bit * stride_;
+    }
+
+    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+      Block const& block = blocks.of(slot);
+      std::size_t const place = blocks.place(block, slot);
+      std::size_t const word = block.word + place / bits;
+      Word const bit = Word{1} << place % bits;
+      ++size_;
+      if (word == current_) {
+        word_ |= bit;
+      } else {
+        give_elsewhere(word, bit, blocks);
+      }
+    }
+
+    [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
+
+    template <class F>
+    void for_each(F&& f, Blocks<growing> const& blocks) const {
+      for (std::size_t b = 0; b != blocks.count(); ++b) {
+        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
+          for (Word word = bits_of(blocks[b].word + i); word != 0; word &= word - 1)
+            f(blocks[b].data + (i * bits + lowest(word)) * blocks.stride());
+        }
+      }
+    }
+
+    /// Complexity: linear in size() and in slots / 64.
+    template <class Predicate>
+    void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
+      check_in();
+      for (std::size_t b = 0; b != blocks.count(); ++b) {
+        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
+          Word& word = level_[0][blocks[b].word + i];
+          Word const before = word;
+          for (Word rest = before; rest != 0; rest &= rest - 1) {
+            if (!predicate(blocks[b].data + (i * bits + lowest(rest)) * blocks.stride())) continue;
+            word &= ~(rest & (~rest + 1));
+            --size_;
+          }
+          if (before != 0 && word == 0) clear_summary(blocks[b].word + i);
+        }
+      }
+    }
+
+    [[nodiscard]] Word free_bits(std::size_t word, Blocks<growing> const&) const noexcept { return bits_of(word); }
+
+   private:
+    static std::size_t lowest(Word word) noexcept { return static_cast<std::size_t>(std::countr_zero(word)); }
+
+    [[nodiscard]] Word bits_of(std::size_t word) const noexcept { return word == current_ ? word_ : level_[0][word]; }
+
+    void set_summary(std::size_t word) noexcept {
+      for (std::size_t level = 1; level < levels_; ++level, word /= bits) {
+        Word const before = level_[level][word / bits];
+        level_[level][word / bits] = before | Word{1} << word % bits;
+        if (before != 0) return;
+      }
+    }
+    void clear_summary(std::size_t word) noexcept {
+      for (std::size_t level = 1; level < levels_; ++level, word /= bits)
+        if ((level_[level][word / bits] &= ~(Word{1} << word % bits)) != 0) return;
+    }
+
+    /// Stores a word of level 0. Requires: no summary bit is set for it.
+    void put(std::size_t word, Word value) noexcept {
+      level_[0][word] = value;
+      if (value != 0) set_summary(word);
+    }
+
+    void check_in() noexcept {
+      if (word_ != 0) put(current_, word_);
+      word_ = 0;
+      current_ = none;
+    }
+
+    void check_out(std::size_t word, Word also, Blocks<growing> const& blocks) noexcept {
+      Word const stored = level_[0][word];
+      if (stored != 0) {
+        level_[0][word] = 0;
+        clear_summary(word);
+      }
+      word_ = stored | also;
+      current_ = word;
+      Block const& block = blocks.of_word(word);
+      stride_ = blocks.stride();
+      data_ = block.data + (word - block.word) * bits * stride_;
+    }
+
+    bool check_out_lowest(Blocks<growing> const& blocks) noexcept {
+      if (size_ == 0) return false;
+      std::size_t word = 0;
+      for (std::size_t level = levels_ - 1; level != 0; --level) word = word * bits + lowest(level_[level][word]);
+      check_out(word, 0, blocks);
+      return true;
+    }
+
+    void give_elsewhere(std::size_t word, Word bit, Blocks<growing> const& blocks) noexcept {
+      if (word < current_) {
+        check_in();
+        check_out(word, bit, blocks);
+      } else {
+        Word const before = level_[0][word];
+        level_[0][word] = before | bit;
+        if (before == 0) set_summary(word);
+      }
+    }
+
+    Word word_ = 0;               ///< bits of the word that is checked out
+    std::size_t current_ = none;  ///< its number
+    std::byte* data_ = nullptr;   ///< the slot of its bit 0
+    std::size_t stride_ = 0;      ///< bytes
+    std::size_t size_ = 0;        ///< returned slots
+    std::size_t levels_ = 0;
+    Word* level_[max_levels] = {};
+  };
+};
+
+static_assert(SlotAllocator<BitmapAllocator>);
+static_assert(SlotAllocatorState<BitmapAllocator::Slots<SlotShape<16, 8, false>>>);
+static_assert(TracksOccupancy<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
+static_assert(ErasableSlots<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
+static_assert(HearsOfFreshSlots<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// FreeListAllocator: the returned slots in a list whose links lie in the slots themselves.
+//
+//   head_    -> slot -> slot -> none      returned since the mark
+//   reserve_ -> slot -> none              returned before; used when the first list is empty
+//
+// Links are addresses where a slot can hold one, else 32-bit offsets in granules. The size is counted, not walked.
+#pragma once
+
+#include <fastalloc/slots/slot_allocator.hpp>
+#include <fastalloc/storage/poison.hpp>
+
+#include <cstring>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: where memory is short. Costs 0 bytes a slot for objects of 4 bytes and more (8 in a GrowingPool on
+/// 64-bit machines; smaller objects get slots of that size). O(1) both ways; every take() reads the slot.
+struct FreeListAllocator {
+  static constexpr bool is_slot_policy = true;
+  static constexpr std::size_t link_bytes(bool growing) noexcept { return growing ? sizeof(void*) : sizeof(std::uint32_t); }
+
+  template <class Shape>
+  class Slots {
+    static constexpr bool wide = Shape::growing || Shape::size >= sizeof(void*);
+    using Code = SlotCode<Shape, wide>;
+    using Link = typename Code::type;
+
+   public:
+    static constexpr bool growing = Shape::growing;
+    static constexpr bool hot_slot = true;
+
+    static constexpr std::size_t metadata_bytes(std::size_t, std::size_t) noexcept { return 0; }
+
+    void bind(std::byte*, Blocks<growing> const& blocks) noexcept {
+      base_ = blocks.count() != 0 ? blocks[0].data : nullptr;
+    }
+
+    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const&) noexcept {
+      if (head_ == Code::none()) {
+        if (reserve_ == Code::none()) return nullptr;
+        --low_water_;
+        return pop(reserve_);
+      }
+      return pop(head_);
+    }
+
+    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const&) noexcept {
+      push(head_, slot);
+      ++size_;
+    }
+
+    [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
+
+    template <class F>
+    void for_each(F&& f, Blocks<growing> const&) const {
+      for (Link list : {head_, reserve_}) walk(list, f);
+    }
+
+    /// Complexity: linear in size().
+    template <class Predicate>
+    void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
+      drain([](std::byte*) {}, blocks);
+      size_ = 0;
+      Link kept = Code::none();
+      std::byte* last = nullptr;
+      walk(reserve_, [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
+        if (predicate(slot)) return;
+        ++size_;
+        if (last == nullptr) kept = Code::encode(base_, slot);
+        if (last != nullptr) store(last, Code::encode(base_, slot));
+        last = slot;
+      });
+      if (last != nullptr) store(last, Code::none());
+      reserve_ = kept;
+      low_water_ = size_;
+    }
+
+    /// Complexity: linear in the number of slots returned since the last mark.
+    template <class F>
+    void drain(F&& f, Blocks<growing> const&) noexcept {
+      std::byte* last = nullptr;
+      walk(head_, [&](std::byte* slot) { f(last = slot); });
+      if (last != nullptr) {
+        store(last, reserve_);
+        reserve_ = std::exchange(head_, Code::none());
+      }
+      low_water_ = size_;
+    }
+    [[nodiscard]] std::size_t low_water() const noexcept { return low_water_; }
+
+   private:
+    // Free slots are poisoned; the link is uncovered only while it is read or written.
+    FASTALLOC_ALWAYS_INLINE static Link load(std::byte const* slot) noexcept {
+      Link link;
+      detail::unpoison(slot + Shape::link_offset, sizeof link);
+      std::memcpy(&link, slot + Shape::link_offset, sizeof link);
+      detail::poison(slot + Shape::link_offset, sizeof link);
+      return link;
+    }
+    FASTALLOC_ALWAYS_INLINE static void store(std::byte* slot, Link link) noexcept {
+      detail::unpoison(slot + Shape::link_offset, sizeof link);
+      std::memcpy(slot + Shape::link_offset, &link, sizeof link);
+      detail::poison(slot + Shape::link_offset, sizeof link);
+    }
+
+    FASTALLOC_ALWAYS_INLINE std::byte* pop(Link& list) noexcept {
+      std::byte* const slot = Code::decode(base_, list);
+      list = load(slot);
+      --size_;
+      return slot;
+    }
+    FASTALLOC_ALWAYS_INLINE void push(Link& list, std::byte* slot) noexcept {
+      store(slot, list);
+      list = Code::encode(base_, slot);
+    }
+
+    template <class F>
+    void walk(Link list, F&& f) const {
+      while (list != Code::none()) {
+        std::byte* const slot = Code::decode(base_, list);
+        list = load(slot);
+        f(slot);
+      }
+    }
+
+    Link head_ = Code::none();
+    Link reserve_ = Code::none();
+    std::byte* base_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t low_water_ = 0;
+  };
+};
+
+static_assert(SlotAllocator<FreeListAllocator>);
+static_assert(SlotAllocatorState<FreeListAllocator::Slots<SlotShape<16, 8, false>>>);
+static_assert(MarksReturns<FreeListAllocator::Slots<SlotShape<4, 4, false>>>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

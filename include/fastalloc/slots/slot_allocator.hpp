@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The slots axis: which of the returned slots is handed out next. Nothing here knows T.
+//
+//   StackAllocator     an array of the free slots, last in first out      default; fastest nearly everywhere; 4 bytes a
+//                      slot (8 in a GrowingPool)
+//   FreeListAllocator  a list linked through the free slots themselves    0 bytes a slot; slow when slots are cold
+//   BitmapAllocator    one bit a slot, always the lowest free address     compact live sets, ordered iteration, 1 bit a slot
+//
+// The pool itself hands out fresh slots, in ascending order, and keeps the slot returned last (the *hot slot*) where the
+// policy allows it. So an allocator starts empty, and whatever its kind, a pool of a million slots is built without
+// touching one of them:
+//
+//   slots ever handed out == live + returned,     returned == allocator.size() + (hot slot ? 1 : 0)
+//
+// A policy of your own is a struct with a member template `Slots<Shape>` that fits the concept below;
+// examples/custom_allocator.cpp shows one.
+#pragma once
+
+#include <fastalloc/slots/blocks.hpp>
+
+#include <concepts>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// The state of a slot allocator for slots of one shape. `slot` is always the start of a slot.
+/// - `metadata_bytes(slots, blocks)`: bytes to keep account of that many slots in that many blocks; at least pointer
+///   alignment is provided.
+/// - `bind(memory, blocks)`: called before the first use and whenever the blocks changed, with uninitialised
+///   memory of metadata_bytes(). What was returned stays returned; the previous memory is valid until bind() ends.
+///   It may be the same memory when blocks went; word numbers then only fall.
+/// - `take(blocks)`: a returned slot, or null when there is none.
+/// - `give(slot, blocks)`: takes a slot back.
+/// - `size()`: returned slots that are not taken.
+/// - `for_each(f, blocks)`: calls f(slot) for each of them.
+/// - `S::hot_slot`: the pool may keep the slot that was returned last to itself, in front of take().
+/// None of them throws or allocates. All are called under the pool's lock.
+template <class S>
+concept SlotAllocatorState = requires(S s, S const c, std::byte* memory, std::size_t n, Blocks<S::growing> const& blocks) {
+  { S::hot_slot } -> std::convertible_to<bool>;
+  { S::metadata_bytes(n, n) } noexcept -> std::same_as<std::size_t>;
+  { s.bind(memory, blocks) } noexcept;
+  { s.take(blocks) } noexcept -> std::same_as<std::byte*>;
+  { s.give(memory, blocks) } noexcept;
+  { c.size() } noexcept -> std::same_as<std::size_t>;
+  { c.for_each([](std::byte*) noexcept {}, blocks) };
+};
+
+/// Needed for GrowingPool::shrink_to_fit: `erase_if(predicate, blocks)` drops the returned slots of a block that goes.
+template <class S>
+concept ErasableSlots = requires(S s, Blocks<S::growing> const& blocks) {
+  { s.erase_if([](std::byte*) noexcept { return true; }, blocks) } noexcept;
+};
+
+/// Knows which slots are free: `free_bits(word, blocks)` has a bit for each slot of a word (Block::word) that was
+/// returned and is not taken. Asked only about words whose first slot was handed out before.
+template <class S>
+concept TracksOccupancy = requires(S const s, std::size_t word, Blocks<S::growing> const& blocks) {
+  { s.free_bits(word, blocks) } noexcept -> std::same_as<std::size_t>;
+};
+
+/// Tells what was returned since a mark: `drain(f, blocks)` calls f for each such slot that is still free and sets the
+/// mark anew; `low_water()` is the least size() since. From it the pool derives peaks, and iterates while F releases.
+template <class S>
+concept MarksReturns = requires(S s, S const c, Blocks<S::growing> const& blocks) {
+  { s.drain([](std::byte*) noexcept {}, blocks) } noexcept;
+  { c.low_water() } noexcept -> std::same_as<std::size_t>;
+};
+
+/// Wants to hear of every slot that is handed out for the first time: `fresh(slot, blocks)`.
+template <class S>
+concept HearsOfFreshSlots = requires(S s, std::byte* slot, Blocks<S::growing> const& blocks) {
+  { s.fresh(slot, blocks) } noexcept;
+};
+
+/// Takes many at once: `take_many(out, n, blocks)` writes up to n returned slots and returns how many there were.
+template <class S>
+concept TakesMany = requires(S s, std::byte** out, std::size_t n, Blocks<S::growing> const& blocks) {
+  { s.take_many(out, n, blocks) } noexcept -> std::same_as<std::size_t>;
+};
+
+/// A policy for the slots axis.
+template <class P>
+concept SlotAllocator = requires { typename P::template Slots<SlotShape<16, 8, false>>; };
+
+/// What an allocator writes into free slots: nothing, unless the policy says `link_bytes(growing)`.
+template <class P>
+constexpr std::size_t link_bytes(bool growing) noexcept {
+  if constexpr (requires { P::link_bytes(growing); }) {
+    return P::link_bytes(growing);
+  } else {
+    return static_cast<void>(growing), 0;
+  }
+}
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// SlotShape: what a slot allocator knows about slots at compile time. SlotCode: how it writes an address down.
+//
+//   stride     bytes from one slot to the next: `size`, or a multiple of PoolConfig::alignment (known at run time)
+//   granule    the largest power of two that divides `size`; it divides every stride, too
+//   code       a free slot in a list: 32 bits, (address - base) / granule, where there is one block;
+//              the address itself where there are many
+//
+// Offsets in granules need neither a division nor, for powers of two, a multiplication to become addresses; indices
+// would need both. One block may so be up to 2^32 granules long: 32 GiB for 8-byte granules, 256 GiB for 64-byte ones.
+#pragma once
+
+#include <fastalloc/fwd.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where in a free
+/// slot a link may be written.
+template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0>
+struct SlotShape {
+  static_assert(Size % Align == 0 && std::has_single_bit(Align));
+  static constexpr std::size_t size = Size;
+  static constexpr std::size_t align = Align;
+  static constexpr bool growing = Growing;
+  static constexpr std::size_t link_offset = LinkOffset;
+  static constexpr int granule_shift = std::countr_zero(Size);
+};
+
+/// Translates between slot addresses and list entries. Wide: entries are addresses.
+template <class Shape, bool Wide>
+struct SlotCode {
+  using type = std::conditional_t<Wide, std::byte*, std::uint32_t>;
+
+  static constexpr type none() noexcept {
+    if constexpr (Wide) {
+      return nullptr;
+    } else {
+      return static_cast<type>(-1);
+    }
+  }
+
+  FASTALLOC_ALWAYS_INLINE static type encode([[maybe_unused]] std::byte* base, std::byte* slot) noexcept {
+    if constexpr (Wide) {
+      return slot;
+    } else {
+      return static_cast<type>(static_cast<std::size_t>(slot - base) >> Shape::granule_shift);
+    }
+  }
+
+  FASTALLOC_ALWAYS_INLINE static std::byte* decode([[maybe_unused]] std::byte* base, type code) noexcept {
+    if constexpr (Wide) {
+      return code;
+    } else {
+      return base + (static_cast<std::size_t>(code) << Shape::granule_shift);
+    }
+  }
+};
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PoolStatistics: the numbers that a pool with a statistics policy reports.
+//
+//   current_usage == live objects == total_allocations - total_deallocations + (live objects at the last reset)
+#pragma once
+
+#include <fastalloc/fwd.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastalloc {
+
+struct PoolStatistics {
+  std::uint64_t total_allocations = 0;    ///< objects handed out
+  std::uint64_t total_deallocations = 0;  ///< objects returned
+  std::size_t current_usage = 0;          ///< slots in use
+  std::size_t peak_usage = 0;             ///< slots; the highest current_usage
+  std::size_t capacity = 0;               ///< slots
+  std::uint64_t growth_count = 0;         ///< blocks added after construction
+  std::uint64_t allocation_failures = 0;  ///< requests that found no slot
+
+  /// Percent of the capacity in use; 0 when the capacity is 0.
+  [[nodiscard]] double utilization_rate() const noexcept { return percent(current_usage); }
+  /// Percent of the capacity in use at the peak; 0 when the capacity is 0.
+  [[nodiscard]] double peak_utilization_rate() const noexcept { return percent(peak_usage); }
+  /// Requests that were served, 0 to 1; 0 when there were none.
+  [[nodiscard]] double hit_rate() const noexcept {
+    std::uint64_t const requests = total_allocations + allocation_failures;
+    return requests == 0 ? 0.0 : static_cast<double>(total_allocations) / static_cast<double>(requests);
+  }
+  /// Slots not in use.
+  [[nodiscard]] std::size_t available() const noexcept { return capacity > current_usage ? capacity - current_usage : 0; }
+
+  friend bool operator==(PoolStatistics const&, PoolStatistics const&) = default;
+
+ private:
+  [[nodiscard]] double percent(std::size_t slots) const noexcept {
+    return capacity == 0 ? 0.0 : 100.0 * static_cast<double>(slots) / static_cast<double>(capacity);
+  }
+};
+
+}  // namespace fastalloc

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// InlineStorage<N>: room for N slots, and for what the other policies keep about them, inside the pool object itself.
+//
+// The policy names a number of slots; the pool turns that into bytes once it knows T (region<bytes, alignment>).
+#pragma once
+
+#include <fastalloc/storage/storage.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// `FixedPool<T, InlineStorage<N>>` uses no heap, has capacity N and is default constructible.
+template <std::size_t Slots>
+struct InlineStorage {
+  static_assert(Slots >= 1, "fastalloc: InlineStorage<0> holds nothing; write InlineStorage<N> with N >= 1");
+  static constexpr std::size_t slots = Slots;
+
+  template <std::size_t Bytes, std::size_t Alignment>
+  class region {
+   public:
+    static constexpr bool can_grow = false;
+
+    constexpr region() noexcept : unused_() {}
+
+    /// Returns: the one block there is; null when it is too small or not aligned enough.
+    [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+      return bytes <= Bytes && alignment <= Alignment ? bytes_ : nullptr;
+    }
+    void release(void*, std::size_t, std::size_t) noexcept {}
+
+   private:
+    // A union, so that a pool on the stack does not clear its slots and one in static storage lies in .bss.
+    union {
+      char unused_;
+      alignas(Alignment) std::byte bytes_[Bytes];
+    };
+  };
+};
+
+static_assert(Storage<InlineStorage<1>::region<64, 8>>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The storage axis: where the bytes of a pool come from.
+//
+//   HeapStorage        the heap, by aligned operator new; big blocks on huge pages       default; the only one that grows
+//   InlineStorage<N>   N slots inside the pool object; no heap                           embedded, .bss, on the stack
+//   ExternalStorage    a span of bytes that the caller owns                              arenas, shared or special memory
+//
+// A storage of your own has the three members of the concept below (examples/custom_allocator.cpp shows policies of
+// one's own). acquire() must return exactly `bytes` usable bytes, or null; the pool asks for no more than it uses.
+#pragma once
+
+#include <fastalloc/fwd.hpp>
+
+#include <concepts>
+#include <cstddef>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// A source of blocks of memory.
+/// - `S::can_grow` (static constexpr bool): acquire() may be called again while earlier blocks are in use.
+/// - `acquire(bytes, alignment)`: a block, or null when there is none. Never throws.
+/// - `release(block, bytes, alignment)`: takes back a block, with the values it was acquired with. Never throws.
+template <class S>
+concept Storage = requires(S storage, void* block, std::size_t bytes, std::size_t alignment) {
+  { S::can_grow } -> std::convertible_to<bool>;
+  { storage.acquire(bytes, alignment) } noexcept -> std::same_as<void*>;
+  { storage.release(block, bytes, alignment) } noexcept -> std::same_as<void>;
+};
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
