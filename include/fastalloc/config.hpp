@@ -61,6 +61,12 @@
 #define FASTALLOC_MODE unchecked
 #endif
 
+#if defined(__GNUC__)
+#define FASTALLOC_ASSUME(condition) ((condition) ? void() : __builtin_unreachable())
+#else
+#define FASTALLOC_ASSUME(condition) void()
+#endif
+
 #if defined(_MSC_VER)
 #define FASTALLOC_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
 #define FASTALLOC_ALWAYS_INLINE __forceinline

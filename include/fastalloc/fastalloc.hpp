@@ -21,6 +21,7 @@
 #include <fastalloc/slots/stack_allocator.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 #include <fastalloc/stats/pool_statistics.hpp>
+#include <fastalloc/stats/report.hpp>
 #include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 #include <fastalloc/storage/inline_storage.hpp>

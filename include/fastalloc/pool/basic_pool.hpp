@@ -23,13 +23,13 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 template <class T, bool Growing, class... Ps>
 struct PoolTypes {
   using P = Policies<Ps...>;
-  static constexpr std::size_t link = link_bytes<typename P::slots>(Growing);
-  static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
+    static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
+  static constexpr std::size_t link = link_bytes<typename P::slots>(Growing, object);
   // A link lies over the dead object, or behind one that is kept.
   static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
   static constexpr std::size_t used = link_offset + link > object ? link_offset + link : object;
   static constexpr std::size_t size = (used + alignof(T) - 1) / alignof(T) * alignof(T);
-  using shape = SlotShape<size, alignof(T), Growing, link_offset>;
+  using shape = SlotShape<size, alignof(T), Growing, link_offset, link>;
   using layout = PoolLayout<shape, typename P::slots, typename P::checks>;
 
   template <class S>
@@ -64,7 +64,6 @@ class BasicPool : public AnyOwner {
   using Lifetime = typename Types::P::lifetime;
   using Checks = typename Types::P::checks;
   using StorageState = typename Types::storage;
-  using Taken = typename Core::Taken;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
   static constexpr bool has_statistics = Types::P::stats::enabled;
@@ -135,7 +134,7 @@ class BasicPool : public AnyOwner {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     check_arguments<Args...>();
     Taken taken = core_.take();
-    if (taken.slot == nullptr) [[unlikely]] taken = take_slow_or_fail();
+    if (taken.slot == nullptr) [[unlikely]] taken = take_slow(false);
     return build(taken, std::forward<Args>(args)...);
   }
 
@@ -145,7 +144,7 @@ class BasicPool : public AnyOwner {
     check_arguments<Args...>();
     Taken taken = core_.take();
     if (taken.slot == nullptr) [[unlikely]] {
-      taken = try_take_slow();
+      taken = take_slow(true);
       if (taken.slot == nullptr) return {};
     }
     return build(taken, std::forward<Args>(args)...);
@@ -196,18 +195,12 @@ class BasicPool : public AnyOwner {
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
   template <class F>
   void for_each(F&& f) {
-    if constexpr (TracksOccupancy<typename Core::Slots>) {
-      for (std::byte* slot = core_.next_live(nullptr); slot != nullptr; slot = core_.next_live(slot)) f(*object_in(slot));
-    } else {
-      Iteration iteration(core_);
-      if (iteration.missing != 0) {
-        Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none");
-        error.requested = iteration.missing;
-        error.unit = "bytes";
-        fail_typed(error);
-      }
-      while (std::byte* const slot = core_.next(iteration.snapshot)) f(*object_in(slot));
-    }
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return f(*object_in(slot)), true; });
+    if (missing == 0) return;
+    Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none");
+    error.requested = missing;
+    error.unit = "bytes";
+    fail_typed(error);
   }
 
   /// Writes handles to n objects, each built from `args`, to `out`; takes the slots in one step. Returns: the end of the output.
@@ -217,8 +210,7 @@ class BasicPool : public AnyOwner {
   OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     check_arguments<Args const&...>();
     Error error;
-    if (!core_.ensure(n, error)) fail_typed(error);
-    if (!batch(n, out, error, args...)) fail_typed(error);
+    if (!batch<nothrow_build<Args const&...>>(n, out, error, from(args...))) fail_typed(error);
     return out;
   }
 
@@ -227,35 +219,37 @@ class BasicPool : public AnyOwner {
   [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     check_arguments<Args const&...>();
     Error error;
-    return core_.ensure(n, error) && batch(n, out, error, args...);
+    return batch<nothrow_build<Args const&...>>(n, out, error, from(args...));
   }
 
 #if __STDC_HOSTED__
-  /// One object for each of `values`, built from it (moved from where the range is an rvalue container). All or nothing.
+  /// One object for each of `values`, built from it (moved from where the range is an rvalue). All or nothing.
   template <class Range>
     requires requires(Range& values) { std::begin(values), std::end(values); }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
     auto const n = static_cast<std::size_t>(std::distance(std::begin(values), std::end(values)));
     std::vector<handle_type> handles;
     handles.reserve(n);
+    auto next = std::begin(values);
     Error error;
-    if (!core_.ensure(n, error)) fail_typed(error);
-    for (auto&& value : values) {
+    bool const done = batch<false>(n, std::back_inserter(handles), error, [&](Taken taken) -> T* {
       if constexpr (std::is_lvalue_reference_v<Range>) {
-        handles.push_back(allocate(value));
+        return lifetime_.template acquire<T>(taken.slot, taken.fresh, *next++);
       } else {
-        handles.push_back(allocate(std::move(value)));
+        return lifetime_.template acquire<T>(taken.slot, taken.fresh, std::move(*next++));
       }
-    }
+    });
+    if (!done) fail_typed(error);
     return handles;
   }
 #endif
 
-  /// Bytes that ExternalStorage needs for exactly n slots, aligned to required_alignment(). SIZE_MAX when that overflows.
-  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots) noexcept
+  /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
+  /// aligned to the greater of that and required_alignment(). SIZE_MAX when the product overflows.
+  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots, std::size_t alignment = 0) noexcept
     requires(!Growing)
   {
-    auto const plan = Types::layout::block(slots, Types::size);
+    auto const plan = Types::layout::block(slots, Types::layout::stride(alignment));
     return plan.valid ? plan.bytes : std::numeric_limits<std::size_t>::max();
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
@@ -288,19 +282,6 @@ class BasicPool : public AnyOwner {
  private:
   friend class OwnerWord<Derived>;
 
-  /// An iteration over a snapshot; ends when F throws, too.
-  struct Iteration {
-    explicit Iteration(Core& c) : core(c), missing(core.begin(snapshot)) {}
-    ~Iteration() {
-      if (missing == 0) core.end(snapshot);
-    }
-    Iteration(Iteration const&) = delete;
-    Iteration& operator=(Iteration const&) = delete;
-    Core& core;
-    Snapshot snapshot;
-    std::size_t missing;
-  };
-
   /// Gives a slot back when what is built in it throws.
   struct Undo {
     BasicPool* pool;
@@ -318,9 +299,13 @@ class BasicPool : public AnyOwner {
     std::size_t count = 0;
     std::size_t fresh = 0;
     std::size_t built = 0;
+    std::size_t acquired = 0;  ///< objects that heard on_acquire()
     std::size_t next = 0;
     ~Batch() {
-      for (std::size_t i = count; i-- > next;) pool->unbuild({slots[i], i >= fresh}, i < built);
+      for (std::size_t i = count; i-- > next;) {
+        if (i < acquired) call_on_release(*object_in(slots[i]));
+        pool->unbuild({slots[i], i >= fresh}, i < built);
+      }
     }
   };
   static constexpr std::size_t batch_slots = 64;  ///< taken without a heap allocation
@@ -340,11 +325,17 @@ class BasicPool : public AnyOwner {
   static T* object_in(std::byte* slot) noexcept { return std::launder(reinterpret_cast<T*>(slot)); }
   static constexpr std::size_t at_least_one(std::size_t n) noexcept { return n == 0 ? 1 : n; }
 
+  /// The storage among `values`; Nothing where a default constructed one will do (inline storage is never copied).
   template <class... Values>
-  static constexpr StorageState pick_storage(Values&&... values) {
-    static_assert(!is_external || (false || ... || std::same_as<std::remove_cvref_t<Values>, ExternalStorage>),
-                  "fastalloc: ExternalStorage needs the caller's bytes; pass ExternalStorage(span) after the PoolConfig");
-    return pick_value<StorageState>(std::forward<Values>(values)...);
+  static constexpr auto pick_storage(Values&&... values) {
+    constexpr bool given = (false || ... || std::same_as<std::remove_cvref_t<Values>, StorageState>);
+    static_assert(given || std::default_initializable<StorageState>,
+                  "fastalloc: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage(span)");
+    if constexpr (given) {
+      return pick_value<StorageState>(std::forward<Values>(values)...);
+    } else {
+      return Nothing{};
+    }
   }
 
   bool open(PoolConfig const& config, Error& error) noexcept {
@@ -367,10 +358,11 @@ class BasicPool : public AnyOwner {
   void prebuild(PoolConfig const& config) {
     if constexpr (Lifetime::keeps_objects) {
       if (!config.pre_initialize) return;
-      Block const& block = core_.first_block();
-      unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
-      lifetime_.template prebuild<T>(block.data, block.end, core_.stride());
-      poison(block.data, static_cast<std::size_t>(block.end - block.data));
+      core_.for_each_block([&](Block const& block) {
+        unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
+        lifetime_.template prebuild<T>(block.data, block.end, core_.stride());
+        poison(block.data, static_cast<std::size_t>(block.end - block.data));
+      });
     } else {
       (void)config;
     }
@@ -409,14 +401,22 @@ class BasicPool : public AnyOwner {
     core_.withdraw(taken);
   }
 
-  /// Requires: ensure(n). Returns: false, with the error, when another thread was faster.
-  template <class OutputIt, class... Args>
-  bool batch(std::size_t n, OutputIt& out, Error& error, Args const&... args) {
-    if (n <= batch_slots || (nothrow_build<Args const&...> && !may_be_shared)) {
+  /// Builds every object of a batch from the same arguments.
+  template <class... Args>
+  [[nodiscard]] auto from(Args const&... args) {
+    return [&](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
+  }
+
+  /// Nothrow: `build` does not throw. Returns: false, with the error, when there are not n slots.
+  template <bool Nothrow, class OutputIt, class Build>
+  bool batch(std::size_t n, OutputIt&& out, Error& error, Build&& build) {
+    if constexpr (is_inline) set_erased();
+    if (!core_.ensure(n, error)) return false;
+    if (n <= batch_slots || (Nothrow && !may_be_shared)) {
       std::byte* slots[batch_slots];
       while (n != 0) {
         std::size_t const chunk = n < batch_slots ? n : batch_slots;
-        if (!batch_into(slots, chunk, out, error, args...)) return false;
+        if (!batch_into(slots, chunk, out, error, build)) return false;
         n -= chunk;
       }
       return true;
@@ -433,11 +433,11 @@ class BasicPool : public AnyOwner {
       error.unit = "bytes";
       return false;
     }
-    return batch_into(static_cast<std::byte**>(memory.slots), n, out, error, args...);
+    return batch_into(static_cast<std::byte**>(memory.slots), n, out, error, build);
   }
 
-  template <class OutputIt, class... Args>
-  bool batch_into(std::byte** slots, std::size_t n, OutputIt& out, Error& error, Args const&... args) {
+  template <class OutputIt, class Build>
+  bool batch_into(std::byte** slots, std::size_t n, OutputIt& out, Error& error, Build& build) {
     Batch batch{this, slots};
     batch.count = core_.take_many(slots, n, batch.fresh);
     if (batch.count != n) [[unlikely]] {
@@ -446,10 +446,10 @@ class BasicPool : public AnyOwner {
       return false;
     }
     while (batch.built != n) {
-      std::size_t const i = batch.built;
-      T* const object = lifetime_.template acquire<T>(slots[i], i >= batch.fresh, args...);
+      T* const object = build(Taken{slots[batch.built], batch.built >= batch.fresh});
       ++batch.built;
       call_on_acquire(*object);
+      ++batch.acquired;
     }
     while (batch.next != n) {
       handle_type handle = HandleAccess::make(object_in(slots[batch.next++]), derived());
@@ -470,17 +470,12 @@ class BasicPool : public AnyOwner {
     core_.give(slot);
   }
 
-  FASTALLOC_COLD Taken take_slow_or_fail() {
+  FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
     if constexpr (is_inline) set_erased();
     Taken const taken = core_.take_slow(error);
-    if (taken.slot == nullptr) fail_typed(error);
+    if (taken.slot == nullptr && !may_fail) fail_typed(error);
     return taken;
-  }
-  FASTALLOC_COLD Taken try_take_slow() {
-    Error error;
-    if constexpr (is_inline) set_erased();
-    return core_.take_slow(error);
   }
 
   [[noreturn]] FASTALLOC_COLD static void fail_typed(Error& error) {
@@ -495,7 +490,10 @@ class BasicPool : public AnyOwner {
   FASTALLOC_COLD void report_live_handles() noexcept {
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
-    core_.first_live(error.indices, Error::max_indices, error.index_count);
+    core_.visit([&](std::byte* slot) {
+      error.indices[error.index_count++] = core_.index_of(slot);
+      return error.index_count != Error::max_indices;
+    });
     report_typed(error);
   }
 

@@ -35,6 +35,9 @@ struct PoolLayout {
           ? static_cast<std::size_t>(std::uint64_t{0xFFFFFFFFU} << Shape::granule_shift)
           : std::numeric_limits<std::size_t>::max();
 
+  /// No object is bigger, and operator new may round sizes above it up to 0.
+  static constexpr std::size_t max_bytes = std::numeric_limits<std::size_t>::max() / 2;
+
   struct Plan {
     std::size_t slot_bytes = 0;   ///< slots * stride
     std::size_t tail = 0;         ///< offset of the marks
@@ -59,7 +62,7 @@ struct PoolLayout {
       ok = ok && checked_round_up(plan.metadata, alignof(Block), plan.metadata);
       ok = ok && checked_add(plan.metadata, rest, plan.bytes);
     }
-    plan.valid = ok;
+    plan.valid = ok && plan.bytes <= max_bytes;
     return plan;
   }
 

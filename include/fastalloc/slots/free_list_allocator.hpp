@@ -18,11 +18,14 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// 64-bit machines; smaller objects get slots of that size). O(1) both ways; every take() reads the slot.
 struct FreeListAllocator {
   static constexpr bool is_slot_policy = true;
-  static constexpr std::size_t link_bytes(bool growing) noexcept { return growing ? sizeof(void*) : sizeof(std::uint32_t); }
+  static constexpr std::size_t link_bytes(bool growing, std::size_t object) noexcept {
+    return growing || object >= sizeof(void*) ? sizeof(void*) : sizeof(std::uint32_t);
+  }
 
   template <class Shape>
   class Slots {
-    static constexpr bool wide = Shape::growing || Shape::size >= sizeof(void*);
+    static constexpr bool wide = Shape::growing || Shape::link_size == sizeof(void*);
+    static_assert(Shape::link_size >= (wide ? sizeof(void*) : sizeof(std::uint32_t)), "the shape has no room for a link");
     using Code = SlotCode<Shape, wide>;
     using Link = typename Code::type;
 
@@ -133,7 +136,7 @@ struct FreeListAllocator {
 };
 
 static_assert(SlotAllocator<FreeListAllocator>);
-static_assert(SlotAllocatorState<FreeListAllocator::Slots<SlotShape<16, 8, false>>>);
-static_assert(MarksReturns<FreeListAllocator::Slots<SlotShape<4, 4, false>>>);
+static_assert(SlotAllocatorState<FreeListAllocator::Slots<SlotShape<16, 8, false, 0, 8>>>);
+static_assert(MarksReturns<FreeListAllocator::Slots<SlotShape<4, 4, false, 0, 4>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

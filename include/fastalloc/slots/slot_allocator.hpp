@@ -82,13 +82,14 @@ concept TakesMany = requires(S s, std::byte** out, std::size_t n, Blocks<S::grow
 template <class P>
 concept SlotAllocator = requires { typename P::template Slots<SlotShape<16, 8, false>>; };
 
-/// What an allocator writes into free slots: nothing, unless the policy says `link_bytes(growing)`.
+/// Bytes of a link that an allocator writes into free slots: 0, unless the policy says `link_bytes(growing, object)`, where
+/// `object` is what a slot holds, in bytes.
 template <class P>
-constexpr std::size_t link_bytes(bool growing) noexcept {
-  if constexpr (requires { P::link_bytes(growing); }) {
-    return P::link_bytes(growing);
+constexpr std::size_t link_bytes([[maybe_unused]] bool growing, [[maybe_unused]] std::size_t object) noexcept {
+  if constexpr (requires { P::link_bytes(growing, object); }) {
+    return P::link_bytes(growing, object);
   } else {
-    return static_cast<void>(growing), 0;
+    return 0;
   }
 }
 

@@ -20,14 +20,15 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where in a free
-/// slot a link may be written.
-template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0>
+/// slot a link of LinkSize bytes may be written.
+template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0>
 struct SlotShape {
-  static_assert(Size % Align == 0 && std::has_single_bit(Align));
+  static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
   static constexpr std::size_t align = Align;
   static constexpr bool growing = Growing;
   static constexpr std::size_t link_offset = LinkOffset;
+  static constexpr std::size_t link_size = LinkSize;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 
@@ -54,9 +55,12 @@ struct SlotCode {
 
   FASTALLOC_ALWAYS_INLINE static std::byte* decode([[maybe_unused]] std::byte* base, type code) noexcept {
     if constexpr (Wide) {
+      FASTALLOC_ASSUME(code != nullptr);  // callers look for none() first
       return code;
     } else {
-      return base + (static_cast<std::size_t>(code) << Shape::granule_shift);
+      std::byte* const slot = base + (static_cast<std::size_t>(code) << Shape::granule_shift);
+      FASTALLOC_ASSUME(slot != nullptr);
+      return slot;
     }
   }
 };

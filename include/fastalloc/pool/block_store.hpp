@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// BlockStore: acquires the blocks of a pool, divides them by PoolLayout, keeps the directory, and gives everything back.
+//
+// It does not know which slots are in use; the slot allocator is told by bind() whenever the blocks change. Nothing
+// changes when memory is not to be had.
+#pragma once
+
+#include <fastalloc/error.hpp>
+#include <fastalloc/pool/pool_layout.hpp>
+#include <fastalloc/storage/external_storage.hpp>
+#include <fastalloc/storage/poison.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+struct Nothing {};
+
+template <class Shape, class SlotPolicy, class StorageState, class Checks>
+class BlockStore : public Blocks<Shape::growing> {
+  using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
+  using Slots = typename Layout::Slots;
+  static constexpr bool growing = Shape::growing;
+
+ public:
+  constexpr BlockStore() noexcept = default;
+  explicit constexpr BlockStore(StorageState storage) noexcept : storage_(std::move(storage)) {}
+  explicit constexpr BlockStore(Nothing) noexcept {}
+  BlockStore(BlockStore const&) = delete;
+  BlockStore& operator=(BlockStore const&) = delete;
+
+  ~BlockStore() {
+    for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
+    if constexpr (growing) give_back(directory_memory(), directory_bytes_);
+  }
+
+  void configure(std::size_t alignment, bool pre_initialize) noexcept {
+    alignment_ = alignment > Layout::block_alignment ? alignment : Layout::block_alignment;
+    pre_initialize_ = pre_initialize;
+    this->set_stride(Layout::stride(alignment));
+  }
+
+  /// Effects: acquires a block of `slots` slots. Requires: Block::handed is up to date.
+  bool add(std::size_t slots, Slots& allocator, Error& error) noexcept {
+    auto const plan = Layout::block(slots, this->stride());
+    if (!plan.valid) {
+      error.code = this->count() == 0 ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
+      error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
+      error.requested = slots;
+      error.limit = (growing ? std::numeric_limits<std::size_t>::max() / 32 : Layout::max_fixed_bytes) / this->stride();
+      return false;
+    }
+    std::byte* const data = acquire(plan.bytes, error);
+    if (data == nullptr) return false;
+    Block const block{.data = data, .end = data + plan.slot_bytes, .slots = slots, .tail = data + plan.tail, .bytes = plan.bytes};
+    if constexpr (Checks::tracks_slots) std::memset(block.tail, 0, SlotMarks::bytes_for(slots));
+    if constexpr (growing) {
+      auto* const record = ::new (static_cast<void*>(data + plan.metadata)) Block(block);
+      if (!extend_directory(record, allocator, error)) return give_back(data, plan.bytes), false;
+    } else {
+      (*this)[0] = block;
+      allocator.bind(data + plan.metadata, *this);
+    }
+    poison(data, plan.slot_bytes);
+    return true;
+  }
+
+  /// After the caller moved the blocks that stay to the first `count` places of the directory, with `slots` slots in all:
+  /// a directory of the exact size. Where there is no memory for one, the old one stays in use.
+  void shrink_directory(std::size_t count, std::size_t slots, Slots& allocator) noexcept
+    requires growing
+  {
+    auto const plan = Layout::directory(slots, count);
+    Block** const old = this->directory();
+    auto* const memory = count == 0 ? nullptr : static_cast<std::byte*>(storage_.acquire(plan.bytes, alignment_));
+    if (memory == nullptr && count != 0) {
+      this->set_directory(old, count);
+      allocator.bind(metadata_, *this);
+      return;
+    }
+    for (std::size_t b = 0; b != count; ++b) reinterpret_cast<Block**>(memory)[b] = old[b];
+    replace_directory(memory, plan.bytes, plan.metadata, count, allocator);
+  }
+
+  /// Gives the memory of a block back. Returns its bytes.
+  std::size_t release(Block* block) noexcept {
+    std::size_t const bytes = block->bytes;  // the Block may lie in the memory that goes
+    give_back(block->data, bytes);
+    return bytes;
+  }
+
+ private:
+  bool extend_directory(Block* record, Slots& allocator, Error& error) noexcept {
+    std::size_t const count = this->count() + 1;
+    std::size_t slots = record->slots;
+    for (std::size_t b = 0; b + 1 != count; ++b) {
+      Block const& block = (*this)[b];
+      slots += block.slots;
+      if (std::size_t const end = block.first + block.slots; end > record->first) record->first = end;
+    }
+    auto const plan = Layout::directory(slots, count);
+    std::byte* const memory = acquire(plan.bytes, error);
+    if (memory == nullptr) return false;
+    auto** const entries = reinterpret_cast<Block**>(memory);
+    for (std::size_t b = 0; b + 1 != count; ++b) entries[b] = &(*this)[b];
+    entries[count - 1] = record;
+    replace_directory(memory, plan.bytes, plan.metadata, count, allocator);
+    return true;
+  }
+
+  void replace_directory(std::byte* memory, std::size_t bytes, std::size_t metadata, std::size_t count, Slots& allocator) noexcept {
+    std::byte* const old = directory_memory();
+    this->set_directory(reinterpret_cast<Block**>(memory), count);
+    metadata_ = memory + metadata;
+    allocator.bind(metadata_, *this);
+    give_back(old, std::exchange(directory_bytes_, bytes));
+  }
+
+  [[nodiscard]] std::byte* directory_memory() const noexcept { return reinterpret_cast<std::byte*>(this->directory()); }
+
+  [[nodiscard]] std::byte* acquire(std::size_t bytes, Error& error) noexcept {
+    auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
+    if (memory != nullptr) {
+      if (pre_initialize_) touch(memory, bytes);
+      return memory;
+    }
+    error.code = ErrorCode::allocation_failed;
+    error.text = "the storage has no memory of the requested size; lower the capacity or the growth, or free memory";
+    error.requested = bytes;
+    error.unit = "bytes";
+    if constexpr (std::same_as<StorageState, ExternalStorage>) {
+      error.code = ErrorCode::invalid_configuration;
+      error.text = "the span is too small for the requested bytes; pass P::required_bytes(capacity) bytes, or lower the capacity";
+      error.limit = storage_.bytes().size();
+      if (!storage_.is_aligned(alignment_)) {
+        error.code = ErrorCode::invalid_alignment;
+        error.text = "the span does not begin at a multiple of the requested alignment; align it, as in alignas(P::required_alignment())";
+        error.requested = alignment_;
+        error.limit = 0;
+        error.address = storage_.bytes().data();
+      }
+    } else if constexpr (!StorageState::can_grow) {
+      error.text = "the storage has no room for the requested bytes at this alignment; give T the alignment (alignas), or use HeapStorage";
+      if (alignment_ > Layout::block_alignment) error.code = ErrorCode::invalid_alignment;
+    }
+    return nullptr;
+  }
+
+  void give_back(std::byte* memory, std::size_t bytes) noexcept {
+    if (memory == nullptr) return;
+    unpoison(memory, bytes);
+    storage_.release(memory, bytes, alignment_);
+  }
+
+  static void touch(std::byte* memory, std::size_t bytes) noexcept {
+    constexpr std::size_t page = 4096;
+    for (std::size_t at = 0; at < bytes; at += page) *const_cast<std::byte volatile*>(memory + at) = std::byte{0};
+    *const_cast<std::byte volatile*>(memory + bytes - 1) = std::byte{0};
+  }
+
+  std::size_t alignment_ = 0;         ///< bytes; what memory is acquired with
+  std::size_t directory_bytes_ = 0;   ///< of the directory (growing pools)
+  std::byte* metadata_ = nullptr;     ///< of the slot allocator, in the directory (growing pools)
+  bool pre_initialize_ = false;
+  FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

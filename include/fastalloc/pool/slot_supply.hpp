@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// SlotSupply: where slots come from and go back to. Knows neither T nor locks.
+//
+//   hot_               the slot returned last, handed out first
+//   slots_             the other returned slots
+//   fresh_..fresh_end_ the frontier: slots of the current block that were never handed out
+//   pending_           slots in further blocks that were never handed out
+//
+//   total_ == live + (hot_ ? 1 : 0) + slots_.size() + (fresh_end_ - fresh_) / stride + pending_      (check_invariants)
+//
+// Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty. So at a peak
+// the free slots below the frontier are just the least slots_.size() there was, and the peak needs no counting.
+#pragma once
+
+#include <fastalloc/pool/block_store.hpp>
+#include <fastalloc/pool/occupancy.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+struct Taken {
+  std::byte* slot;
+  bool fresh;  ///< handed out for the first time
+};
+
+template <class Shape, class SlotPolicy, class StorageState, class Checks>
+class SlotSupply {
+ public:
+  using Store = BlockStore<Shape, SlotPolicy, StorageState, Checks>;
+  using Slots = typename SlotPolicy::template Slots<Shape>;
+  static constexpr bool growing = Shape::growing;
+  static constexpr bool derives_peak = MarksReturns<Slots>;
+
+  constexpr SlotSupply() noexcept = default;
+  template <class S>
+  explicit constexpr SlotSupply(S storage) noexcept : blocks_(std::move(storage)) {}
+
+  [[nodiscard]] Store& blocks() noexcept { return blocks_; }
+  [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }
+
+  FASTALLOC_ALWAYS_INLINE Taken take() noexcept {
+    if constexpr (Slots::hot_slot) {
+      if (std::byte* const slot = hot_; slot != nullptr) {
+        hot_ = nullptr;
+        return {slot, false};
+      }
+    }
+    if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
+    if (std::byte* const slot = fresh_; slot != fresh_end_) {
+      fresh_ = slot + blocks_.stride();
+      if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
+      return {slot, true};
+    }
+    return {nullptr, false};
+  }
+
+  /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
+  std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+    std::size_t count = 0;
+    if (hot_ != nullptr && n != 0) out[count++] = std::exchange(hot_, nullptr);
+    if constexpr (TakesMany<Slots>) {
+      count += slots_.take_many(out + count, n - count, blocks_);
+    } else {
+      while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
+    }
+    fresh = count;
+    while (count != n && (fresh_ != fresh_end_ || next_block())) {
+      std::byte* next = fresh_;
+      std::size_t const stride = blocks_.stride();
+      for (; count != n && next != fresh_end_; next += stride) {
+        if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(next, blocks_);
+        out[count++] = next;
+      }
+      fresh_ = next;
+    }
+    return count;
+  }
+
+  FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
+    if constexpr (Slots::hot_slot) {
+      std::byte* const colder = std::exchange(hot_, slot);
+      if (colder != nullptr) slots_.give(colder, blocks_);
+    } else {
+      slots_.give(slot, blocks_);
+    }
+  }
+
+  /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
+  void give_unused(Taken taken) noexcept {
+    if (taken.fresh && taken.slot + blocks_.stride() == fresh_) {
+      fresh_ = taken.slot;
+    } else {
+      give(taken.slot);
+    }
+  }
+
+  /// Moves the frontier to the untouched block of the lowest index. Returns: false when there is none.
+  bool next_block() noexcept {
+    if (pending_ == 0) return false;
+    if constexpr (growing) {
+      sync_frontier();
+      Block* found = nullptr;
+      for (std::size_t b = 0; b != blocks_.count(); ++b) {
+        Block& block = blocks_[b];
+        if (block.handed == 0 && &block != fresh_block_ && (found == nullptr || block.first < found->first)) found = &block;
+      }
+      fresh_block_ = found;
+    }
+    Block const& block = growing ? *fresh_block_ : blocks_[0];
+    fresh_ = block.data;
+    fresh_end_ = block.end;
+    pending_ -= block.slots;
+    return true;
+  }
+  [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end_; }
+
+  /// Effects: adds a block of `slots` slots. On failure nothing changes.
+  bool add(std::size_t slots, Error& error) noexcept {
+    sync_frontier();
+    if (!blocks_.add(slots, slots_, error)) {
+      error.capacity = total_ != 0 ? total_ : slots;
+      error.allocated = live();
+      return false;
+    }
+    total_ += slots;
+    pending_ += slots;
+    if (at_frontier_end()) next_block();
+    return true;
+  }
+
+  /// Takes every wholly free block out. With nothing live the one of at most `initial` slots that came first stays.
+  /// Returns: a list by Block::next.
+  [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept
+    requires growing
+  {
+    mark();
+    peak_floor_ = peak();
+    for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slots - blocks_[b].handed;
+    slots_.for_each([&](std::byte* slot) { ++blocks_.find(slot)->marked; }, blocks_);
+    if (live() == 0) keep_one(initial);
+    auto const goes = [](Block const& block) { return block.marked == block.slots; };
+    slots_.erase_if([&](std::byte* slot) { return goes(blocks_.of(slot)); }, blocks_);
+
+    Block* gone = nullptr;
+    Block** const directory = blocks_.directory();
+    std::size_t kept = 0;
+    for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      Block* const block = directory[b];
+      if (!goes(*block)) {
+        directory[kept++] = block;
+        continue;
+      }
+      if (block == fresh_block_) {
+        fresh_ = fresh_end_ = nullptr;
+        fresh_block_ = nullptr;
+      } else if (block->handed == 0) {
+        pending_ -= block->slots;
+      }
+      total_ -= block->slots;
+      block->next = std::exchange(gone, block);
+    }
+    if (gone != nullptr) blocks_.shrink_directory(kept, total_, slots_);
+    return gone;
+  }
+
+  [[nodiscard]] std::size_t total() const noexcept { return total_; }
+  [[nodiscard]] std::size_t live() const noexcept { return handed_out() - slots_.size() - (hot_ != nullptr ? 1 : 0); }
+  [[nodiscard]] std::size_t peak() const noexcept {
+    if constexpr (derives_peak) {
+      std::size_t const since = handed_out() - slots_.low_water();
+      return since > peak_floor_ ? since : peak_floor_;
+    } else {
+      return peak_floor_;
+    }
+  }
+  /// Needed after take() where the peak is not derived.
+  FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
+    if (std::size_t const now = live(); now > peak_floor_) peak_floor_ = now;
+  }
+  void reset_peak() noexcept {
+    mark();
+    peak_floor_ = live();
+  }
+
+  /// Brings Block::handed of the current block up to date.
+  void sync_frontier() noexcept {
+    if constexpr (growing) {
+      if (fresh_block_ != nullptr) fresh_block_->handed = blocks_.place(*fresh_block_, fresh_);
+    } else {
+      if (blocks_.count() != 0) blocks_[0].handed = blocks_.place(blocks_[0], fresh_);
+    }
+  }
+
+  /// Begins an iteration over what is live. Returns: the bytes that were not to be had, or 0.
+  [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
+    mark();
+    if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
+    slots_.for_each([&](std::byte* slot) { snapshot.clear(slot); }, blocks_);
+    snapshot.outer = std::exchange(snapshots_, &snapshot);
+    return 0;
+  }
+  [[nodiscard]] std::byte* next(Snapshot& snapshot) noexcept {
+    mark();
+    return snapshot.next();
+  }
+  /// Iterations may end in any order: threads run them side by side.
+  void end(Snapshot& snapshot) noexcept {
+    Snapshot** at = &snapshots_;
+    while (*at != &snapshot) at = &(*at)->outer;
+    *at = snapshot.outer;
+  }
+
+  /// The first live slot behind `after` in address order; null when there is none.
+  [[nodiscard]] std::byte* next_live(std::byte const* after) noexcept {
+    mark();
+    for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      Block const& block = blocks_[b];
+      if (after != nullptr && reinterpret_cast<std::uintptr_t>(after) >= reinterpret_cast<std::uintptr_t>(block.end)) continue;
+      std::size_t place = blocks_.holds(block, after) ? blocks_.place(block, after) + 1 : 0;
+      for (; place < block.handed; place = (place / word_bits + 1) * word_bits) {
+        std::size_t const word = place / word_bits;
+        std::size_t used = ~slots_.free_bits(block.word + word, blocks_) >> place % word_bits << place % word_bits;
+        std::size_t const left = block.handed - word * word_bits;
+        if (left < word_bits) used &= (std::size_t{1} << left) - 1;
+        if (used != 0)
+          return block.data + (word * word_bits + static_cast<std::size_t>(std::countr_zero(used))) * blocks_.stride();
+      }
+    }
+    return nullptr;
+  }
+
+  /// True when the equation at the top of this file holds and every returned slot is one. Complexity: linear.
+  [[nodiscard]] bool check_invariants() noexcept {
+    sync_frontier();
+    std::size_t slots = 0;
+    std::size_t handed = 0;
+    for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      slots += blocks_[b].slots;
+      handed += blocks_[b].handed;
+    }
+    std::size_t returned = 0;
+    bool inside = true;
+    slots_.for_each([&](std::byte* slot) {
+      ++returned;
+      Block const* const block = blocks_.find(slot);
+      inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
+               static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
+    }, blocks_);
+    return inside && slots == total_ && handed == handed_out() && returned == slots_.size() && returned + (hot_ != nullptr) <= handed;
+  }
+
+ private:
+  [[nodiscard]] std::size_t handed_out() const noexcept {
+    return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
+  }
+
+  /// Effects: the hot slot joins the others, running iterations hear what was returned, the low-water mark is set anew.
+  void mark() noexcept {
+    sync_frontier();
+    if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+    auto const tell = [&](std::byte* slot) {
+      for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(slot);
+    };
+    if constexpr (MarksReturns<Slots>) {
+      peak_floor_ = peak();
+      slots_.drain(tell, blocks_);
+    } else {
+      if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
+    }
+  }
+
+  void keep_one(std::size_t initial) noexcept {
+    Block* kept = nullptr;
+    for (std::size_t b = 0; b != blocks_.count(); ++b)
+      if (blocks_[b].slots <= initial && (kept == nullptr || blocks_[b].first < kept->first)) kept = &blocks_[b];
+    if (kept != nullptr) kept->marked = 0;
+  }
+
+  std::byte* hot_ = nullptr;
+  Slots slots_{};
+  std::byte* fresh_ = nullptr;
+  std::byte* fresh_end_ = nullptr;
+  Store blocks_{};
+  std::size_t total_ = 0;          ///< slots
+  std::size_t pending_ = 0;        ///< slots
+  std::size_t peak_floor_ = 0;     ///< slots; the peak before the low-water mark was set
+  Block* fresh_block_ = nullptr;   ///< the block of the frontier (growing pools)
+  Snapshot* snapshots_ = nullptr;  ///< of the iterations that run
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Reports: PoolStatistics as text for people, key/value pairs, JSON out and in, and Prometheus' text format.
+//
+// One table, statistics_fields(), drives them all. Nothing here asks for the locale or touches a pool.
+// Requires: the hosted library. What returns a string may throw std::bad_alloc.
+#pragma once
+
+#include <fastalloc/error.hpp>
+#include <fastalloc/stats/pool_statistics.hpp>
+
+#if __STDC_HOSTED__
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fastalloc::detail {
+
+/// Rates with three decimals. The greatest, 2^64 slots in percent of a capacity of 1, has 22 digits before them.
+template <class Number>
+std::string decimal(Number value) {
+  if constexpr (std::is_integral_v<Number>) return std::to_string(value);
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof text, static_cast<double>(value), std::chars_format::fixed, 3).ptr);
+}
+
+// In place of operator+, about which g++ 12 warns (-Wrestrict) when a literal comes first.
+template <class... Parts>
+std::string join(Parts const&... parts) {
+  std::string text;
+  return (text.append(parts), ...);
+}
+
+struct StatisticsField {
+  std::string_view key;
+  std::string_view metric;  ///< the name in Prometheus; those of counters end in _total
+  std::string_view help;
+  std::string (*text)(PoolStatistics const&);
+  bool (*store)(PoolStatistics&, std::uint64_t) = nullptr;  ///< false when the value does not fit; null where it is derived
+  char const* expected = "";                                ///< what the reader says when there is none, or a second one
+};
+
+inline auto const& statistics_fields() noexcept {
+#define FASTALLOC_DERIVED(member, metric, help) {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member()); }}
+#define FASTALLOC_COUNTED(member, metric, help)                                                                               \
+  {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member); },                                          \
+   [](PoolStatistics& s, std::uint64_t n) { return (s.member = static_cast<decltype(s.member)>(n)) == n; },                   \
+   "statistics_from_json: expected the key \"" #member "\" exactly once in the object"}
+  static constexpr StatisticsField fields[] = {
+      FASTALLOC_COUNTED(total_allocations, "fastalloc_allocations_total", "Objects handed out."),
+      FASTALLOC_COUNTED(total_deallocations, "fastalloc_deallocations_total", "Objects returned."),
+      FASTALLOC_COUNTED(current_usage, "fastalloc_usage_slots", "Slots in use."),
+      FASTALLOC_COUNTED(peak_usage, "fastalloc_peak_usage_slots", "The most slots in use at once."),
+      FASTALLOC_COUNTED(capacity, "fastalloc_capacity_slots", "Slots in the pool."),
+      FASTALLOC_COUNTED(growth_count, "fastalloc_growths_total", "Blocks added after construction."),
+      FASTALLOC_COUNTED(allocation_failures, "fastalloc_allocation_failures_total", "Requests that found no slot."),
+      FASTALLOC_DERIVED(available, "fastalloc_available_slots", "Slots not in use."),
+      FASTALLOC_DERIVED(utilization_rate, "fastalloc_utilization_percent", "Percent of the capacity in use."),
+      FASTALLOC_DERIVED(peak_utilization_rate, "fastalloc_peak_utilization_percent", "Percent of the capacity in use at the peak."),
+      FASTALLOC_DERIVED(hit_rate, "fastalloc_hit_ratio", "Requests that were served, 0 to 1.")};
+#undef FASTALLOC_DERIVED
+#undef FASTALLOC_COUNTED
+  return fields;
+}
+
+/// Reads JSON (RFC 8259) in place: no tree, no heap. Each function moves `at` behind what it read, or returns false.
+struct JsonReader {
+  std::string_view text;
+  std::size_t at = 0;
+  Error error{.unit = "bytes"};
+
+  bool fail(char const* expected) noexcept { return error.text = expected, error.requested = at, false; }
+
+  /// The next character that is no white space; '\0' at the end.
+  char peek() noexcept {
+    while (take(" \t\r\n")) {}
+    return at != text.size() ? text[at] : '\0';
+  }
+  bool take(std::string_view any) noexcept { return at != text.size() && any.find(text[at]) != any.npos && ++at != 0; }
+  bool expect(std::string_view c, char const* expected) noexcept { return (peek(), take(c)) || fail(expected); }
+
+  /// Behind an opening bracket: item() for each item, and `close`.
+  template <class Item>
+  bool list(std::string_view close, Item item) noexcept {
+    for (bool first = true; peek(), !take(close); first = false)
+      if ((!first && !expect(",", "statistics_from_json: expected a comma or the closing bracket")) || !item()) return false;
+    return true;
+  }
+  /// A key, as it is written, and the colon.
+  bool key(std::string_view& name) noexcept { return string(name) && expect(":", "statistics_from_json: expected ':' after a key"); }
+  bool string(std::string_view& content) noexcept {
+    if (!expect("\"", "statistics_from_json: expected a string in double quotes")) return false;
+    constexpr std::string_view hex = "0123456789abcdefABCDEF";
+    for (std::size_t const begin = at; at != text.size() && static_cast<unsigned char>(text[at]) >= ' ';) {
+      if (take("\"")) return content = text.substr(begin, at - 1 - begin), true;
+      if (!take("\\")) ++at;
+      else if (!take("\"\\/bfnrt") && !(take("u") && take(hex) && take(hex) && take(hex) && take(hex))) break;
+    }
+    return fail("statistics_from_json: expected the rest of a string: characters from U+0020, valid escapes, and '\"'");
+  }
+  bool digits() noexcept {
+    std::size_t const begin = at;
+    while (take("0123456789")) {}
+    return at != begin;
+  }
+  bool number() noexcept {
+    take("-");
+    return (take("0") || digits()) && (!take(".") || digits()) && (!take("eE") || (take("+-"), digits()));
+  }
+  bool field(StatisticsField const& field, PoolStatistics& out) noexcept {
+    peek();
+    std::uint64_t value = 0;
+    std::size_t const begin = at;
+    if (number()) {
+      auto const [end, code] = std::from_chars(text.data() + begin, text.data() + at, value);
+      if (code == std::errc{} && end == text.data() + at && field.store(out, value)) return true;
+    }
+    return at = begin, fail("statistics_from_json: expected a whole number from 0 to the greatest that the member can hold");
+  }
+  /// Any value with at most `depth` levels of brackets.
+  bool skip(int depth) noexcept {
+    std::string_view unused;
+    char const first = peek();
+    if (first == '"') return string(unused);
+    for (std::string_view const word : {"true", "false", "null"})
+      if (text.substr(at, word.size()) == word) return at += word.size(), true;
+    if (depth == 0 && (first == '{' || first == '[')) return fail("statistics_from_json: expected at most 64 levels of brackets");
+    if (take("[")) return list("]", [&] { return skip(depth - 1); });
+    if (take("{")) return list("}", [&] { return key(unused) && skip(depth - 1); });
+    return number() || fail("statistics_from_json: expected a value");
+  }
+};
+
+}  // namespace fastalloc::detail
+
+namespace fastalloc {
+
+/// Every number under its name, as text: whole numbers as such, rates with three decimals.
+[[nodiscard]] inline std::vector<std::pair<std::string_view, std::string>> key_value_pairs(PoolStatistics const& s) {
+  std::vector<std::pair<std::string_view, std::string>> pairs;
+  for (auto const& field : detail::statistics_fields()) pairs.emplace_back(field.key, field.text(s));
+  return pairs;
+}
+
+/// One JSON object on one line: key_value_pairs() as numbers.
+[[nodiscard]] inline std::string to_json(PoolStatistics const& s) {
+  std::string out;
+  for (auto const& [key, value] : key_value_pairs(s)) out += detail::join(out.empty() ? "{\"" : ",\"", key, "\":", value);
+  return out += '}';
+}
+
+/// Prometheus' text format, with the label pool="pool_name". For several pools in one page keep the lines that start
+/// with # of the first only.
+[[nodiscard]] inline std::string to_prometheus(PoolStatistics const& s, std::string_view pool_name) {
+  std::string label;
+  for (char const c : pool_name) (label += c == '\n' || c == '"' || c == '\\' ? "\\" : "") += c == '\n' ? 'n' : c;
+  std::string out;
+  for (auto const& f : detail::statistics_fields())
+    out += detail::join("# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric, f.metric.ends_with("_total") ? " counter\n" : " gauge\n",
+                        f.metric, "{pool=\"", label, "\"} ", f.text(s), "\n");
+  return out;
+}
+
+/// One line: "10 of 100 slots (10.000 %), peak 50, hit rate 1.000, 150 allocations, 140 deallocations, 0 growths".
+[[nodiscard]] inline std::string compact_summary(PoolStatistics const& s) {
+  using detail::decimal;
+  return detail::join(decimal(s.current_usage), " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ",
+                      decimal(s.peak_usage), ", hit rate ", decimal(s.hit_rate()), ", ", decimal(s.total_allocations), " allocations, ",
+                      decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count), " growths");
+}
+
+/// One line a number: its name, the value, and what it means. Values are aligned at the right.
+[[nodiscard]] inline std::string summary(PoolStatistics const& s) {
+  std::string out;
+  for (auto const& f : detail::statistics_fields()) {
+    std::string const value = f.text(s);
+    out += detail::join(f.key, std::string(48 - f.key.size() - value.size(), ' '), value, "  ", f.help, "\n");
+  }
+  return out;
+}
+
+inline namespace FASTALLOC_ABI {
+
+/// Reads what to_json() wrote, whole numbers exactly. The keys may come in any order and among others, which are skipped;
+/// rates are worked out anew. Returns: the statistics, or an error whose message() says what was expected, and whose
+/// `requested` is the byte offset at which it was not found.
+[[nodiscard]] inline Result<PoolStatistics> statistics_from_json(std::string_view json) noexcept {
+  auto const& fields = detail::statistics_fields();
+  PoolStatistics statistics;
+  bool seen[std::extent_v<std::remove_reference_t<decltype(fields)>>] = {};
+  detail::JsonReader reader{json};
+  auto const member = [&] {
+    std::string_view key;
+    if (!reader.key(key)) return false;
+    for (auto const& field : fields)
+      if (field.store != nullptr && field.key == key)
+        return std::exchange(seen[&field - fields], true) ? reader.fail(field.expected) : reader.field(field, statistics);
+    return reader.skip(64);
+  };
+  bool ok = reader.expect("{", "statistics_from_json: expected '{'") && reader.list("}", member);
+  for (auto const& field : fields)
+    if (ok && field.store != nullptr && !seen[&field - fields]) ok = reader.fail(field.expected);
+  if (ok && reader.peek() == '\0' && reader.at == json.size()) return statistics;
+  if (ok) reader.fail("statistics_from_json: expected nothing after the object");
+  return reader.error;
+}
+
+}  // namespace FASTALLOC_ABI
+}  // namespace fastalloc
+#endif
