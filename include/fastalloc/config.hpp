@@ -61,6 +61,12 @@
 #define FASTALLOC_MODE unchecked
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define FASTALLOC_UNROLL _Pragma("GCC unroll 8")
+#else
+#define FASTALLOC_UNROLL
+#endif
+
 #if defined(__GNUC__)
 #define FASTALLOC_ASSUME(condition) ((condition) ? void() : __builtin_unreachable())
 #else

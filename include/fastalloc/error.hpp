@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -127,8 +128,7 @@ class TextWriter {
 };
 
 /// The spelling of T, taken from the compiler; needs no RTTI.
-template <class T>
-constexpr std::string_view type_name() noexcept {
+template <class T> constexpr std::string_view type_name() noexcept {
 #if defined(_MSC_VER) && !defined(__clang__)
   constexpr std::string_view text = __FUNCSIG__;
   constexpr auto begin = text.find("type_name<") + 10;
@@ -288,85 +288,58 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) noexcept(std::is_nothrow_move_constructible_v<T>)
+  Result(T value)
     requires std::is_move_constructible_v<T>
-      : has_value_(true), value_(std::move(value)) {}
-  Result(Error const& error) noexcept : has_value_(false), error_(error) {}
+      : value_(std::move(value)) {}
+  Result(Error const& error) noexcept : error_(error) {}
 
   /// Builds the T from an Error, to be filled in, and `args`. If the error has a text afterwards, the T is destroyed again.
-  template <class... Args>
-  explicit Result(std::in_place_t, Args&&... args) : has_value_(true) {
-    Error error{};
-    ::new (static_cast<void*>(std::addressof(value_))) T(error, std::forward<Args>(args)...);
-    if (error.text[0] != '\0') {
-      value_.~T();
-      ::new (static_cast<void*>(std::addressof(error_))) Error(error);
-      has_value_ = false;
-    }
+  template <class... Args> explicit Result(std::in_place_t, Args&&... args) {
+    value_.emplace(error_, std::forward<Args>(args)...);
+    if (error_.text[0] != '\0') value_.reset();
   }
 
-  Result(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
-    requires std::is_move_constructible_v<T>
-      : has_value_(other.has_value_) {
-    if (has_value_) {
-      ::new (static_cast<void*>(std::addressof(value_))) T(std::move(other.value_));
-    } else {
-      ::new (static_cast<void*>(std::addressof(error_))) Error(other.error_);
-    }
-  }
-  Result& operator=(Result&&) = delete;
-  ~Result() {
-    if (has_value_) value_.~T();
-  }
-
-  [[nodiscard]] bool has_value() const noexcept { return has_value_; }
-  explicit operator bool() const noexcept { return has_value_; }
+  [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
+  explicit operator bool() const noexcept { return has_value(); }
 
   /// The value. Throws: the exception that belongs to error() when there is none.
-  [[nodiscard]] T& value() & { return check(), value_; }
-  [[nodiscard]] T const& value() const& { return check(), value_; }
-  [[nodiscard]] T&& value() && { return check(), std::move(value_); }
+  [[nodiscard]] T& value() & { return check(), *value_; }
+  [[nodiscard]] T const& value() const& { return check(), *value_; }
+  [[nodiscard]] T&& value() && { return check(), *std::move(value_); }
 
   /// The value. Requires: has_value().
-  [[nodiscard]] T& operator*() & noexcept { return value_; }
-  [[nodiscard]] T const& operator*() const& noexcept { return value_; }
-  [[nodiscard]] T&& operator*() && noexcept { return std::move(value_); }
-  [[nodiscard]] T* operator->() noexcept { return std::addressof(value_); }
-  [[nodiscard]] T const* operator->() const noexcept { return std::addressof(value_); }
+  [[nodiscard]] T& operator*() & noexcept { return *value_; }
+  [[nodiscard]] T const& operator*() const& noexcept { return *value_; }
+  [[nodiscard]] T&& operator*() && noexcept { return *std::move(value_); }
+  [[nodiscard]] T* operator->() noexcept { return &*value_; }
+  [[nodiscard]] T const* operator->() const noexcept { return &*value_; }
 
   /// The error. Requires: !has_value().
   [[nodiscard]] Error const& error() const noexcept { return error_; }
 
  private:
-  void check() const {
-    if (!has_value_) detail::fail(error_);
-  }
+  void check() const { if (!has_value()) detail::fail(error_); }
 
-  bool has_value_;
-  union {
-    T value_;
-    Error error_;
-  };
+  Error error_{};
+  std::optional<T> value_;
 };
 
+/// Nothing, or an Error.
 template <>
 class [[nodiscard]] Result<void> {
  public:
   using value_type = void;
 
   Result() noexcept = default;
-  Result(Error const& error) noexcept : has_value_(false), error_(error) {}
+  Result(Error const& error) noexcept : error_(error) {}
 
-  [[nodiscard]] bool has_value() const noexcept { return has_value_; }
-  explicit operator bool() const noexcept { return has_value_; }
-  void value() const {
-    if (!has_value_) detail::fail(error_);
-  }
-  [[nodiscard]] Error const& error() const noexcept { return error_; }
+  [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
+  explicit operator bool() const noexcept { return has_value(); }
+  void value() const { if (error_) detail::fail(*error_); }
+  [[nodiscard]] Error const& error() const noexcept { return *error_; }
 
  private:
-  bool has_value_ = true;
-  Error error_{};
+  std::optional<Error> error_;
 };
 
 }  // namespace FASTALLOC_ABI

@@ -24,8 +24,7 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 /// Hides where a value came from. Two words that are read one after the other are otherwise merged into one 16-byte
 /// load, which stalls when they were just stored one by one: moving a fresh handle took 9.4 ns instead of 2.8.
-template <class V>
-FASTALLOC_ALWAYS_INLINE constexpr V opaque(V value) noexcept {
+template <class V> FASTALLOC_ALWAYS_INLINE constexpr V opaque(V value) noexcept {
 #if defined(__GNUC__)
   if (!std::is_constant_evaluated()) asm("" : "+r"(value));
 #endif
@@ -44,7 +43,8 @@ namespace fastalloc::inline FASTALLOC_ABI {
 /// What a pool looks like to handles that do not know its type. Pools derive from it.
 class AnyOwner {
  protected:
-  using Release = void (*)(AnyOwner& owner, void* object) noexcept;
+  /// Returns an object. `inside`: the address need not be where its slot begins.
+  using Release = void (*)(AnyOwner& owner, void* object, bool inside) noexcept;
 
   constexpr AnyOwner() noexcept = default;
   ~AnyOwner() = default;
@@ -52,69 +52,58 @@ class AnyOwner {
   AnyOwner& operator=(AnyOwner const&) = delete;
 
   /// Set before the first handle exists; not by the constructor, which may run at compile time and leave only zeros.
-  void set_release(Release at, Release inside) noexcept {
-    release_ = at;
-    release_inside_ = inside;
-  }
+  void set_release(Release release) noexcept { release_ = release; }
 
  private:
   friend class detail::OwnerWord<AnyOwner>;
   Release release_ = nullptr;
-  Release release_inside_ = nullptr;
 };
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// The second word of a handle whose pool is known.
+/// The second word of a handle: the owner's address; in erased handles with `inside` in bit 0.
 template <class Owner>
 class OwnerWord {
+  static constexpr bool erased = std::same_as<Owner, AnyOwner>;
+
  public:
   constexpr OwnerWord() noexcept = default;
-  constexpr explicit OwnerWord(Owner* owner) noexcept : owner_(owner) {}
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE constexpr OwnerWord copy() const noexcept { return OwnerWord(opaque(owner_)); }
-
-  template <class T>
-  FASTALLOC_ALWAYS_INLINE void release(T* object) const noexcept {
-    owner_->release_from_handle(object);
+  FASTALLOC_ALWAYS_INLINE explicit OwnerWord(Owner* owner, bool inside = false) noexcept {
+    if constexpr (erased) {
+      word_ = reinterpret_cast<std::uintptr_t>(owner) | std::uintptr_t{inside};
+    } else {
+      word_ = owner;
+    }
   }
-  [[nodiscard]] AnyOwner* any() const noexcept { return owner_; }
-  [[nodiscard]] static constexpr bool inside() noexcept { return false; }
-  friend constexpr bool operator==(OwnerWord, OwnerWord) noexcept = default;
-
- private:
-  Owner* owner_ = nullptr;
-};
-
-/// The second word of an erased handle.
-template <>
-class OwnerWord<AnyOwner> {
- public:
-  constexpr OwnerWord() noexcept = default;
-  OwnerWord(AnyOwner* owner, bool inside) noexcept : word_(reinterpret_cast<std::uintptr_t>(owner) | std::uintptr_t{inside}) {}
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE OwnerWord copy() const noexcept {
     OwnerWord result;
     result.word_ = opaque(word_);
     return result;
   }
-
-  template <class T>
-  FASTALLOC_ALWAYS_INLINE void release(T* object) const noexcept {
-    auto* const address = const_cast<void*>(static_cast<void const volatile*>(object));
-    AnyOwner& owner = *any();
-    if (inside()) [[unlikely]] {
-      owner.release_inside_(owner, address);
+  [[nodiscard]] AnyOwner* any() const noexcept {
+    if constexpr (erased) {
+      return reinterpret_cast<AnyOwner*>(word_ & ~std::uintptr_t{1});
     } else {
-      owner.release_(owner, address);
+      return word_;
     }
   }
-  [[nodiscard]] AnyOwner* any() const noexcept { return reinterpret_cast<AnyOwner*>(word_ & ~std::uintptr_t{1}); }
-  [[nodiscard]] bool inside() const noexcept { return (word_ & 1) != 0; }
-  friend constexpr bool operator==(OwnerWord, OwnerWord) noexcept = default;
+  [[nodiscard]] bool inside() const noexcept {
+    if constexpr (erased) return (word_ & 1) != 0;
+    return false;
+  }
+
+  template <class T> FASTALLOC_ALWAYS_INLINE void release(T* object) const noexcept {
+    if constexpr (erased) {
+      any()->release_(*any(), const_cast<void*>(static_cast<void const volatile*>(object)), inside());
+    } else {
+      word_->release_from_handle(object);
+    }
+  }
 
  private:
-  std::uintptr_t word_ = 0;
+  std::conditional_t<erased, std::uintptr_t, Owner*> word_{};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
@@ -133,9 +122,7 @@ class [[nodiscard]] Handle {
   constexpr Handle(std::nullptr_t) noexcept {}
 
   FASTALLOC_ALWAYS_INLINE Handle(Handle&& other) noexcept
-      : object_(detail::opaque(other.object_)), owner_(other.owner_.copy()) {
-    other.object_ = nullptr;
-  }
+      : object_(detail::opaque(other.object_)), owner_(other.owner_.copy()) { other.object_ = nullptr; }
 
   /// From a handle to T or to a class derived from it, of any pool: forgets the type of the pool.
   template <class U, class O>
@@ -164,9 +151,7 @@ class [[nodiscard]] Handle {
   Handle(Handle const&) = delete;
   Handle& operator=(Handle const&) = delete;
 
-  FASTALLOC_ALWAYS_INLINE ~Handle() {
-    if (object_ != nullptr) owner_.release(object_);
-  }
+  FASTALLOC_ALWAYS_INLINE ~Handle() { if (object_ != nullptr) owner_.release(object_); }
 
   /// Requires: not empty.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::add_lvalue_reference_t<T> operator*() const noexcept { return *object_; }
@@ -176,9 +161,7 @@ class [[nodiscard]] Handle {
   explicit operator bool() const noexcept { return object_ != nullptr; }
 
   /// Effects: returns the object to its pool; the handle is empty before the object's destructor runs.
-  void reset() noexcept {
-    if (T* const object = std::exchange(object_, nullptr)) owner_.release(object);
-  }
+  void reset() noexcept { if (T* const object = std::exchange(object_, nullptr)) owner_.release(object); }
 
   /// Effects: lets go of the object without returning it; the pool's adopt() takes it back. Returns: the object.
   [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }

@@ -33,8 +33,7 @@ concept LifetimePolicy = requires(L& lifetime, std::byte* slot) {
 struct ConstructOnAllocate {
   static constexpr bool is_lifetime_policy = true;
   static constexpr bool keeps_objects = false;
-  template <class T>
-  static constexpr std::size_t slot_bytes = sizeof(T);
+  template <class T> static constexpr std::size_t slot_bytes = sizeof(T);
   template <class T, class... Args>
   static constexpr bool accepts = std::is_constructible_v<T, Args...> || requires { T{std::declval<Args>()...}; };
 
@@ -48,12 +47,10 @@ struct ConstructOnAllocate {
     }
   }
 
-  template <class T>
-  FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) const noexcept {
+  template <class T> FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) const noexcept {
     std::launder(reinterpret_cast<T*>(slot))->~T();
   }
-  template <class T>
-  void destroy_kept(std::byte*) const noexcept {}
+  template <class T> void destroy_kept(std::byte*) const noexcept {}
 };
 
 static_assert(LifetimePolicy<ConstructOnAllocate, int>);

@@ -16,8 +16,7 @@ template <class T>
 concept HasOnRelease = requires(T& object) { object.on_release(); };
 
 /// True when handing out a T cannot throw after it was built.
-template <class T>
-constexpr bool nothrow_on_acquire() noexcept {
+template <class T> constexpr bool nothrow_on_acquire() noexcept {
   if constexpr (HasOnAcquire<T>) {
     return noexcept(std::declval<T&>().on_acquire());
   } else {
@@ -25,14 +24,12 @@ constexpr bool nothrow_on_acquire() noexcept {
   }
 }
 
-template <class T>
-FASTALLOC_ALWAYS_INLINE void call_on_acquire([[maybe_unused]] T& object) {
+template <class T> FASTALLOC_ALWAYS_INLINE void call_on_acquire([[maybe_unused]] T& object) {
   if constexpr (HasOnAcquire<T>) object.on_acquire();
 }
 
 /// Runs `f` where nothing may be thrown; returns false if it threw.
-template <class F>
-FASTALLOC_ALWAYS_INLINE bool swallow(F&& f) noexcept {
+template <class F> FASTALLOC_ALWAYS_INLINE bool swallow(F&& f) noexcept {
   if constexpr (noexcept(f())) {
     f();
     return true;
@@ -41,9 +38,7 @@ FASTALLOC_ALWAYS_INLINE bool swallow(F&& f) noexcept {
     try {
       f();
       return true;
-    } catch (...) {
-      return false;
-    }
+    } catch (...) { return false; }
 #else
     f();
     return true;
@@ -52,8 +47,7 @@ FASTALLOC_ALWAYS_INLINE bool swallow(F&& f) noexcept {
 }
 
 /// An exception that leaves on_release ends here: the object goes back all the same.
-template <class T>
-FASTALLOC_ALWAYS_INLINE void call_on_release([[maybe_unused]] T& object) noexcept {
+template <class T> FASTALLOC_ALWAYS_INLINE void call_on_release([[maybe_unused]] T& object) noexcept {
   if constexpr (HasOnRelease<T>) (void)swallow([&]() noexcept(noexcept(object.on_release())) { object.on_release(); });
 }
 

@@ -20,25 +20,21 @@ class Recycle {
  public:
   static constexpr bool is_lifetime_policy = true;
   static constexpr bool keeps_objects = true;
-  template <class T>
-  static constexpr std::size_t slot_bytes = sizeof(T) + 1;
-  template <class T, class... Args>
-  static constexpr bool accepts = sizeof...(Args) == 0;
+  template <class T> static constexpr std::size_t slot_bytes = sizeof(T) + 1;
+  template <class T, class... Args> static constexpr bool accepts = sizeof...(Args) == 0;
 
   constexpr Recycle()
     requires std::default_initializable<Init> && std::default_initializable<Reset>
   = default;
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
-  template <class T>
-  FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
+  template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
     if (fresh && !(prebuilt_begin_ <= slot && slot < prebuilt_end_)) built<T>(slot) = std::byte{0};
     if (built<T>(slot) == std::byte{0}) [[unlikely]] build<T>(slot);
     return std::launder(reinterpret_cast<T*>(slot));
   }
 
-  template <class T>
-  FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) noexcept {
+  template <class T> FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) noexcept {
     T& object = *std::launder(reinterpret_cast<T*>(slot));
     bool keep = true;
     bool const done = detail::swallow([&]() noexcept(noexcept(reset_(object))) {
@@ -51,16 +47,14 @@ class Recycle {
     if (!done || !keep) [[unlikely]] destroy_kept<T>(slot);
   }
 
-  template <class T>
-  void destroy_kept(std::byte* slot) noexcept {
+  template <class T> void destroy_kept(std::byte* slot) noexcept {
     if (built<T>(slot) == std::byte{0}) return;
     built<T>(slot) = std::byte{0};
     std::launder(reinterpret_cast<T*>(slot))->~T();
   }
 
   /// Builds the objects of all slots in [begin, end). Throws what init() throws; those built are destroyed then.
-  template <class T>
-  void prebuild(std::byte* begin, std::byte* end, std::size_t stride) {
+  template <class T> void prebuild(std::byte* begin, std::byte* end, std::size_t stride) {
     struct Undo {
       Recycle* self;
       std::byte* begin;
@@ -81,12 +75,8 @@ class Recycle {
   void forget_prebuilt() noexcept { prebuilt_begin_ = prebuilt_end_ = nullptr; }
 
  private:
-  template <class T>
-  static std::byte& built(std::byte* slot) noexcept {
-    return slot[sizeof(T)];
-  }
-  template <class T>
-  void build(std::byte* slot) {
+  template <class T> static std::byte& built(std::byte* slot) noexcept { return slot[sizeof(T)]; }
+  template <class T> void build(std::byte* slot) {
     built<T>(slot) = std::byte{0};
     ::new (static_cast<void*>(slot)) T(init_());
     built<T>(slot) = std::byte{1};
@@ -100,13 +90,11 @@ class Recycle {
 
 /// Objects that are built by `init()` and cleared by `reset(T&)`:
 ///   auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
-template <class Init, class Reset>
-constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
+template <class Init, class Reset> constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
   return Recycle<Init, Reset>(std::move(init), std::move(reset));
 }
 /// The same without a reset: objects come back as they were left.
-template <class Init>
-constexpr auto recycle(Init init) {
+template <class Init> constexpr auto recycle(Init init) {
   auto nothing = [](auto&) noexcept {};
   return Recycle<Init, decltype(nothing)>(std::move(init), nothing);
 }

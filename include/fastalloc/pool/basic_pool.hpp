@@ -101,8 +101,7 @@ class BasicPool : public AnyOwner {
       : BasicPool(PoolConfig{.capacity = at_least_one(Core::slots_in(bytes.size()))}, ExternalStorage(bytes)) {}
 
   /// What Result calls: fills in `error` instead of throwing.
-  template <class... Values>
-  explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+  template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
       : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)), core_(pick_storage(std::forward<Values>(values)...)) {
     if (!open(config, error)) return;
     if (!swallow([&] { prebuild(config); })) {
@@ -130,8 +129,7 @@ class BasicPool : public AnyOwner {
   /// Effects: builds a T from `args` in a free slot, in place. Returns: a handle that owns it.
   /// Throws: PoolExhausted, MaxCapacityExceeded, AllocationFailed (growth), or what T's constructor, init() or on_acquire()
   /// throws; the pool is then as it was. Complexity: constant, except when a GrowingPool grows.
-  template <class... Args>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
+  template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     check_arguments<Args...>();
     Taken taken = core_.take();
     if (taken.slot == nullptr) [[unlikely]] taken = take_slow(false);
@@ -139,8 +137,7 @@ class BasicPool : public AnyOwner {
   }
 
   /// The same, but returns an empty handle where allocate() would throw for want of a slot; `args` are then untouched.
-  template <class... Args>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
+  template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
     check_arguments<Args...>();
     Taken taken = core_.take();
     if (taken.slot == nullptr) [[unlikely]] {
@@ -158,18 +155,10 @@ class BasicPool : public AnyOwner {
   /// True when no slot is in use.
   [[nodiscard]] bool is_empty() const { return core_.allocated() == 0; }
 
-  [[nodiscard]] PoolStatistics statistics() const
-    requires has_statistics
-  {
-    return core_.statistics();
-  }
+  [[nodiscard]] PoolStatistics statistics() const requires has_statistics { return core_.statistics(); }
   /// Effects: totals, failures and growth become 0, the peak becomes the current usage.
   /// Complexity: constant with StackAllocator and BitmapAllocator; linear in the returned slots with FreeListAllocator.
-  void reset_statistics()
-    requires has_statistics
-  {
-    core_.reset_statistics();
-  }
+  void reset_statistics() requires has_statistics { core_.reset_statistics(); }
 
   /// True when `p` points into one of this pool's slots, used or free. Complexity: logarithmic in the number of blocks.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
@@ -193,8 +182,7 @@ class BasicPool : public AnyOwner {
   /// meanwhile are skipped, objects allocated meanwhile may or may not be met. Complexity: linear in the slots that were
   /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
-  template <class F>
-  void for_each(F&& f) {
+  template <class F> void for_each(F&& f) {
     std::size_t const missing = core_.visit([&](std::byte* slot) { return f(*object_in(slot)), true; });
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none");
@@ -209,8 +197,7 @@ class BasicPool : public AnyOwner {
     requires(!std::is_reference_v<OutputIt>)
   OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     check_arguments<Args const&...>();
-    Error error;
-    if (!batch<nothrow_build<Args const&...>>(n, out, error, from(args...))) fail_typed(error);
+    if (auto error = batch<nothrow_build<Args const&...>>(n, out, from(args...))) [[unlikely]] fail_typed(*error);
     return out;
   }
 
@@ -218,8 +205,7 @@ class BasicPool : public AnyOwner {
   template <class OutputIt, class... Args>
   [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     check_arguments<Args const&...>();
-    Error error;
-    return batch<nothrow_build<Args const&...>>(n, out, error, from(args...));
+    return !batch<nothrow_build<Args const&...>>(n, out, from(args...));
   }
 
 #if __STDC_HOSTED__
@@ -231,24 +217,22 @@ class BasicPool : public AnyOwner {
     std::vector<handle_type> handles;
     handles.reserve(n);
     auto next = std::begin(values);
-    Error error;
-    bool const done = batch<false>(n, std::back_inserter(handles), error, [&](Taken taken) -> T* {
+    auto out = std::back_inserter(handles);
+    auto error = batch<false>(n, out, [&](Taken taken) -> T* {
       if constexpr (std::is_lvalue_reference_v<Range>) {
         return lifetime_.template acquire<T>(taken.slot, taken.fresh, *next++);
       } else {
         return lifetime_.template acquire<T>(taken.slot, taken.fresh, std::move(*next++));
       }
     });
-    if (!done) fail_typed(error);
+    if (error) fail_typed(*error);
     return handles;
   }
 #endif
 
   /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
   /// aligned to the greater of that and required_alignment(). SIZE_MAX when the product overflows.
-  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots, std::size_t alignment = 0) noexcept
-    requires(!Growing)
-  {
+  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots, std::size_t alignment = 0) noexcept requires(!Growing) {
     auto const plan = Types::layout::block(slots, Types::layout::stride(alignment));
     return plan.valid ? plan.bytes : std::numeric_limits<std::size_t>::max();
   }
@@ -259,9 +243,7 @@ class BasicPool : public AnyOwner {
 
  protected:
   /// Effects: gives every wholly free block back to the storage. Returns: the bytes.
-  std::size_t release_free_blocks() noexcept
-    requires Growing
-  {
+  std::size_t release_free_blocks() noexcept requires Growing {
     std::size_t bytes = 0;
     for (Block* block = core_.detach_free_blocks(); block != nullptr;) {
       Block* const next = block->next;
@@ -272,9 +254,7 @@ class BasicPool : public AnyOwner {
     return bytes;
   }
 
-  void reserve_slots(std::size_t slots)
-    requires Growing
-  {
+  void reserve_slots(std::size_t slots) requires Growing {
     Error error;
     if (!core_.reserve(slots, error)) fail_typed(error);
   }
@@ -282,22 +262,12 @@ class BasicPool : public AnyOwner {
  private:
   friend class OwnerWord<Derived>;
 
-  /// Gives a slot back when what is built in it throws.
-  struct Undo {
-    BasicPool* pool;
-    Taken taken;
-    bool built = false;
-    ~Undo() {
-      if (pool != nullptr) pool->unbuild(taken, built);
-    }
-  };
-
   /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
   struct Batch {
     BasicPool* pool;
     std::byte** slots;
-    std::size_t count = 0;
-    std::size_t fresh = 0;
+    std::size_t count;
+    std::size_t fresh;
     std::size_t built = 0;
     std::size_t acquired = 0;  ///< objects that heard on_acquire()
     std::size_t next = 0;
@@ -310,12 +280,10 @@ class BasicPool : public AnyOwner {
   };
   static constexpr std::size_t batch_slots = 64;  ///< taken without a heap allocation
 
-  template <class... Args>
-  static constexpr bool nothrow_build = nothrow_on_acquire<T>() &&
+  template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T>() &&
                                         noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
 
-  template <class... Args>
-  static constexpr void check_arguments() noexcept {
+  template <class... Args> static constexpr void check_arguments() noexcept {
     static_assert(Lifetime::template accepts<T, Args...>,
                   "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
                   "Recycle builds objects by its init function: call allocate() without arguments)");
@@ -326,8 +294,7 @@ class BasicPool : public AnyOwner {
   static constexpr std::size_t at_least_one(std::size_t n) noexcept { return n == 0 ? 1 : n; }
 
   /// The storage among `values`; Nothing where a default constructed one will do (inline storage is never copied).
-  template <class... Values>
-  static constexpr auto pick_storage(Values&&... values) {
+  template <class... Values> static constexpr auto pick_storage(Values&&... values) {
     constexpr bool given = (false || ... || std::same_as<std::remove_cvref_t<Values>, StorageState>);
     static_assert(given || std::default_initializable<StorageState>,
                   "fastalloc: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage(span)");
@@ -345,14 +312,10 @@ class BasicPool : public AnyOwner {
     return false;
   }
   void set_erased() noexcept {
-    set_release(
-        [](AnyOwner& owner, void* object) noexcept {
-          static_cast<Derived&>(owner).BasicPool::release_from_handle(static_cast<T*>(object));
-        },
-        [](AnyOwner& owner, void* inside) noexcept {
-          auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
-          self.release_from_handle(object_in(self.core_.slot_of(inside)));
-        });
+    set_release([](AnyOwner& owner, void* object, bool inside) noexcept {
+      auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
+      self.release_from_handle(inside ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
+    });
   }
 
   void prebuild(PoolConfig const& config) {
@@ -377,18 +340,17 @@ class BasicPool : public AnyOwner {
     if (prebuilt) lifetime_.forget_prebuilt();
   }
 
-  template <class... Args>
-  FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
+  template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
     if constexpr (nothrow_build<Args...>) {
       T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
       call_on_acquire(*object);
       return HandleAccess::make(object, derived());
     } else {
-      Undo undo{this, taken};
+      Batch batch{this, &taken.slot, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
       T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
-      undo.built = true;
+      batch.built = 1;
       call_on_acquire(*object);
-      undo.pool = nullptr;
+      batch.next = 1;
       return HandleAccess::make(object, derived());
     }
   }
@@ -402,61 +364,76 @@ class BasicPool : public AnyOwner {
   }
 
   /// Builds every object of a batch from the same arguments.
-  template <class... Args>
-  [[nodiscard]] auto from(Args const&... args) {
+  template <class... Args> [[nodiscard]] auto from(Args const&... args) {
     return [&](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
   }
 
-  /// Nothrow: `build` does not throw. Returns: false, with the error, when there are not n slots.
+  /// Nothrow: `build` does not throw. Returns: the error when there are not n slots.
   template <bool Nothrow, class OutputIt, class Build>
-  bool batch(std::size_t n, OutputIt&& out, Error& error, Build&& build) {
+  FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
+    if (core_.available() < n) [[unlikely]] {
+      Error error;
+      if (!core_.ensure(n, error)) return error;
+    }
     if constexpr (is_inline) set_erased();
-    if (!core_.ensure(n, error)) return false;
-    if (n <= batch_slots || (Nothrow && !may_be_shared)) {
+    if constexpr (Nothrow && !may_be_shared) {
       std::byte* slots[batch_slots];
       while (n != 0) {
-        std::size_t const chunk = n < batch_slots ? n : batch_slots;
-        if (!batch_into(slots, chunk, out, error, build)) return false;
-        n -= chunk;
+        std::size_t fresh = 0;
+        std::size_t const count = core_.take_many(slots, n < batch_slots ? n : batch_slots, fresh);
+        n -= count;
+        Batch batch{this, slots, count, fresh};
+        FASTALLOC_UNROLL for (std::size_t i = 0; i != count; ++i) {
+          T* const object = build(Taken{slots[i], i >= fresh});
+          if constexpr (!noexcept(*out = handle_type(), ++out)) batch.next = i + 1;
+          call_on_acquire(*object);
+          *out = HandleAccess::make(object, derived());
+          ++out;
+        }
+        batch.next = count;
       }
-      return true;
+      return std::nullopt;
+    } else {
+      return checked_batch(n, out, build);
     }
-    // Everything must be built before anything is written, so the slots of all n have to be remembered.
-    struct Memory {
-      std::size_t bytes;
-      void* slots = ::operator new(bytes, std::nothrow);
-      ~Memory() { ::operator delete(slots); }
-    } const memory{n * sizeof(std::byte*)};
-    if (memory.slots == nullptr) {
-      error = core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once");
-      error.requested = memory.bytes;
-      error.unit = "bytes";
-      return false;
-    }
-    return batch_into(static_cast<std::byte**>(memory.slots), n, out, error, build);
   }
 
+  /// Everything is built before anything is written, so the slots of all n have to be remembered.
   template <class OutputIt, class Build>
-  bool batch_into(std::byte** slots, std::size_t n, OutputIt& out, Error& error, Build& build) {
-    Batch batch{this, slots};
-    batch.count = core_.take_many(slots, n, batch.fresh);
-    if (batch.count != n) [[unlikely]] {
-      error = core_.describe(ErrorCode::pool_exhausted, "other threads took the slots that a batch was to have; try again, or raise the capacity");
+  std::optional<Error> checked_batch(std::size_t n, OutputIt& out, Build& build) {
+    std::byte* few[batch_slots];
+    struct Memory {
+      std::byte** slots = nullptr;
+      ~Memory() { ::operator delete(slots); }
+    } many;
+    if (n > batch_slots) {
+      if (n <= std::numeric_limits<std::size_t>::max() / sizeof(std::byte*))
+        many.slots = static_cast<std::byte**>(::operator new(n * sizeof(std::byte*), std::nothrow));
+      if (many.slots == nullptr) {
+        Error error = core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once");
+        error.requested = n;
+        return error;
+      }
+    }
+    Batch batch{this, n > batch_slots ? many.slots : few, 0, 0};
+    batch.count = core_.take_many(batch.slots, n, batch.fresh);
+    if (batch.count != n) {
+      Error error = core_.describe(ErrorCode::pool_exhausted, "other threads took the slots that a batch was to have; try again, or raise the capacity");
       error.requested = n;
-      return false;
+      return error;
     }
     while (batch.built != n) {
-      T* const object = build(Taken{slots[batch.built], batch.built >= batch.fresh});
+      T* const object = build(Taken{batch.slots[batch.built], batch.built >= batch.fresh});
       ++batch.built;
       call_on_acquire(*object);
       ++batch.acquired;
     }
     while (batch.next != n) {
-      handle_type handle = HandleAccess::make(object_in(slots[batch.next++]), derived());
+      handle_type handle = HandleAccess::make(object_in(batch.slots[batch.next++]), derived());
       *out = std::move(handle);
       ++out;
     }
-    return true;
+    return std::nullopt;
   }
 
   FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {

@@ -29,7 +29,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   ~BlockStore() {
     for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
-    if constexpr (growing) give_back(directory_memory(), directory_bytes_);
+    if constexpr (growing) give_back(directory_, directory_bytes_);
   }
 
   void configure(std::size_t alignment, bool pre_initialize) noexcept {
@@ -65,19 +65,18 @@ class BlockStore : public Blocks<Shape::growing> {
 
   /// After the caller moved the blocks that stay to the first `count` places of the directory, with `slots` slots in all:
   /// a directory of the exact size. Where there is no memory for one, the old one stays in use.
-  void shrink_directory(std::size_t count, std::size_t slots, Slots& allocator) noexcept
-    requires growing
-  {
+  void shrink_directory(std::size_t count, std::size_t slots, Slots& allocator) noexcept requires growing {
     auto const plan = Layout::directory(slots, count);
     Block** const old = this->directory();
     auto* const memory = count == 0 ? nullptr : static_cast<std::byte*>(storage_.acquire(plan.bytes, alignment_));
     if (memory == nullptr && count != 0) {
       this->set_directory(old, count);
-      allocator.bind(metadata_, *this);
+      allocator.bind(directory_, *this);
       return;
     }
-    for (std::size_t b = 0; b != count; ++b) reinterpret_cast<Block**>(memory)[b] = old[b];
-    replace_directory(memory, plan.bytes, plan.metadata, count, allocator);
+    auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);
+    for (std::size_t b = 0; b != count; ++b) entries[b] = old[b];
+    replace_directory(memory, plan.bytes, entries, count, allocator);
   }
 
   /// Gives the memory of a block back. Returns its bytes.
@@ -99,22 +98,18 @@ class BlockStore : public Blocks<Shape::growing> {
     auto const plan = Layout::directory(slots, count);
     std::byte* const memory = acquire(plan.bytes, error);
     if (memory == nullptr) return false;
-    auto** const entries = reinterpret_cast<Block**>(memory);
+    auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);
     for (std::size_t b = 0; b + 1 != count; ++b) entries[b] = &(*this)[b];
     entries[count - 1] = record;
-    replace_directory(memory, plan.bytes, plan.metadata, count, allocator);
+    replace_directory(memory, plan.bytes, entries, count, allocator);
     return true;
   }
 
-  void replace_directory(std::byte* memory, std::size_t bytes, std::size_t metadata, std::size_t count, Slots& allocator) noexcept {
-    std::byte* const old = directory_memory();
-    this->set_directory(reinterpret_cast<Block**>(memory), count);
-    metadata_ = memory + metadata;
-    allocator.bind(metadata_, *this);
-    give_back(old, std::exchange(directory_bytes_, bytes));
+  void replace_directory(std::byte* memory, std::size_t bytes, Block** entries, std::size_t count, Slots& allocator) noexcept {
+    this->set_directory(entries, count);
+    allocator.bind(memory, *this);
+    give_back(std::exchange(directory_, memory), std::exchange(directory_bytes_, bytes));
   }
-
-  [[nodiscard]] std::byte* directory_memory() const noexcept { return reinterpret_cast<std::byte*>(this->directory()); }
 
   [[nodiscard]] std::byte* acquire(std::size_t bytes, Error& error) noexcept {
     auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
@@ -158,7 +153,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   std::size_t alignment_ = 0;         ///< bytes; what memory is acquired with
   std::size_t directory_bytes_ = 0;   ///< of the directory (growing pools)
-  std::byte* metadata_ = nullptr;     ///< of the slot allocator, in the directory (growing pools)
+  std::byte* directory_ = nullptr;    ///< with the metadata of the slot allocator in front (growing pools)
   bool pre_initialize_ = false;
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
 };

@@ -26,8 +26,7 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
   std::size_t shrink_to_fit() noexcept { return Base::release_free_blocks(); }
 };
 
-template <class Init, class Reset>
-GrowingPool(PoolConfig const&, Recycle<Init, Reset>)
+template <class Init, class Reset> GrowingPool(PoolConfig const&, Recycle<Init, Reset>)
     -> GrowingPool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -22,8 +22,7 @@ class Snapshot {
   ~Snapshot() { ::operator delete(ranges_); }
 
   /// Effects: takes note of the slots that were handed out. Returns: the bytes that were needed and not to be had, or 0.
-  template <bool Growing>
-  std::size_t begin(Blocks<Growing> const& blocks) noexcept {
+  template <bool Growing> std::size_t begin(Blocks<Growing> const& blocks) noexcept {
     count_ = blocks.count();
     if (count_ == 0) return 0;
     stride_ = blocks.stride();

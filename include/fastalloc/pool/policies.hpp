@@ -17,8 +17,7 @@ template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
 
 /// The one axis that P has the members for.
-template <class P>
-constexpr Axis axis_of() noexcept {
+template <class P> constexpr Axis axis_of() noexcept {
   Axis axis = Axis::none;
   auto const claim = [&](bool fits, Axis mine) { axis = !fits ? axis : axis == Axis::none ? mine : Axis::several; };
   claim(SlotAllocator<P>, Axis::slots);
@@ -40,8 +39,7 @@ struct PickPolicy<axis, Default, P, Ps...> {
   using type = typename std::conditional_t<axis_of<P>() == axis, PickPolicy<axis, P>, PickPolicy<axis, Default, Ps...>>::type;
 };
 
-template <class... Ps>
-constexpr int count_on([[maybe_unused]] Axis axis) noexcept {
+template <class... Ps> constexpr int count_on([[maybe_unused]] Axis axis) noexcept {
   return (0 + ... + (axis_of<Ps>() == axis));
 }
 
@@ -73,12 +71,8 @@ struct Policies {
 };
 
 /// The value for a policy type among constructor arguments, else a default constructed one.
-template <class P>
-constexpr P pick_value() {
-  return P();
-}
-template <class P, class First, class... Rest>
-constexpr P pick_value(First&& first, Rest&&... rest) {
+template <class P> constexpr P pick_value() { return P(); }
+template <class P, class First, class... Rest> constexpr P pick_value(First&& first, Rest&&... rest) {
   if constexpr (std::same_as<P, std::remove_cvref_t<First>>) {
     return std::forward<First>(first);
   } else {

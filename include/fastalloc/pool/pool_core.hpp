@@ -22,8 +22,7 @@ class PoolCore {
  public:
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
-  template <class S>
-  explicit constexpr PoolCore(S storage) noexcept : supply_(std::move(storage)) {}
+  template <class S> explicit constexpr PoolCore(S storage) noexcept : supply_(std::move(storage)) {}
   PoolCore(PoolCore const&) = delete;
   PoolCore& operator=(PoolCore const&) = delete;
 
@@ -176,21 +175,17 @@ class PoolCore {
     return locked([&] { return supply_.detach_free_blocks(config_.capacity); });
   }
   /// Gives the memory of a detached block back. Returns its bytes.
-  std::size_t release_block(Block* block) noexcept {
-    return locked([&] { return supply_.blocks().release(block); });
-  }
+  std::size_t release_block(Block* block) noexcept { return locked([&] { return supply_.blocks().release(block); }); }
 
   /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock is held.
-  template <class F>
-  void for_each_block(F&& f) {
+  template <class F> void for_each_block(F&& f) {
     supply_.sync_frontier();
     for (std::size_t b = 0; b != supply_.blocks().count(); ++b) f(supply_.blocks()[b]);
   }
 
   /// Calls f(slot) for the live slots in address order until it returns false, without the lock. Slots that come back
   /// meanwhile are skipped. Returns: the bytes that a snapshot needs and that were not to be had, or 0.
-  template <class F>
-  std::size_t visit(F&& f) {
+  template <class F> std::size_t visit(F&& f) {
     if constexpr (TracksOccupancy<typename Supply::Slots>) {
       auto const next = [&](std::byte* slot) { return locked([&] { return supply_.next_live(slot); }); };
       for (std::byte* slot = next(nullptr); slot != nullptr && f(slot);) slot = next(slot);
@@ -200,9 +195,7 @@ class PoolCore {
       struct End {
         PoolCore& core;
         Snapshot& snapshot;
-        ~End() {
-          core.locked([&] { core.supply_.end(snapshot); });
-        }
+        ~End() { core.locked([&] { core.supply_.end(snapshot); }); }
       } const end{*this, snapshot};
       auto const next = [&] { return locked([&] { return supply_.next(snapshot); }); };
       for (std::byte* slot = next(); slot != nullptr && f(slot);) slot = next();
@@ -221,8 +214,7 @@ class PoolCore {
   }
 
  private:
-  template <class F>
-  FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
+  template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
     Guard guard(lock_);
     return f();
   }
@@ -272,7 +264,8 @@ class PoolCore {
   /// Effects: makes at least one of `n` slots more available, or tells why that cannot be.
   bool make_room(std::size_t n, Error& error) {
     if constexpr (Inline != 0) {
-      if (locked([&] { return supply_.total() == 0; })) return open(PoolConfig{.capacity = Inline}, error);
+      Guard guard(lock_);
+      if (supply_.total() == 0) return open(PoolConfig{.capacity = Inline}, error);
     }
     if constexpr (growing) {
       std::size_t current = 0;
@@ -289,6 +282,7 @@ class PoolCore {
       return grow(wanted, n - at_hand, error);
     } else {
       Guard guard(lock_);
+      if (supply_.total() - supply_.live() >= n) return true;  // another thread opened the storage, or returned a slot
       error = describe(ErrorCode::pool_exhausted,
                        "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool");
       error.requested = n;

@@ -3,7 +3,7 @@
 //
 //   one block    | slots | marks of the checks | metadata of the slot allocator |
 //   many blocks  | slots | marks of the checks | Block |          each
-//   directory    | Block* ... | metadata of the slot allocator |  one for all blocks, replaced when they change
+//   directory    | metadata of the slot allocator | Block* ... |  one for all blocks, replaced when they change
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
@@ -66,10 +66,11 @@ struct PoolLayout {
     return plan;
   }
 
+  /// Plan::metadata is here the offset of the Block* entries: they are written at once, and big blocks are on huge pages.
   static constexpr Plan directory(std::size_t slots, std::size_t blocks) noexcept {
     Plan plan;
-    plan.metadata = blocks * sizeof(Block*);
-    plan.valid = checked_add(plan.metadata, Slots::metadata_bytes(slots, blocks), plan.bytes);
+    plan.metadata = (Slots::metadata_bytes(slots, blocks) + alignof(Block*) - 1) / alignof(Block*) * alignof(Block*);
+    plan.valid = checked_add(plan.metadata, blocks * sizeof(Block*), plan.bytes);
     return plan;
   }
 };

@@ -31,8 +31,7 @@ class SlotSupply {
   static constexpr bool derives_peak = MarksReturns<Slots>;
 
   constexpr SlotSupply() noexcept = default;
-  template <class S>
-  explicit constexpr SlotSupply(S storage) noexcept : blocks_(std::move(storage)) {}
+  template <class S> explicit constexpr SlotSupply(S storage) noexcept : blocks_(std::move(storage)) {}
 
   [[nodiscard]] Store& blocks() noexcept { return blocks_; }
   [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }
@@ -129,9 +128,7 @@ class SlotSupply {
 
   /// Takes every wholly free block out. With nothing live the one of at most `initial` slots that came first stays.
   /// Returns: a list by Block::next.
-  [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept
-    requires growing
-  {
+  [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept requires growing {
     mark();
     peak_floor_ = peak();
     for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slots - blocks_[b].handed;

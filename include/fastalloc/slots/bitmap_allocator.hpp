@@ -92,8 +92,7 @@ struct BitmapAllocator {
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
 
-    template <class F>
-    void for_each(F&& f, Blocks<growing> const& blocks) const {
+    template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const {
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
           for (Word word = bits_of(blocks[b].word + i); word != 0; word &= word - 1)
@@ -103,8 +102,7 @@ struct BitmapAllocator {
     }
 
     /// Complexity: linear in size() and in slots / 64.
-    template <class Predicate>
-    void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
+    template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       check_in();
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {

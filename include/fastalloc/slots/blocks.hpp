@@ -168,8 +168,7 @@ class Blocks<true> : public detail::BlocksBase {
  private:
   static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
 
-  template <class Predicate>
-  std::size_t upper_bound(Predicate before) const noexcept {
+  template <class Predicate> std::size_t upper_bound(Predicate before) const noexcept {
     std::size_t low = 0;
     for (std::size_t n = count_; n != 0;) {
       std::size_t const half = n / 2;

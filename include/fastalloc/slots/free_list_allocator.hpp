@@ -55,14 +55,12 @@ struct FreeListAllocator {
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
 
-    template <class F>
-    void for_each(F&& f, Blocks<growing> const&) const {
+    template <class F> void for_each(F&& f, Blocks<growing> const&) const {
       for (Link list : {head_, reserve_}) walk(list, f);
     }
 
     /// Complexity: linear in size().
-    template <class Predicate>
-    void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
+    template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       drain([](std::byte*) {}, blocks);
       size_ = 0;
       Link kept = Code::none();
@@ -80,8 +78,7 @@ struct FreeListAllocator {
     }
 
     /// Complexity: linear in the number of slots returned since the last mark.
-    template <class F>
-    void drain(F&& f, Blocks<growing> const&) noexcept {
+    template <class F> void drain(F&& f, Blocks<growing> const&) noexcept {
       std::byte* last = nullptr;
       walk(head_, [&](std::byte* slot) { f(last = slot); });
       if (last != nullptr) {
@@ -118,8 +115,7 @@ struct FreeListAllocator {
       list = Code::encode(base_, slot);
     }
 
-    template <class F>
-    void walk(Link list, F&& f) const {
+    template <class F> void walk(Link list, F&& f) const {
       while (list != Code::none()) {
         std::byte* const slot = Code::decode(base_, list);
         list = load(slot);

@@ -57,13 +57,11 @@ struct StackAllocator {
 
     std::size_t take_many(std::byte** out, std::size_t n, Blocks<growing> const&) noexcept {
       n = n < size() ? n : size();
-      Entry* top = top_;
-      for (std::size_t i = 0; i != n; ++i) {
-        out[i] = Code::decode(base_, *--top);
-        prefetch(out[i]);
-      }
-      top_ = top;
-      limit_ = limit_ < top ? limit_ : top;
+      top_ -= n;
+      limit_ = limit_ < top_ ? limit_ : top_;
+      Entry const* const taken = top_;
+      std::byte* const base = base_;
+      FASTALLOC_UNROLL for (std::size_t i = 0; i != n; ++i) out[i] = Code::decode(base, taken[n - 1 - i]);
       return n;
     }
 
@@ -75,21 +73,18 @@ struct StackAllocator {
       return static_cast<std::size_t>(top_ - stack_);
     }
 
-    template <class F>
-    void for_each(F&& f, Blocks<growing> const&) const {
+    template <class F> void for_each(F&& f, Blocks<growing> const&) const {
       for (Entry const* entry = stack_; entry != top_; ++entry) f(Code::decode(base_, *entry));
     }
 
-    template <class Predicate>
-    void erase_if(Predicate&& predicate, Blocks<growing> const&) noexcept {
+    template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const&) noexcept {
       Entry* kept = stack_;
       for (Entry const* entry = stack_; entry != top_; ++entry)
         if (!predicate(Code::decode(base_, *entry))) *kept++ = *entry;
       top_ = limit_ = kept;
     }
 
-    template <class F>
-    void drain(F&& f, Blocks<growing> const&) noexcept {
+    template <class F> void drain(F&& f, Blocks<growing> const&) noexcept {
       for (; limit_ != top_; ++limit_) f(Code::decode(base_, *limit_));
     }
     [[nodiscard]] std::size_t low_water() const noexcept { return static_cast<std::size_t>(limit_ - stack_); }

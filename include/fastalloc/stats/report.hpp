@@ -2,7 +2,7 @@
 // Reports: PoolStatistics as text for people, key/value pairs, JSON out and in, and Prometheus' text format.
 //
 // One table, statistics_fields(), drives them all. Nothing here asks for the locale or touches a pool.
-// Requires: the hosted library. What returns a string may throw std::bad_alloc.
+// Requires: the hosted library. What returns a string or a vector may throw std::bad_alloc.
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -10,12 +10,10 @@
 
 #if __STDC_HOSTED__
 #include <charconv>
-#include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
-namespace fastalloc::detail {
+namespace fastalloc {
+namespace detail {
 
 /// Rates with three decimals. The greatest, 2^64 slots in percent of a capacity of 1, has 22 digits before them.
 template <class Number>
@@ -25,11 +23,10 @@ std::string decimal(Number value) {
   return std::string(text, std::to_chars(text, text + sizeof text, static_cast<double>(value), std::chars_format::fixed, 3).ptr);
 }
 
-// In place of operator+, about which g++ 12 warns (-Wrestrict) when a literal comes first.
+/// Appends each part. In place of operator+, about which g++ 12 warns (-Wrestrict) when a literal comes first.
 template <class... Parts>
-std::string join(Parts const&... parts) {
-  std::string text;
-  return (text.append(parts), ...);
+std::string& append(std::string& out, Parts const&... parts) {
+  return (out.append(parts), ...);
 }
 
 struct StatisticsField {
@@ -43,9 +40,9 @@ struct StatisticsField {
 
 inline auto const& statistics_fields() noexcept {
 #define FASTALLOC_DERIVED(member, metric, help) {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member()); }}
-#define FASTALLOC_COUNTED(member, metric, help)                                                                               \
-  {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member); },                                          \
-   [](PoolStatistics& s, std::uint64_t n) { return (s.member = static_cast<decltype(s.member)>(n)) == n; },                   \
+#define FASTALLOC_COUNTED(member, metric, help)                                                             \
+  {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member); },                        \
+   [](PoolStatistics& s, std::uint64_t n) { return (s.member = static_cast<decltype(s.member)>(n)) == n; }, \
    "statistics_from_json: expected the key \"" #member "\" exactly once in the object"}
   static constexpr StatisticsField fields[] = {
       FASTALLOC_COUNTED(total_allocations, "fastalloc_allocations_total", "Objects handed out."),
@@ -72,18 +69,16 @@ struct JsonReader {
 
   bool fail(char const* expected) noexcept { return error.text = expected, error.requested = at, false; }
 
-  /// The next character that is no white space; '\0' at the end.
-  char peek() noexcept {
-    while (take(" \t\r\n")) {}
-    return at != text.size() ? text[at] : '\0';
-  }
   bool take(std::string_view any) noexcept { return at != text.size() && any.find(text[at]) != any.npos && ++at != 0; }
-  bool expect(std::string_view c, char const* expected) noexcept { return (peek(), take(c)) || fail(expected); }
+  void take_all(std::string_view any) noexcept { while (take(any)) {} }
+  /// Skips white space. Returns: true at the end of the text.
+  bool at_end() noexcept { return take_all(" \t\r\n"), at == text.size(); }
+  bool expect(std::string_view c, char const* expected) noexcept { return (!at_end() && take(c)) || fail(expected); }
 
   /// Behind an opening bracket: item() for each item, and `close`.
   template <class Item>
   bool list(std::string_view close, Item item) noexcept {
-    for (bool first = true; peek(), !take(close); first = false)
+    for (bool first = true; at_end() || !take(close); first = false)
       if ((!first && !expect(",", "statistics_from_json: expected a comma or the closing bracket")) || !item()) return false;
     return true;
   }
@@ -99,19 +94,14 @@ struct JsonReader {
     }
     return fail("statistics_from_json: expected the rest of a string: characters from U+0020, valid escapes, and '\"'");
   }
-  bool digits() noexcept {
-    std::size_t const begin = at;
-    while (take("0123456789")) {}
-    return at != begin;
-  }
+  bool digits() noexcept { return take("0123456789") && (take_all("0123456789"), true); }
   bool number() noexcept {
     take("-");
     return (take("0") || digits()) && (!take(".") || digits()) && (!take("eE") || (take("+-"), digits()));
   }
   bool field(StatisticsField const& field, PoolStatistics& out) noexcept {
-    peek();
+    std::size_t const begin = (at_end(), at);
     std::uint64_t value = 0;
-    std::size_t const begin = at;
     if (number()) {
       auto const [end, code] = std::from_chars(text.data() + begin, text.data() + at, value);
       if (code == std::errc{} && end == text.data() + at && field.store(out, value)) return true;
@@ -121,20 +111,18 @@ struct JsonReader {
   /// Any value with at most `depth` levels of brackets.
   bool skip(int depth) noexcept {
     std::string_view unused;
-    char const first = peek();
-    if (first == '"') return string(unused);
+    if (at_end()) return fail("statistics_from_json: expected a value");
+    if (text[at] == '"') return string(unused);
     for (std::string_view const word : {"true", "false", "null"})
       if (text.substr(at, word.size()) == word) return at += word.size(), true;
-    if (depth == 0 && (first == '{' || first == '[')) return fail("statistics_from_json: expected at most 64 levels of brackets");
+    if (depth == 0 && (text[at] == '{' || text[at] == '[')) return fail("statistics_from_json: expected at most 64 levels of brackets");
     if (take("[")) return list("]", [&] { return skip(depth - 1); });
     if (take("{")) return list("}", [&] { return key(unused) && skip(depth - 1); });
     return number() || fail("statistics_from_json: expected a value");
   }
 };
 
-}  // namespace fastalloc::detail
-
-namespace fastalloc {
+}  // namespace detail
 
 /// Every number under its name, as text: whole numbers as such, rates with three decimals.
 [[nodiscard]] inline std::vector<std::pair<std::string_view, std::string>> key_value_pairs(PoolStatistics const& s) {
@@ -146,7 +134,7 @@ namespace fastalloc {
 /// One JSON object on one line: key_value_pairs() as numbers.
 [[nodiscard]] inline std::string to_json(PoolStatistics const& s) {
   std::string out;
-  for (auto const& [key, value] : key_value_pairs(s)) out += detail::join(out.empty() ? "{\"" : ",\"", key, "\":", value);
+  for (auto const& f : detail::statistics_fields()) detail::append(out, out.empty() ? "{\"" : ",\"", f.key, "\":", f.text(s));
   return out += '}';
 }
 
@@ -157,26 +145,25 @@ namespace fastalloc {
   for (char const c : pool_name) (label += c == '\n' || c == '"' || c == '\\' ? "\\" : "") += c == '\n' ? 'n' : c;
   std::string out;
   for (auto const& f : detail::statistics_fields())
-    out += detail::join("# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric, f.metric.ends_with("_total") ? " counter\n" : " gauge\n",
-                        f.metric, "{pool=\"", label, "\"} ", f.text(s), "\n");
+    detail::append(out, "# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric, f.metric.ends_with("_total") ? " counter\n" : " gauge\n",
+                   f.metric, "{pool=\"", label, "\"} ", f.text(s), "\n");
   return out;
 }
 
 /// One line: "10 of 100 slots (10.000 %), peak 50, hit rate 1.000, 150 allocations, 140 deallocations, 0 growths".
 [[nodiscard]] inline std::string compact_summary(PoolStatistics const& s) {
   using detail::decimal;
-  return detail::join(decimal(s.current_usage), " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ",
-                      decimal(s.peak_usage), ", hit rate ", decimal(s.hit_rate()), ", ", decimal(s.total_allocations), " allocations, ",
-                      decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count), " growths");
+  std::string out = decimal(s.current_usage);
+  return detail::append(out, " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ", decimal(s.peak_usage),
+                        ", hit rate ", decimal(s.hit_rate()), ", ", decimal(s.total_allocations), " allocations, ",
+                        decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count), " growths");
 }
 
 /// One line a number: its name, the value, and what it means. Values are aligned at the right.
 [[nodiscard]] inline std::string summary(PoolStatistics const& s) {
   std::string out;
-  for (auto const& f : detail::statistics_fields()) {
-    std::string const value = f.text(s);
-    out += detail::join(f.key, std::string(48 - f.key.size() - value.size(), ' '), value, "  ", f.help, "\n");
-  }
+  for (auto const& [key, metric, help, text, store, expected] : detail::statistics_fields())
+    detail::append(out, key, std::string(48 - key.size() - text(s).size(), ' '), text(s), "  ", help, "\n");
   return out;
 }
 
@@ -190,20 +177,17 @@ inline namespace FASTALLOC_ABI {
   PoolStatistics statistics;
   bool seen[std::extent_v<std::remove_reference_t<decltype(fields)>>] = {};
   detail::JsonReader reader{json};
-  auto const member = [&] {
+  bool ok = reader.expect("{", "statistics_from_json: expected '{'") && reader.list("}", [&] {
     std::string_view key;
     if (!reader.key(key)) return false;
     for (auto const& field : fields)
       if (field.store != nullptr && field.key == key)
         return std::exchange(seen[&field - fields], true) ? reader.fail(field.expected) : reader.field(field, statistics);
     return reader.skip(64);
-  };
-  bool ok = reader.expect("{", "statistics_from_json: expected '{'") && reader.list("}", member);
-  for (auto const& field : fields)
-    if (ok && field.store != nullptr && !seen[&field - fields]) ok = reader.fail(field.expected);
-  if (ok && reader.peek() == '\0' && reader.at == json.size()) return statistics;
-  if (ok) reader.fail("statistics_from_json: expected nothing after the object");
-  return reader.error;
+  });
+  for (auto const& field : fields) ok = ok && (field.store == nullptr || seen[&field - fields] || reader.fail(field.expected));
+  ok = ok && (reader.at_end() || reader.fail("statistics_from_json: expected nothing after the object"));
+  return ok ? Result<PoolStatistics>(statistics) : Result<PoolStatistics>(reader.error);
 }
 
 }  // namespace FASTALLOC_ABI
