@@ -65,10 +65,10 @@ struct Error {
   /// What is wrong and what to do, without the values. Never null.
   [[nodiscard]] constexpr char const* message() const noexcept { return text; }
 
+#if __STDC_HOSTED__
   /// Writes to_string() into a buffer, cut to `size - 1` characters and terminated. Returns the characters written.
   std::size_t format(char* buffer, std::size_t size) const noexcept;
 
-#if __STDC_HOSTED__
   /// The message followed by every value that plays a part.
   [[nodiscard]] std::string to_string() const {
     char buffer[768];
@@ -78,54 +78,6 @@ struct Error {
 };
 
 namespace detail {
-
-/// Appends text and numbers to a fixed buffer; what does not fit is cut. Works without the hosted library.
-class TextWriter {
- public:
-  TextWriter(char* buffer, std::size_t size) noexcept : next_(buffer), end_(buffer + (size == 0 ? 0 : size - 1)), begin_(buffer) {}
-
-  TextWriter& operator<<(std::string_view text) noexcept {
-    for (char c : text) {
-      if (next_ == end_) break;
-      *next_++ = c;
-    }
-    return *this;
-  }
-  TextWriter& operator<<(std::uint64_t value) noexcept { return number(value, 10); }
-  TextWriter& hex(std::uint64_t value) noexcept { return (*this << "0x").number(value, 16); }
-
-  /// Three decimals; enough to recognise the value that somebody typed.
-  TextWriter& operator<<(double value) noexcept {
-    if (value != value) return *this << "NaN";
-    if (value < 0) return (*this << "-") << -value;
-    if (value > 1e18) return *this << (value > 1e308 ? "infinity" : "over 1e18");
-    auto const thousandths = static_cast<std::uint64_t>(value * 1000.0 + 0.5);
-    *this << thousandths / 1000 << ".";
-    for (std::uint64_t digit = 100; digit != 0; digit /= 10) *this << thousandths / digit % 10;
-    return *this;
-  }
-
-  std::size_t finish() noexcept {
-    if (next_ <= end_ && begin_ != nullptr) *next_ = '\0';
-    return static_cast<std::size_t>(next_ - begin_);
-  }
-
- private:
-  TextWriter& number(std::uint64_t value, unsigned base) noexcept {
-    char digits[20];
-    std::size_t n = 0;
-    do {
-      digits[n++] = "0123456789abcdef"[value % base];
-      value /= base;
-    } while (value != 0);
-    while (n != 0) *this << std::string_view(&digits[--n], 1);
-    return *this;
-  }
-
-  char* next_;
-  char* end_;
-  char* begin_;
-};
 
 /// The spelling of T, taken from the compiler; needs no RTTI.
 template <class T> constexpr std::string_view type_name() noexcept {
@@ -143,40 +95,30 @@ template <class T> constexpr std::string_view type_name() noexcept {
 
 }  // namespace detail
 
+#if __STDC_HOSTED__
 inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept {
-  if (size == 0) return 0;
-  detail::TextWriter out(buffer, size);
-  out << "fastalloc: " << name(code) << ": " << std::string_view(text);
-  char const* separator = " (";
-  auto const value = [&](char const* label, std::size_t number, char const* of) {
-    if (number == 0) return;
-    out << separator << label << " " << std::uint64_t{number} << " " << of;
-    separator = ", ";
+  std::size_t used = 0;
+  auto const put = [&](char const* format, auto... values) {
+    int const wanted = std::snprintf(buffer + used, size - used, format, values...);
+    if (wanted > 0) used += static_cast<std::size_t>(wanted) < size - used ? static_cast<std::size_t>(wanted) : size - used - 1;
   };
-  if (!type_name.empty()) {
-    out << separator << "type " << type_name;
-    separator = ", ";
-  }
-  value("capacity", capacity, "slots");
-  value("allocated", allocated, "slots");
-  value("requested", requested, unit);
-  value("limit", limit, unit);
-  if (has_factor) {
-    out << separator << "factor " << factor;
-    separator = ", ";
-  }
-  if (address != nullptr) {
-    (out << separator << "address ").hex(reinterpret_cast<std::uintptr_t>(address));
-    separator = ", ";
-  }
-  for (std::size_t i = 0; i != index_count; ++i) {
-    out << (i == 0 ? separator : " ") << (i == 0 ? "indices " : "") << std::uint64_t{indices[i]};
-    separator = ", ";
-  }
-  if (index_count != 0 && index_count < allocated) out << " ...";
-  if (separator[0] == ',') out << ")";
-  return out.finish();
+  if (size == 0) return 0;
+  put("fastalloc: %s: %s", name(code), text);
+  std::size_t const begin = used;
+  auto const separator = [&] { return used == begin ? " (" : ", "; };
+  if (!type_name.empty()) put("%stype %.*s", separator(), static_cast<int>(type_name.size()), type_name.data());
+  if (capacity != 0) put("%scapacity %zu slots", separator(), capacity);
+  if (allocated != 0) put("%sallocated %zu slots", separator(), allocated);
+  if (requested != 0) put("%srequested %zu %s", separator(), requested, unit);
+  if (limit != 0) put("%slimit %zu %s", separator(), limit, unit);
+  if (has_factor) put("%sfactor %g", separator(), factor);
+  if (address != nullptr) put("%saddress %p", separator(), address);
+  for (std::size_t i = 0; i != index_count; ++i) put(i == 0 ? "%sindices %zu" : "%s%zu", i == 0 ? separator() : " ", indices[i]);
+  if (index_count != 0 && index_count < allocated) put("%s", " ...");
+  if (used != begin) put("%s", ")");
+  return used;
 }
+#endif
 
 /// Called where nothing can be thrown. It may abort, log, or return; what happens after it returns stands with the
 /// function that called it. Thread safety: may be called by any thread at any time.
@@ -204,11 +146,8 @@ inline std::atomic<ErrorHandler> error_handler{nullptr};
 /// Hands an error to the error handler; returns if the handler does.
 FASTALLOC_COLD inline void report(Error const& error) {
   // acquire pairs with the release in set_error_handler: what the handler reads was written before it was set.
-  if (ErrorHandler const handler = error_handler.load(std::memory_order_acquire)) {
-    handler(error);
-  } else {
-    default_error_handler(error);
-  }
+  if (ErrorHandler const handler = error_handler.load(std::memory_order_acquire)) handler(error);
+  else default_error_handler(error);
 }
 
 }  // namespace detail

@@ -71,11 +71,8 @@ class OwnerWord {
  public:
   constexpr OwnerWord() noexcept = default;
   FASTALLOC_ALWAYS_INLINE explicit OwnerWord(Owner* owner, bool inside = false) noexcept {
-    if constexpr (erased) {
-      word_ = reinterpret_cast<std::uintptr_t>(owner) | std::uintptr_t{inside};
-    } else {
-      word_ = owner;
-    }
+    if constexpr (erased) word_ = reinterpret_cast<std::uintptr_t>(owner) | std::uintptr_t{inside};
+    else word_ = owner;
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE OwnerWord copy() const noexcept {
     OwnerWord result;
@@ -83,11 +80,8 @@ class OwnerWord {
     return result;
   }
   [[nodiscard]] AnyOwner* any() const noexcept {
-    if constexpr (erased) {
-      return reinterpret_cast<AnyOwner*>(word_ & ~std::uintptr_t{1});
-    } else {
-      return word_;
-    }
+    if constexpr (erased) return reinterpret_cast<AnyOwner*>(word_ & ~std::uintptr_t{1});
+    else return word_;
   }
   [[nodiscard]] bool inside() const noexcept {
     if constexpr (erased) return (word_ & 1) != 0;

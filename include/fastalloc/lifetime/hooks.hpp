@@ -16,13 +16,10 @@ template <class T>
 concept HasOnRelease = requires(T& object) { object.on_release(); };
 
 /// True when handing out a T cannot throw after it was built.
-template <class T> constexpr bool nothrow_on_acquire() noexcept {
-  if constexpr (HasOnAcquire<T>) {
-    return noexcept(std::declval<T&>().on_acquire());
-  } else {
-    return true;
-  }
-}
+template <class T>
+constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {
+  { object.on_acquire() } noexcept;
+};
 
 template <class T> FASTALLOC_ALWAYS_INLINE void call_on_acquire([[maybe_unused]] T& object) {
   if constexpr (HasOnAcquire<T>) object.on_acquire();

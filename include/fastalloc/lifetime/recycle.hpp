@@ -28,8 +28,14 @@ class Recycle {
   = default;
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
+  /// A slot is handed out for the first time: it holds no object, unless that was built up front.
+  template <class T>
+  FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept {
+    if (!(prebuilt_begin_ <= slot && slot < prebuilt_end_)) built<T>(slot) = std::byte{0};
+  }
+
   template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
-    if (fresh && !(prebuilt_begin_ <= slot && slot < prebuilt_end_)) built<T>(slot) = std::byte{0};
+    if (fresh) begin<T>(slot);
     if (built<T>(slot) == std::byte{0}) [[unlikely]] build<T>(slot);
     return std::launder(reinterpret_cast<T*>(slot));
   }
@@ -38,11 +44,8 @@ class Recycle {
     T& object = *std::launder(reinterpret_cast<T*>(slot));
     bool keep = true;
     bool const done = detail::swallow([&]() noexcept(noexcept(reset_(object))) {
-      if constexpr (std::is_void_v<decltype(reset_(object))>) {
-        reset_(object);
-      } else {
-        keep = static_cast<bool>(reset_(object));
-      }
+      if constexpr (std::is_void_v<decltype(reset_(object))>) reset_(object);
+      else keep = static_cast<bool>(reset_(object));
     });
     if (!done || !keep) [[unlikely]] destroy_kept<T>(slot);
   }

@@ -23,7 +23,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 template <class T, bool Growing, class... Ps>
 struct PoolTypes {
   using P = Policies<Ps...>;
-    static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
+  static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
   static constexpr std::size_t link = link_bytes<typename P::slots>(Growing, object);
   // A link lies over the dead object, or behind one that is kept.
   static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
@@ -280,7 +280,7 @@ class BasicPool : public AnyOwner {
   };
   static constexpr std::size_t batch_slots = 64;  ///< taken without a heap allocation
 
-  template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T>() &&
+  template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T> &&
                                         noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
 
   template <class... Args> static constexpr void check_arguments() noexcept {
@@ -298,11 +298,8 @@ class BasicPool : public AnyOwner {
     constexpr bool given = (false || ... || std::same_as<std::remove_cvref_t<Values>, StorageState>);
     static_assert(given || std::default_initializable<StorageState>,
                   "fastalloc: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage(span)");
-    if constexpr (given) {
-      return pick_value<StorageState>(std::forward<Values>(values)...);
-    } else {
-      return Nothing{};
-    }
+    if constexpr (given) return pick_value<StorageState>(std::forward<Values>(values)...);
+    else return Nothing{};
   }
 
   bool open(PoolConfig const& config, Error& error) noexcept {
@@ -359,6 +356,8 @@ class BasicPool : public AnyOwner {
     if (built) {
       lifetime_.template release<T>(taken.slot);
       if constexpr (Lifetime::keeps_objects) taken.fresh = false;  // the slot holds an object now
+    } else if constexpr (Lifetime::keeps_objects) {
+      if (taken.fresh) lifetime_.template begin<T>(taken.slot);  // a batch may return slots that acquire() never saw
     }
     core_.withdraw(taken);
   }

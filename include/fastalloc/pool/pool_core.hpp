@@ -46,6 +46,8 @@ class PoolCore {
       std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + sizeof(void*));
       n -= step == 0 ? 1 : step;
     }
+    // A step may free more than its slots: whole words of metadata.
+    for (auto more = Layout::block(n + 1, Shape::size); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, Shape::size)) ++n;
     return n;
   }
 
@@ -275,7 +277,9 @@ class PoolCore {
         current = supply_.total();
       }
       // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
-      std::size_t const wanted = current == 0 ? config_.capacity : config_.growth_strategy.slots_to_add(current);
+      std::size_t wanted = current == 0 ? config_.capacity : config_.growth_strategy.slots_to_add(current);
+      // shrink_to_fit may have left less than the pool began with; that much is always to be had again.
+      if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
       Guard guard(lock_);
       std::size_t const at_hand = supply_.total() - supply_.live();
       if (at_hand >= n || supply_.total() != current) return true;

@@ -85,11 +85,8 @@ class SlotSupply {
 
   /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
   void give_unused(Taken taken) noexcept {
-    if (taken.fresh && taken.slot + blocks_.stride() == fresh_) {
-      fresh_ = taken.slot;
-    } else {
-      give(taken.slot);
-    }
+    if (taken.fresh && taken.slot + blocks_.stride() == fresh_) fresh_ = taken.slot;
+    else give(taken.slot);
   }
 
   /// Moves the frontier to the untouched block of the lowest index. Returns: false when there is none.
@@ -129,6 +126,8 @@ class SlotSupply {
   /// Takes every wholly free block out. With nothing live the one of at most `initial` slots that came first stays.
   /// Returns: a list by Block::next.
   [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept requires growing {
+    static_assert(ErasableSlots<Slots>, "fastalloc: shrink_to_fit() needs a slot allocator with erase_if(predicate, blocks); add it, "
+                                        "or use StackAllocator, FreeListAllocator or BitmapAllocator");
     mark();
     peak_floor_ = peak();
     for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slots - blocks_[b].handed;

@@ -83,11 +83,8 @@ struct BitmapAllocator {
       std::size_t const word = block.word + place / bits;
       Word const bit = Word{1} << place % bits;
       ++size_;
-      if (word == current_) {
-        word_ |= bit;
-      } else {
-        give_elsewhere(word, bit, blocks);
-      }
+      if (word == current_) word_ |= bit;
+      else give_elsewhere(word, bit, blocks);
     }
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }

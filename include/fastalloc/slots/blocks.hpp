@@ -100,7 +100,6 @@ class Blocks : public detail::BlocksBase {
   constexpr Blocks() noexcept = default;
 
   /// The block that holds `p`, or null.
-  [[nodiscard]] Block* find(void const* p) noexcept { return holds(one_, p) ? &one_ : nullptr; }
   [[nodiscard]] Block const* find(void const* p) const noexcept { return holds(one_, p) ? &one_ : nullptr; }
   /// The block that holds `slot`. Requires: one does. Complexity: constant.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const& of(std::byte const*) const noexcept { return one_; }
@@ -125,11 +124,10 @@ class Blocks<true> : public detail::BlocksBase {
  public:
   constexpr Blocks() noexcept = default;
 
-  [[nodiscard]] Block const* find(void const* p) const noexcept {
+  [[nodiscard]] Block* find(void const* p) const noexcept {
     std::size_t const i = upper_bound([&](Block const& b) { return address(b.data) <= address(p); });
     return i != 0 && holds(*sorted_[i - 1], p) ? sorted_[i - 1] : nullptr;
   }
-  [[nodiscard]] Block* find(void const* p) noexcept { return const_cast<Block*>(std::as_const(*this).find(p)); }
   /// Complexity: logarithmic in the number of blocks; constant for the block found last.
   [[nodiscard]] Block const& of(std::byte const* slot) const noexcept {
     if (!holds(*last_, slot)) [[unlikely]] last_ = find(slot);
@@ -140,8 +138,7 @@ class Blocks<true> : public detail::BlocksBase {
   }
 
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
-  [[nodiscard]] Block& operator[](std::size_t i) noexcept { return *sorted_[i]; }
-  [[nodiscard]] Block const& operator[](std::size_t i) const noexcept { return *sorted_[i]; }
+  [[nodiscard]] Block& operator[](std::size_t i) const noexcept { return *sorted_[i]; }
 
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const noexcept {
     Block const& block = of(slot);

@@ -86,11 +86,8 @@ concept SlotAllocator = requires { typename P::template Slots<SlotShape<16, 8, f
 /// `object` is what a slot holds, in bytes.
 template <class P>
 constexpr std::size_t link_bytes([[maybe_unused]] bool growing, [[maybe_unused]] std::size_t object) noexcept {
-  if constexpr (requires { P::link_bytes(growing, object); }) {
-    return P::link_bytes(growing, object);
-  } else {
-    return 0;
-  }
+  if constexpr (requires { P::link_bytes(growing, object); }) return P::link_bytes(growing, object);
+  else return 0;
 }
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -38,19 +38,13 @@ struct SlotCode {
   using type = std::conditional_t<Wide, std::byte*, std::uint32_t>;
 
   static constexpr type none() noexcept {
-    if constexpr (Wide) {
-      return nullptr;
-    } else {
-      return static_cast<type>(-1);
-    }
+    if constexpr (Wide) return nullptr;
+    else return static_cast<type>(-1);
   }
 
   FASTALLOC_ALWAYS_INLINE static type encode([[maybe_unused]] std::byte* base, std::byte* slot) noexcept {
-    if constexpr (Wide) {
-      return slot;
-    } else {
-      return static_cast<type>(static_cast<std::size_t>(slot - base) >> Shape::granule_shift);
-    }
+    if constexpr (Wide) return slot;
+    else return static_cast<type>(static_cast<std::size_t>(slot - base) >> Shape::granule_shift);
   }
 
   FASTALLOC_ALWAYS_INLINE static std::byte* decode([[maybe_unused]] std::byte* base, type code) noexcept {

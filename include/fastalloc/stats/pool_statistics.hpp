@@ -26,8 +26,8 @@ struct PoolStatistics {
   [[nodiscard]] double peak_utilization_rate() const noexcept { return percent(peak_usage); }
   /// Requests that were served, 0 to 1; 0 when there were none.
   [[nodiscard]] double hit_rate() const noexcept {
-    std::uint64_t const requests = total_allocations + allocation_failures;
-    return requests == 0 ? 0.0 : static_cast<double>(total_allocations) / static_cast<double>(requests);
+    double const served = static_cast<double>(total_allocations);
+    return served == 0 ? 0.0 : served / (served + static_cast<double>(allocation_failures));
   }
   /// Slots not in use.
   [[nodiscard]] std::size_t available() const noexcept { return capacity > current_usage ? capacity - current_usage : 0; }
