@@ -1,0 +1,3 @@
+// expect: error
+// SPDX-License-Identifier: MIT OR Apache-2.0
+static_assert(true);

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# cmake -D RULE=<rule> -D WORK_DIR=<folder> -P bad_tree.cmake
+# Writes a small tree that breaks every rule, and fails unless rules.cmake names each break of the given rule.
+cmake_minimum_required(VERSION 3.23)
+include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
+
+set(licence "// SPDX-License-Identifier: MIT OR Apache-2.0\n")
+file(REMOVE_RECURSE ${WORK_DIR})
+function(header name text)
+  file(WRITE ${WORK_DIR}/include/fastalloc/${name} "${text}")
+endfunction()
+header(version.hpp "${licence}#define FASTALLOC_VERSION_MAJOR 1\n#define FASTALLOC_VERSION_MINOR 2\n\
+#define FASTALLOC_VERSION_PATCH 3\n#define FASTALLOC_VERSION_STRING \"1.2.4\"\n")
+header(fastalloc.hpp "${licence}#include <fastalloc/pool/pool.hpp>\n")
+header(pool/pool.hpp "${licence}#include <functional>\n#include <fastalloc/slots/up.hpp>\n\
+// #include <fastalloc/debug/only_a_comment.hpp>\n#include \"own.hpp\"\n")
+header(pool/own.hpp "${licence}int x;\n\n/* a comment\n of lines */\n")
+header(slots/up.hpp "${licence}#include \"../pool/own.hpp\"\n#include <fastalloc/nowhere/missing.hpp>\n")
+header(misc/strange.hpp "${licence}")
+set(mark TO)
+header(slots/unlicensed.hpp "// ${mark}DO: write it\n")
+
+set(layers_breaks
+  "slots/up.hpp includes fastalloc/pool/own.hpp: the layer slots may not know the layer pool"
+  "slots/up.hpp includes fastalloc/nowhere/missing.hpp, which does not exist"
+  "misc/strange.hpp lies in no layer")
+set(core_breaks
+  "pool/pool.hpp includes <functional>"
+  "the core has 7 lines of code. the limit is 7")
+set(leftovers_breaks
+  "unlicensed.hpp leaves something to do"
+  "unlicensed.hpp has no SPDX line"
+  "FASTALLOC_VERSION_STRING is not 1.2.3")
+
+execute_process(
+  COMMAND ${CMAKE_COMMAND} -D RULE=${RULE} -D ROOT=${WORK_DIR} -D MAX_CORE_LINES=7 -P ${CMAKE_CURRENT_LIST_DIR}/rules.cmake
+  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+foreach(break IN LISTS ${RULE}_breaks)
+  if(result EQUAL 0 OR NOT output MATCHES "${break}")
+    fail("the rule '${RULE}' does not notice: ${break}\nIt printed:\n${output}")
+  endif()
+endforeach()
+string(REGEX MATCHALL "only_a_comment|version.hpp includes|own.hpp includes" false_alarms "${output}")
+if(false_alarms)
+  fail("the rule '${RULE}' sees what is not there:\n${output}")
+endif()
