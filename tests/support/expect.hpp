@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// EXPECT: Catch2's CHECK for templates that are instantiated a hundred times: one call of a plain function, so it costs
-// next to nothing to compile. The text of a failure names the case that Scene last set.
+// EXPECT(condition) and EXPECT_NOT_REACHED("why"): Catch2's CHECK for templates that are instantiated a hundred times.
+// One call of a plain function, so it costs next to nothing to compile. A failure names the Scene that it happened in.
 #pragma once
 
 #include "support/catch.hpp"
@@ -33,6 +33,7 @@ class Scene {
   FAIL_CHECK(file << ":" << line << ": " << text << " [" << scene() << "]");
 }
 
+#define EXPECT_NOT_REACHED(text) ::test::expect(false, text, __FILE__, __LINE__)
 #define EXPECT(...) ::test::expect(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)
 
 #if FASTALLOC_EXCEPTIONS
@@ -45,10 +46,10 @@ fastalloc::Error caught(F&& f) {
     EXPECT(e.what() != nullptr && e.what()[0] != '\0');
     return e.error();
   } catch (...) {
-    EXPECT(!"another exception was thrown");
+    EXPECT_NOT_REACHED("another exception was thrown");
     return {};
   }
-  EXPECT(!"nothing was thrown");
+  EXPECT_NOT_REACHED("nothing was thrown");
   return {};
 }
 

@@ -52,7 +52,7 @@ class AnyOwner {
   AnyOwner& operator=(AnyOwner const&) = delete;
 
   /// Set before the first handle exists; not by the constructor, which may run at compile time and leave only zeros.
-  void set_release(Release release) noexcept { release_ = release; }
+  constexpr void set_release(Release release) noexcept { release_ = release; }
 
  private:
   friend class detail::OwnerWord<AnyOwner>;

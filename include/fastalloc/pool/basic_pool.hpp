@@ -75,7 +75,9 @@ class BasicPool : public AnyOwner {
   /// Effects: capacity N of InlineStorage<N>; does nothing at run time before the first allocation.
   constexpr BasicPool() noexcept
     requires is_inline && std::default_initializable<Lifetime>
-  {}
+  {
+    if (may_be_shared) set_erased();
+  }
 
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: constant; touches no slot.
   explicit BasicPool(std::size_t capacity)
@@ -308,7 +310,7 @@ class BasicPool : public AnyOwner {
     error.type_name = type_name<T>();
     return false;
   }
-  void set_erased() noexcept {
+  constexpr void set_erased() noexcept {
     set_release([](AnyOwner& owner, void* object, bool inside) noexcept {
       auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
       self.release_from_handle(inside ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
@@ -374,7 +376,7 @@ class BasicPool : public AnyOwner {
       Error error;
       if (!core_.ensure(n, error)) return error;
     }
-    if constexpr (is_inline) set_erased();
+    if constexpr (is_inline && !may_be_shared) set_erased();
     if constexpr (Nothrow && !may_be_shared) {
       std::byte* slots[batch_slots];
       while (n != 0) {
@@ -448,7 +450,7 @@ class BasicPool : public AnyOwner {
 
   FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
-    if constexpr (is_inline) set_erased();
+    if constexpr (is_inline && !may_be_shared) set_erased();
     Taken const taken = core_.take_slow(error);
     if (taken.slot == nullptr && !may_fail) fail_typed(error);
     return taken;
