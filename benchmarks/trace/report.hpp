@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What a replay found out about one trace, and the two ways to print it: tables for people, CSV for programs.
+#pragma once
+
+#include "script.hpp"
+
+#include <string>
+#include <vector>
+
+namespace fastalloc::trace {
+
+// Medians over the repetitions, ns per step.
+struct Costs {
+  double first_malloc, first_pools;
+  double malloc, pools, nothing;
+};
+
+struct SizeRow {
+  std::size_t size_class;
+  std::uint64_t operations;
+  std::uint64_t peak_objects;
+  std::uint64_t peak_bytes;
+  Costs costs;
+  double saved_ns() const noexcept { return (costs.malloc - costs.pools) * static_cast<double>(operations); }
+};
+
+struct Findings {
+  Costs costs;
+  std::uint64_t memory_malloc;  // bytes
+  std::uint64_t memory_pools;
+  std::vector<SizeRow> sizes;  // the ones that gain most first
+};
+
+std::string text_report(Trace const& trace, Script const& script, Findings const& findings, unsigned repetitions);
+std::string csv_head();
+std::string csv_rows(Trace const& trace, Script const& script, Findings const& findings);
+
+}  // namespace fastalloc::trace
