@@ -168,7 +168,7 @@ struct BitmapAllocator {
     }
 
     void give_elsewhere(std::size_t word, Word bit, Blocks<growing> const& blocks) noexcept {
-      if (word < current_) {
+      if (word < current_ && current_ != none) {  // with none checked out, a lower word may have bits
         check_in();
         check_out(word, bit, blocks);
       } else {
