@@ -16,8 +16,7 @@ template <class T>
 concept HasOnRelease = requires(T& object) { object.on_release(); };
 
 /// True when handing out a T cannot throw after it was built.
-template <class T>
-constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {
+template <class T> constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {
   { object.on_acquire() } noexcept;
 };
 

@@ -29,8 +29,7 @@ class Recycle {
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
   /// A slot is handed out for the first time: it holds no object, unless that was built up front.
-  template <class T>
-  FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept {
+  template <class T> FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept {
     if (!(prebuilt_begin_ <= slot && slot < prebuilt_end_)) built<T>(slot) = std::byte{0};
   }
 

@@ -280,7 +280,8 @@ class BasicPool : public AnyOwner {
       }
     }
   };
-  static constexpr std::size_t batch_slots = 64;  ///< taken without a heap allocation
+  static constexpr std::size_t batch_slots = 64;  ///< remembered without a heap allocation
+  static constexpr std::size_t batch_chunk = 8;   ///< taken at a time, in registers, where nothing can throw
 
   template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T> &&
                                         noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
@@ -372,26 +373,31 @@ class BasicPool : public AnyOwner {
   /// Nothrow: `build` does not throw. Returns: the error when there are not n slots.
   template <bool Nothrow, class OutputIt, class Build>
   FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
-    if (core_.available() < n) [[unlikely]] {
+    if (core_.at_hand() < n) [[unlikely]] {
       Error error;
       if (!core_.ensure(n, error)) return error;
     }
     if constexpr (is_inline && !may_be_shared) set_erased();
     if constexpr (Nothrow && !may_be_shared) {
-      std::byte* slots[batch_slots];
       while (n != 0) {
+        std::byte* slots[batch_chunk];
         std::size_t fresh = 0;
-        std::size_t const count = core_.take_many(slots, n < batch_slots ? n : batch_slots, fresh);
-        n -= count;
+        std::size_t const count = n < batch_chunk ? core_.take_many(slots, n, fresh) : core_.take_many(slots, batch_chunk, fresh);
         Batch batch{this, slots, count, fresh};
-        FASTALLOC_UNROLL for (std::size_t i = 0; i != count; ++i) {
+        auto const emit = [&](std::size_t i) {
           T* const object = build(Taken{slots[i], i >= fresh});
           if constexpr (!noexcept(*out = handle_type(), ++out)) batch.next = i + 1;
           call_on_acquire(*object);
           *out = HandleAccess::make(object, derived());
           ++out;
+        };
+        if (count == batch_chunk) {
+          FASTALLOC_UNROLL for (std::size_t i = 0; i != batch_chunk; ++i) emit(i);
+        } else {
+          for (std::size_t i = 0; i != count; ++i) emit(i);
         }
         batch.next = count;
+        n -= count;
       }
       return std::nullopt;
     } else {

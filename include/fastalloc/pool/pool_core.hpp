@@ -69,7 +69,7 @@ class PoolCore {
 
   /// Effects: sees to it that `n` slots are at hand. Returns: false, with the error, when that cannot be done.
   FASTALLOC_COLD bool ensure(std::size_t n, Error& error) {
-    while (available() < n) {
+    while (at_hand() < n) {
       if (make_room(n, error)) continue;
       locked([&] { stats_.failed(); });
       return false;
@@ -78,19 +78,17 @@ class PoolCore {
   }
 
   /// Takes up to n slots in one step. Those from `out[fresh]` on are fresh. Returns how many there were.
-  std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) {
-    if constexpr (Inline != 0) {
-      Error error;
-      if (locked([&] { return supply_.total(); }) == 0 && !make_room(n, error)) return 0;
-    }
+  FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) {
     std::size_t const count = locked([&] {
       std::size_t const taken = supply_.take_many(out, n, fresh);
-      for (std::size_t i = 0; i != taken; ++i) mark_taken(out[i]);
+      if constexpr (Checks::tracks_slots)
+        for (std::size_t i = 0; i != taken; ++i) mark_taken(out[i]);
       stats_.allocated(taken);
       note_peak();
       return taken;
     });
-    for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
+    if constexpr (Checks::fills || FASTALLOC_ASAN)
+      for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
     return count;
   }
 
@@ -147,6 +145,8 @@ class PoolCore {
   [[nodiscard]] std::size_t capacity() const { return locked([&] { return slots_total(); }); }
   [[nodiscard]] std::size_t allocated() const { return locked([&] { return supply_.live(); }); }
   [[nodiscard]] std::size_t available() const { return locked([&] { return slots_total() - supply_.live(); }); }
+  /// Slots that take() finds without a slow path: none before inline storage is opened.
+  [[nodiscard]] std::size_t at_hand() const { return locked([&] { return supply_.total() - supply_.live(); }); }
   [[nodiscard]] bool owns(void const* p) const { return locked([&] { return supply_.blocks().find(p) != nullptr; }); }
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked([&] { return supply_.blocks().index_of(slot); }); }
   [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }

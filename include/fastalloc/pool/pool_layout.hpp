@@ -14,13 +14,11 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 /// a + b and a * b into `out`; false on overflow.
 constexpr bool checked_add(std::size_t a, std::size_t b, std::size_t& out) noexcept { return (out = a + b) >= a; }
 constexpr bool checked_multiply(std::size_t a, std::size_t b, std::size_t& out) noexcept {
-  out = a * b;
-  return a == 0 || out / a == b;
+  return out = a * b, a == 0 || out / a == b;
 }
 constexpr bool checked_round_up(std::size_t a, std::size_t alignment, std::size_t& out) noexcept {
   bool const fits = checked_add(a, alignment - 1, out);
-  out &= ~(alignment - 1);
-  return fits;
+  return out &= ~(alignment - 1), fits;
 }
 
 template <class Shape, class SlotPolicy, class Checks>

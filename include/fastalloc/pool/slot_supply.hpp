@@ -53,14 +53,16 @@ class SlotSupply {
   }
 
   /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
-  std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+  FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+    if constexpr (TakesMany<Slots>) {
+      if (hot_ == nullptr && slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
+    }
+    return take_some(out, n, fresh);
+  }
+  std::size_t take_some(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     std::size_t count = 0;
     if (hot_ != nullptr && n != 0) out[count++] = std::exchange(hot_, nullptr);
-    if constexpr (TakesMany<Slots>) {
-      count += slots_.take_many(out + count, n - count, blocks_);
-    } else {
-      while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
-    }
+    while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
     fresh = count;
     while (count != n && (fresh_ != fresh_end_ || next_block())) {
       std::byte* next = fresh_;
@@ -145,12 +147,8 @@ class SlotSupply {
         directory[kept++] = block;
         continue;
       }
-      if (block == fresh_block_) {
-        fresh_ = fresh_end_ = nullptr;
-        fresh_block_ = nullptr;
-      } else if (block->handed == 0) {
-        pending_ -= block->slots;
-      }
+      if (block == fresh_block_) fresh_block_ = nullptr, fresh_ = fresh_end_ = nullptr;
+      else if (block->handed == 0) pending_ -= block->slots;
       total_ -= block->slots;
       block->next = std::exchange(gone, block);
     }
@@ -229,10 +227,7 @@ class SlotSupply {
     sync_frontier();
     std::size_t slots = 0;
     std::size_t handed = 0;
-    for (std::size_t b = 0; b != blocks_.count(); ++b) {
-      slots += blocks_[b].slots;
-      handed += blocks_[b].handed;
-    }
+    for (std::size_t b = 0; b != blocks_.count(); ++b) slots += blocks_[b].slots, handed += blocks_[b].handed;
     std::size_t returned = 0;
     bool inside = true;
     slots_.for_each([&](std::byte* slot) {

@@ -7,9 +7,11 @@
 //   word_      |1010|                         the lowest word that is not zero, checked out of level 0
 //
 // While a word is checked out, level 0 holds zero for it and no summary bit speaks of it:
-//   size() == popcount(word_) + popcount(level 0),    current_ < every word of level 0 that is not zero
+//   size() == (recent_ ? 1 : 0) + popcount(word_) + popcount(level 0)
+//   current_ < every word of level 0 that is not zero,    recent_ is taken when it is lower than them all
 // take() and give() so work on a member most of the time; levels are touched only when a word becomes empty or ceases
-// to be (three read-modify-write chains an operation otherwise: 16 ns against 4, benchmarks/README.md).
+// to be (three read-modify-write chains an operation otherwise: 16 ns against 4, benchmarks/README.md). A slot that is
+// returned and taken again at once does not even become a bit.
 // Words of level 0 are cleared when their first slot is handed out for the first time, so building is O(slots / 4096).
 #pragma once
 
@@ -70,26 +72,27 @@ struct BitmapAllocator {
     }
 
     FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+      if (recent_ != nullptr && is_lowest(recent_, blocks)) {
+        --size_;
+        return std::exchange(recent_, nullptr);
+      }
       if (word_ == 0 && !check_out_lowest(blocks)) return nullptr;
-      auto const bit = static_cast<std::size_t>(std::countr_zero(word_));
+      std::byte* const slot = data_ + lowest(word_) * stride_;
       word_ &= word_ - 1;
       --size_;
-      return data_ + bit * stride_;
+      return slot;
     }
 
     FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
-      Block const& block = blocks.of(slot);
-      std::size_t const place = blocks.place(block, slot);
-      std::size_t const word = block.word + place / bits;
-      Word const bit = Word{1} << place % bits;
       ++size_;
-      if (word == current_) word_ |= bit;
-      else give_elsewhere(word, bit, blocks);
+      std::byte* const before = std::exchange(recent_, slot);
+      if (before != nullptr) insert(before, blocks);
     }
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
 
     template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const {
+      if (recent_ != nullptr) f(recent_);
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
           for (Word word = bits_of(blocks[b].word + i); word != 0; word &= word - 1)
@@ -101,6 +104,7 @@ struct BitmapAllocator {
     /// Complexity: linear in size() and in slots / 64.
     template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       check_in();
+      if (recent_ != nullptr && predicate(recent_)) recent_ = nullptr, --size_;
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
           Word& word = level_[0][blocks[b].word + i];
@@ -115,7 +119,12 @@ struct BitmapAllocator {
       }
     }
 
-    [[nodiscard]] Word free_bits(std::size_t word, Blocks<growing> const&) const noexcept { return bits_of(word); }
+    [[nodiscard]] Word free_bits(std::size_t word, Blocks<growing> const& blocks) const noexcept {
+      if (recent_ == nullptr) return bits_of(word);
+      Block const& block = blocks.of(recent_);
+      std::size_t const place = blocks.place(block, recent_);
+      return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
+    }
 
    private:
     static std::size_t lowest(Word word) noexcept { return static_cast<std::size_t>(std::countr_zero(word)); }
@@ -160,15 +169,27 @@ struct BitmapAllocator {
     }
 
     bool check_out_lowest(Blocks<growing> const& blocks) noexcept {
-      if (size_ == 0) return false;
+      if (size_ == (recent_ != nullptr ? 1 : 0)) return false;
       std::size_t word = 0;
       for (std::size_t level = levels_ - 1; level != 0; --level) word = word * bits + lowest(level_[level][word]);
       check_out(word, 0, blocks);
       return true;
     }
 
-    void give_elsewhere(std::size_t word, Word bit, Blocks<growing> const& blocks) noexcept {
-      if (word < current_ && current_ != none) {  // with none checked out, a lower word may have bits
+    /// With no word checked out, and more slots than recent_, the lowest word is checked out first.
+    [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_lowest(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+      if (word_ == 0 && !check_out_lowest(blocks)) return true;
+      return reinterpret_cast<std::uintptr_t>(slot) < reinterpret_cast<std::uintptr_t>(data_ + lowest(word_) * stride_);
+    }
+
+    FASTALLOC_ALWAYS_INLINE void insert(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+      Block const& block = blocks.of(slot);
+      std::size_t const place = blocks.place(block, slot);
+      std::size_t const word = block.word + place / bits;
+      Word const bit = Word{1} << place % bits;
+      if (word == current_) {
+        word_ |= bit;
+      } else if (word < current_ && current_ != none) {  // with none checked out, a lower word may have bits
         check_in();
         check_out(word, bit, blocks);
       } else {
@@ -178,6 +199,7 @@ struct BitmapAllocator {
       }
     }
 
+    std::byte* recent_ = nullptr;  ///< the slot returned last, in none of the words
     Word word_ = 0;               ///< bits of the word that is checked out
     std::size_t current_ = none;  ///< its number
     std::byte* data_ = nullptr;   ///< the slot of its bit 0

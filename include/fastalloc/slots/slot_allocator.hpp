@@ -72,10 +72,10 @@ concept HearsOfFreshSlots = requires(S s, std::byte* slot, Blocks<S::growing> co
   { s.fresh(slot, blocks) } noexcept;
 };
 
-/// Takes many at once: `take_many(out, n, blocks)` writes up to n returned slots and returns how many there were.
+/// Takes many at once: `take_many(out, n, blocks)` writes n returned slots; n is at most size().
 template <class S>
 concept TakesMany = requires(S s, std::byte** out, std::size_t n, Blocks<S::growing> const& blocks) {
-  { s.take_many(out, n, blocks) } noexcept -> std::same_as<std::size_t>;
+  { s.take_many(out, n, blocks) } noexcept;
 };
 
 /// A policy for the slots axis.

@@ -55,14 +55,10 @@ struct StackAllocator {
       return Code::decode(base_, *--top_);
     }
 
-    std::size_t take_many(std::byte** out, std::size_t n, Blocks<growing> const&) noexcept {
-      n = n < size() ? n : size();
+    FASTALLOC_ALWAYS_INLINE void take_many(std::byte** out, std::size_t n, Blocks<growing> const&) noexcept {
       top_ -= n;
       limit_ = limit_ < top_ ? limit_ : top_;
-      Entry const* const taken = top_;
-      std::byte* const base = base_;
-      FASTALLOC_UNROLL for (std::size_t i = 0; i != n; ++i) out[i] = Code::decode(base, taken[n - 1 - i]);
-      return n;
+      FASTALLOC_UNROLL for (std::size_t i = 0; i != n; ++i) out[i] = Code::decode(base_, top_[n - 1 - i]);
     }
 
     FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const&) noexcept {

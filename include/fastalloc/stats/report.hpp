@@ -16,16 +16,14 @@ namespace fastalloc {
 namespace detail {
 
 /// Rates with three decimals. The greatest, 2^64 slots in percent of a capacity of 1, has 22 digits before them.
-template <class Number>
-std::string decimal(Number value) {
+template <class Number> std::string decimal(Number value) {
   if constexpr (std::is_integral_v<Number>) return std::to_string(value);
   char text[32];
   return std::string(text, std::to_chars(text, text + sizeof text, static_cast<double>(value), std::chars_format::fixed, 3).ptr);
 }
 
 /// Appends each part. In place of operator+, about which g++ 12 warns (-Wrestrict) when a literal comes first.
-template <class... Parts>
-std::string& append(std::string& out, Parts const&... parts) {
+template <class... Parts> std::string& append(std::string& out, Parts const&... parts) {
   return (out.append(parts), ...);
 }
 
@@ -76,8 +74,7 @@ struct JsonReader {
   bool expect(std::string_view c, char const* expected) noexcept { return (!at_end() && take(c)) || fail(expected); }
 
   /// Behind an opening bracket: item() for each item, and `close`.
-  template <class Item>
-  bool list(std::string_view close, Item item) noexcept {
+  template <class Item> bool list(std::string_view close, Item item) noexcept {
     for (bool first = true; at_end() || !take(close); first = false)
       if ((!first && !expect(",", "statistics_from_json: expected a comma or the closing bracket")) || !item()) return false;
     return true;
