@@ -119,7 +119,7 @@ class BasicPool : public AnyOwner {
   }
 
   /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first indices.
-  /// Where it returns, the memory goes back to the storage and the live objects are not destroyed.
+  /// Where it returns, the memory goes back to the storage; live objects are not destroyed, except those of Recycle.
   ~BasicPool() {
     if (core_.allocated() != 0) [[unlikely]] report_live_handles();
     if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](Block const& block) { destroy_objects(block); });
@@ -165,8 +165,8 @@ class BasicPool : public AnyOwner {
   /// True when `p` points into one of this pool's slots, used or free. Complexity: logarithmic in the number of blocks.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
 
-  /// Number of the slot that the object is in: stable while it lives, unique among live objects, below the most slots that
-  /// the pool ever had. Requires: `handle` is not empty and from this pool.
+  /// Number of the slot that the object is in: stable while it lives, unique among live objects; below capacity() as long
+  /// as shrink_to_fit() gave nothing back. Requires: `handle` is not empty and from this pool.
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return index_of(handle.get()); }
   [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
 
@@ -181,7 +181,8 @@ class BasicPool : public AnyOwner {
   }
 
   /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released
-  /// meanwhile are skipped, objects allocated meanwhile may or may not be met. Complexity: linear in the slots that were
+  /// meanwhile are skipped, objects allocated meanwhile may or may not be met; from inside a constructor, the object that
+  /// is being built is. Complexity: linear in the slots that were
   /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
   template <class F> void for_each(F&& f) {
@@ -383,6 +384,7 @@ class BasicPool : public AnyOwner {
         std::byte* slots[batch_chunk];
         std::size_t fresh = 0;
         std::size_t const count = n < batch_chunk ? core_.take_many(slots, n, fresh) : core_.take_many(slots, batch_chunk, fresh);
+        if (Error error; count == 0 && !core_.ensure(n, error)) return error;  // a constructor took slots meanwhile
         Batch batch{this, slots, count, fresh};
         auto const emit = [&](std::size_t i) {
           T* const object = build(Taken{slots[i], i >= fresh});
