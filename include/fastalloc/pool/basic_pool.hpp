@@ -384,7 +384,10 @@ class BasicPool : public AnyOwner {
         std::byte* slots[batch_chunk];
         std::size_t fresh = 0;
         std::size_t const count = n < batch_chunk ? core_.take_many(slots, n, fresh) : core_.take_many(slots, batch_chunk, fresh);
-        if (Error error; count == 0 && !core_.ensure(n, error)) return error;  // a constructor took slots meanwhile
+        if (count == 0) [[unlikely]] {  // a constructor took slots meanwhile
+          Error error;
+          if (!core_.ensure(n, error)) return error;
+        }
         Batch batch{this, slots, count, fresh};
         auto const emit = [&](std::size_t i) {
           T* const object = build(Taken{slots[i], i >= fresh});
