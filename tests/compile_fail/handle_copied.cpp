@@ -1,0 +1,9 @@
+// expect: deleted
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
+int main() {
+  fastalloc::FixedPool<int> pool(4);
+  auto handle = pool.allocate(1);
+  auto copy = handle;
+}

@@ -1,0 +1,5 @@
+// expect: T must be an object type
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
+fastalloc::GrowingPool<int&> pool(4);

@@ -1,0 +1,5 @@
+// expect: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
+fastalloc::FixedPool<int, double> pool(4);

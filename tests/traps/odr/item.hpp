@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Files that are compiled with different NDEBUG and FASTALLOC_CHECKED share one T, erased handles, errors and exceptions.
+#pragma once
+
+#include <fastalloc/fastalloc.hpp>
+
+#include <cstdint>
+
+struct Item {
+  explicit Item(std::uint64_t v) : value(v) { ++live; }
+  Item(Item const&) = delete;
+  Item& operator=(Item const&) = delete;
+  ~Item() {
+    value = 0;
+    --live;
+  }
+  std::uint64_t value;
+  static inline int live = 0;
+};
+
+/// What each of the files offers under a name of its own.
+struct File {
+  char const* name;
+  bool checked;
+  fastalloc::Handle<Item> (*allocate)(std::uint64_t);
+  std::uint64_t (*consume)(fastalloc::Handle<Item>);
+  std::size_t (*allocated)();
+  void (*overflow)();  ///< allocates from a full pool: throws PoolExhausted
+  bool (*catches)(void (*)());
+  bool (*release_twice)();  ///< true when that was noticed
+};
+
+extern File const checked_file;
+extern File const unchecked_file;
+extern File const ndebug_file;

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef NDEBUG
+#define NDEBUG
+#endif
+#define FILE_NAME ndebug_file
+#include "traps/odr/file.inc"

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Each slot allocator against a model of what it should hold, in one block and in many.
+#include <fastalloc/slots/bitmap_allocator.hpp>
+#include <fastalloc/slots/free_list_allocator.hpp>
+#include <fastalloc/slots/stack_allocator.hpp>
+
+#include "unit/slots/rig.hpp"
+
+using namespace fastalloc;
+using test::SlotRig;
+
+namespace {
+
+template <class Rig>
+void random_walk(Rig& rig, unsigned seed, int steps) {
+  std::mt19937 random(seed);
+  bool right = true;
+  for (int step = 0; step != steps; ++step) {
+    unsigned const phase = static_cast<unsigned>(step / 1000) % 2 == 0 ? 60 : 40;  // fill up, then drain
+    if (random() % 100 < phase) {
+      if (random() % 2 == 0 || rig.allocator.size() == 0) rig.fresh();
+      else right = right && rig.take();
+    } else if (rig.live() != 0) {
+      rig.give(random() % rig.live());
+    }
+    if constexpr (Rig::marks) {
+      if (random() % 97 == 0) right = right && rig.drain();
+    }
+    if (random() % 500 == 0) right = right && rig.agrees();
+  }
+  CHECK(right);
+  CHECK(rig.agrees());
+  while (rig.allocator.size() != 0) right = rig.take() && right;
+  CHECK(right);
+  CHECK(rig.take());  // none left: null, as the model says
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("slot allocator: starts empty", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+  SlotRig<TestType, false> rig;
+  rig.add_block(100);
+  CHECK(rig.allocator.size() == 0);
+  CHECK(rig.take());
+  CHECK(rig.agrees());
+}
+
+TEMPLATE_TEST_CASE("slot allocator: one block, against a model", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+  for (unsigned const slots : {1U, 2U, 63U, 64U, 65U, 700U, 5000U}) {
+    SlotRig<TestType, false> rig;
+    rig.add_block(slots);
+    random_walk(rig, slots, 12000);
+  }
+  SlotRig<TestType, false, 8> narrow;
+  narrow.add_block(300);
+  random_walk(narrow, 3, 12000);
+  SlotRig<TestType, false, 24> odd;
+  odd.add_block(300);
+  random_walk(odd, 4, 12000);
+}
+
+TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a model", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+  for (unsigned seed = 0; seed != 6; ++seed) {
+    SlotRig<TestType, true> rig;
+    std::mt19937 random(seed);
+    bool right = true;
+    for (int step = 0; step != 20000; ++step) {
+      auto const die = static_cast<unsigned>(random() % 1000);
+      if (die < 4 && rig.blocks() < 60) {
+        rig.add_block(1 + random() % 300);
+        right = right && rig.agrees();
+      } else if (die < 10 && rig.blocks() != 0) {
+        if (rig.remove_block(random() % rig.blocks(), random() % 2 == 0)) right = right && rig.agrees();
+      } else if (die < 14) {
+        if constexpr (SlotRig<TestType, true>::marks) right = right && rig.drain();
+      } else if (die < 300) {
+        rig.fresh();
+      } else if (die < ((step / 3000) % 2 == 0 ? 600U : 400U)) {
+        right = right && rig.take();
+      } else if (rig.live() != 0) {
+        rig.give(random() % rig.live());
+      }
+    }
+    CHECK(right);
+    CHECK(rig.agrees());
+    while (rig.live() != 0) rig.give(0);
+    while (rig.blocks() != 0) REQUIRE(rig.remove_block(0, true));
+    CHECK(rig.allocator.size() == 0);
+    CHECK(rig.agrees());
+  }
+}
+
+TEST_CASE("bitmap: hands out the lowest of 300,000 slots, through all levels") {
+  constexpr std::size_t capacity = 300000;
+  Blocks<false> blocks;
+  blocks.set_stride(16);
+  std::vector<std::uint64_t> memory(capacity * 2);
+  auto* const data = reinterpret_cast<std::byte*>(memory.data());
+  blocks[0] = Block{.data = data, .end = data + capacity * 16, .slots = capacity};
+  using Slots = BitmapAllocator::Slots<SlotShape<16, 8, false>>;
+  std::vector<std::uint64_t> metadata(Slots::metadata_bytes(capacity, 1) / 8 + 1);
+  Slots slots;
+  slots.bind(reinterpret_cast<std::byte*>(metadata.data()), blocks);
+  for (std::size_t i = 0; i != capacity; ++i) slots.fresh(data + 16 * i, blocks);
+  blocks[0].handed = capacity;
+  std::mt19937 random(1);
+  std::set<std::byte*> model;
+  for (int step = 0; step != 200000; ++step) {
+    if (random() % 3 != 0) {
+      std::byte* const slot = data + 16 * (random() % capacity);
+      if (model.insert(slot).second) slots.give(slot, blocks);
+    } else if (!model.empty()) {
+      REQUIRE(slots.take(blocks) == *model.begin());
+      model.erase(model.begin());
+    }
+  }
+  CHECK(slots.size() == model.size());
+  bool right = true;
+  for (std::byte* const slot : model) right = right && slots.take(blocks) == slot;
+  CHECK(right);
+  CHECK(slots.take(blocks) == nullptr);
+  for (std::size_t i = capacity; i-- != 0;) slots.give(data + 16 * i, blocks);
+  for (std::size_t i = 0; i != capacity; ++i) right = right && slots.take(blocks) == data + 16 * i;
+  CHECK(right);
+}
+
+TEST_CASE("stack: takes many at once, last in first out") {
+  SlotRig<StackAllocator, false> rig;
+  rig.add_block(50);
+  std::vector<std::byte*> given;
+  for (int i = 0; i != 50; ++i) given.push_back(rig.fresh());
+  Blocks<false> const unused;
+  for (std::byte* const slot : given) rig.allocator.give(slot, unused);
+  std::byte* out[50];
+  rig.allocator.take_many(out, 0, unused);
+  CHECK(rig.allocator.size() == 50);
+  rig.allocator.take_many(out, 20, unused);
+  CHECK(rig.allocator.size() == 30);
+  CHECK(rig.allocator.low_water() == 0);
+  for (std::size_t i = 0; i != 20; ++i) CHECK(out[i] == given[49 - i]);
+  rig.allocator.take_many(out, 30, unused);
+  for (std::size_t i = 0; i != 30; ++i) CHECK(out[i] == given[29 - i]);
+  CHECK(rig.allocator.size() == 0);
+}
+
+TEST_CASE("stack: taking many lowers the low-water mark") {
+  SlotRig<StackAllocator, false> rig;
+  rig.add_block(50);
+  Blocks<false> const unused;
+  for (int i = 0; i != 50; ++i) rig.allocator.give(rig.fresh(), unused);
+  rig.allocator.drain([](std::byte*) {}, unused);
+  CHECK(rig.allocator.low_water() == 50);
+  std::byte* out[50];
+  rig.allocator.take_many(out, 10, unused);
+  CHECK(rig.allocator.low_water() == 40);
+  rig.allocator.give(out[0], unused);
+  CHECK(rig.allocator.low_water() == 40);
+  CHECK(rig.allocator.size() == 41);
+}
+
+TEST_CASE("slot allocators: bytes of metadata") {
+  using Stack = StackAllocator::Slots<SlotShape<64, 8, false>>;
+  using GrowingStack = StackAllocator::Slots<SlotShape<64, 8, true>>;
+  using FreeList = FreeListAllocator::Slots<SlotShape<64, 8, true, 0, sizeof(void*)>>;
+  using Bitmap = BitmapAllocator::Slots<SlotShape<64, 8, false>>;
+  STATIC_REQUIRE(Stack::metadata_bytes(1000, 1) == 4000);
+  STATIC_REQUIRE(GrowingStack::metadata_bytes(1000, 3) == 1000 * sizeof(void*));
+  STATIC_REQUIRE(FreeList::metadata_bytes(1000, 3) == 0);
+  STATIC_REQUIRE(Bitmap::metadata_bytes(64000, 1) >= 8000);
+  STATIC_REQUIRE(Bitmap::metadata_bytes(64000, 1) < 8300);
+}
