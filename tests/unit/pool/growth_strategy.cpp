@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/pool/growth_strategy.hpp>
 
+#include <initializer_list>
 #include <limits>
 
 #include "support/catch.hpp"
@@ -18,7 +19,7 @@ TEST_CASE("growth strategy: none never adds") {
 TEST_CASE("growth strategy: linear adds the same each time") {
   auto const linear = GrowthStrategy::linear(7);
   CHECK(linear.grows());
-  for (std::size_t const current : {0, 1, 7, 1000000}) CHECK(linear.slots_to_add(current) == 7);
+  for (std::size_t const current : std::initializer_list<std::size_t>{0, 1, 7, 1000000}) CHECK(linear.slots_to_add(current) == 7);
 }
 
 TEST_CASE("growth strategy: exponential multiplies and adds at least one") {
@@ -53,8 +54,11 @@ TEST_CASE("growth strategy: custom asks the function, which may have state") {
   CHECK(calls == 2);
   auto const pointer = GrowthStrategy::custom(+[](std::size_t current) { return current + 1; });
   CHECK(pointer.slots_to_add(3) == 4);
-  std::size_t const a = 1;
-  std::size_t const b = 2;
-  std::size_t const c = 3;
-  CHECK(GrowthStrategy::custom([&a, &b, &c](std::size_t n) { return n + a + b + c; }).slots_to_add(1) == 7);
+  std::size_t a = 1;
+  std::size_t b = 2;
+  std::size_t c = 3;
+  a += b;
+  b += c;
+  c += a;
+  CHECK(GrowthStrategy::custom([&a, &b, &c](std::size_t n) { return n + a + b + c; }).slots_to_add(1) == 15);
 }

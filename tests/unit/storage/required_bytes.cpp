@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <initializer_list>
 #include <span>
 #include <utility>
 #include <vector>
@@ -81,7 +82,7 @@ bool holds_exactly(Pool& pool, std::size_t n) {
 
 template <class Pool>
 void check_pool(Guarded& memory) {
-  for (std::size_t const n : {1, 2, 3, 7, 8, 9, 63, 64, 65, 130}) {
+  for (std::size_t const n : std::initializer_list<std::size_t>{1, 2, 3, 7, 8, 9, 63, 64, 65, 130}) {
     std::size_t const bytes = Pool::required_bytes(n);
     if (bytes > 200 * 4096) continue;
     CAPTURE(sizeof(typename Pool::value_type), alignof(typename Pool::value_type), n, bytes);
@@ -144,7 +145,7 @@ namespace {
 template <class Policy, std::size_t Size>
 void check_configured(Guarded& memory, std::size_t alignment) {
   using Pool = FixedPool<Sized<Size, 1>, ExternalStorage, Policy, NoChecks>;
-  for (std::size_t const n : {1, 5, 64, 65}) {
+  for (std::size_t const n : std::initializer_list<std::size_t>{1, 5, 64, 65}) {
     std::size_t const bytes = Pool::required_bytes(n, alignment);
     if (bytes > 200 * 4096) continue;
     CAPTURE(Size, alignment, n, bytes);
@@ -200,7 +201,7 @@ TEMPLATE_TEST_CASE("required_bytes: a span takes as many slots as fit, for every
 TEST_CASE("trap: a misaligned or small buffer is refused") {
   using Pool = FixedPool<Sized<64, 64>, ExternalStorage>;
   alignas(64) static std::byte buffer[8192];
-  for (std::size_t const offset : {1, 2, 8, 16, 32, 63}) {
+  for (std::size_t const offset : std::initializer_list<std::size_t>{1, 2, 8, 16, 32, 63}) {
     auto const result = Pool::try_create(PoolConfig{.capacity = 4}, ExternalStorage(std::span(buffer).subspan(offset)));
     REQUIRE_FALSE(result.has_value());
     CHECK(result.error().code == ErrorCode::invalid_alignment);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -89,7 +90,7 @@ TEST_CASE("storage: a fixed pool acquires one block of exactly the bytes it need
 
 TEMPLATE_TEST_CASE("storage: a pool writes only into its blocks and gives them back as they were acquired", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
   test::Audit const audit;
-  for (std::size_t const alignment : {0, 8, 64, 4096}) {
+  for (std::size_t const alignment : std::initializer_list<std::size_t>{0, 8, 64, 4096}) {
     GrowingPool<Item, test::CountingStorage, TestType, DebugChecks> pool(
         PoolConfig{.capacity = 5, .growth_strategy = GrowthStrategy::exponential(1.7), .alignment = alignment, .pre_initialize = alignment == 64});
     std::vector<Handle<Item>> handles;
