@@ -28,7 +28,7 @@ struct StackAllocator {
    public:
     static constexpr bool growing = Shape::growing;
     static constexpr bool hot_slot = true;
-    static constexpr std::size_t lookahead = 16;  ///< slots; 8 to 32 measured alike, less is slower
+    static constexpr std::size_t lookahead = 32;  ///< slots; 16 is up to a fifth slower when 100,000 come back in random order
 
     static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept { return slots * sizeof(Entry); }
 
