@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// FixedPool with its default policies, the same behind the erased handle, and with statistics.
+#include "pools.hpp"
+#include "workloads.hpp"
+
+namespace bench {
+
+void add_fixed_cases() {
+  using Pool = fastalloc::FixedPool<Object>;
+  add_cases<Ours<Pool>>("FixedPool");
+  add_build<Ours<Pool>>("FixedPool");
+  add_cases<Ours<Pool, 0, fastalloc::Handle<Object>>>("FixedPool, erased handle");
+  add_cases<Ours<fastalloc::FixedPool<Object, fastalloc::BasicStats>>>("FixedPool, BasicStats");
+}
+
+}  // namespace bench

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What comes with the compiler: new, std::unique_ptr, malloc, std::pmr. Other general allocators are measured by running
+// the subject "new" again with them in LD_PRELOAD (bench.cpp).
+#include "workloads.hpp"
+
+#include <cstdlib>
+#include <memory_resource>
+#include <new>
+
+namespace bench {
+namespace {
+
+struct New {
+  using owner = Object*;
+  static constexpr bool owner_frees = false;
+  explicit New(std::size_t) {}
+  Object* make(std::uint64_t value) { return new Object(value); }
+  void kill(Object* object) { delete object; }
+  static Object const* object(Object* object) { return object; }
+};
+
+struct Unique {
+  using owner = std::unique_ptr<Object>;
+  static constexpr bool owner_frees = true;
+  explicit Unique(std::size_t) {}
+  owner make(std::uint64_t value) { return std::make_unique<Object>(value); }
+  void kill(owner& object) { object.reset(); }
+  static Object const* object(owner const& object) { return object.get(); }
+};
+
+struct Malloc {
+  using owner = Object*;
+  static constexpr bool owner_frees = false;
+  explicit Malloc(std::size_t) {}
+  Object* make(std::uint64_t value) {
+    void* const memory = std::malloc(sizeof(Object));
+    if (memory == nullptr) throw std::bad_alloc();
+    return ::new (memory) Object(value);
+  }
+  void kill(Object* object) { std::free(object); }
+  static Object const* object(Object* object) { return object; }
+};
+
+struct Pmr {
+  using owner = Object*;
+  static constexpr bool owner_frees = false;
+  explicit Pmr(std::size_t) {}
+  Object* make(std::uint64_t value) { return ::new (resource.allocate(sizeof(Object), alignof(Object))) Object(value); }
+  void kill(Object* object) { resource.deallocate(object, sizeof(Object), alignof(Object)); }
+  static Object const* object(Object* object) { return object; }
+  std::pmr::unsynchronized_pool_resource resource;
+};
+
+}  // namespace
+
+void add_heap_cases() {
+  add_cases<New>("new");
+  add_cases<Unique>("unique_ptr");
+  add_cases<Malloc>("malloc");
+  add_cases<Pmr>("std::pmr pool");
+}
+
+}  // namespace bench
