@@ -16,8 +16,8 @@ using namespace fastalloc;
 
 namespace {
 
-constexpr std::size_t gibibyte = std::size_t{1} << 30;
-constexpr std::size_t mebibyte = std::size_t{1} << 20;
+[[maybe_unused]] constexpr std::size_t gibibyte = std::size_t{1} << 30;
+[[maybe_unused]] constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 struct Line {
   std::uint64_t words[8];
