@@ -67,6 +67,7 @@ class BasicPool : public AnyOwner {
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
   static constexpr bool has_statistics = Types::P::stats::enabled;
+  static constexpr bool may_be_shared = !std::same_as<typename Types::P::lock, NoLock>;
 
  public:
   using value_type = T;
@@ -181,8 +182,9 @@ class BasicPool : public AnyOwner {
   }
 
   /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released
-  /// meanwhile are skipped, objects allocated meanwhile may or may not be met; from inside a constructor, the object that
-  /// is being built is. Complexity: linear in the slots that were
+  /// meanwhile are skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current
+  /// one, so an f that allocates at each call goes on until the pool is full); from inside a constructor or hook, objects that are being built
+  /// are. Complexity: linear in the slots that were
   /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
   template <class F> void for_each(F&& f) {
@@ -200,7 +202,7 @@ class BasicPool : public AnyOwner {
     requires(!std::is_reference_v<OutputIt>)
   OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     check_arguments<Args const&...>();
-    if (auto error = batch<nothrow_build<Args const&...>>(n, out, from(args...))) [[unlikely]] fail_typed(*error);
+    if (auto error = batch<quick_batch<OutputIt, Args...>>(n, out, from(args...))) [[unlikely]] fail_typed(*error);
     return out;
   }
 
@@ -208,13 +210,13 @@ class BasicPool : public AnyOwner {
   template <class OutputIt, class... Args>
   [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     check_arguments<Args const&...>();
-    return !batch<nothrow_build<Args const&...>>(n, out, from(args...));
+    return !batch<quick_batch<OutputIt, Args...>>(n, out, from(args...));
   }
 
 #if __STDC_HOSTED__
-  /// One object for each of `values`, built from it (moved from where the range is an rvalue). All or nothing.
+  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or nothing.
   template <class Range>
-    requires requires(Range& values) { std::begin(values), std::end(values); }
+    requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
     auto const n = static_cast<std::size_t>(std::distance(std::begin(values), std::end(values)));
     std::vector<handle_type> handles;
@@ -222,7 +224,7 @@ class BasicPool : public AnyOwner {
     auto next = std::begin(values);
     auto out = std::back_inserter(handles);
     auto error = batch<false>(n, out, [&](Taken taken) -> T* {
-      if constexpr (std::is_lvalue_reference_v<Range>) {
+      if constexpr (std::is_lvalue_reference_v<Range> || std::ranges::enable_borrowed_range<std::remove_cvref_t<Range>>) {
         return lifetime_.template acquire<T>(taken.slot, taken.fresh, *next++);
       } else {
         return lifetime_.template acquire<T>(taken.slot, taken.fresh, std::move(*next++));
@@ -366,20 +368,29 @@ class BasicPool : public AnyOwner {
     core_.withdraw(taken);
   }
 
-  /// Builds every object of a batch from the same arguments.
+  /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
+  /// objects are built and handed over a few at a time.
+  template <class OutputIt, class... Args>
+  static constexpr bool quick_batch = std::is_pointer_v<OutputIt> && std::is_trivially_copyable_v<T> && !HasOnAcquire<T> &&
+                                      !HasOnRelease<T> && !Lifetime::keeps_objects && !may_be_shared &&
+                                      nothrow_build<Args const&...> && (std::is_scalar_v<Args> && ...);
+
+  /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own them.
   template <class... Args> [[nodiscard]] auto from(Args const&... args) {
-    return [&](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
+    if constexpr ((std::is_scalar_v<Args> && ...))
+      return [this, args...](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
+    else return [&](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
   }
 
-  /// Nothrow: `build` does not throw. Returns: the error when there are not n slots.
-  template <bool Nothrow, class OutputIt, class Build>
+  /// Quick: see quick_batch. Returns: the error when there are not n slots.
+  template <bool Quick, class OutputIt, class Build>
   FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
     if (core_.at_hand() < n) [[unlikely]] {
       Error error;
       if (!core_.ensure(n, error)) return error;
     }
     if constexpr (is_inline && !may_be_shared) set_erased();
-    if constexpr (Nothrow && !may_be_shared) {
+    if constexpr (Quick) {
       while (n != 0) {
         std::byte* slots[batch_chunk];
         std::size_t fresh = 0;
@@ -388,11 +399,8 @@ class BasicPool : public AnyOwner {
           Error error;
           if (!core_.ensure(n, error)) return error;
         }
-        Batch batch{this, slots, count, fresh};
         auto const emit = [&](std::size_t i) {
           T* const object = build(Taken{slots[i], i >= fresh});
-          if constexpr (!noexcept(*out = handle_type(), ++out)) batch.next = i + 1;
-          call_on_acquire(*object);
           *out = HandleAccess::make(object, derived());
           ++out;
         };
@@ -401,7 +409,6 @@ class BasicPool : public AnyOwner {
         } else {
           for (std::size_t i = 0; i != count; ++i) emit(i);
         }
-        batch.next = count;
         n -= count;
       }
       return std::nullopt;
@@ -485,8 +492,6 @@ class BasicPool : public AnyOwner {
     });
     report_typed(error);
   }
-
-  static constexpr bool may_be_shared = !std::same_as<typename Types::P::lock, NoLock>;
 
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};
   Core core_{};

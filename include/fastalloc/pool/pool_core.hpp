@@ -41,7 +41,7 @@ class PoolCore {
   /// Slots that `bytes` bytes have room for. Complexity: a few steps.
   [[nodiscard]] static std::size_t slots_in(std::size_t bytes) noexcept {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
-    std::size_t n = bytes / Shape::size;
+    std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / Shape::size;
     while (n != 0 && Layout::block(n, Shape::size).bytes > bytes) {
       std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + sizeof(void*));
       n -= step == 0 ? 1 : step;
@@ -114,7 +114,7 @@ class PoolCore {
     static_assert(Checks::tracks_slots);
     Guard guard(lock_);
     auto const refuse = [&](ErrorCode code, char const* text) {
-      error = describe(code, text);
+      error = describe_here(code, text);
       error.address = p;
       return false;
     };
@@ -206,8 +206,8 @@ class PoolCore {
   }
 
   /// An error with the values of this pool.
-  [[nodiscard]] Error describe(ErrorCode code, char const* text) const noexcept {
-    return Error{.code = code, .capacity = slots_total(), .allocated = supply_.live(), .text = text};
+  [[nodiscard]] Error describe(ErrorCode code, char const* text) const {
+    return locked([&] { return describe_here(code, text); });
   }
 
   /// True when the pool's own account of its slots is consistent. Complexity: linear.
@@ -259,6 +259,9 @@ class PoolCore {
     poison(slot, Shape::size);
   }
 
+  [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {
+    return Error{.code = code, .capacity = slots_total(), .allocated = supply_.live(), .text = text};
+  }
   [[nodiscard]] std::size_t slots_total() const noexcept {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
   }
@@ -278,16 +281,17 @@ class PoolCore {
       }
       // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
       std::size_t wanted = current == 0 ? config_.capacity : config_.growth_strategy.slots_to_add(current);
-      // shrink_to_fit may have left less than the pool began with; that much is always to be had again.
+      // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
+      bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
       if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
       Guard guard(lock_);
       std::size_t const at_hand = supply_.total() - supply_.live();
       if (at_hand >= n || supply_.total() != current) return true;
-      return grow(wanted, n - at_hand, error);
+      return grow(refuses && wanted < n - at_hand ? 0 : wanted, n - at_hand, error);
     } else {
       Guard guard(lock_);
       if (supply_.total() - supply_.live() >= n) return true;  // another thread opened the storage, or returned a slot
-      error = describe(ErrorCode::pool_exhausted,
+      error = describe_here(ErrorCode::pool_exhausted,
                        "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool");
       error.requested = n;
       return false;
@@ -298,7 +302,7 @@ class PoolCore {
     std::size_t const total = supply_.total();
     std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : std::numeric_limits<std::size_t>::max();
     if (wanted == 0) {
-      error = describe(ErrorCode::pool_exhausted,
+      error = describe_here(ErrorCode::pool_exhausted,
                        config_.growth_strategy.is_custom()
                            ? "every slot is in use and the custom growth function returned 0; let it return the slots to add"
                            : "every slot is in use and the growth strategy is none(); return handles, or set PoolConfig::growth_strategy");
@@ -311,14 +315,12 @@ class PoolCore {
   }
 
   bool add_block(std::size_t slots, Error& error) noexcept {
-    bool const first = supply_.total() == 0;
     if (!supply_.add(slots, error)) return false;
-    if (!first) stats_.grown();
-    return true;
+    return stats_.grown(), true;
   }
 
   [[nodiscard]] Error at_max(std::size_t requested) const noexcept {
-    Error error = describe(ErrorCode::max_capacity_exceeded,
+    Error error = describe_here(ErrorCode::max_capacity_exceeded,
                            "the pool has grown to max_capacity (the limit); return handles, or raise PoolConfig::max_capacity");
     error.requested = requested;
     error.limit = config_.max_capacity;

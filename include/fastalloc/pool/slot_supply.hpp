@@ -87,6 +87,7 @@ class SlotSupply {
 
   /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
   void give_unused(Taken taken) noexcept {
+    for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
     if (taken.fresh && taken.slot + blocks_.stride() == fresh_) fresh_ = taken.slot;
     else give(taken.slot);
   }

@@ -47,7 +47,7 @@ class BasicStats {
   static constexpr bool enabled = true;
 
   constexpr void allocated(std::size_t n) noexcept { allocations_ += n; }
-  constexpr void withdrawn() noexcept { --allocations_; }
+  constexpr void withdrawn() noexcept { --(allocations_ != 0 ? allocations_ : live_at_reset_); }
   constexpr void failed() noexcept { ++failures_; }
   constexpr void grown() noexcept { ++growths_; }
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <initializer_list>
+#include <iterator>
 #include <span>
 #include <utility>
 #include <vector>
@@ -196,9 +197,10 @@ constexpr bool is_laid_out() {
 
 template <class Policy, std::size_t... Sizes>
 std::size_t laid_out(std::index_sequence<Sizes...>) {
-  constexpr auto least = link_bytes<Policy>(false, 1);
-  return (std::size_t{0} + ... +
-          (is_laid_out<Policy, NoChecks, Sizes + (least == 0 ? 1 : least)>() && is_laid_out<Policy, DebugChecks, Sizes + (least == 0 ? 1 : least)>()));
+  constexpr std::size_t least = link_bytes<Policy>(false, 1) == 0 ? 1 : link_bytes<Policy>(false, 1);
+  // An array, since compilers limit the depth of fold expressions.
+  bool const right[] = {(is_laid_out<Policy, NoChecks, Sizes + least>() && is_laid_out<Policy, DebugChecks, Sizes + least>())...};
+  return static_cast<std::size_t>(std::count(std::begin(right), std::end(right), true));
 }
 
 }  // namespace
