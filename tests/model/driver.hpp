@@ -158,7 +158,7 @@ class Driver {
 
   void note_growth(std::size_t slots) {
     if (slots == 0) return;
-    if (capacity_ != 0) ++growths_;
+    ++growths_;
     capacity_ += slots;
   }
   void note_taken(std::size_t n) {
