@@ -401,8 +401,7 @@ class BasicPool : public AnyOwner {
         }
         auto const emit = [&](std::size_t i) {
           T* const object = build(Taken{slots[i], i >= fresh});
-          *out = HandleAccess::make(object, derived());
-          ++out;
+          *out++ = HandleAccess::make(object, derived());
         };
         if (count == batch_chunk) {
           FASTALLOC_UNROLL for (std::size_t i = 0; i != batch_chunk; ++i) emit(i);
@@ -449,8 +448,7 @@ class BasicPool : public AnyOwner {
     }
     while (batch.next != n) {
       handle_type handle = HandleAccess::make(object_in(batch.slots[batch.next++]), derived());
-      *out = std::move(handle);
-      ++out;
+      *out++ = std::move(handle);
     }
     return std::nullopt;
   }

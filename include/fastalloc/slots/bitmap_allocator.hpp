@@ -213,7 +213,5 @@ struct BitmapAllocator {
 static_assert(SlotAllocator<BitmapAllocator>);
 static_assert(SlotAllocatorState<BitmapAllocator::Slots<SlotShape<16, 8, false>>>);
 static_assert(TracksOccupancy<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
-static_assert(ErasableSlots<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
-static_assert(HearsOfFreshSlots<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -103,6 +103,5 @@ static_assert(SlotAllocator<StackAllocator>);
 static_assert(SlotAllocatorState<StackAllocator::Slots<SlotShape<16, 8, false>>>);
 static_assert(MarksReturns<StackAllocator::Slots<SlotShape<16, 8, true>>>);
 static_assert(ErasableSlots<StackAllocator::Slots<SlotShape<16, 8, true>>>);
-static_assert(!TracksOccupancy<StackAllocator::Slots<SlotShape<16, 8, false>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
