@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The table runner: for each workload some rounds, in each round every subject once, in random order, each in a process
-// of its own (process.hpp); then tables, targets, and on request JSON and a picture.
+// of its own (process.hpp); then tables, targets, and on request JSON and a picture. What is measured: suite.hpp.
 //
 //   fastalloc-bench [--quick] [--rounds N] [--json FILE] [--svg FILE] [--preload NAME=LIBRARY]...
 //                   [--columns TEXT] [--subjects TEXT]      only those whose name contains TEXT
 //   fastalloc-bench --benchmark_...      plain Google Benchmark, in one process, without the preloaded allocators
+//   fastalloc-bench-threads ...          the same
 #include "cases.hpp"
-#include "latency.hpp"
 #include "process.hpp"
-#include "results.hpp"
+#include "suite.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -54,18 +54,9 @@ std::vector<std::string> columns_of(Options const& options) {
   std::vector<std::string> columns;
   for (Case const& one : cases()) {
     bool const wanted = one.column.find(options.columns) != std::string::npos;
-    bool const too_long = options.quick && one.column.ends_with("1M") && !one.column.starts_with("build");
-    if (wanted && !too_long && std::find(columns.begin(), columns.end(), one.column) == columns.end())
-      columns.push_back(one.column);
+    if (wanted && std::find(columns.begin(), columns.end(), one.column) == columns.end()) columns.push_back(one.column);
   }
   return columns;
-}
-
-/// Short cases are noisy, and cheap to repeat.
-int rounds_of(Options const& options, std::string const& column) {
-  if (options.rounds != 0) return options.rounds;
-  if (options.quick) return 5;
-  return column.ends_with("1M") ? 5 : column.ends_with("100k") ? 9 : 21;
 }
 
 bool run_all(Options const& options, Results& results) {
@@ -73,10 +64,12 @@ bool run_all(Options const& options, Results& results) {
   std::mt19937 random(42);
   int const divisor = options.quick ? 4 : 1;
   for (std::string const& column : columns_of(options)) {
+    int rounds = rounds_of(column, options.quick);
+    if (rounds == 0) continue;
+    if (options.rounds != 0) rounds = options.rounds;
     std::cerr << column << std::flush;
     auto const jobs = jobs_of(options, column);
     auto order = jobs;
-    int const rounds = rounds_of(options, column);
     for (int round = 0; round != rounds; ++round) {
       std::shuffle(order.begin(), order.end(), random);
       std::map<std::string, double> measured;
@@ -150,23 +143,6 @@ Options parse(std::vector<std::string> const& arguments) {
   return options;
 }
 
-void add_all_cases() {
-  add_limit_cases();
-  add_fixed_cases();
-  add_policy_cases();
-  add_growing_cases();
-  add_heap_cases();
-#ifdef BENCH_BOOST
-  add_boost_cases();
-#endif
-#ifdef BENCH_FOONATHAN
-  add_foonathan_cases();
-#endif
-#ifdef BENCH_COLONY
-  add_colony_cases();
-#endif
-}
-
 void write(std::string const& file, void (*print)(std::ostream&, Results const&, std::string const&),
            Results const& results) {
   if (file.empty()) return;
@@ -191,12 +167,10 @@ int run_table(Options options) {
   try_preloads(options);
   Results results;
   bool const good = run_all(options, results);
-  if (options.columns.empty() && options.subjects.empty())
-    results.latency = measure_latency(options.quick ? 200'000 : 2'000'000);
-  std::vector<std::string> general{"new", "malloc"};
+  Strings general{"new", "malloc"};
   for (Preload const& preload : options.preloads) general.push_back(preload.name);
-  print_times(std::cout, results);
-  print_targets(std::cout, results, general);
+  bool const complete = options.columns.empty() && options.subjects.empty();
+  print_report(std::cout, results, general, complete, options.quick);
   write(options.json, write_json, results);
   write(options.svg, write_svg, results);
   return good ? 0 : 1;

@@ -15,9 +15,10 @@ struct Case {
   std::string column;
   std::string subject;
   void (*run)(benchmark::State&);
-  benchmark::IterationCount iterations;  ///< in the process that the table runner starts
-  double pairs;                          ///< allocate+free pairs in one iteration
+  benchmark::IterationCount iterations;  ///< in the process that the table runner starts; 0: as many as fill its time
+  double pairs;                          ///< allocate+free pairs in one iteration; less than 1 when run() counts events
   bool manual_time;                      ///< run() takes the time of the part that counts
+  bool is_count() const { return pairs < 1; }
 };
 
 inline std::vector<Case>& cases() {
@@ -34,5 +35,8 @@ void add_heap_cases();
 void add_boost_cases();
 void add_foonathan_cases();
 void add_colony_cases();
+void add_thread_pool_cases();
+void add_thread_peer_cases();
+void add_lockfree_cases();
 
 }  // namespace bench

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // What comes with the compiler: new, std::unique_ptr, malloc, std::pmr. Other general allocators are measured by running
 // the subject "new" again with them in LD_PRELOAD (bench.cpp).
+#include "heap.hpp"
 #include "workloads.hpp"
 
 #include <cstdlib>
-#include <memory_resource>
 #include <new>
 
 namespace bench {
 namespace {
-
-struct New {
-  using owner = Object*;
-  static constexpr bool owner_frees = false;
-  explicit New(std::size_t) {}
-  Object* make(std::uint64_t value) { return new Object(value); }
-  void kill(Object* object) { delete object; }
-  static Object const* object(Object* object) { return object; }
-};
 
 struct Unique {
   using owner = std::unique_ptr<Object>;
@@ -41,23 +32,13 @@ struct Malloc {
   static Object const* object(Object* object) { return object; }
 };
 
-struct Pmr {
-  using owner = Object*;
-  static constexpr bool owner_frees = false;
-  explicit Pmr(std::size_t) {}
-  Object* make(std::uint64_t value) { return ::new (resource.allocate(sizeof(Object), alignof(Object))) Object(value); }
-  void kill(Object* object) { resource.deallocate(object, sizeof(Object), alignof(Object)); }
-  static Object const* object(Object* object) { return object; }
-  std::pmr::unsynchronized_pool_resource resource;
-};
-
 }  // namespace
 
 void add_heap_cases() {
   add_cases<New>("new");
   add_cases<Unique>("unique_ptr");
   add_cases<Malloc>("malloc");
-  add_cases<Pmr>("std::pmr pool");
+  add_cases<Pmr<std::pmr::unsynchronized_pool_resource>>("std::pmr pool");
 }
 
 }  // namespace bench

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The main columns as bars, one panel a workload, in one SVG. Bars that would leave the panel are cut and say so.
-#include "results.hpp"
+#include "suite.hpp"
+#include "svg.hpp"
 
 #include <algorithm>
 #include <array>
-#include <ostream>
 #include <sstream>
 
 namespace bench {
@@ -16,17 +16,6 @@ constexpr double bar_width = 140;
 constexpr double bar_height = 14;
 constexpr double title_height = 26;
 constexpr std::size_t panels_a_row = 3;
-
-std::string escaped(std::string const& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else out += c;
-  }
-  return out;
-}
 
 char const* colour(std::string const& subject) {
   if (subject.find("Pool") != std::string::npos && subject.find("::") == std::string::npos) return "#1f77b4";
@@ -88,12 +77,8 @@ void write_svg(std::ostream& out, Results const& results, std::string const& mac
   auto const rows = static_cast<double>((panels.size() + panels_a_row - 1) / panels_a_row);
   double const width = panel_width * panels_a_row + 20;
   double const height = 44 + panel_height * rows;
-  out << "<svg xmlns='http://www.w3.org/2000/svg' width='" << width << "' height='" << height << "' viewBox='0 0 "
-      << width << ' ' << height << "'>\n"
-      << "<style>text{font:10px sans-serif;fill:#222}.title{font:bold 13px sans-serif}</style>\n"
-      << "<rect width='100%' height='100%' fill='#fff'/>\n"
-      << "<text x='10' y='16' class='title'>ns per allocate+free pair of a 64-byte object: shorter is better</text>\n"
-      << "<text x='10' y='31'>" << escaped(machine) << "; » marks a bar that is cut</text>\n";
+  begin_svg(out, width, height, "ns per allocate+free pair of a 64-byte object: shorter is better",
+            machine + "; » marks a bar that is cut");
   for (std::size_t i = 0; i != panels.size(); ++i) {
     double const x = 10 + panel_width * static_cast<double>(i % panels_a_row);
     double const y = 40 + panel_height * static_cast<double>(i / panels_a_row);

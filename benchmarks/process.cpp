@@ -18,6 +18,9 @@
 namespace bench {
 namespace {
 
+/// Seconds, for cases without a number of iterations.
+constexpr double by_time = 0.08;
+
 class OneNumber : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(Context const&) override { return true; }
@@ -93,6 +96,7 @@ pid_t start(std::vector<std::string> words, std::string const& library, int out)
 
 benchmark::internal::Benchmark* enter(Case const& one) {
   auto* entry = benchmark::RegisterBenchmark((one.column + "/" + one.subject).c_str(), one.run);
+  if (one.is_count()) entry->Iterations(one.iterations);  // no number of them fills a time
   return one.manual_time ? entry->UseManualTime() : entry;
 }
 
@@ -118,7 +122,10 @@ int run_case(std::vector<std::string> const& arguments) {
   if (!arguments[4].empty()) require_loaded(arguments[4].c_str());
   for (Case const& one : cases()) {
     if (one.column != arguments[2] || one.subject != arguments[3]) continue;
-    enter(one)->Iterations(std::max<benchmark::IterationCount>(1, one.iterations / std::stoll(arguments[1])));
+    long long const divisor = std::stoll(arguments[1]);
+    auto* const entry = enter(one);
+    if (one.iterations == 0) entry->MinTime(by_time / static_cast<double>(divisor));
+    else entry->Iterations(std::max<benchmark::IterationCount>(1, one.iterations / divisor));
     OneNumber reporter(one.manual_time);
     benchmark::RunSpecifiedBenchmarks(&reporter);
     std::printf("%.17g\n", reporter.ns() / one.pairs);

@@ -38,6 +38,7 @@ inline void escape(void const* p) noexcept { asm volatile("" : : "r"(p) : "memor
 /// The same sequence of indices for every subject, at the price of one multiplication each.
 class Random {
  public:
+  explicit Random(std::uint64_t seed = 88172645463325252U) noexcept : state_(seed) {}
   std::uint32_t next() noexcept {
     state_ = state_ * 6364136223846793005U + 1442695040888963407U;
     return static_cast<std::uint32_t>(state_ >> 32);
@@ -45,7 +46,7 @@ class Random {
   std::size_t below(std::size_t n) noexcept { return static_cast<std::size_t>(std::uint64_t{next()} * n >> 32); }
 
  private:
-  std::uint64_t state_ = 88172645463325252U;
+  std::uint64_t state_;
 };
 
 }  // namespace bench

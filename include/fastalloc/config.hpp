@@ -7,7 +7,7 @@
 // No macro changes the layout of a type. Macros that change what a function does are part of its namespace, so files
 // compiled with different settings can be linked together:
 //   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS: configuration, results, handles
-//   FASTALLOC_MODE  depends on the checks and on AddressSanitizer as well: policies and pools
+//   FASTALLOC_MODE  depends on the checks and on AddressSanitizer and ThreadSanitizer as well: policies and pools
 #pragma once
 
 #if defined(__has_include)
@@ -45,6 +45,17 @@
 #define FASTALLOC_ASAN 0
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+#define FASTALLOC_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FASTALLOC_TSAN 1
+#endif
+#endif
+#ifndef FASTALLOC_TSAN
+#define FASTALLOC_TSAN 0
+#endif
+
 #if FASTALLOC_EXCEPTIONS
 #define FASTALLOC_ABI abi0
 #else
@@ -53,8 +64,12 @@
 
 #if FASTALLOC_CHECKED && FASTALLOC_ASAN
 #define FASTALLOC_MODE checked_asan
+#elif FASTALLOC_CHECKED && FASTALLOC_TSAN
+#define FASTALLOC_MODE checked_tsan
 #elif FASTALLOC_CHECKED
 #define FASTALLOC_MODE checked
+#elif FASTALLOC_TSAN
+#define FASTALLOC_MODE unchecked_tsan
 #elif FASTALLOC_ASAN
 #define FASTALLOC_MODE unchecked_asan
 #else

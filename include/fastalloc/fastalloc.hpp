@@ -3,6 +3,8 @@
 // This header is all that most programs need: pools, handles, policies, configuration, errors, statistics.
 #pragma once
 
+#include <fastalloc/cache/no_cache.hpp>
+#include <fastalloc/cache/thread_cache.hpp>
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/checks/no_checks.hpp>
 #include <fastalloc/config.hpp>
@@ -11,14 +13,20 @@
 #include <fastalloc/handle/handle.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
+#include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/lock.hpp>
+#include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/lock/mutex_lock.hpp>
+#include <fastalloc/lock/spin_lock.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/pool/growing_pool.hpp>
 #include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/pool/thread_local_pool.hpp>
+#include <fastalloc/pool/thread_safe_pool.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
+#include <fastalloc/stats/atomic_stats.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 #include <fastalloc/stats/pool_statistics.hpp>
 #include <fastalloc/stats/report.hpp>

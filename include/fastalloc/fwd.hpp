@@ -42,10 +42,19 @@ struct FullChecks;
 // lock: what guards the pool's own data
 struct NoLock;
 class MutexLock;
+class SpinLock;
+class AdaptiveLock;
+class LockFree;
+
+// cache: slots that threads keep for themselves
+template <std::size_t Slots = 256>
+struct ThreadCache;
+struct NoCache;
 
 // statistics
 struct NoStats;
 class BasicStats;
+class AtomicStats;
 
 // lifetime: when objects are built and destroyed
 struct ConstructOnAllocate;
@@ -58,6 +67,7 @@ struct Defaults {
   using storage = HeapStorage;
   using lock = NoLock;
   using stats = NoStats;
+  using cache = NoCache;
   using lifetime = ConstructOnAllocate;
 #if FASTALLOC_CHECKED
   using checks = DebugChecks;
@@ -66,10 +76,25 @@ struct Defaults {
 #endif
 };
 
+/// The same for ThreadSafePool. LockFree leaves no room for a cache.
+struct ThreadSafeDefaults : Defaults {
+  using lock = AdaptiveLock;
+  using cache = ThreadCache<>;
+};
+
 template <class T, class... Policies>
 class FixedPool;
 template <class T, class... Policies>
 class GrowingPool;
+template <class T, class... Policies>
+class ThreadSafePool;
+template <class T, class... Policies>
+class ThreadLocalPool;
 
 }  // namespace FASTALLOC_MODE
+
+namespace detail::inline FASTALLOC_MODE {
+template <class T, class... Policies>
+class SubPool;
+}  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -107,7 +107,7 @@ static_assert(!ConstructOnAllocate::accepts<Aggregate, char const*> && !Construc
 static_assert(TestRecycle::accepts<std::string> && !TestRecycle::accepts<std::string, int>);
 
 // The defaults.
-using None = detail::Policies<>;
+using None = detail::Policies<Defaults>;
 static_assert(std::same_as<None::slots, StackAllocator> && std::same_as<None::storage, HeapStorage>);
 static_assert(std::same_as<None::lock, NoLock> && std::same_as<None::stats, NoStats>);
 static_assert(std::same_as<None::lifetime, ConstructOnAllocate>);
@@ -117,11 +117,17 @@ static_assert(std::same_as<None::checks, DebugChecks>);
 static_assert(std::same_as<None::checks, NoChecks>);
 #endif
 
+static_assert(std::same_as<None::cache, NoCache>);
+using Shared = detail::Policies<ThreadSafeDefaults>;
+static_assert(std::same_as<Shared::lock, AdaptiveLock> && std::same_as<Shared::cache, ThreadCache<256>>);
+using Free = detail::Policies<ThreadSafeDefaults, LockFree>;
+static_assert(std::same_as<Free::cache, NoCache> && std::same_as<Free::slots, detail::TaggedSlots>);
+
 // In any order the same pool comes out.
 template <class... Ps>
-using FixedCore = typename detail::PoolTypes<std::string, false, Ps...>::core;
+using FixedCore = typename detail::PoolTypes<std::string, detail::FixedKind, Ps...>::core;
 template <class... Ps>
-using GrowingCore = typename detail::PoolTypes<std::string, true, Ps...>::core;
+using GrowingCore = typename detail::PoolTypes<std::string, detail::GrowingKind, Ps...>::core;
 static_assert(std::same_as<FixedCore<BitmapAllocator, BasicStats, MutexLock>, FixedCore<MutexLock, BitmapAllocator, BasicStats>>);
 static_assert(std::same_as<FixedCore<FullChecks, InlineStorage<4>, FreeListAllocator>, FixedCore<FreeListAllocator, FullChecks, InlineStorage<4>>>);
 static_assert(std::same_as<GrowingCore<BasicStats, TestRecycle, std::mutex>, GrowingCore<std::mutex, BasicStats, TestRecycle>>);

@@ -45,7 +45,7 @@ static_assert(alignof(FixedPool<Big, InlineStorage<2>>) == 256);
 
 // Slots: what T needs, and what the link or the mark of a kept object adds.
 template <class T, bool Growing, class... Ps>
-constexpr std::size_t slot = detail::PoolTypes<T, Growing, Ps...>::size;
+constexpr std::size_t slot = detail::PoolTypes<T, std::conditional_t<Growing, detail::GrowingKind, detail::FixedKind>, Ps...>::size;
 static_assert(slot<char, false> == 1 && slot<char, true> == 1 && slot<std::uint64_t, false> == 8 && slot<Big, false> == 256);
 static_assert(slot<char, false, FreeListAllocator> == 4 && slot<char, true, FreeListAllocator> == sizeof(void*));
 static_assert(slot<std::uint64_t, false, FreeListAllocator> == 8 && slot<std::uint32_t, false, FreeListAllocator> == 4);

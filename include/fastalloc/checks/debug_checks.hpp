@@ -7,6 +7,7 @@
 
 #include <fastalloc/checks/no_checks.hpp>
 
+#include <atomic>
 #include <cstring>
 
 namespace fastalloc::inline FASTALLOC_MODE {
@@ -59,11 +60,18 @@ class SlotMarks {
  public:
   static constexpr std::size_t bytes_for(std::size_t slots) noexcept { return slots / 8 + 1; }
 
-  static bool test(Block const& block, std::size_t place) noexcept {
-    return (std::to_integer<unsigned>(block.tail[place / 8]) >> place % 8 & 1U) != 0;
+  template <bool Shared> static bool test(Block const& block, std::size_t place) noexcept {
+    auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);
+    unsigned const bits = Shared ? std::atomic_ref(byte).load(std::memory_order_relaxed) : byte;  // relaxed: as in flip()
+    return (bits >> place % 8 & 1U) != 0;
   }
-  static void flip(Block const& block, std::size_t place) noexcept {
-    block.tail[place / 8] ^= static_cast<std::byte>(1U << place % 8);
+  /// `Shared`: threads that hold no lock flip, too. Returns: what it was.
+  template <bool Shared> static bool flip(Block const& block, std::size_t place) noexcept {
+    auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);
+    auto const bit = static_cast<unsigned char>(1U << place % 8);
+    // relaxed: whoever hands a slot on orders what happens to it.
+    if constexpr (Shared) return (std::atomic_ref(byte).fetch_xor(bit, std::memory_order_relaxed) & bit) != 0;
+    return ((byte ^= bit) & bit) == 0;
   }
 };
 

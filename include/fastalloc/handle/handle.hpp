@@ -36,6 +36,16 @@ struct HandleAccess;
 template <class Owner>
 class OwnerWord;
 
+/// What the second word of a handle points to.
+template <class Owner>
+struct OwnerOf {
+  using type = Owner;
+};
+template <class T, class... Policies>
+struct OwnerOf<ThreadLocalPool<T, Policies...>> {
+  using type = SubPool<T, Policies...>;
+};
+
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
 
 namespace fastalloc::inline FASTALLOC_ABI {
@@ -67,10 +77,11 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 template <class Owner>
 class OwnerWord {
   static constexpr bool erased = std::same_as<Owner, AnyOwner>;
+  using Target = typename OwnerOf<Owner>::type;
 
  public:
   constexpr OwnerWord() noexcept = default;
-  FASTALLOC_ALWAYS_INLINE explicit OwnerWord(Owner* owner, bool inside = false) noexcept {
+  FASTALLOC_ALWAYS_INLINE explicit OwnerWord(Target* owner, bool inside = false) noexcept {
     if constexpr (erased) word_ = reinterpret_cast<std::uintptr_t>(owner) | std::uintptr_t{inside};
     else word_ = owner;
   }
@@ -79,6 +90,7 @@ class OwnerWord {
     result.word_ = opaque(word_);
     return result;
   }
+  [[nodiscard]] Target* target() const noexcept requires(!erased) { return word_; }
   [[nodiscard]] AnyOwner* any() const noexcept {
     if constexpr (erased) return reinterpret_cast<AnyOwner*>(word_ & ~std::uintptr_t{1});
     else return word_;
@@ -97,7 +109,7 @@ class OwnerWord {
   }
 
  private:
-  std::conditional_t<erased, std::uintptr_t, Owner*> word_{};
+  std::conditional_t<erased, std::uintptr_t, Target*> word_{};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
@@ -178,7 +190,7 @@ class [[nodiscard]] Handle {
   friend class Handle;
   friend struct detail::HandleAccess;
 
-  FASTALLOC_ALWAYS_INLINE Handle(T* object, Owner* owner) noexcept : object_(object), owner_(owner) {}
+  FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept : object_(object), owner_(owner) {}
 
   T* object_ = nullptr;
   detail::OwnerWord<Owner> owner_;
@@ -191,9 +203,10 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 /// The pools' way into handles.
 struct HandleAccess {
   template <class Owner, class T>
-  FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, Owner* owner) noexcept {
+  FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {
     return Handle<T, Owner>(object, owner);
   }
+  template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI

@@ -28,10 +28,8 @@ class Recycle {
   = default;
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
-  /// A slot is handed out for the first time: it holds no object, unless that was built up front.
-  template <class T> FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept {
-    if (!(prebuilt_begin_ <= slot && slot < prebuilt_end_)) built<T>(slot) = std::byte{0};
-  }
+  /// A slot is handed out for the first time: it holds no object.
+  template <class T> FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept { built<T>(slot) = std::byte{0}; }
 
   template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
     if (fresh) begin<T>(slot);
@@ -55,27 +53,6 @@ class Recycle {
     std::launder(reinterpret_cast<T*>(slot))->~T();
   }
 
-  /// Builds the objects of all slots in [begin, end). Throws what init() throws; those built are destroyed then.
-  template <class T> void prebuild(std::byte* begin, std::byte* end, std::size_t stride) {
-    struct Undo {
-      Recycle* self;
-      std::byte* begin;
-      std::byte* next;
-      std::size_t stride;
-      ~Undo() {
-        if (self == nullptr) return;
-        while (next != begin) self->template destroy_kept<T>(next -= stride);
-      }
-    } undo{this, begin, begin, stride};
-    for (; undo.next != end; undo.next += stride) build<T>(undo.next);
-    undo.self = nullptr;
-    prebuilt_begin_ = begin;
-    prebuilt_end_ = end;
-  }
-  /// True when the objects of the block that begins at `block` were built by prebuild().
-  [[nodiscard]] bool is_prebuilt(std::byte const* block) const noexcept { return prebuilt_begin_ == block; }
-  void forget_prebuilt() noexcept { prebuilt_begin_ = prebuilt_end_ = nullptr; }
-
  private:
   template <class T> static std::byte& built(std::byte* slot) noexcept { return slot[sizeof(T)]; }
   template <class T> void build(std::byte* slot) {
@@ -86,8 +63,6 @@ class Recycle {
 
   FASTALLOC_NO_UNIQUE_ADDRESS Init init_{};
   FASTALLOC_NO_UNIQUE_ADDRESS Reset reset_{};
-  std::byte* prebuilt_begin_ = nullptr;
-  std::byte* prebuilt_end_ = nullptr;
 };
 
 /// Objects that are built by `init()` and cleared by `reset(T&)`:

@@ -2,8 +2,11 @@
 // The lock axis: what guards a pool's own data. Never held while user code runs: constructors, destructors, hooks,
 // growth functions and the F of for_each may use the pool.
 //
-//   NoLock      nothing; one thread at a time      default of FixedPool and GrowingPool
-//   MutexLock   std::mutex
+//   NoLock         nothing; one thread at a time            default of FixedPool and GrowingPool
+//   AdaptiveLock   spins briefly, then sleeps               default of ThreadSafePool
+//   SpinLock       spins; no system call but a yield        real-time threads that do not outnumber processors
+//   MutexLock      std::mutex                               where tools or conventions want one
+//   LockFree       no lock: a tagged list                   interrupt handlers, shared memory
 //
 // Any type with lock() and unlock() fits, std::mutex itself included.
 #pragma once
@@ -33,6 +36,19 @@ static_assert(LockPolicy<NoLock>);
 }  // namespace fastalloc::inline FASTALLOC_MODE
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// A lock that does nothing since the slots need none; it says which slot allocator that is (lock_free.hpp).
+template <class Lock>
+concept LockFreePolicy = requires { requires Lock::is_lock_free; };
+
+/// A lock that does nothing on the usual way, and has another one for what is rare.
+template <class Lock>
+concept HasSlowLock = requires(Lock& lock) { lock.slow(); };
+
+template <class Lock> constexpr auto& slow_lock(Lock& lock) noexcept {
+  if constexpr (HasSlowLock<Lock>) return lock.slow();
+  else return lock;
+}
 
 /// std::lock_guard without <mutex>.
 template <class Lock>

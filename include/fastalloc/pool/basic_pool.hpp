@@ -12,6 +12,8 @@
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
+#include <algorithm>
+
 #if __STDC_HOSTED__
 #include <iterator>
 #include <vector>
@@ -19,18 +21,43 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// For pools that nobody waits at; WaitQueue has the same.
+struct NoWaiters {
+  static constexpr bool enabled = false;
+  [[nodiscard]] constexpr bool any() const noexcept { return false; }
+};
+
+/// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what stands
+/// between threads and slots; those who wait.
+struct FixedKind {
+  using defaults = Defaults;
+  static constexpr bool grows = false, doubles = false, shared = false;
+  static constexpr std::size_t least_link = 0;  ///< bytes of a slot that may be written when its object is gone
+  template <class Derived>
+  using owner = Derived;  ///< of handles
+  template <class P, class Shape>
+  using caches = NoCaches;
+  using waiters = NoWaiters;
+};
+struct GrowingKind : FixedKind {
+  static constexpr bool grows = true, doubles = true;
+};
+
 /// The types that a pool of T is made of.
-template <class T, bool Growing, class... Ps>
+template <class T, class Kind, class... Ps>
 struct PoolTypes {
-  using P = Policies<Ps...>;
+  using P = Policies<typename Kind::defaults, Ps...>;
+  /// A ThreadSafePool may grow where its policies can.
+  static constexpr bool Growing = Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
+  using slots = typename P::slots;
   static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
-  static constexpr std::size_t link = link_bytes<typename P::slots>(Growing, object);
+  static constexpr std::size_t link = std::max(link_bytes<slots>(Growing, object), Kind::least_link);
   // A link lies over the dead object, or behind one that is kept.
   static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
   static constexpr std::size_t used = link_offset + link > object ? link_offset + link : object;
   static constexpr std::size_t size = (used + alignof(T) - 1) / alignof(T) * alignof(T);
   using shape = SlotShape<size, alignof(T), Growing, link_offset, link>;
-  using layout = PoolLayout<shape, typename P::slots, typename P::checks>;
+  using layout = PoolLayout<shape, slots, typename P::checks>;
 
   template <class S>
   struct StorageOf {
@@ -47,44 +74,60 @@ struct PoolTypes {
   static_assert(!Growing || storage::can_grow,
                 "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
 
-  using core = PoolCore<shape, typename P::slots, storage, typename P::lock, typename P::stats, typename P::checks,
-                        P::lifetime::keeps_objects, inline_slots>;
+  static_assert(!Kind::grows || !P::lock_free,
+                "fastalloc: LockFree needs one block of slots; use FixedPool or ThreadSafePool with it, or AdaptiveLock with GrowingPool");
+  static_assert(!Kind::shared || (!std::same_as<typename P::lock, NoLock> && may_be_shared<typename P::lock>()),
+                "fastalloc: a ThreadSafePool with this lock is not safe; leave it out, or write AdaptiveLock, MutexLock, SpinLock or LockFree");
+  static_assert(!Kind::shared || may_be_shared<storage>(),
+                "fastalloc: this storage says that threads may not share it; use HeapStorage with ThreadSafePool");
+  static_assert(!Kind::shared || may_be_shared<typename P::stats>(),
+                "fastalloc: this statistics policy is not safe in a ThreadSafePool; use AtomicStats or NoStats");
+
+  static_assert(Kind::shared || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
+
+  using caches = typename Kind::template caches<P, shape>;
+  using core = PoolCore<shape, slots, storage, typename P::lock, typename P::stats, typename P::checks, caches,
+                        typename Kind::waiters, P::lifetime::keeps_objects, inline_slots>;
 };
 
-/// Derived: FixedPool<T, Ps...> or GrowingPool<T, Ps...>. Growing: the pool may add blocks.
-template <class Derived, class T, bool Growing, class... Ps>
+/// Derived: the pool, as FixedPool<T, Ps...>. Kind: what it differs in.
+template <class Derived, class T, class Kind, class... Ps>
 class BasicPool : public AnyOwner {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
                 "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
   static_assert(std::is_nothrow_destructible_v<T>,
                 "fastalloc: ~T() must be noexcept and accessible; handles destroy objects where nothing may be thrown");
 
-  using Types = PoolTypes<T, Growing, Ps...>;
+  using Types = PoolTypes<T, Kind, Ps...>;
   using Core = typename Types::core;
   using Lifetime = typename Types::P::lifetime;
   using Checks = typename Types::P::checks;
   using StorageState = typename Types::storage;
+  using Owner = typename Kind::template owner<Derived>;
+  static constexpr bool Growing = Types::Growing;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
   static constexpr bool has_statistics = Types::P::stats::enabled;
-  static constexpr bool may_be_shared = !std::same_as<typename Types::P::lock, NoLock>;
+  static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
 
  public:
   using value_type = T;
-  using handle_type = Handle<T, Derived>;
+  using handle_type = Handle<T, Owner>;
+  using lifetime_type = Lifetime;
+  using storage_type = StorageState;
 
   /// Effects: capacity N of InlineStorage<N>; does nothing at run time before the first allocation.
   constexpr BasicPool() noexcept
     requires is_inline && std::default_initializable<Lifetime>
   {
-    if (may_be_shared) set_erased();
+    if (is_locked) set_erased();
   }
 
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: constant; touches no slot.
   explicit BasicPool(std::size_t capacity)
     requires(!is_external) && std::default_initializable<Lifetime>
       : BasicPool(PoolConfig{.capacity = capacity,
-                             .growth_strategy = Growing ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()}) {}
+                             .growth_strategy = Kind::doubles ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()}) {}
 
   /// `values` are policies that carry a value: recycle(...), ExternalStorage(span), a storage of your own.
   /// Throws: InvalidConfiguration, AllocationFailed; with pre_initialize and Recycle what init() throws.
@@ -178,7 +221,7 @@ class BasicPool : public AnyOwner {
       Error error;
       if (object != nullptr && !core_.check_in_use(object, false, error)) return report_typed(error), handle_type{};
     }
-    return HandleAccess::make(object, derived());
+    return HandleAccess::make<Owner>(object, derived());
   }
 
   /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released
@@ -247,6 +290,8 @@ class BasicPool : public AnyOwner {
   [[nodiscard]] bool check_invariants() { return core_.check_invariants(); }
 
  protected:
+  static constexpr bool may_grow = Growing;
+
   /// Effects: gives every wholly free block back to the storage. Returns: the bytes.
   std::size_t release_free_blocks() noexcept requires Growing {
     std::size_t bytes = 0;
@@ -259,13 +304,26 @@ class BasicPool : public AnyOwner {
     return bytes;
   }
 
+  /// An object in a slot that may come back while `wait(waiter)` waits; empty when it did not.
+  template <class Expired, class Wait, class... Args>
+  handle_type allocate_waiting(Expired&& expired, Wait&& wait, Args&&... args) {
+    check_arguments<Args...>();
+    Error error;
+    Taken taken = core_.take();
+    if (taken.slot == nullptr) taken = core_.take_slow(error, expired());
+    if (taken.slot == nullptr && !expired()) taken = core_.take_waiting(wait, error);
+    if (taken.slot == nullptr) return {};
+    return build(taken, std::forward<Args>(args)...);
+  }
+  void trim_caches() noexcept { core_.trim(); }
+
   void reserve_slots(std::size_t slots) requires Growing {
     Error error;
     if (!core_.reserve(slots, error)) fail_typed(error);
   }
 
  private:
-  friend class OwnerWord<Derived>;
+  friend class OwnerWord<Owner>;
 
   /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
   struct Batch {
@@ -324,37 +382,32 @@ class BasicPool : public AnyOwner {
   void prebuild(PoolConfig const& config) {
     if constexpr (Lifetime::keeps_objects) {
       if (!config.pre_initialize) return;
-      core_.for_each_block([&](Block const& block) {
-        unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
-        lifetime_.template prebuild<T>(block.data, block.end, core_.stride());
-        poison(block.data, static_cast<std::size_t>(block.end - block.data));
-      });
+      core_.for_each_new([&](std::byte* slot) { lifetime_.template acquire<T>(slot, true); },
+                         [&](std::byte* slot) { lifetime_.template destroy_kept<T>(slot); });
     } else {
       (void)config;
     }
   }
 
-  /// Destroys what a block holds before its memory goes away; objects that were built up front and never used, too.
+  /// Destroys what a block holds before its memory goes away.
   void destroy_objects(Block const& block) noexcept {
-    bool const prebuilt = lifetime_.is_prebuilt(block.data);
     unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
-    std::byte* const end = prebuilt ? block.end : block.data + block.handed * core_.stride();
+    std::byte* const end = block.data + block.handed * core_.stride();
     for (std::byte* slot = block.data; slot != end; slot += core_.stride()) lifetime_.template destroy_kept<T>(slot);
-    if (prebuilt) lifetime_.forget_prebuilt();
   }
 
   template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
     if constexpr (nothrow_build<Args...>) {
       T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
       call_on_acquire(*object);
-      return HandleAccess::make(object, derived());
+      return HandleAccess::make<Owner>(object, derived());
     } else {
       Batch batch{this, &taken.slot, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
       T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
       batch.built = 1;
       call_on_acquire(*object);
       batch.next = 1;
-      return HandleAccess::make(object, derived());
+      return HandleAccess::make<Owner>(object, derived());
     }
   }
 
@@ -372,7 +425,7 @@ class BasicPool : public AnyOwner {
   /// objects are built and handed over a few at a time.
   template <class OutputIt, class... Args>
   static constexpr bool quick_batch = std::is_pointer_v<OutputIt> && std::is_trivially_copyable_v<T> && !HasOnAcquire<T> &&
-                                      !HasOnRelease<T> && !Lifetime::keeps_objects && !may_be_shared &&
+                                      !HasOnRelease<T> && !Lifetime::keeps_objects && !is_locked &&
                                       nothrow_build<Args const&...> && (std::is_scalar_v<Args> && ...);
 
   /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own them.
@@ -385,23 +438,18 @@ class BasicPool : public AnyOwner {
   /// Quick: see quick_batch. Returns: the error when there are not n slots.
   template <bool Quick, class OutputIt, class Build>
   FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
-    if (core_.at_hand() < n) [[unlikely]] {
-      Error error;
-      if (!core_.ensure(n, error)) return error;
-    }
-    if constexpr (is_inline && !may_be_shared) set_erased();
+    if constexpr (is_inline && !is_locked) set_erased();
     if constexpr (Quick) {
+      Error error;
+      if (!core_.ensure(n, error)) [[unlikely]] return error;
       while (n != 0) {
         std::byte* slots[batch_chunk];
         std::size_t fresh = 0;
         std::size_t const count = n < batch_chunk ? core_.take_many(slots, n, fresh) : core_.take_many(slots, batch_chunk, fresh);
-        if (count == 0) [[unlikely]] {  // a constructor took slots meanwhile
-          Error error;
-          if (!core_.ensure(n, error)) return error;
-        }
+        if (count == 0 && !core_.ensure(n, error)) [[unlikely]] return error;  // a constructor took slots meanwhile
         auto const emit = [&](std::size_t i) {
           T* const object = build(Taken{slots[i], i >= fresh});
-          *out++ = HandleAccess::make(object, derived());
+          *out++ = HandleAccess::make<Owner>(object, derived());
         };
         if (count == batch_chunk) {
           FASTALLOC_UNROLL for (std::size_t i = 0; i != batch_chunk; ++i) emit(i);
@@ -434,12 +482,8 @@ class BasicPool : public AnyOwner {
       }
     }
     Batch batch{this, n > batch_slots ? many.slots : few, 0, 0};
-    batch.count = core_.take_many(batch.slots, n, batch.fresh);
-    if (batch.count != n) {
-      Error error = core_.describe(ErrorCode::pool_exhausted, "other threads took the slots that a batch was to have; try again, or raise the capacity");
-      error.requested = n;
-      return error;
-    }
+    if (Error error; !core_.take_all(batch.slots, n, batch.fresh, error)) return error;
+    batch.count = n;
     while (batch.built != n) {
       T* const object = build(Taken{batch.slots[batch.built], batch.built >= batch.fresh});
       ++batch.built;
@@ -447,7 +491,7 @@ class BasicPool : public AnyOwner {
       ++batch.acquired;
     }
     while (batch.next != n) {
-      handle_type handle = HandleAccess::make(object_in(batch.slots[batch.next++]), derived());
+      handle_type handle = HandleAccess::make<Owner>(object_in(batch.slots[batch.next++]), derived());
       *out++ = std::move(handle);
     }
     return std::nullopt;
@@ -461,12 +505,15 @@ class BasicPool : public AnyOwner {
     call_on_release(*object);
     auto* const slot = reinterpret_cast<std::byte*>(object);
     lifetime_.template release<T>(slot);
+    if constexpr (requires { derived()->is_home(); }) {
+      if (!derived()->is_home()) [[unlikely]] return core_.give_remote(slot);
+    }
     core_.give(slot);
   }
 
   FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
-    if constexpr (is_inline && !may_be_shared) set_erased();
+    if constexpr (is_inline && !is_locked) set_erased();
     Taken const taken = core_.take_slow(error);
     if (taken.slot == nullptr && !may_fail) fail_typed(error);
     return taken;

@@ -10,8 +10,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// PoolConfig::growth_strategy and max_capacity are validated and then of no effect.
 /// Thread safety: that of its lock policy; with NoLock one thread at a time.
 template <class T, class... Policies>
-class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, false, Policies...> {
-  using Base = detail::BasicPool<FixedPool, T, false, Policies...>;
+class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, detail::FixedKind, Policies...> {
+  using Base = detail::BasicPool<FixedPool, T, detail::FixedKind, Policies...>;
 
  public:
   using Base::Base;

@@ -10,8 +10,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// PoolConfig::growth_strategy, never past max_capacity. GrowingPool(n) doubles; a PoolConfig without a strategy does not grow.
 /// Thread safety: that of its lock policy; with NoLock one thread at a time.
 template <class T, class... Policies>
-class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, T, true, Policies...> {
-  using Base = detail::BasicPool<GrowingPool, T, true, Policies...>;
+class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, T, detail::GrowingKind, Policies...> {
+  using Base = detail::BasicPool<GrowingPool, T, detail::GrowingKind, Policies...>;
 
  public:
   using Base::Base;

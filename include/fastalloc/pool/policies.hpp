@@ -2,6 +2,7 @@
 // Policies<Ps...>: sorts the policies that follow T by axis, fills in the defaults, and says what to type where that fails.
 #pragma once
 
+#include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lock/lock.hpp>
@@ -11,7 +12,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime };
+enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime, cache };
 
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
@@ -26,6 +27,7 @@ template <class P> constexpr Axis axis_of() noexcept {
   claim(StatsPolicy<P>, Axis::stats);
   claim(ChecksPolicy<P>, Axis::checks);
   claim(requires { P::keeps_objects; }, Axis::lifetime);
+  claim(CachePolicy<P>, Axis::cache);
   return axis;
 }
 
@@ -43,31 +45,60 @@ template <class... Ps> constexpr int count_on([[maybe_unused]] Axis axis) noexce
   return (0 + ... + (axis_of<Ps>() == axis));
 }
 
-template <class... Ps>
+/// The slot allocator, as the lock needs it.
+template <class Slots, class Lock>
+struct SlotsUnder {
+  using type = Slots;
+};
+template <class Slots, LockFreePolicy Lock>
+struct SlotsUnder<Slots, Lock> {
+  static_assert(requires { requires Slots::can_be_lock_free; },
+                "fastalloc: LockFree keeps the free slots in a tagged list, which this slot allocator cannot be: a thread would read "
+                "links or bits that others change. Leave the slot allocator out (or write StackAllocator), or take AdaptiveLock");
+  using type = typename Lock::slots;
+};
+
+/// False only where a policy says so itself.
+template <class P> constexpr bool may_be_shared() noexcept {
+  if constexpr (requires { P::is_thread_safe; }) return P::is_thread_safe;
+  else return true;
+}
+
+template <class D, class... Ps>
 struct Policies {
   static_assert(((axis_of<Ps>() != Axis::none) && ...),
                 "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator (slots); "
-                "HeapStorage, InlineStorage<N>, ExternalStorage (storage); NoLock, MutexLock or a type with lock() and unlock(); "
-                "NoStats, BasicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks");
+                "HeapStorage, InlineStorage<N>, ExternalStorage (storage); NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree or a "
+                "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks");
   static_assert(((axis_of<Ps>() != Axis::several) && ...),
                 "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
   static_assert(count_on<Ps...>(Axis::slots) <= 1,
                 "fastalloc: two slot allocators; keep one of StackAllocator, FreeListAllocator, BitmapAllocator");
   static_assert(count_on<Ps...>(Axis::storage) <= 1,
                 "fastalloc: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage");
-  static_assert(count_on<Ps...>(Axis::lock) <= 1, "fastalloc: two locks; keep one of NoLock, MutexLock, or your own");
-  static_assert(count_on<Ps...>(Axis::stats) <= 1, "fastalloc: two statistics policies; keep one of NoStats, BasicStats");
+  static_assert(count_on<Ps...>(Axis::lock) <= 1, "fastalloc: two locks; keep one of NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree, or your own");
+  static_assert(count_on<Ps...>(Axis::stats) <= 1, "fastalloc: two statistics policies; keep one of NoStats, BasicStats, AtomicStats");
   static_assert(count_on<Ps...>(Axis::checks) <= 1,
                 "fastalloc: two checks policies; keep one of NoChecks, DebugChecks, FullChecks");
   static_assert(count_on<Ps...>(Axis::lifetime) <= 1,
                 "fastalloc: two lifetime policies; keep one of ConstructOnAllocate, Recycle<Init, Reset>");
 
-  using slots = typename PickPolicy<Axis::slots, Defaults::slots, Ps...>::type;
-  using storage = typename PickPolicy<Axis::storage, Defaults::storage, Ps...>::type;
-  using lock = typename PickPolicy<Axis::lock, Defaults::lock, Ps...>::type;
-  using stats = typename PickPolicy<Axis::stats, Defaults::stats, Ps...>::type;
-  using checks = typename PickPolicy<Axis::checks, Defaults::checks, Ps...>::type;
-  using lifetime = typename PickPolicy<Axis::lifetime, Defaults::lifetime, Ps...>::type;
+  static_assert(count_on<Ps...>(Axis::cache) <= 1, "fastalloc: two cache policies; keep one of ThreadCache<N>, NoCache");
+
+  using storage = typename PickPolicy<Axis::storage, typename D::storage, Ps...>::type;
+  using lock = typename PickPolicy<Axis::lock, typename D::lock, Ps...>::type;
+  using slots = typename SlotsUnder<typename PickPolicy<Axis::slots, typename D::slots, Ps...>::type, lock>::type;
+  using stats = typename PickPolicy<Axis::stats, typename D::stats, Ps...>::type;
+  using checks = typename PickPolicy<Axis::checks, typename D::checks, Ps...>::type;
+  using lifetime = typename PickPolicy<Axis::lifetime, typename D::lifetime, Ps...>::type;
+  using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
+  static constexpr bool cached = cache::max_cached != 0;
+  static constexpr bool lock_free = LockFreePolicy<lock>;
+
+  static_assert(!lock_free || !cached, "fastalloc: thread caches move slots under a lock, which LockFree has not; write NoCache, or leave "
+                                       "LockFree out: caches seldom need the lock");
+  static_assert(!(cached || lock_free) || may_be_shared<stats>(),
+                "fastalloc: this statistics policy is not safe where threads hold no lock; use AtomicStats or NoStats");
 };
 
 /// The value for a policy type among constructor arguments, else a default constructed one.

@@ -2,9 +2,11 @@
 // PoolCore: a SlotSupply with a lock, counts, checks and growth. Does not depend on T.
 //
 // Each public function takes the lock; none calls user code while it is held. Failures are reported as an Error to the
-// caller, which knows T and whether to throw.
+// caller, which knows T and whether to throw. Where threads have caches, take() and give() go to those, and the SlotSupply is
+// the depot behind them; whoever needs to see every free slot gathers them first.
 #pragma once
 
+#include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/pool/pool_config.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
@@ -12,12 +14,15 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// KeepsObjects: returned slots hold objects and are not written to. Inline: slots of InlineStorage, else 0.
-template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, bool KeepsObjects,
-          std::size_t Inline>
+/// Caches: what threads keep for themselves. Waiters: those who wait for a slot. KeepsObjects: returned slots hold objects and
+/// are not written to. Inline: slots of InlineStorage, else 0.
+template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters,
+          bool KeepsObjects, std::size_t Inline>
 class PoolCore {
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
   static constexpr bool growing = Shape::growing;
+  static constexpr bool lock_free = LockFreePolicy<Lock>;
+  static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
 
  public:
   constexpr PoolCore() noexcept = default;
@@ -25,6 +30,11 @@ class PoolCore {
   template <class S> explicit constexpr PoolCore(S storage) noexcept : supply_(std::move(storage)) {}
   PoolCore(PoolCore const&) = delete;
   PoolCore& operator=(PoolCore const&) = delete;
+  /// Those who still wait go away with empty hands.
+  ~PoolCore() {
+    if constexpr (Waiters::enabled)
+      while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
+  }
 
   /// Effects: acquires the first block. Returns: false, with the error, when that cannot be done; nothing is held then.
   bool open(PoolConfig const& config, Error& error) noexcept {
@@ -51,52 +61,97 @@ class PoolCore {
     return n;
   }
 
-  /// A slot without any slow path: `slot` is null when none is at hand.
+  /// A slot without any slow path: `slot` is null when none is at hand; take_slow() must be called then.
   FASTALLOC_ALWAYS_INLINE Taken take() {
-    Taken const taken = take_locked();
+    Taken taken{nullptr, false};
+    if constexpr (Caches::enabled) {
+      if (auto* const cache = caches_.mine()) [[likely]] taken.slot = cache->template pop<Stats::enabled>();
+      if constexpr (Checks::tracks_slots)
+        if (taken.slot != nullptr) locked([&] { mark_taken(taken.slot); });
+    } else {
+      Guard guard(lock_);
+      taken = supply_.take();
+      if (taken.slot != nullptr) [[likely]] note_taken(taken.slot);
+    }
     if (taken.slot != nullptr) [[likely]] prepare(taken);
     return taken;
   }
 
-  /// The same, and grows or opens inline storage where that helps. On failure `slot` is null and `error` says why.
-  FASTALLOC_COLD Taken take_slow(Error& error) {
-    do {
-      if (Taken const taken = take(); taken.slot != nullptr) return taken;
-    } while (make_room(1, error));
-    locked([&] { stats_.failed(); });
-    return {nullptr, false};
+  /// The same, and grows, opens inline storage, or takes from other threads' caches. On failure `slot` is null and `error` says why.
+  FASTALLOC_COLD Taken take_slow(Error& error, bool count_failure = true) {
+    for (;;) {
+      if (Taken const taken = take_from_depot(); taken.slot != nullptr) return prepare(taken), taken;
+      if (make_room(1, error)) continue;
+      if (count_failure) locked([&] { stats_.failed(); });
+      return {nullptr, false};
+    }
   }
 
-  /// Effects: sees to it that `n` slots are at hand. Returns: false, with the error, when that cannot be done.
-  FASTALLOC_COLD bool ensure(std::size_t n, Error& error) {
-    while (at_hand() < n) {
+  /// The same, and waits: until `wait(waiter)` returns, or another thread has handed a slot over.
+  template <class Wait> Taken take_waiting(Wait&& wait, Error& error) requires Waiters::enabled {
+    typename Waiters::Waiter waiter;
+    {
+      Guard guard(slow_lock(lock_));
+      caches_.close(supply_);
+      waiters_.push(waiter);
+      serve();
+    }
+    wait(waiter);
+    Guard guard(slow_lock(lock_));
+    waiters_.leave(waiter);
+    caches_.reopen(supply_);
+    if (waiter.taken.slot != nullptr) prepare(waiter.taken);
+    else stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
+    return waiter.taken;
+  }
+
+  /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
+  FASTALLOC_COLD bool take_all(std::byte** out, std::size_t n, std::size_t& fresh, Error& error) {
+    for (;;) {
+      std::size_t const count = locked([&] {
+        if (supply_.at_hand() < n) caches_.gather(supply_);
+        return supply_.at_hand() < n ? 0 : take_here(out, n, fresh);
+      });
+      if (count == n) return prepare_all(out, n, fresh), true;
+      for (std::size_t i = 0; i != count; ++i) withdraw({out[i], i >= fresh});  // LockFree: others were faster
       if (make_room(n, error)) continue;
       locked([&] { stats_.failed(); });
       return false;
     }
+  }
+  /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
+  FASTALLOC_ALWAYS_INLINE bool ensure(std::size_t n, Error& error) {
+    while (supply_.at_hand() < n) [[unlikely]] {
+      if (caches_.gather(supply_) || make_room(n, error)) continue;
+      return stats_.failed(), false;
+    }
     return true;
   }
-
-  /// Takes up to n slots in one step. Those from `out[fresh]` on are fresh. Returns how many there were.
+  /// Takes up to n slots, as take_all() does. For pools of one thread.
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) {
-    std::size_t const count = locked([&] {
-      std::size_t const taken = supply_.take_many(out, n, fresh);
-      if constexpr (Checks::tracks_slots)
-        for (std::size_t i = 0; i != taken; ++i) mark_taken(out[i]);
-      stats_.allocated(taken);
-      note_peak();
-      return taken;
-    });
-    if constexpr (Checks::fills || FASTALLOC_ASAN)
-      for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
+    std::size_t const count = take_here(out, n, fresh);
+    prepare_all(out, count, fresh);
     return count;
   }
 
   /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
     retire(slot);
-    Guard guard(lock_);
-    supply_.give(slot);
+    if constexpr (Caches::enabled) {
+      auto* const cache = caches_.mine();
+      if (cache == nullptr) [[unlikely]] return give_slow(slot);
+      if (!cache->push(slot)) [[unlikely]] make_room_in(*cache);
+    } else {
+      Guard guard(lock_);
+      supply_.give(slot);
+      if (waiters_.any()) [[unlikely]] serve_all();
+    }
+  }
+
+  /// The same, by a thread that is not the owner of this sub-pool.
+  void give_remote(std::byte* slot) noexcept {
+    retire(slot);
+    caches_.push(slot);
   }
 
   /// Takes back a slot in which nothing was built after all.
@@ -106,13 +161,49 @@ class PoolCore {
     mark_taken(taken.slot);  // flips back
     stats_.withdrawn();
     supply_.give_unused(taken);
+    if (waiters_.any()) serve_all();
+  }
+
+  /// For what happens to threads and to the process; see ThreadParts::Event.
+  void lock() noexcept { lock_.lock(); }
+  void unlock() noexcept { lock_.unlock(); }
+  template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
+
+  /// Effects: all slots that threads keep for themselves are in the depot.
+  void trim() noexcept { locked([&] { caches_.gather(supply_); }); }
+
+  /// Hands every slot of a new pool to f once. Where f throws, `undo` gets those that it had.
+  template <class F, class Undo> void for_each_new(F&& f, Undo&& undo) {
+    struct Return {
+      PoolCore& core;
+      Undo& undo;
+      bool done = false;
+      ~Return() {
+        core.supply_.sync_frontier();
+        for (std::size_t b = 0; b != core.supply_.blocks().count(); ++b) {
+          Block const& block = core.supply_.blocks()[b];
+          for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
+            slot -= core.stride();
+            if (!done) undo(slot);
+            poison(slot, Shape::size);
+            core.supply_.give(slot);
+          }
+        }
+        core.supply_.reset_peak();
+      }
+    } guard{*this, undo};
+    for (Taken taken; (taken = supply_.take_one()).slot != nullptr;) {
+      unpoison(taken.slot, Shape::size);
+      f(taken.slot);
+    }
+    guard.done = true;
   }
 
   /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
   /// as returned from then on.
   [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) noexcept {
     static_assert(Checks::tracks_slots);
-    Guard guard(lock_);
+    Guard guard(slow_lock(lock_));
     auto const refuse = [&](ErrorCode code, char const* text) {
       error = describe_here(code, text);
       error.address = p;
@@ -126,34 +217,37 @@ class PoolCore {
     if (offset % stride() != 0)
       return refuse(ErrorCode::invalid_handle,
                     "the pointer points into the middle of a slot; pass the address that Handle::release() returned");
-    if (!SlotMarks::test(*block, place)) {
+    // The second look is for pools without a lock, where another thread may have been faster.
+    bool in_use = SlotMarks::test<shared_marks>(*block, place);
+    if (in_use && take_mark && !SlotMarks::flip<shared_marks>(*block, place)) {
+      SlotMarks::flip<shared_marks>(*block, place);
+      in_use = false;
+    }
+    if (!in_use) {
       refuse(ErrorCode::double_free, "the slot is not in use: its object was returned before; let one owner only return it");
       error.indices[error.index_count++] = block->first + place;
       return false;
     }
-    if (take_mark) SlotMarks::flip(*block, place);
     return true;
   }
 
   /// The start of the slot that holds `p`. Requires: one does.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
-    Guard guard(lock_);
+    Guard guard(slow_lock(lock_));
     std::byte* const data = supply_.blocks().find(p)->data;
     return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
   }
 
-  [[nodiscard]] std::size_t capacity() const { return locked([&] { return slots_total(); }); }
-  [[nodiscard]] std::size_t allocated() const { return locked([&] { return supply_.live(); }); }
-  [[nodiscard]] std::size_t available() const { return locked([&] { return slots_total() - supply_.live(); }); }
-  /// Slots that take() finds without a slow path: none before inline storage is opened.
-  [[nodiscard]] std::size_t at_hand() const { return locked([&] { return supply_.total() - supply_.live(); }); }
-  [[nodiscard]] bool owns(void const* p) const { return locked([&] { return supply_.blocks().find(p) != nullptr; }); }
-  [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked([&] { return supply_.blocks().index_of(slot); }); }
+  [[nodiscard]] std::size_t capacity() const { return locked_slow([&] { return slots_total(); }); }
+  [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }
+  [[nodiscard]] std::size_t available() const { return locked([&] { return slots_total() - live(); }); }
+  [[nodiscard]] bool owns(void const* p) const { return locked_slow([&] { return supply_.blocks().find(p) != nullptr; }); }
+  [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked_slow([&] { return supply_.blocks().index_of(slot); }); }
   [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
   [[nodiscard]] PoolStatistics statistics() const {
     return locked([&] {
-      PoolStatistics result{.current_usage = supply_.live(), .peak_usage = supply_.peak(), .capacity = slots_total()};
+      PoolStatistics result{.total_allocations = caches_.allocations(), .current_usage = live(), .peak_usage = peak(), .capacity = slots_total()};
       stats_.fill(result);
       return result;
     });
@@ -161,12 +255,13 @@ class PoolCore {
   void reset_statistics() {
     Guard guard(lock_);
     supply_.reset_peak();
-    stats_.reset(supply_.live());
+    caches_.reset_counts(supply_);
+    stats_.reset(live());
   }
 
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slots, Error& error) {
-    Guard guard(lock_);
+    Guard guard(slow_lock(lock_));
     if (slots <= supply_.total()) return true;
     if (config_.max_capacity != 0 && slots > config_.max_capacity) return error = at_max(slots), false;
     return add_block(slots - supply_.total(), error);
@@ -174,10 +269,13 @@ class PoolCore {
 
   /// Takes every wholly free block out of the pool. Returns: a list of them (Block::next), for release_block().
   [[nodiscard]] Block* detach_free_blocks() noexcept {
-    return locked([&] { return supply_.detach_free_blocks(config_.capacity); });
+    return locked_slow([&] {
+      caches_.gather(supply_);
+      return supply_.detach_free_blocks(config_.capacity);
+    });
   }
   /// Gives the memory of a detached block back. Returns its bytes.
-  std::size_t release_block(Block* block) noexcept { return locked([&] { return supply_.blocks().release(block); }); }
+  std::size_t release_block(Block* block) noexcept { return locked_slow([&] { return supply_.blocks().release(block); }); }
 
   /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock is held.
   template <class F> void for_each_block(F&& f) {
@@ -186,23 +284,36 @@ class PoolCore {
   }
 
   /// Calls f(slot) for the live slots in address order until it returns false, without the lock. Slots that come back
-  /// meanwhile are skipped. Returns: the bytes that a snapshot needs and that were not to be had, or 0.
+  /// meanwhile are skipped: they come to the depot at once, caches are closed. Returns: the bytes that a snapshot needs and
+  /// that were not to be had, or 0.
   template <class F> std::size_t visit(F&& f) {
-    if constexpr (TracksOccupancy<typename Supply::Slots>) {
-      auto const next = [&](std::byte* slot) { return locked([&] { return supply_.next_live(slot); }); };
+    Snapshot snapshot;
+    constexpr bool takes_snapshot = !TracksOccupancy<typename Supply::Slots>;
+    std::size_t missing = 0;
+    locked_slow([&] {
+      caches_.close(supply_);
+      if constexpr (takes_snapshot) missing = supply_.begin(snapshot);
+    });
+    struct End {
+      PoolCore& core;
+      Snapshot& snapshot;
+      bool begun;
+      ~End() {
+        Guard guard(slow_lock(core.lock_));
+        if (takes_snapshot && begun) core.supply_.end(snapshot);
+        core.caches_.reopen(core.supply_);
+      }
+    } const end{*this, snapshot, missing == 0};
+    auto const next = [&]([[maybe_unused]] std::byte* slot) {
+      return locked_slow([&] {
+        caches_.poll(supply_);
+        if constexpr (takes_snapshot) return supply_.next(snapshot);
+        else return supply_.next_live(slot);
+      });
+    };
+    if (missing == 0)
       for (std::byte* slot = next(nullptr); slot != nullptr && f(slot);) slot = next(slot);
-    } else {
-      Snapshot snapshot;
-      if (std::size_t const missing = locked([&] { return supply_.begin(snapshot); }); missing != 0) return missing;
-      struct End {
-        PoolCore& core;
-        Snapshot& snapshot;
-        ~End() { core.locked([&] { core.supply_.end(snapshot); }); }
-      } const end{*this, snapshot};
-      auto const next = [&] { return locked([&] { return supply_.next(snapshot); }); };
-      for (std::byte* slot = next(); slot != nullptr && f(slot);) slot = next();
-    }
-    return 0;
+    return missing;
   }
 
   /// An error with the values of this pool.
@@ -212,7 +323,10 @@ class PoolCore {
 
   /// True when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
-    return locked([&] { return supply_.check_invariants() && (!Stats::enabled || supply_.peak() >= supply_.live()); });
+    return locked([&] {
+      caches_.gather(supply_);
+      return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
+    });
   }
 
  private:
@@ -220,26 +334,103 @@ class PoolCore {
     Guard guard(lock_);
     return f();
   }
-
-  FASTALLOC_ALWAYS_INLINE Taken take_locked() {
-    Guard guard(lock_);
-    Taken const taken = supply_.take();
-    if (taken.slot != nullptr) [[likely]] {
-      mark_taken(taken.slot);
-      stats_.allocated(1);
-      note_peak();
-    }
-    return taken;
+  template <class F> decltype(auto) locked_slow(F&& f) const {
+    Guard guard(slow_lock(lock_));
+    return f();
   }
 
+  /// A slot for a thread whose own cache has none.
+  Taken take_from_depot() noexcept {
+    [[maybe_unused]] auto* const cache = caches_.attach();
+    Guard guard(lock_);
+    if constexpr (Caches::enabled) {
+      bool counted = false;
+      Taken const taken = caches_.take(cache, supply_, KeepsObjects || Checks::verifies_fill, counted);
+      if (taken.slot == nullptr) return taken;
+      if (counted) mark_taken(taken.slot);
+      else note_taken(taken.slot);
+      return taken;
+    } else {
+      Taken taken = supply_.take_one();
+      if (taken.slot == nullptr && caches_.gather(supply_)) taken = supply_.take_one();
+      if (taken.slot != nullptr) note_taken(taken.slot);
+      return taken;
+    }
+  }
+  FASTALLOC_COLD void give_slow(std::byte* slot) noexcept {
+    if (auto* const cache = caches_.attach()) {
+      if (!cache->push(slot)) make_room_in(*cache);
+      return;
+    }
+    Guard guard(lock_);
+    supply_.give(slot);
+    serve();
+  }
+  template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
+    Guard guard(lock_);
+    caches_.make_room(cache, supply_);
+    serve();
+  }
+
+  /// Hands slots of the depot to those who wait.
+  void serve() noexcept {
+    if constexpr (Waiters::enabled) {
+      while (auto* const waiter = waiters_.first()) {
+        waiter->taken = supply_.take_one();
+        if (waiter->taken.slot == nullptr) return;
+        note_taken(waiter->taken.slot);
+        waiters_.hand_over(*waiter);
+      }
+    }
+  }
+  FASTALLOC_COLD void serve_all() noexcept {
+    if constexpr (lock_free) {
+      Guard guard(slow_lock(lock_));
+      serve();
+    } else {
+      serve();
+    }
+  }
+
+  FASTALLOC_ALWAYS_INLINE void note_taken(std::byte* slot) noexcept {
+    mark_taken(slot);
+    stats_.allocated(1);
+    note_peak();
+  }
   FASTALLOC_ALWAYS_INLINE void mark_taken([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) {
       Block const& block = supply_.blocks().of(slot);
-      SlotMarks::flip(block, supply_.blocks().place(block, slot));
+      SlotMarks::flip<shared_marks>(block, supply_.blocks().place(block, slot));
     }
   }
   FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
-    if constexpr (Stats::enabled && !Supply::derives_peak) supply_.note_peak();
+    if constexpr (!Stats::enabled) return;
+    else if constexpr (Caches::enabled) caches_.note_peak(supply_);
+    else if constexpr (lock_free) stats_.note_peak(supply_.live());
+    else if constexpr (!Supply::derives_peak) supply_.note_peak();
+  }
+  [[nodiscard]] std::size_t peak() const noexcept {
+    if constexpr (Caches::enabled) return caches_.peak(supply_);
+    else if constexpr (lock_free) return 0;  // AtomicStats knows it
+    else return supply_.peak();
+  }
+  [[nodiscard]] std::size_t live() const noexcept {
+    std::size_t const out = supply_.live();
+    std::size_t const cached = caches_.cached();
+    return out > cached ? out - cached : 0;
+  }
+
+  FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+    std::size_t const count = supply_.take_many(out, n, fresh);
+    if constexpr (Checks::tracks_slots)
+      for (std::size_t i = 0; i != count; ++i) mark_taken(out[i]);
+    stats_.allocated(count);
+    note_peak();
+    return count;
+  }
+  FASTALLOC_ALWAYS_INLINE static void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) noexcept {
+    if constexpr (Checks::fills || FASTALLOC_ASAN)
+      for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
   }
 
   /// Makes the bytes of a slot that the caller has ready for an object. The lock is not held.
@@ -260,7 +451,7 @@ class PoolCore {
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {
-    return Error{.code = code, .capacity = slots_total(), .allocated = supply_.live(), .text = text};
+    return Error{.code = code, .capacity = slots_total(), .allocated = live(), .text = text};
   }
   [[nodiscard]] std::size_t slots_total() const noexcept {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
@@ -269,28 +460,26 @@ class PoolCore {
   /// Effects: makes at least one of `n` slots more available, or tells why that cannot be.
   bool make_room(std::size_t n, Error& error) {
     if constexpr (Inline != 0) {
-      Guard guard(lock_);
+      Guard guard(slow_lock(lock_));
       if (supply_.total() == 0) return open(PoolConfig{.capacity = Inline}, error);
     }
+    std::size_t current = 0;
+    std::size_t wanted = 0;
+    bool refuses = true;
     if constexpr (growing) {
-      std::size_t current = 0;
-      {
-        Guard guard(lock_);
-        if (supply_.at_frontier_end() && supply_.next_block()) return true;
-        current = supply_.total();
-      }
       // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
-      std::size_t wanted = current == 0 ? config_.capacity : config_.growth_strategy.slots_to_add(current);
+      current = capacity();
+      wanted = current == 0 ? 0 : config_.growth_strategy.slots_to_add(current);
+      refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
       // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
-      bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
       if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-      Guard guard(lock_);
-      std::size_t const at_hand = supply_.total() - supply_.live();
-      if (at_hand >= n || supply_.total() != current) return true;
+    }
+    Guard guard(slow_lock(lock_));
+    std::size_t const at_hand = supply_.at_hand();
+    if (at_hand >= n || (growing && supply_.total() != current)) return true;
+    if constexpr (growing) {
       return grow(refuses && wanted < n - at_hand ? 0 : wanted, n - at_hand, error);
     } else {
-      Guard guard(lock_);
-      if (supply_.total() - supply_.live() >= n) return true;  // another thread opened the storage, or returned a slot
       error = describe_here(ErrorCode::pool_exhausted,
                        "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool");
       error.requested = n;
@@ -316,7 +505,7 @@ class PoolCore {
 
   bool add_block(std::size_t slots, Error& error) noexcept {
     if (!supply_.add(slots, error)) return false;
-    return stats_.grown(), true;
+    return stats_.grown(), serve(), true;
   }
 
   [[nodiscard]] Error at_max(std::size_t requested) const noexcept {
@@ -330,6 +519,8 @@ class PoolCore {
   Supply supply_{};
   FASTALLOC_NO_UNIQUE_ADDRESS Stats stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Waiters waiters_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
 };
 

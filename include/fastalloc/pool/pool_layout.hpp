@@ -60,6 +60,7 @@ struct PoolLayout {
       ok = ok && checked_round_up(plan.metadata, alignof(Block), plan.metadata);
       ok = ok && checked_add(plan.metadata, rest, plan.bytes);
     }
+    if constexpr (requires { Slots::max_slots; }) ok = ok && slots <= Slots::max_slots;
     plan.valid = ok && plan.bytes <= max_bytes;
     return plan;
   }

@@ -29,6 +29,7 @@ class SlotSupply {
   using Slots = typename SlotPolicy::template Slots<Shape>;
   static constexpr bool growing = Shape::growing;
   static constexpr bool derives_peak = MarksReturns<Slots>;
+  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };  ///< the allocator does: TaggedList
 
   constexpr SlotSupply() noexcept = default;
   template <class S> explicit constexpr SlotSupply(S storage) noexcept : blocks_(std::move(storage)) {}
@@ -37,19 +38,30 @@ class SlotSupply {
   [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }
 
   FASTALLOC_ALWAYS_INLINE Taken take() noexcept {
-    if constexpr (Slots::hot_slot) {
-      if (std::byte* const slot = hot_; slot != nullptr) {
-        hot_ = nullptr;
-        return {slot, false};
+    if constexpr (owns_frontier) {
+      Taken taken{nullptr, false};
+      taken.slot = slots_.take(blocks_, taken.fresh);
+      return taken;
+    } else {
+      if constexpr (Slots::hot_slot) {
+        if (std::byte* const slot = hot_; slot != nullptr) {
+          hot_ = nullptr;
+          return {slot, false};
+        }
       }
+      if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
+      if (std::byte* const slot = fresh_; slot != fresh_end_) {
+        fresh_ = slot + blocks_.stride();
+        if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
+        return {slot, true};
+      }
+      return {nullptr, false};
     }
-    if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
-    if (std::byte* const slot = fresh_; slot != fresh_end_) {
-      fresh_ = slot + blocks_.stride();
-      if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
-      return {slot, true};
-    }
-    return {nullptr, false};
+  }
+  /// The same, and goes on to the next untouched block.
+  Taken take_one() noexcept {
+    Taken const taken = take();
+    return taken.slot == nullptr && next_block() ? take() : taken;
   }
 
   /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
@@ -61,6 +73,13 @@ class SlotSupply {
   }
   std::size_t take_some(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     std::size_t count = 0;
+    if constexpr (owns_frontier) {  // other threads give slots back meanwhile: fresh ones are collected at the end
+      std::size_t end = n;
+      for (Taken taken; count != end && (taken = take()).slot != nullptr;) out[taken.fresh ? --end : count++] = taken.slot;
+      fresh = count;
+      for (; end != n; ++end) out[count++] = out[end];
+      return count;
+    }
     if (hot_ != nullptr && n != 0) out[count++] = std::exchange(hot_, nullptr);
     while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
     fresh = count;
@@ -121,6 +140,7 @@ class SlotSupply {
       return false;
     }
     total_ += slots;
+    if constexpr (owns_frontier) return true;
     pending_ += slots;
     if (at_frontier_end()) next_block();
     return true;
@@ -158,7 +178,11 @@ class SlotSupply {
   }
 
   [[nodiscard]] std::size_t total() const noexcept { return total_; }
-  [[nodiscard]] std::size_t live() const noexcept { return handed_out() - slots_.size() - (hot_ != nullptr ? 1 : 0); }
+  [[nodiscard]] std::size_t live() const noexcept { return handed_out() - returned(); }
+  /// Slots that were handed out before and are free now.
+  [[nodiscard]] std::size_t returned() const noexcept { return slots_.size() + (hot_ != nullptr ? 1 : 0); }
+  /// Slots that take() finds, in this block or the next.
+  [[nodiscard]] std::size_t at_hand() const noexcept { return total_ - live(); }
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (derives_peak) {
       std::size_t const since = handed_out() - slots_.low_water();
@@ -178,7 +202,9 @@ class SlotSupply {
 
   /// Brings Block::handed of the current block up to date.
   void sync_frontier() noexcept {
-    if constexpr (growing) {
+    if constexpr (owns_frontier) {
+      blocks_[0].handed = slots_.handed();
+    } else if constexpr (growing) {
       if (fresh_block_ != nullptr) fresh_block_->handed = blocks_.place(*fresh_block_, fresh_);
     } else {
       if (blocks_.count() != 0) blocks_[0].handed = blocks_.place(blocks_[0], fresh_);
@@ -237,11 +263,12 @@ class SlotSupply {
       inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
                static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
     }, blocks_);
-    return inside && slots == total_ && handed == handed_out() && returned == slots_.size() && returned + (hot_ != nullptr) <= handed;
+    return inside && slots == total_ && handed == handed_out() && returned == slots_.size() && this->returned() <= handed;
   }
 
  private:
   [[nodiscard]] std::size_t handed_out() const noexcept {
+    if constexpr (owns_frontier) return slots_.handed();
     return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
   }
 

@@ -19,6 +19,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: by default. Costs 4 bytes a slot in a FixedPool, 8 in a GrowingPool. O(1) both ways.
 struct StackAllocator {
   static constexpr bool is_slot_policy = true;
+  static constexpr bool can_be_lock_free = true;  ///< as TaggedList
 
   template <class Shape>
   class Slots {

@@ -3,6 +3,7 @@
 //
 //   NoStats      nothing, 0 bytes, 0 instructions     default; statistics() does not exist
 //   BasicStats   everything in PoolStatistics         one increment an allocation (≤ 2 % on the pair benchmark)
+//   AtomicStats  the same, for ThreadSafePool         one more word a thread
 //
 // Only allocations are counted where they happen. Returns follow from allocations and live objects, the peak from the
 // pool's frontier; failures and growth are counted on their slow paths.
@@ -33,6 +34,7 @@ concept StatsPolicy = std::default_initializable<S> && requires(S s, S const c, 
 /// When to use: where nobody reads the numbers.
 struct NoStats {
   static constexpr bool enabled = false;
+  static constexpr bool is_thread_safe = true;
   constexpr void allocated(std::size_t) noexcept {}
   constexpr void withdrawn() noexcept {}
   constexpr void failed() noexcept {}

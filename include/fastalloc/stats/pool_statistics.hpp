@@ -32,6 +32,17 @@ struct PoolStatistics {
   /// Slots not in use.
   [[nodiscard]] std::size_t available() const noexcept { return capacity > current_usage ? capacity - current_usage : 0; }
 
+  /// Of several pools together; the peak is the sum of their peaks.
+  PoolStatistics& operator+=(PoolStatistics const& other) noexcept {
+    total_allocations += other.total_allocations;
+    total_deallocations += other.total_deallocations;
+    current_usage += other.current_usage;
+    peak_usage += other.peak_usage;
+    capacity += other.capacity;
+    growth_count += other.growth_count;
+    allocation_failures += other.allocation_failures;
+    return *this;
+  }
   friend bool operator==(PoolStatistics const&, PoolStatistics const&) = default;
 
  private:

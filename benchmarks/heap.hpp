@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Adaptors of what several suites take from the standard library.
+#pragma once
+
+#include "subject.hpp"
+
+#include <memory_resource>
+
+namespace bench {
+
+struct New {
+  using owner = Object*;
+  static constexpr bool owner_frees = false;
+  explicit New(std::size_t) {}
+  Object* make(std::uint64_t value) { return new Object(value); }
+  void kill(Object* object) { delete object; }
+  static Object const* object(Object* object) { return object; }
+};
+
+template <class Resource>
+struct Pmr {
+  using owner = Object*;
+  static constexpr bool owner_frees = false;
+  explicit Pmr(std::size_t) {}
+  Object* make(std::uint64_t value) { return ::new (resource.allocate(sizeof(Object), alignof(Object))) Object(value); }
+  void kill(Object* object) { resource.deallocate(object, sizeof(Object), alignof(Object)); }
+  static Object const* object(Object* object) { return object; }
+  Resource resource;
+};
+
+}  // namespace bench

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The suite of fastalloc-bench: the single-thread workloads, their tables and targets.
+#include "cases.hpp"
+#include "latency.hpp"
+#include "suite.hpp"
+
+#include <optional>
+#include <ostream>
+
+namespace bench {
+namespace {
+
+std::optional<double> difference(Results const& results, std::string const& a, std::string const& b,
+                                 std::string const& column) {
+  auto const x = results.median(a, column);
+  auto const y = results.median(b, column);
+  if (!x || !y) return std::nullopt;
+  return *x - *y;
+}
+
+void print_latency(std::ostream& out, LatencyReport const& latency) {
+  auto const row = [](char const* name, Percentiles const& p) {
+    return Strings{name, number(p.p50), number(p.p99), number(p.p999), number(p.p9999), number(p.max)};
+  };
+  out << "\nSingle operations on a full, pre-initialized FixedPool of 100,000, " << latency.samples
+      << " of each, ns, the reading of the clock included\n\n";
+  print_table(out, {{"", "p50", "p99", "p99.9", "p99.99", "max"},
+                    row("nothing (the machine's noise)", latency.empty),
+                    row("allocate", latency.allocate),
+                    row("free", latency.free)});
+}
+
+void print_times(std::ostream& out, Results const& results) {
+  print_group(out, results, "Up to ten thousand objects, ns per pair",
+              {"pairObj", "pair", "bulkRND 1k", "bulkFIFO 1k", "bulkLIFO 1k", "churn 1k", "wave 10k"});
+  print_group(out, results, "Many objects, ns per pair",
+              {"bulkRND 100k", "bulkFIFO 100k", "bulkLIFO 100k", "churn 100k", "bulkRND 1M", "bulkFIFO 1M",
+               "bulkLIFO 1M", "churn 1M"});
+  print_group(out, results, "Allocation alone, ns per object", {"allocate"});
+  print_group(out, results, "Construction with room for a million objects, µs", {"build 1M"}, 1000);
+}
+
+void print_targets(std::ostream& out, Results const& results, Strings const& general,
+                   std::optional<LatencyReport> const& latency) {
+  Targets targets(results);
+  std::string const ours = "FixedPool";
+  auto const best_general = [&](std::string const& column) { return results.fastest(general, column); };
+
+  targets.at_most("pairObj", ours, "LIMIT", 1.0);
+  targets.faster("pairObj", ours, best_general("pairObj"), 5);
+  targets.faster("pair", ours, "mimalloc", 2);
+  targets.at_most("bulkRND 1k", ours, "LIMIT", 1.3);
+  targets.at_most("bulkFIFO 1k", ours, "LIMIT", 1.3);
+  targets.faster("bulkRND 100k", ours, "mimalloc", 1.5);
+  targets.faster("bulkRND 100k", ours, "boost::pool", 6);
+  targets.faster("churn 1k", ours, "mimalloc", 2.3);
+  targets.faster("churn 1k", ours, best_general("churn 1k"), 1.8);
+  targets.faster("churn 100k", ours, "mimalloc", 1.5);
+  targets.faster("churn 100k", ours, best_general("churn 100k"), 1.1);
+  targets.at_most("bulkRND 1M", ours, "jemalloc", 1.0);
+  targets.at_most("churn 1M", ours, "jemalloc", 1.0);
+  for (char const* column : {"pairObj", "pair", "bulkRND 1k", "bulkFIFO 1k", "bulkRND 100k", "churn 1k", "churn 100k",
+                             "bulkRND 1M", "churn 1M"})
+    targets.at_most(column, "GrowingPool", ours, 1.1);
+  targets.at_most("pairObj", "FixedPool, BitmapAllocator", "LIMIT", 3);
+  for (char const* column : {"pairObj", "pair"})
+    targets.add(std::string(column) + ": erased handle - typed handle, ns", "≤ ", 1.5,
+                difference(results, "FixedPool, erased handle", ours, column));
+  for (char const* column : {"pair", "churn 1k", "churn 100k"})
+    targets.at_most(column, "FixedPool, BasicStats", ours, 1.02);
+  targets.faster("allocate", "FixedPool, batches", ours, 2);
+  if (auto const time = results.median(ours, "build 1M"))
+    targets.add("build 1M: FixedPool, µs", "≤ ", 20, *time / 1000);
+  if (latency) {
+    double const noise = latency->empty.p9999;
+    targets.add("allocate: p99.99, ns", "≤ ", 200, latency->allocate.p9999, noise);
+    targets.add("free: p99.99, ns", "≤ ", 200, latency->free.p9999, noise);
+    targets.add("page faults after pre_initialize", "≤ ", 0, static_cast<double>(latency->page_faults));
+  }
+  targets.print(out);
+}
+
+}  // namespace
+
+void add_all_cases() {
+  add_limit_cases();
+  add_fixed_cases();
+  add_policy_cases();
+  add_growing_cases();
+  add_heap_cases();
+#ifdef BENCH_BOOST
+  add_boost_cases();
+#endif
+#ifdef BENCH_FOONATHAN
+  add_foonathan_cases();
+#endif
+#ifdef BENCH_COLONY
+  add_colony_cases();
+#endif
+}
+
+/// Short cases are noisy, and cheap to repeat.
+int rounds_of(std::string const& column, bool quick) {
+  bool const is_long = column.ends_with("1M");
+  if (quick) return is_long && !column.starts_with("build") ? 0 : 5;
+  return is_long ? 5 : column.ends_with("100k") ? 9 : 21;
+}
+
+void print_report(std::ostream& out, Results const& results, Strings const& general, bool complete, bool quick) {
+  std::optional<LatencyReport> latency;
+  if (complete) latency = measure_latency(quick ? 200'000 : 2'000'000);
+  print_times(out, results);
+  if (latency) print_latency(out, *latency);
+  print_targets(out, results, general, latency);
+}
+
+}  // namespace bench

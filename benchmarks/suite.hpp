@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What a program of the runner (bench.cpp) measures, and how it shows that. Each program links one suite: single.cpp with
+// picture.cpp, or threads.cpp with curves.cpp.
+#pragma once
+
+#include "results.hpp"
+
+#include <iosfwd>
+#include <string>
+
+namespace bench {
+
+void add_all_cases();
+/// 0 leaves the column out.
+int rounds_of(std::string const& column, bool quick);
+/// `general`: the subjects that are general allocators. `complete`: no column or subject was left out by the user.
+void print_report(std::ostream& out, Results const& results, Strings const& general, bool complete, bool quick);
+void write_svg(std::ostream& out, Results const& results, std::string const& machine);
+
+}  // namespace bench

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// NoCache, and what a pool sees where no thread keeps slots for itself.
+#pragma once
+
+#include <fastalloc/fwd.hpp>
+
+#include <concepts>
+#include <cstdint>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// A policy for the cache axis: `C::max_cached`, slots that a thread keeps at most.
+template <class C>
+concept CachePolicy = requires {
+  { C::max_cached } -> std::convertible_to<std::size_t>;
+};
+
+/// When to use: a pool of few slots, or one that threads use seldom.
+struct NoCache {
+  static constexpr std::size_t max_cached = 0;
+};
+
+static_assert(CachePolicy<NoCache>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The interface of ThreadCaches, for no threads.
+struct NoCaches {
+  static constexpr bool enabled = false;
+  template <class Core> explicit constexpr NoCaches(Core*) noexcept {}
+  [[nodiscard]] constexpr void* attach() const noexcept { return nullptr; }
+  template <class Depot> constexpr bool gather(Depot&) noexcept { return false; }
+  template <class Depot> constexpr void close(Depot&) noexcept {}
+  template <class Depot> constexpr void reopen(Depot&) noexcept {}
+  template <class Depot> constexpr void poll(Depot&) noexcept {}
+  template <class Depot> constexpr void reset_counts(Depot&) noexcept {}
+  [[nodiscard]] constexpr std::size_t cached() const noexcept { return 0; }
+  [[nodiscard]] constexpr std::uint64_t allocations() const noexcept { return 0; }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

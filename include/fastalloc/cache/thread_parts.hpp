@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// ThreadParts: what of a pool belongs to one thread each, how a thread finds its part, and what happens when threads,
+// pools or processes end.
+//
+//   thread_table (thread_local)   | pool id, part | pool id, part | ...        one for all pools; direct-mapped by pool id
+//   pool                          first_ -> part -> part                        by next_in_pool
+//   thread                        parts  -> part -> part                        by next_in_thread
+//
+// Pool ids are never used twice, so an entry of a pool that is gone matches none. Lists change under registry.lock and
+// the pool's lock together, so either is enough to read them. Order of locks: registry.lock, then a pool's.
+//   thread ends first   its parts go back to their pools (thread_ended), and the thread gets none any more
+//   pool ends first     its parts leave the threads' lists
+//   fork                all locks are held meanwhile; in the child, the parts of threads that are not there are reported (forked)
+// Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
+#pragma once
+
+#include <fastalloc/lock/adaptive_lock.hpp>
+#include <fastalloc/lock/asymmetric_fence.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#if __STDC_HOSTED__ && defined(__unix__)
+#include <pthread.h>
+#endif
+
+// One table and one registry for all libraries of a program, whatever visibility they are compiled with.
+#if defined(__GNUC__) && !defined(_WIN32)
+#define FASTALLOC_SHARED [[gnu::visibility("default")]]
+#else
+#define FASTALLOC_SHARED
+#endif
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+class ThreadParts;
+struct ThreadTable;
+
+/// What threads write often, each for itself, lies this far apart.
+inline constexpr std::size_t cache_line = 64;  ///< bytes
+
+/// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by free_parts():
+/// no lock is held then, since operator new and delete may be the user's and use pools.
+struct ThreadPart {
+  std::atomic<ThreadTable*> owner{nullptr};  ///< null: no thread
+  ThreadParts* pool = nullptr;
+  ThreadPart* next_in_pool = nullptr;
+  ThreadPart* next_in_thread = nullptr;
+};
+
+/// `bytes` bytes for a part; null when there is no memory.
+inline void* part_memory(std::size_t bytes) noexcept { return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow); }
+inline void free_parts(ThreadPart* list, ThreadPart* ThreadPart::*next) noexcept {
+  while (list != nullptr) ::operator delete(std::exchange(list, list->*next), std::align_val_t{cache_line});
+}
+
+struct ThreadTable {
+  static constexpr std::size_t size = 128;
+  struct Entry {
+    std::uint64_t pool = 0;
+    ThreadPart* part = nullptr;
+  };
+  Entry entries[size];
+  ThreadPart* parts = nullptr;  ///< all of this thread
+  bool ended = false;           ///< the thread's end has begun: no parts any more
+};
+FASTALLOC_SHARED inline constinit thread_local ThreadTable thread_table{};
+
+struct Registry {
+  AdaptiveLock lock;
+  std::uint64_t last_id = 0;
+  ThreadParts* pools = nullptr;
+  enum class State { unknown, works, fails } state = State::unknown;  ///< of the heavy fence and of the fork handlers
+};
+FASTALLOC_SHARED inline constinit Registry registry{};
+
+class ThreadParts {
+ public:
+  enum class Event {
+    lock,          ///< takes the pool's lock
+    unlock,
+    thread_ended,  ///< `part` has lost its owner. Both locks are held
+    forked,        ///< `part` belonged to a thread that is not there in this process. Both locks are held
+  };
+  /// Returns: for thread_ended and forked, true when the part is no more needed; else it waits for another thread, or is lost.
+  using Listener = bool (*)(void* pool, Event event, ThreadPart* part) noexcept;
+
+  constexpr ThreadParts(void* pool, Listener listener) noexcept : listener_(listener), pool_(pool) {}
+  ThreadParts(ThreadParts const&) = delete;
+  ThreadParts& operator=(ThreadParts const&) = delete;
+
+  /// The part of the calling thread; null where the table does not have it.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
+    // relaxed: the id is written once, by a thread that this one heard of the pool from, or by this one.
+    std::uint64_t const id = id_.load(std::memory_order_relaxed);
+    ThreadTable::Entry const& entry = thread_table.entries[id % ThreadTable::size];
+    return entry.pool == id ? entry.part : nullptr;
+  }
+
+  /// mine(), or the part that the table had lost, or one that `make()` builds (null: no memory). Null when the thread is
+  /// at its end, or the system offers no heavy fence. No lock is held while make() runs.
+  template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make) noexcept;
+
+  /// A part without a thread, or one that `make()` builds, for the calling thread until give_back(). Null: no memory.
+  template <class Make> FASTALLOC_COLD ThreadPart* borrow(Make&& make) noexcept;
+  static void give_back(ThreadPart& part) noexcept {
+    Guard guard(registry.lock);
+    part.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+  }
+  /// True for a part of a thread that was not there any more after a fork, in the middle of who knows what.
+  [[nodiscard]] static bool is_lost(ThreadPart const& part) noexcept { return part.owner.load(std::memory_order_relaxed) == lost(); }
+
+  /// Calls f(part) for the parts that are not lost.
+  template <class F> void for_each(F&& f) const {
+    Guard guard(registry.lock);
+    for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
+      if (!is_lost(*part)) f(*part);
+  }
+  [[nodiscard]] ThreadPart* first() const noexcept { return first_; }
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+
+  /// Effects: the threads forget their parts. Returns: the list of them, by next_in_pool.
+  ThreadPart* detach_all() noexcept;
+
+  static void end_thread() noexcept;
+
+ private:
+  friend struct ForkHandlers;
+  static bool works() noexcept;
+  static ThreadTable* lost() noexcept { return reinterpret_cast<ThreadTable*>(alignof(ThreadTable)); }
+  void enlist() noexcept;
+  void own(ThreadPart* part) noexcept;
+  /// The part of `owner`. Requires: registry.lock is held.
+  [[nodiscard]] ThreadPart* part_of(ThreadTable* owner) const noexcept {
+    ThreadPart* part = first_;
+    while (part != nullptr && part->owner.load(std::memory_order_relaxed) != owner) part = part->next_in_pool;  // relaxed: the lock
+    return part;
+  }
+  void add(ThreadPart* part) noexcept {
+    part->pool = this;
+    tell(Event::lock);
+    part->next_in_pool = std::exchange(first_, part);
+    ++count_;
+    tell(Event::unlock);
+  }
+  bool tell(Event event, ThreadPart* part = nullptr) noexcept { return listener_(pool_, event, part); }
+  void remove(ThreadPart* part) noexcept {
+    ThreadPart** at = &first_;
+    while (*at != part) at = &(*at)->next_in_pool;
+    *at = part->next_in_pool;
+    --count_;
+  }
+  static void drop(ThreadPart*& list, ThreadPart* part) noexcept {
+    ThreadPart** at = &list;
+    while (*at != part) at = &(*at)->next_in_thread;
+    *at = part->next_in_thread;
+  }
+
+  std::atomic<std::uint64_t> id_{0};  ///< 0: no thread has a part yet
+  ThreadPart* first_ = nullptr;
+  std::size_t count_ = 0;
+  Listener listener_;
+  void* pool_;
+  ThreadParts* next_pool_ = nullptr;
+};
+
+/// Its destructor runs when a thread ends, before or after those of other thread_locals.
+struct ThreadExit {
+  ~ThreadExit() { ThreadParts::end_thread(); }
+  void arm() noexcept {}
+};
+FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
+
+struct ForkHandlers {
+#if __STDC_HOSTED__ && defined(__unix__)
+  static bool install() noexcept { return pthread_atfork(prepare, parent, child) == 0; }
+  static void prepare() noexcept {
+    registry.lock.lock();
+    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::lock);
+  }
+  static void parent() noexcept {
+    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::unlock);
+    registry.lock.unlock();
+  }
+  static void child() noexcept {
+    ThreadPart* gone = nullptr;
+    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) {
+      for (ThreadPart *part = pool->first_, *next = nullptr; part != nullptr; part = next) {
+        next = part->next_in_pool;
+        ThreadTable* const owner = part->owner.load(std::memory_order_relaxed);  // relaxed: the only thread there is
+        if (owner == nullptr || owner == &thread_table || owner == ThreadParts::lost()) continue;
+        if (!pool->tell(ThreadParts::Event::forked, part)) {
+          part->owner.store(ThreadParts::lost(), std::memory_order_relaxed);
+          continue;
+        }
+        pool->remove(part);
+        part->next_in_thread = std::exchange(gone, part);
+      }
+    }
+    parent();
+    free_parts(gone, &ThreadPart::next_in_thread);
+  }
+#else
+  static bool install() noexcept { return true; }
+#endif
+};
+
+inline bool ThreadParts::works() noexcept {
+  if (registry.state == Registry::State::unknown)
+    registry.state = enable_heavy_fence() && ForkHandlers::install() ? Registry::State::works : Registry::State::fails;
+  return registry.state == Registry::State::works;
+}
+
+inline void ThreadParts::own(ThreadPart* part) noexcept {
+  part->owner.store(&thread_table, std::memory_order_relaxed);  // relaxed: others only compare it with their own
+  part->next_in_thread = std::exchange(thread_table.parts, part);
+  std::uint64_t const id = id_.load(std::memory_order_relaxed);
+  thread_table.entries[id % ThreadTable::size] = {id, part};
+}
+
+inline void ThreadParts::enlist() noexcept {
+  if (id_.load(std::memory_order_relaxed) != 0) return;
+  id_.store(++registry.last_id, std::memory_order_relaxed);
+  next_pool_ = std::exchange(registry.pools, this);
+}
+
+template <class Make> ThreadPart* ThreadParts::attach(Make&& make) noexcept {
+  if (thread_table.ended) return nullptr;
+  thread_exit.arm();
+  {
+    Guard guard(registry.lock);
+    if (!works()) return nullptr;
+    enlist();
+    std::uint64_t const id = id_.load(std::memory_order_relaxed);
+    if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[id % ThreadTable::size] = {id, part}).part;
+    if (ThreadPart* const part = part_of(nullptr)) return own(part), part;
+  }
+  ThreadPart* const part = make();
+  if (part == nullptr) return nullptr;
+  Guard guard(registry.lock);
+  add(part);
+  own(part);
+  return part;
+}
+
+template <class Make> ThreadPart* ThreadParts::borrow(Make&& make) noexcept {
+  {
+    Guard guard(registry.lock);
+    enlist();
+    if (ThreadPart* const part = part_of(nullptr)) return part->owner.store(&thread_table, std::memory_order_relaxed), part;
+  }
+  ThreadPart* const part = make();
+  if (part == nullptr) return nullptr;
+  Guard guard(registry.lock);
+  part->owner.store(&thread_table, std::memory_order_relaxed);
+  add(part);
+  return part;
+}
+
+inline ThreadPart* ThreadParts::detach_all() noexcept {
+  Guard guard(registry.lock);
+  if (id_.load(std::memory_order_relaxed) == 0) return nullptr;
+  ThreadParts** at = &registry.pools;
+  while (*at != this) at = &(*at)->next_pool_;
+  *at = next_pool_;
+  for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
+    if (ThreadTable* const owner = part->owner.load(std::memory_order_relaxed); owner != nullptr && owner != lost()) drop(owner->parts, part);
+  return std::exchange(first_, nullptr);
+}
+
+inline void ThreadParts::end_thread() noexcept {
+  thread_table.ended = true;
+  for (ThreadTable::Entry& entry : thread_table.entries) entry = {};
+  ThreadPart* gone = nullptr;
+  {
+    Guard guard(registry.lock);
+    while (ThreadPart* const part = thread_table.parts) {
+      thread_table.parts = part->next_in_thread;
+      ThreadParts& pool = *part->pool;
+      pool.tell(Event::lock);
+      // release: a thread that takes the part over sees what this one wrote.
+      part->owner.store(nullptr, std::memory_order_release);
+      if (pool.tell(Event::thread_ended, part)) {
+        pool.remove(part);
+        part->next_in_thread = std::exchange(gone, part);
+      }
+      pool.tell(Event::unlock);
+    }
+  }
+  free_parts(gone, &ThreadPart::next_in_thread);
+}
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+#undef FASTALLOC_SHARED

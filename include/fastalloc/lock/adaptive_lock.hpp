@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// AdaptiveLock: spins briefly, then sleeps in the kernel until it is woken (std::atomic::wait: a futex on Linux).
+//
+//   state_   0 free   1 held   2 held, and somebody may sleep
+//
+// Source: Drepper, "Futexes are tricky", 2011, mutex 2; with a spinning phase in front.
+#pragma once
+
+#include <fastalloc/lock/spin_lock.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: by default where threads share a pool; critical sections are a few nanoseconds, so it seldom sleeps. 4 bytes.
+class AdaptiveLock {
+ public:
+  static constexpr bool is_thread_safe = true;
+  static constexpr int spins_before_sleep = 100;  ///< looks
+
+  constexpr AdaptiveLock() noexcept = default;
+
+  FASTALLOC_ALWAYS_INLINE void lock() noexcept {
+    if (!try_lock()) [[unlikely]] lock_slow();
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool try_lock() noexcept {
+    int expected = 0;
+    // acquire: pairs with the release in unlock(). relaxed: a failure tells nothing.
+    return state_.compare_exchange_strong(expected, 1, std::memory_order_acquire, std::memory_order_relaxed);
+  }
+  FASTALLOC_ALWAYS_INLINE void unlock() noexcept {
+    // release: what was written under the lock is seen by the next one to acquire it.
+    if (state_.exchange(0, std::memory_order_release) == 2) [[unlikely]] wake();
+  }
+
+ private:
+  FASTALLOC_COLD void lock_slow() noexcept {
+    for (int spins = 0; spins != spins_before_sleep; ++spins) {
+      detail::pause();
+      // relaxed: only says that it is worth to try.
+      if (state_.load(std::memory_order_relaxed) == 0 && try_lock()) return;
+    }
+    // acquire: as in try_lock(). The lock is taken as 2: others may sleep, and whoever unlocks it has to wake one.
+    while (state_.exchange(2, std::memory_order_acquire) != 0) state_.wait(2, std::memory_order_relaxed);
+  }
+  FASTALLOC_COLD void wake() noexcept { state_.notify_one(); }
+
+  std::atomic<int> state_{0};
+};
+
+static_assert(LockPolicy<AdaptiveLock>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// LockFree: no lock; the free slots are in a tagged list (slots/tagged_list.hpp) that every thread changes by
+// compare-and-swap.
+#pragma once
+
+#include <fastalloc/lock/spin_lock.hpp>
+#include <fastalloc/slots/tagged_list.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: where a thread that is stopped half way must never hold up another: interrupt handlers, real-time threads
+/// beside others, memory shared by processes. For throughput take the default: a list that all threads change is slower
+/// than caches (benchmarks/README.md). Needs one block of slots, and no thread caches. Constructing a pool, waiting and the
+/// first allocation from inline storage use a spin lock.
+class LockFree {
+ public:
+  static constexpr bool is_thread_safe = true;
+  static constexpr bool is_lock_free = true;
+  using slots = detail::TaggedSlots;  ///< what StackAllocator becomes
+  constexpr LockFree() noexcept = default;
+  constexpr void lock() const noexcept {}
+  constexpr void unlock() const noexcept {}
+
+  /// For what is rare.
+  [[nodiscard]] SpinLock& slow() noexcept { return slow_; }
+
+ private:
+  SpinLock slow_;
+};
+
+static_assert(LockPolicy<LockFree>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

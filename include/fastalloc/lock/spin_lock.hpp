@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// SpinLock: test and test-and-set, with a pause between looks and a yield when it takes long.
+// Source: Anderson, "The performance of spin lock alternatives for shared-memory multiprocessors", 1990.
+#pragma once
+
+#include <fastalloc/lock/lock.hpp>
+
+#include <atomic>
+
+#if __STDC_HOSTED__ && __has_include(<sched.h>)
+#include <sched.h>
+#elif __STDC_HOSTED__
+#include <thread>
+#endif
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// Tells the processor that this is a loop that waits.
+FASTALLOC_ALWAYS_INLINE void pause() noexcept {
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+  __builtin_ia32_pause();
+#elif defined(__GNUC__) && (defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7))
+  asm volatile("yield");
+#endif
+}
+
+/// Lets another thread run, where there is a system that has some.
+inline void yield() noexcept {
+#if __STDC_HOSTED__ && __has_include(<sched.h>)
+  sched_yield();
+#elif __STDC_HOSTED__
+  std::this_thread::yield();
+#endif
+}
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: where a system call must not happen and there are no more threads than processors. 1 byte.
+class SpinLock {
+ public:
+  static constexpr bool is_thread_safe = true;
+  static constexpr int spins_before_yield = 128;  ///< looks; about 2 µs
+
+  constexpr SpinLock() noexcept = default;
+
+  void lock() noexcept {
+    while (!try_lock()) {
+      // relaxed: only says that it is worth to try again.
+      for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
+        if (spins % spins_before_yield == spins_before_yield - 1) detail::yield();
+        else detail::pause();
+      }
+    }
+  }
+  [[nodiscard]] bool try_lock() noexcept {
+    // acquire: pairs with the release in unlock().
+    return !locked_.exchange(true, std::memory_order_acquire);
+  }
+  // release: what was written under the lock is seen by the next one to acquire it.
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> locked_{false};
+};
+
+static_assert(LockPolicy<SpinLock>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// ThreadLocalPool<T, Policies...>: a sub-pool for each thread; a handle may be destroyed on any thread.
+//
+//   allocate()         from the calling thread's sub-pool: no lock, no atomic read-modify-write
+//   ~Handle, at home   back into the sub-pool, the same
+//   ~Handle, abroad    one compare-and-swap: onto the list of remote returns of the sub-pool that it came from
+//                      (cache/remote_returns.hpp), which takes them back all at once when it runs dry
+//   a thread ends      its sub-pool, with what lives in it, waits for the next thread that needs one
+//
+// A handle's second word points to the sub-pool, so returning looks nothing up.
+#pragma once
+
+#include <fastalloc/cache/remote_returns.hpp>
+#include <fastalloc/cache/thread_parts.hpp>
+#include <fastalloc/lock/adaptive_lock.hpp>
+#include <fastalloc/pool/basic_pool.hpp>
+
+#include <memory>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// Held by nobody on the owner's way; for growth, and for other threads' questions about blocks.
+class OwnerLock {
+ public:
+  static constexpr bool is_thread_safe = true;
+  constexpr void lock() const noexcept {}
+  constexpr void unlock() const noexcept {}
+  [[nodiscard]] AdaptiveLock& slow() noexcept { return slow_; }
+
+ private:
+  AdaptiveLock slow_;
+};
+
+struct ThreadLocalDefaults : Defaults {
+  using lock = OwnerLock;
+};
+
+template <class Sub>
+struct ParentOf;
+template <class T, class... Ps>
+struct ParentOf<SubPool<T, Ps...>> {
+  using type = ThreadLocalPool<T, Ps...>;
+};
+
+struct ThreadLocalKind : FixedKind {
+  using defaults = ThreadLocalDefaults;
+  static constexpr bool shared = true;
+  static constexpr std::size_t least_link = sizeof(void*);
+  template <class Derived>
+  using owner = typename ParentOf<Derived>::type;
+  template <class P, class Shape>
+  using caches = RemoteReturns<Shape>;
+};
+
+/// The part of one thread.
+template <class T, class... Ps>
+class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps...>, public ThreadPart {
+  using Base = BasicPool<SubPool, T, ThreadLocalKind, Ps...>;
+
+ public:
+  using Base::Base;
+  using Base::release_free_blocks, Base::reserve_slots, Base::may_grow;
+
+  // relaxed: what a thread wrote itself it sees, and what others write is never this thread's.
+  [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == &thread_table; }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: threads that mostly release what they allocated themselves; each has its own capacity. (Where slots
+/// wander from thread to thread, or the capacity is one for all, take ThreadSafePool.)
+///
+/// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and growth
+/// are each thread's own, and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
+/// a thread that ended, at a thread's first use; with it come the objects that still live in it. Slots are at least as big as an
+/// address. Works for static, member and local pools.
+/// Thread safety: all functions may be called by any thread at any time, but construction, destruction and total_statistics().
+template <class T, class... Policies>
+class ThreadLocalPool final {
+  using Sub = detail::SubPool<T, Policies...>;
+  using Parts = detail::ThreadParts;
+
+ public:
+  using value_type = T;
+  using handle_type = typename Sub::handle_type;
+
+  /// Effects: makes the first sub-pool; the others are made when threads need them. Throws: as FixedPool.
+  explicit ThreadLocalPool(std::size_t slots_per_thread) : ThreadLocalPool(PoolConfig{.capacity = slots_per_thread}) {}
+  template <class... Values> explicit ThreadLocalPool(PoolConfig const& config, Values&&... values)
+      : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
+    Error error;
+    if (!adopt_first(error)) detail::fail(error);
+  }
+  /// What Result calls: fills in `error` instead of throwing.
+  template <class... Values> explicit ThreadLocalPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+      : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
+    adopt_first(error);
+  }
+  template <class... Values>
+  [[nodiscard]] static Result<ThreadLocalPool> try_create(PoolConfig const& config, Values&&... values) noexcept {
+    return Result<ThreadLocalPool>(std::in_place, config, std::forward<Values>(values)...);
+  }
+  ThreadLocalPool(ThreadLocalPool const&) = delete;
+  ThreadLocalPool& operator=(ThreadLocalPool const&) = delete;
+
+  /// Requires: no live handles, as in FixedPool; of no thread.
+  ~ThreadLocalPool() {
+    for (detail::ThreadPart* part = parts_.detach_all(); part != nullptr;) {
+      auto* const sub = static_cast<Sub*>(std::exchange(part, part->next_in_pool));
+      if (!Parts::is_lost(*sub)) delete sub;
+    }
+  }
+
+  /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool.
+  template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
+    if (Sub* const sub = mine()) [[likely]] return sub->allocate(std::forward<Args>(args)...);
+    return Visit(*this).get().allocate(std::forward<Args>(args)...);
+  }
+  template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
+    if (Sub* const sub = mine()) [[likely]] return sub->try_allocate(std::forward<Args>(args)...);
+    Visit visit(*this);
+    return visit.sub == nullptr ? handle_type{} : visit.sub->try_allocate(std::forward<Args>(args)...);
+  }
+  template <class... Args> auto allocate_batch(Args&&... args) { return Visit(*this).get().allocate_batch(std::forward<Args>(args)...); }
+  template <class OutputIt, class... Args>
+  [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
+    Visit visit(*this);
+    return visit.sub != nullptr && visit.sub->try_allocate_batch(n, out, args...);
+  }
+
+  [[nodiscard]] std::size_t capacity() const { return Visit(*this).get().capacity(); }
+  [[nodiscard]] std::size_t allocated() const { return Visit(*this).get().allocated(); }
+  [[nodiscard]] std::size_t available() const { return Visit(*this).get().available(); }
+  [[nodiscard]] bool is_full() const { return available() == 0; }
+  [[nodiscard]] bool is_empty() const { return allocated() == 0; }
+  [[nodiscard]] auto statistics() const { return Visit(*this).get().statistics(); }
+  void reset_statistics() { Visit(*this).get().reset_statistics(); }
+  template <class F> void for_each(F&& f) { Visit(*this).get().for_each(std::forward<F>(f)); }
+  void reserve(std::size_t slots) requires Sub::may_grow { Visit(*this).get().reserve_slots(slots); }
+  std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
+  [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
+
+  /// Sub-pools, and slots in all of them.
+  [[nodiscard]] std::size_t sub_pools() const { return sum([](Sub&) { return std::size_t{1}; }); }
+  [[nodiscard]] std::size_t total_capacity() const { return sum([](Sub& sub) { return sub.capacity(); }); }
+  /// Of all sub-pools, those of ended threads included; the peak is the sum of their peaks. Requires: no other thread is inside a
+  /// function of this pool.
+  [[nodiscard]] PoolStatistics total_statistics() const {
+    PoolStatistics total{};
+    sum([&](Sub& sub) { return total += sub.statistics(), std::size_t{0}; });
+    return total;
+  }
+
+  /// True when `p` points into a slot of any thread's.
+  [[nodiscard]] bool owns(void const* p) const { return home_of(p) != nullptr; }
+  /// Number of the slot in the sub-pool that the object came from.
+  [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return detail::HandleAccess::owner(handle)->index_of(handle.get()); }
+  /// As in FixedPool, for an object of any thread's.
+  [[nodiscard]] handle_type adopt(T* object) {
+    Sub* const home = object == nullptr ? nullptr : home_of(object);
+    return home != nullptr ? home->adopt(object) : Visit(*this).get().adopt(object);
+  }
+
+ private:
+  struct PrivateTag {};
+  using Lifetime = typename Sub::lifetime_type;
+  using StorageState = typename Sub::storage_type;
+
+  template <class... Values> explicit ThreadLocalPool(PrivateTag, PoolConfig const& config, Values&&... values)
+      : config_(config), lifetime_(detail::pick_value<Lifetime>(std::forward<Values>(values)...)),
+        storage_(detail::pick_value<StorageState>(std::forward<Values>(values)...)) {}
+
+  /// The calling thread's sub-pool for one operation. A thread at its end has none any more; it borrows one meanwhile.
+  struct Visit {
+    explicit Visit(ThreadLocalPool const& pool) noexcept : sub(pool.mine()) {
+      if (sub != nullptr) return;
+      auto const make = [&]() noexcept { return pool.make(error); };
+      sub = static_cast<Sub*>(pool.parts_.attach(make));
+      if (sub == nullptr) sub = static_cast<Sub*>(pool.parts_.borrow(make)), borrowed = sub != nullptr;
+    }
+    ~Visit() {
+      if (borrowed) Parts::give_back(*sub);
+    }
+    Visit(Visit const&) = delete;
+    Visit& operator=(Visit const&) = delete;
+    [[nodiscard]] Sub& get() const {
+      if (sub == nullptr) detail::fail(error);
+      return *sub;
+    }
+
+    Error error{.code = ErrorCode::allocation_failed, .text = "no memory for the sub-pool of this thread"};
+    Sub* sub;
+    bool borrowed = false;
+  };
+
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sub* mine() const noexcept { return static_cast<Sub*>(parts_.mine()); }
+
+  [[nodiscard]] Sub* make(Error& error) const noexcept {
+    Error found;
+    std::unique_ptr<Sub> sub(new (std::nothrow) Sub(found, config_, lifetime_, storage_));
+    if (sub == nullptr) return nullptr;
+    if (found.text[0] == '\0') return sub.release();
+    return error = found, nullptr;
+  }
+  bool adopt_first(Error& error) noexcept {
+    Error found{.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool"};
+    Sub* const sub = static_cast<Sub*>(parts_.borrow([&]() noexcept { return make(found); }));
+    if (sub == nullptr) return error = found, false;
+    return Parts::give_back(*sub), true;
+  }
+
+  template <class F> std::size_t sum(F&& f) const {
+    std::size_t result = 0;
+    parts_.for_each([&](detail::ThreadPart& part) { result += f(static_cast<Sub&>(part)); });
+    return result;
+  }
+  [[nodiscard]] Sub* home_of(void const* p) const {
+    Sub* home = nullptr;
+    sum([&](Sub& sub) { return sub.owns(p) ? home = &sub, std::size_t{1} : std::size_t{0}; });
+    return home;
+  }
+
+  PoolConfig config_;
+  FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_;
+  FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_;
+  mutable Parts parts_{nullptr, [](void*, Parts::Event, detail::ThreadPart*) noexcept { return false; }};
+};
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

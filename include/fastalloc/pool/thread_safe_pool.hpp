@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// ThreadSafePool<T, Policies...>: one pool, many threads, exact capacity.
+//
+//   thread -> its cache (array of slots) -> depot (slots under a lock) -> other threads' caches
+//
+// With capacity C, any number of threads get exactly C objects before one of them hears that the pool is exhausted. What it
+// costs: an operation that the thread's own cache can serve takes no lock and no locked instruction. One in N / 2 moves a
+// batch to or from the depot under the lock. When the depot is empty, all caches are emptied into it: one system call
+// (membarrier, 0.2 µs) and one step for each slot in them. tests/README.md says how that is verified.
+#pragma once
+
+#include <fastalloc/cache/thread_cache.hpp>
+#include <fastalloc/lock/adaptive_lock.hpp>
+#include <fastalloc/pool/basic_pool.hpp>
+#include <fastalloc/pool/wait_queue.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+struct ThreadSafeKind : FixedKind {
+  using defaults = ThreadSafeDefaults;
+  static constexpr bool shared = true;
+  template <class P, class Shape>
+  using caches = std::conditional_t<P::cached, ThreadCaches<P::cache::max_cached, P::stats::enabled>, NoCaches>;
+  using waiters = WaitQueue;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: several threads share objects of one kind, and hand them to each other. Fixed by default; with
+/// PoolConfig::growth_strategy it grows as a GrowingPool does (not from InlineStorage or ExternalStorage, nor with LockFree).
+/// Thread safety: all functions may be called by any thread at any time, but construction and destruction; for_each() meets
+/// objects that other threads are building. A handle may be destroyed by any thread. Threads may end, and the pool may be
+/// destroyed before they do. After fork() the child has the pool as it was, without other threads.
+/// Policies: AdaptiveLock and ThreadCache<> by default; NoCache for pools of few slots; LockFree; AtomicStats.
+template <class T, class... Policies>
+class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {
+  using Base = detail::BasicPool<ThreadSafePool, T, detail::ThreadSafeKind, Policies...>;
+
+ public:
+  using Base::Base;
+  using typename Base::handle_type;
+
+  /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any way, or
+  /// until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot meanwhile. A timeout
+  /// of 0 or less does not wait. Returns: an empty handle when time is up; `args` are then untouched.
+  template <class Rep, class Period, class... Args>
+  [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, Args&&... args) {
+    return allocate_until(deadline(timeout), std::forward<Args>(args)...);
+  }
+  /// The same, until `time`, a point in time of any clock.
+  template <class Clock, class Duration, class... Args>
+  [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, Args&&... args) {
+    return Base::allocate_waiting([&] { return Clock::now() >= time; }, [&](auto& waiter) { waiter.wait_until(time); },
+                                  std::forward<Args>(args)...);
+  }
+#if defined(__cpp_lib_jthread)
+  /// The same, and gives up when `stop` is requested.
+  template <class Rep, class Period, class... Args>
+  [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, std::stop_token stop, Args&&... args) {
+    return allocate_until(deadline(timeout), std::move(stop), std::forward<Args>(args)...);
+  }
+  template <class Clock, class Duration, class... Args>
+  [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, std::stop_token stop, Args&&... args) {
+    return Base::allocate_waiting([&] { return stop.stop_requested() || Clock::now() >= time; },
+                                  [&](auto& waiter) {
+                                    std::stop_callback const wake(stop, [&] { waiter.wake(); });
+                                    waiter.wait_until(time);
+                                  },
+                                  std::forward<Args>(args)...);
+  }
+#endif
+
+  /// Effects: slots that threads keep for themselves go back to where all threads find them. Complexity: linear in those slots.
+  void trim() noexcept { Base::trim_caches(); }
+
+  /// As in GrowingPool; of pools that may grow.
+  void reserve(std::size_t slots) requires Base::may_grow { Base::reserve_slots(slots); }
+  std::size_t shrink_to_fit() noexcept requires Base::may_grow { return Base::release_free_blocks(); }
+
+ private:
+  template <class Rep, class Period> static std::chrono::steady_clock::time_point deadline(std::chrono::duration<Rep, Period> timeout) {
+    using Clock = std::chrono::steady_clock;
+    auto const now = Clock::now();
+    // Compared as floating point: a timeout of duration::max() must not wrap.
+    std::chrono::duration<double> const most = Clock::time_point::max() - now;
+    return std::chrono::duration<double>(timeout) >= most ? Clock::time_point::max()
+                                                          : now + std::chrono::ceil<Clock::duration>(timeout);
+  }
+};
+
+template <class Init, class Reset> ThreadSafePool(PoolConfig const&, Recycle<Init, Reset>)
+    -> ThreadSafePool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

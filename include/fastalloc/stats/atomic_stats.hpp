@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// AtomicStats: BasicStats for pools that threads share without holding a lock.
+#pragma once
+
+#include <fastalloc/stats/basic_stats.hpp>
+
+#include <atomic>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// When to use: in ThreadSafePool. Threads with a cache count in it, without a locked instruction; so totals are exact when no
+/// thread is inside an operation, those of threads that ended included. The peak is exact as long as one thread allocates;
+/// otherwise it may count slots that lay in caches as used. It is never below the true one, nor above the capacity.
+class AtomicStats {
+  using Count = std::atomic<std::uint64_t>;
+  static constexpr auto relaxed = std::memory_order_relaxed;  // of all operations here: counts that publish nothing
+
+ public:
+  static constexpr bool enabled = true;
+  static constexpr bool is_thread_safe = true;
+
+  constexpr AtomicStats() noexcept = default;
+  void allocated(std::size_t n) noexcept { allocations_.fetch_add(n, relaxed); }
+  void withdrawn() noexcept { allocations_.fetch_sub(1, relaxed); }
+  void failed() noexcept { failures_.fetch_add(1, relaxed); }
+  void grown() noexcept { growths_.fetch_add(1, relaxed); }
+  void note_peak(std::size_t live) noexcept {
+    for (std::size_t peak = peak_.load(relaxed); peak < live && !peak_.compare_exchange_weak(peak, live, relaxed);) {}
+  }
+
+  /// Requires: out.current_usage is set; out.total_allocations and out.peak_usage are what was counted elsewhere.
+  void fill(PoolStatistics& out) const noexcept {
+    out.total_allocations += allocations_.load(relaxed);
+    out.total_deallocations = out.total_allocations + live_at_reset_.load(relaxed) - out.current_usage;
+    out.growth_count = growths_.load(relaxed);
+    out.allocation_failures = failures_.load(relaxed);
+    if (std::size_t const peak = peak_.load(relaxed); peak > out.peak_usage) out.peak_usage = peak;
+  }
+  void reset(std::size_t live) noexcept {
+    for (Count* count : {&allocations_, &failures_, &growths_}) count->store(0, relaxed);
+    live_at_reset_.store(live, relaxed);
+    peak_.store(live, relaxed);
+  }
+
+ private:
+  Count allocations_{0};
+  Count failures_{0};
+  Count growths_{0};
+  Count live_at_reset_{0};
+  std::atomic<std::size_t> peak_{0};
+};
+
+static_assert(StatsPolicy<AtomicStats>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

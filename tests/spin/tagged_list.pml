@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The list of free slots under the LockFree policy: a stack of slot indices whose head and tag are one atomic word,
+// with the links in an array beside it, and a frontier behind which no slot was ever used.
+//
+// THREADS threads do up to OPS operations each, every one a pop or the push of any slot the thread holds. Every way to
+// place the slots at the start is tried: never used, on the list, or held by a thread.
+//
+// Checked:
+//   holder    no slot is taken while somebody holds it
+//   saw_full  "exhausted" is said only if at some moment of the call no slot was free
+//   listed    when all threads are done, each slot is held, on the list once, or behind the frontier
+// Each step is one access to shared memory, and all threads see the accesses in one order: memory orders are not
+// modelled.
+//
+// Faults:
+//   BUG_NO_TAG     the tag stays the same: a pop that slept puts a link in the head that others have made stale
+//   BUG_TAG_BITS   a tag of so many bits: it wraps while a pop sleeps, and the same happens
+//   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the frontier: a slot that came back
+//                  while the last new one was taken is not seen
+#ifndef THREADS
+#define THREADS 3
+#endif
+#ifndef CAPACITY
+#define CAPACITY 2
+#endif
+#ifndef OPS
+#define OPS 2
+#endif
+
+#if defined(BUG_NO_TAG)
+#define NEXT_TAG(tag) (tag)
+#elif defined(BUG_TAG_BITS)
+#define NEXT_TAG(tag) ((tag + 1) & ((1 << BUG_TAG_BITS) - 1))
+#else
+#define NEXT_TAG(tag) (tag + 1)  // never wraps: a byte counts more operations than any run has
+#endif
+
+#define NIL 255
+#define NOBODY 255
+
+byte head_index = NIL;
+byte head_tag;
+byte next[CAPACITY];
+byte fresh;  // the frontier: slots from here on were never used
+
+// What only the checks know.
+byte holder[CAPACITY];
+byte free;
+bool in_pop[THREADS];
+bool saw_full[THREADS];
+bool listed[CAPACITY];
+byte done;
+
+// In the step that takes the slot away from the others.
+inline took(slot) {
+  assert(holder[slot] == NOBODY);
+  holder[slot] = me;
+  free--;
+  if
+  :: free == 0 ->
+    for (i : 0 .. THREADS - 1) {
+      if
+      :: in_pop[i] -> saw_full[i] = true
+      :: else
+      fi
+    }
+  :: else
+  fi;
+  in_pop[me] = false;
+  saw_full[me] = false;
+  h = 0; tag = 0; n = 0; f = 0; i = 0; again = false
+}
+
+proctype Thread(byte me) {
+  byte left = OPS, h, tag, n, f, x, i;
+  bool again;
+
+next_operation:
+  atomic {
+    h = 0; tag = 0; n = 0; f = 0; x = 0; i = 0; again = false;
+    if
+    :: left > 0 -> left--; in_pop[me] = true; saw_full[me] = (free == 0); goto pop
+    :: left > 0 ->
+      left--;
+      select(x : 0 .. CAPACITY - 1);
+      if
+      :: holder[x] == me -> goto push
+      :: else -> goto finished
+      fi
+    :: left == 0 -> goto finished
+    fi
+  }
+
+pop:
+  atomic { h = head_index; tag = head_tag }
+  if
+  :: h != NIL ->
+    n = next[h];
+    atomic {
+      if
+      :: head_index == h && head_tag == tag ->
+        head_index = n;
+        head_tag = NEXT_TAG(tag);
+        took(h);
+        goto next_operation
+      :: else -> goto pop
+      fi
+    }
+  :: h == NIL && again -> goto exhausted
+  :: h == NIL && !again
+  fi;
+
+  f = fresh;
+  do
+  :: f < CAPACITY ->
+    atomic {
+      if
+      :: fresh == f ->
+        fresh++;
+        took(f);
+        goto next_operation
+      :: else -> f = fresh
+      fi
+    }
+  :: else -> break
+  od;
+#ifndef BUG_NO_REREAD
+  again = true;
+  goto pop;
+#endif
+
+exhausted:
+  atomic {
+    assert(saw_full[me]);
+    in_pop[me] = false;
+    saw_full[me] = false;
+    goto next_operation
+  };
+
+push:
+  atomic { h = head_index; tag = head_tag }
+  next[x] = h;
+  atomic {
+    if
+    :: head_index == h && head_tag == tag ->
+      head_index = x;
+      head_tag = NEXT_TAG(tag);
+      holder[x] = NOBODY;
+      free++;
+      goto next_operation
+    :: else -> goto push
+    fi
+  }
+
+finished:
+  done++
+}
+
+init {
+  byte i, who;
+  atomic {
+    // Slots before the frontier are on the list or held. Threads are alike: slot i goes to one of the first i + 1.
+    select(fresh : 0 .. CAPACITY);
+    free = CAPACITY;
+    for (i : 0 .. CAPACITY - 1) {
+      holder[i] = NOBODY;
+      if
+      :: i < fresh ->
+        select(who : 0 .. THREADS);
+        if
+        :: who >= THREADS || who > i -> next[i] = head_index; head_index = i
+        :: else -> holder[i] = who; free--
+        fi
+      :: else
+      fi
+    }
+    for (i : 0 .. THREADS - 1) {
+      run Thread(i)
+    }
+    i = 0; who = 0
+  }
+  d_step {
+    done == THREADS;
+    do
+    :: head_index != NIL && !listed[head_index] ->
+      listed[head_index] = true;
+      head_index = next[head_index]
+    :: else -> break
+    od;
+    assert(head_index == NIL);
+    for (i : 0 .. CAPACITY - 1) {
+      assert(listed[i] + (holder[i] != NOBODY) + (i >= fresh) == 1)
+    }
+  }
+}
