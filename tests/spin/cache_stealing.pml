@@ -29,8 +29,8 @@
 //   BUG_PUSH_OPEN           only pops are stopped while the caches are searched, pushes are not. A slot comes back to a
 //                           cache already searched; then a pop begins elsewhere, hides its slot from the thief and
 //                           waits for the lock: "exhausted" with a slot always free
-//   BUG_STAYS_CLOSED        the caches stay closed to pops while a thread waits: a pop that the search left its slot to
-//                           takes its cache for empty, and the slot is lost
+//   BUG_STAYS_CLOSED        under the lock, too, the owner goes by the limit of a closed cache: a pop that the search left
+//                           its slot to takes its cache for empty, and the slot is lost
 //   BUG_END_BEFORE_TOP      a push reads the end before it stores the top: neither does it see the waiter nor is it
 //                           seen
 #ifndef THREADS
@@ -242,11 +242,14 @@ pop:
     :: else -> bound = 0
     fi
   }
+  // Empty, or closed by a thief: the step back is undone before the lock is taken, so the thief may still have the slot.
+  atomic { nfull(stores[me]) -> top++; stores[me]!TOP, top }
   atomic {
     lock();
     if
-    :: top >= cache[me].limit ->
-      // A thief closed the cache and left this slot.
+    :: top > cache[me].limit ->
+      top--;
+      cache[me].top = top;
       x = cache[me].slot[top];
       locked = false;
       goto popped

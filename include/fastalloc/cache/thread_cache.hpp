@@ -179,8 +179,11 @@ class ThreadCaches : public ThreadParts {
   ~ThreadCaches() { free_parts(detach_all(), &ThreadPart::next_in_pool); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }
+  /// Null: no memory, the thread is at its end, or the system has no heavy fence; the caller goes to the depot then.
   [[nodiscard]] FASTALLOC_COLD Magazine* attach() noexcept {
     if (Magazine* const magazine = mine()) return magazine;
+    static bool const has_fence = enable_heavy_fence();
+    if (!has_fence) return nullptr;
     return static_cast<Magazine*>(ThreadParts::attach([]() noexcept { return Magazine::make(max_cached); }));
   }
 
@@ -288,9 +291,9 @@ class ThreadCaches : public ThreadParts {
     return result;
   }
 
-  std::size_t closed_ = 0;     ///< close() without reopen()
-  std::size_t peak_ = 0;       ///< slots
-  std::uint64_t before_ = 0;   ///< allocations of caches that are gone, less those at the last reset
+  alignas(cache_line) std::size_t closed_ = 0;  ///< close() without reopen()
+  std::size_t peak_ = 0;                        ///< slots
+  std::uint64_t before_ = 0;                    ///< allocations of caches that are gone, less those at the last reset
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

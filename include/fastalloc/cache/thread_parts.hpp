@@ -72,11 +72,11 @@ struct Registry {
   AdaptiveLock lock;
   std::uint64_t last_id = 0;
   ThreadParts* pools = nullptr;
-  enum class State { unknown, works, fails } state = State::unknown;  ///< of the heavy fence and of the fork handlers
+  bool hears_of_forks = false;
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
-class ThreadParts {
+class alignas(cache_line) ThreadParts {
  public:
   enum class Event {
     lock,          ///< takes the pool's lock
@@ -99,8 +99,8 @@ class ThreadParts {
     return entry.pool == id ? entry.part : nullptr;
   }
 
-  /// mine(), or the part that the table had lost, or one that `make()` builds (null: no memory). Null when the thread is
-  /// at its end, or the system offers no heavy fence. No lock is held while make() runs.
+  /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
+  /// the thread is at its end. No lock is held while make() runs.
   template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make) noexcept;
 
   /// A part without a thread, or one that `make()` builds, for the calling thread until give_back(). Null: no memory.
@@ -128,7 +128,6 @@ class ThreadParts {
 
  private:
   friend struct ForkHandlers;
-  static bool works() noexcept;
   static ThreadTable* lost() noexcept { return reinterpret_cast<ThreadTable*>(alignof(ThreadTable)); }
   void enlist() noexcept;
   void own(ThreadPart* part) noexcept;
@@ -175,7 +174,7 @@ FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
 
 struct ForkHandlers {
 #if __STDC_HOSTED__ && defined(__unix__)
-  static bool install() noexcept { return pthread_atfork(prepare, parent, child) == 0; }
+  static void install() noexcept { pthread_atfork(prepare, parent, child); }
   static void prepare() noexcept {
     registry.lock.lock();
     for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::lock);
@@ -203,15 +202,9 @@ struct ForkHandlers {
     free_parts(gone, &ThreadPart::next_in_thread);
   }
 #else
-  static bool install() noexcept { return true; }
+  static void install() noexcept {}
 #endif
 };
-
-inline bool ThreadParts::works() noexcept {
-  if (registry.state == Registry::State::unknown)
-    registry.state = enable_heavy_fence() && ForkHandlers::install() ? Registry::State::works : Registry::State::fails;
-  return registry.state == Registry::State::works;
-}
 
 inline void ThreadParts::own(ThreadPart* part) noexcept {
   part->owner.store(&thread_table, std::memory_order_relaxed);  // relaxed: others only compare it with their own
@@ -221,6 +214,7 @@ inline void ThreadParts::own(ThreadPart* part) noexcept {
 }
 
 inline void ThreadParts::enlist() noexcept {
+  if (!std::exchange(registry.hears_of_forks, true)) ForkHandlers::install();
   if (id_.load(std::memory_order_relaxed) != 0) return;
   id_.store(++registry.last_id, std::memory_order_relaxed);
   next_pool_ = std::exchange(registry.pools, this);
@@ -231,7 +225,6 @@ template <class Make> ThreadPart* ThreadParts::attach(Make&& make) noexcept {
   thread_exit.arm();
   {
     Guard guard(registry.lock);
-    if (!works()) return nullptr;
     enlist();
     std::uint64_t const id = id_.load(std::memory_order_relaxed);
     if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[id % ThreadTable::size] = {id, part}).part;

@@ -34,7 +34,8 @@ FASTALLOC_ALWAYS_INLINE void light_fence() noexcept { std::atomic_signal_fence(s
 inline bool enable_heavy_fence() noexcept { return syscall(SYS_membarrier, 16 /* register private expedited */, 0) == 0; }
 inline void heavy_fence() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  syscall(SYS_membarrier, 8 /* private expedited */, 0);
+  // A process that was forked may have to register again.
+  if (syscall(SYS_membarrier, 8 /* private expedited */, 0) != 0 && enable_heavy_fence()) syscall(SYS_membarrier, 8, 0);
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 

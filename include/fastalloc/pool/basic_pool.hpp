@@ -310,8 +310,11 @@ class BasicPool : public AnyOwner {
     check_arguments<Args...>();
     Error error;
     Taken taken = core_.take();
-    if (taken.slot == nullptr) taken = core_.take_slow(error, expired());
-    if (taken.slot == nullptr && !expired()) taken = core_.take_waiting(wait, error);
+    if (taken.slot == nullptr) {
+      bool const polls = expired();
+      taken = core_.take_slow(error, polls);
+      if (taken.slot == nullptr && !polls) taken = core_.take_waiting(wait, error);
+    }
     if (taken.slot == nullptr) return {};
     return build(taken, std::forward<Args>(args)...);
   }
