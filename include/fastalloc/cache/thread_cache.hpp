@@ -67,7 +67,9 @@ class alignas(cache_line) Magazine : public ThreadPart {
     }
     prefetch(top[-static_cast<std::ptrdiff_t>(lookahead)]);
     if constexpr (counts) count(top);
-    return *top;
+    std::byte* const slot = *top;
+    FASTALLOC_ASSUME(slot != nullptr);
+    return slot;
   }
   /// The owner's. False: the slot is in, but the owner must take the lock and make room.
   FASTALLOC_ALWAYS_INLINE bool push(std::byte* slot) noexcept {

@@ -62,6 +62,9 @@ struct ThreadTable {
     std::uint64_t pool = 0;
     ThreadPart* part = nullptr;
   };
+  /// Ids are multiples of the size of an entry, so that a place needs no shift.
+  static constexpr std::size_t place(std::uint64_t id) noexcept { return static_cast<std::size_t>(id) / sizeof(Entry) % size; }
+
   Entry entries[size];
   ThreadPart* parts = nullptr;  ///< all of this thread
   bool ended = false;           ///< the thread's end has begun: no parts any more
@@ -95,8 +98,10 @@ class alignas(cache_line) ThreadParts {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
     // relaxed: the id is written once, by a thread that this one heard of the pool from, or by this one.
     std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    ThreadTable::Entry const& entry = thread_table.entries[id % ThreadTable::size];
-    return entry.pool == id ? entry.part : nullptr;
+    if (thread_table.entries[ThreadTable::place(id)].pool != id) [[unlikely]] return nullptr;
+    ThreadPart* const part = thread_table.entries[ThreadTable::place(id)].part;
+    FASTALLOC_ASSUME(part != nullptr);
+    return part;
   }
 
   /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
@@ -157,7 +162,9 @@ class alignas(cache_line) ThreadParts {
     *at = part->next_in_thread;
   }
 
-  std::atomic<std::uint64_t> id_{0};  ///< 0: no thread has a part yet
+  static constexpr std::uint64_t no_id = ~std::uint64_t{0};
+
+  std::atomic<std::uint64_t> id_{no_id};  ///< set when a thread first has a part; matches no entry until then
   ThreadPart* first_ = nullptr;
   std::size_t count_ = 0;
   Listener listener_;
@@ -210,13 +217,13 @@ inline void ThreadParts::own(ThreadPart* part) noexcept {
   part->owner.store(&thread_table, std::memory_order_relaxed);  // relaxed: others only compare it with their own
   part->next_in_thread = std::exchange(thread_table.parts, part);
   std::uint64_t const id = id_.load(std::memory_order_relaxed);
-  thread_table.entries[id % ThreadTable::size] = {id, part};
+  thread_table.entries[ThreadTable::place(id)] = {id, part};
 }
 
 inline void ThreadParts::enlist() noexcept {
   if (!std::exchange(registry.hears_of_forks, true)) ForkHandlers::install();
-  if (id_.load(std::memory_order_relaxed) != 0) return;
-  id_.store(++registry.last_id, std::memory_order_relaxed);
+  if (id_.load(std::memory_order_relaxed) != no_id) return;
+  id_.store(registry.last_id += sizeof(ThreadTable::Entry), std::memory_order_relaxed);
   next_pool_ = std::exchange(registry.pools, this);
 }
 
@@ -227,7 +234,7 @@ template <class Make> ThreadPart* ThreadParts::attach(Make&& make) noexcept {
     Guard guard(registry.lock);
     enlist();
     std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[id % ThreadTable::size] = {id, part}).part;
+    if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[ThreadTable::place(id)] = {id, part}).part;
     if (ThreadPart* const part = part_of(nullptr)) return own(part), part;
   }
   ThreadPart* const part = make();
@@ -254,7 +261,7 @@ template <class Make> ThreadPart* ThreadParts::borrow(Make&& make) noexcept {
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
   Guard guard(registry.lock);
-  if (id_.load(std::memory_order_relaxed) == 0) return nullptr;
+  if (id_.load(std::memory_order_relaxed) == no_id) return nullptr;
   ThreadParts** at = &registry.pools;
   while (*at != this) at = &(*at)->next_pool_;
   *at = next_pool_;

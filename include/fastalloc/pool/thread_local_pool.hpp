@@ -116,12 +116,13 @@ class ThreadLocalPool final {
   /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     if (Sub* const sub = mine()) [[likely]] return sub->allocate(std::forward<Args>(args)...);
-    return Visit(*this).get().allocate(std::forward<Args>(args)...);
+    Raw const raw = allocate_first(std::forward<Args>(args)...);
+    return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
     if (Sub* const sub = mine()) [[likely]] return sub->try_allocate(std::forward<Args>(args)...);
-    Visit visit(*this);
-    return visit.sub == nullptr ? handle_type{} : visit.sub->try_allocate(std::forward<Args>(args)...);
+    Raw const raw = try_allocate_first(std::forward<Args>(args)...);
+    return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
   template <class... Args> auto allocate_batch(Args&&... args) { return Visit(*this).get().allocate_batch(std::forward<Args>(args)...); }
   template <class OutputIt, class... Args>
@@ -196,6 +197,20 @@ class ThreadLocalPool final {
   };
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sub* mine() const noexcept { return static_cast<Sub*>(parts_.mine()); }
+
+  /// A handle in registers: one that a function returns would have to lie in memory on the fast path, too.
+  struct Raw {
+    T* object;
+    Sub* sub;
+  };
+  template <class... Args> FASTALLOC_COLD Raw allocate_first(Args&&... args) {
+    Visit visit(*this);
+    return {visit.get().allocate(std::forward<Args>(args)...).release(), visit.sub};
+  }
+  template <class... Args> FASTALLOC_COLD Raw try_allocate_first(Args&&... args) {
+    Visit visit(*this);
+    return {visit.sub == nullptr ? nullptr : visit.sub->try_allocate(std::forward<Args>(args)...).release(), visit.sub};
+  }
 
   [[nodiscard]] Sub* make(Error& error) const noexcept {
     Error found;

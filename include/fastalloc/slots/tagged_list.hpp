@@ -24,10 +24,11 @@ struct DoNotPause {
   void operator()() const noexcept {}
 };
 
-/// Pause: called between the look at the head and the swap, for tests; so is TagBits.
-template <class Shape, int TagBits = 0, class Pause = DoNotPause>
+using TaggedWord = std::conditional_t<std::atomic<std::uint64_t>::is_always_lock_free, std::uint64_t, std::uint32_t>;
+
+/// For tests: TagBits, the bits of the tag that are used; Pause, called between the look at the head and the swap.
+template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = TaggedWord>
 class TaggedList {
-  using Word = std::conditional_t<std::atomic<std::uint64_t>::is_always_lock_free, std::uint64_t, std::uint32_t>;
   using Index = std::conditional_t<sizeof(Word) == 8, std::uint32_t, std::uint16_t>;
   static_assert(std::atomic<Word>::is_always_lock_free, "fastalloc: this processor cannot compare and swap; LockFree needs that. Use a lock");
   static constexpr int half = std::numeric_limits<Word>::digits / 2;
