@@ -22,7 +22,7 @@
 #include <new>
 #include <utility>
 
-#if __STDC_HOSTED__ && defined(__unix__)
+#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
 #include <pthread.h>
 #endif
 
@@ -180,7 +180,7 @@ struct ThreadExit {
 FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
 
 struct ForkHandlers {
-#if __STDC_HOSTED__ && defined(__unix__)
+#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
   static void install() noexcept { pthread_atfork(prepare, parent, child); }
   static void prepare() noexcept {
     registry.lock.lock();

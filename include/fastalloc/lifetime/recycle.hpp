@@ -14,7 +14,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///
 /// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
 /// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that
-/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset).
+/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). In pools that threads share both
+/// are called by several threads at once.
 template <class Init, class Reset>
 class Recycle {
  public:

@@ -371,7 +371,9 @@ class BasicPool : public AnyOwner {
 
   bool open(PoolConfig const& config, Error& error) noexcept {
     set_erased();
-    if (core_.open(config, error)) return true;
+    if (Kind::shared && !Growing && config.growth_strategy.grows())
+      error = {.capacity = config.capacity, .text = "a pool in this storage, or with LockFree, cannot grow; set growth_strategy to none(), or use HeapStorage and a lock"};
+    else if (core_.open(config, error)) return true;
     error.type_name = type_name<T>();
     return false;
   }
