@@ -104,6 +104,12 @@ class alignas(cache_line) ThreadParts {
     return part;
   }
 
+  /// mine(), or the part that the table had lost; null when the thread has none.
+  [[nodiscard]] ThreadPart* find() const noexcept {
+    if (ThreadPart* const part = mine()) return part;
+    Guard guard(registry.lock);
+    return part_of(&thread_table);
+  }
   /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
   /// the thread is at its end. No lock is held while make() runs.
   template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make) noexcept;

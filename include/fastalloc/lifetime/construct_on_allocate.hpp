@@ -37,6 +37,11 @@ struct ConstructOnAllocate {
   template <class T, class... Args>
   static constexpr bool accepts = std::is_constructible_v<T, Args...> || requires { T{std::declval<Args>()...}; };
 
+  // A T that is an aggregate may be given fewer values than it has members; that is no mistake of this header.
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
   template <class T, class... Args>
   FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool /*fresh*/, Args&&... args) const
       noexcept(std::is_nothrow_constructible_v<T, Args...>) {
@@ -46,6 +51,9 @@ struct ConstructOnAllocate {
       return ::new (static_cast<void*>(slot)) T{std::forward<Args>(args)...};
     }
   }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
   template <class T> FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) const noexcept {
     std::launder(reinterpret_cast<T*>(slot))->~T();

@@ -68,6 +68,7 @@ class Recycle {
 
 /// Objects that are built by `init()` and cleared by `reset(T&)`:
 ///   auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
+/// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>, of function objects without state.
 template <class Init, class Reset> constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
   return Recycle<Init, Reset>(std::move(init), std::move(reset));
 }

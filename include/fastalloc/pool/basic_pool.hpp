@@ -107,10 +107,10 @@ class BasicPool : public AnyOwner {
   static constexpr bool Growing = Types::Growing;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
-  static constexpr bool has_statistics = Types::P::stats::enabled;
   static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
 
  public:
+  static constexpr bool has_statistics = Types::P::stats::enabled;
   using value_type = T;
   using handle_type = Handle<T, Owner>;
   using lifetime_type = Lifetime;

@@ -59,7 +59,7 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
 
  public:
   using Base::Base;
-  using Base::release_free_blocks, Base::reserve_slots, Base::may_grow;
+  using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics;
 
   // relaxed: what a thread wrote itself it sees, and what others write is never this thread's.
   [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == &thread_table; }
@@ -76,7 +76,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// are each thread's own, and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
 /// a thread that ended, at a thread's first use; with it come the objects that still live in it. Slots are at least as big as an
 /// address. Works for static, member and local pools.
-/// Thread safety: all functions may be called by any thread at any time, but construction, destruction and total_statistics().
+/// There is no way to wait here: slots of this thread come back from others unheard of. Take ThreadSafePool to wait.
+/// Thread safety: all functions may be called by any thread at any time, but construction, destruction, total_allocated() and
+/// total_statistics().
 template <class T, class... Policies>
 class ThreadLocalPool final {
   using Sub = detail::SubPool<T, Policies...>;
@@ -131,14 +133,17 @@ class ThreadLocalPool final {
     return visit.sub != nullptr && visit.sub->try_allocate_batch(n, out, args...);
   }
 
-  [[nodiscard]] std::size_t capacity() const { return Visit(*this).get().capacity(); }
-  [[nodiscard]] std::size_t allocated() const { return Visit(*this).get().allocated(); }
-  [[nodiscard]] std::size_t available() const { return Visit(*this).get().available(); }
+  /// A thread that has no sub-pool yet hears of the one that it would have, without making it.
+  [[nodiscard]] std::size_t capacity() const { return ask(config_.capacity, [](Sub& sub) { return sub.capacity(); }); }
+  [[nodiscard]] std::size_t allocated() const { return ask(std::size_t{0}, [](Sub& sub) { return sub.allocated(); }); }
+  [[nodiscard]] std::size_t available() const { return ask(config_.capacity, [](Sub& sub) { return sub.available(); }); }
   [[nodiscard]] bool is_full() const { return available() == 0; }
   [[nodiscard]] bool is_empty() const { return allocated() == 0; }
-  [[nodiscard]] auto statistics() const { return Visit(*this).get().statistics(); }
-  void reset_statistics() { Visit(*this).get().reset_statistics(); }
-  template <class F> void for_each(F&& f) { Visit(*this).get().for_each(std::forward<F>(f)); }
+  [[nodiscard]] PoolStatistics statistics() const requires Sub::has_statistics {
+    return ask(PoolStatistics{.capacity = config_.capacity}, [](Sub& sub) { return sub.statistics(); });
+  }
+  void reset_statistics() requires Sub::has_statistics { ask(0, [](Sub& sub) { return sub.reset_statistics(), 0; }); }
+  template <class F> void for_each(F&& f) { ask(0, [&](Sub& sub) { return sub.for_each(f), 0; }); }
   void reserve(std::size_t slots) requires Sub::may_grow { Visit(*this).get().reserve_slots(slots); }
   std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
@@ -148,7 +153,8 @@ class ThreadLocalPool final {
   [[nodiscard]] std::size_t total_capacity() const { return sum([](Sub& sub) { return sub.capacity(); }); }
   /// Of all sub-pools, those of ended threads included; the peak is the sum of their peaks. Requires: no other thread is inside a
   /// function of this pool.
-  [[nodiscard]] PoolStatistics total_statistics() const {
+  [[nodiscard]] std::size_t total_allocated() const { return sum([](Sub& sub) { return sub.allocated(); }); }
+  [[nodiscard]] PoolStatistics total_statistics() const requires Sub::has_statistics {
     PoolStatistics total{};
     sum([&](Sub& sub) { return total += sub.statistics(), std::size_t{0}; });
     return total;
@@ -226,6 +232,10 @@ class ThreadLocalPool final {
     return Parts::give_back(*sub), true;
   }
 
+  template <class R, class F> R ask(R otherwise, F&& f) const {
+    auto* const sub = static_cast<Sub*>(parts_.find());
+    return sub != nullptr ? f(*sub) : otherwise;
+  }
   template <class F> std::size_t sum(F&& f) const {
     std::size_t result = 0;
     parts_.for_each([&](detail::ThreadPart& part) { result += f(static_cast<Sub&>(part)); });

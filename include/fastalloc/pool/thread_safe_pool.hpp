@@ -44,7 +44,7 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
 
   /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any way, or
   /// until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot meanwhile. A timeout
-  /// of 0 or less does not wait. Returns: an empty handle when time is up; `args` are then untouched.
+  /// of 0 or less does not wait. Blocks the thread: coroutines poll with try_allocate(). Returns: an empty handle when time is up; `args` are then untouched.
   template <class Rep, class Period, class... Args>
   [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, Args&&... args) {
     return allocate_until(deadline(timeout), std::forward<Args>(args)...);
