@@ -49,9 +49,10 @@ struct Traits;
 template <template <class, class...> class Template, class T, class... Ps>
 struct Traits<Template<T, Ps...>> {
   static constexpr bool recycles = (false || ... || std::is_same_v<Ps, fastalloc::Recycle<Recycled, RefuseSeventh>>);
-  static constexpr bool grows = std::is_same_v<Template<T, Ps...>, fastalloc::GrowingPool<T, Ps...>>;
-  static constexpr bool counts = (false || ... || std::is_same_v<Ps, fastalloc::BasicStats>);
-  static constexpr bool is_bitmap = (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
+  static constexpr bool grows = !std::is_same_v<Template<T, Ps...>, fastalloc::FixedPool<T, Ps...>>;
+  static constexpr bool counts = (false || ... || (std::is_same_v<Ps, fastalloc::BasicStats> || std::is_same_v<Ps, fastalloc::AtomicStats>));
+  static constexpr bool is_cached = std::is_same_v<Template<T, Ps...>, fastalloc::ThreadSafePool<T, Ps...>>;
+  static constexpr bool is_bitmap = !is_cached && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
   static constexpr bool lowest_first = is_bitmap && !grows && !recycles;
   static constexpr bool can_fail = (false || ... || std::is_same_v<Ps, test::FailingStorage>);
 };

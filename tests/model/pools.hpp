@@ -45,6 +45,12 @@ void run_pools(Run&& run) {
   growing(Failing{}, "small growing pool, linear, capped", {.capacity = 3, .max_capacity = 23, .growth = 4}, 600'000);
   growing(Failing{}, "growing pool, exponential", {.capacity = 40, .check_every = 32}, 500'000);
 
+  // One thread, whose cache must not show.
+  using Shared = std::type_identity<fastalloc::ThreadSafePool<Object<8>, SlotPolicy, fastalloc::AtomicStats, NoChecks, test::FailingStorage>>;
+  growing(Shared{}, "thread-safe growing pool", {.capacity = 10, .max_capacity = 250, .growth = 20, .check_every = 8}, 500'000);
+  using SharedReusing = std::type_identity<fastalloc::ThreadSafePool<test::ThrowOnNth, SlotPolicy, fastalloc::AtomicStats, FullChecks, Recycling>>;
+  growing(SharedReusing{}, "thread-safe recycling pool", {.capacity = 20, .max_capacity = 100, .growth = 30}, 300'000);
+
   using Plain = std::type_identity<GrowingPool<Object<40>, SlotPolicy, BasicStats, NoChecks>>;
   growing(Plain{}, "big growing pool, exponential, capped", {.capacity = 100, .max_capacity = 1500, .check_every = 1024}, 600'000);
 

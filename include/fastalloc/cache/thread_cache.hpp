@@ -261,15 +261,17 @@ class ThreadCaches : public ThreadParts {
     std::size_t const least = sum([](Magazine const& m) { return m.least(); });
     return std::max(peak_, out > least ? out - least : 0);
   }
+  /// Called before the depot changes.
   template <class Depot> void note_peak(Depot const& depot) noexcept {
-    if constexpr (counts) peak_ = peak(depot);
+    if constexpr (!counts) return;
+    peak_ = peak(depot);
+    if (Magazine* const magazine = mine()) magazine->reset_least();
   }
   template <class Depot> void reset_counts(Depot const& depot) noexcept {
     if constexpr (!counts) return;
     before_ -= allocations();
-    if (Magazine* const magazine = mine()) magazine->reset_least();
-    peak_ = 0;
     note_peak(depot);
+    peak_ = depot.live() - std::min(depot.live(), cached());
   }
 
  private:

@@ -160,6 +160,7 @@ class PoolCore {
     Guard guard(lock_);
     mark_taken(taken.slot);  // flips back
     stats_.withdrawn();
+    note_peak();
     supply_.give_unused(taken);
     if (waiters_.any()) serve_all();
   }
@@ -363,6 +364,7 @@ class PoolCore {
       return;
     }
     Guard guard(lock_);
+    note_peak();
     supply_.give(slot);
     serve();
   }
@@ -421,6 +423,7 @@ class PoolCore {
   }
 
   FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+    if constexpr (Caches::enabled) note_peak();
     std::size_t const count = supply_.take_many(out, n, fresh);
     if constexpr (Checks::tracks_slots)
       for (std::size_t i = 0; i != count; ++i) mark_taken(out[i]);
