@@ -82,6 +82,7 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
  private:
   template <class Rep, class Period> static std::chrono::steady_clock::time_point deadline(std::chrono::duration<Rep, Period> timeout) {
     using Clock = std::chrono::steady_clock;
+    if (!(timeout > timeout.zero())) return Clock::time_point::min();
     auto const now = Clock::now();
     // Compared as floating point: a timeout of duration::max() must not wrap.
     std::chrono::duration<double> const most = Clock::time_point::max() - now;
