@@ -9,6 +9,8 @@
 #include "spin.hpp"
 #include "workloads.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -25,6 +27,14 @@
 
 namespace bench {
 
+/// Thread i runs on processor i, round and round: left alone, threads that were woken together may share one for the whole time.
+inline void pin(int thread) {
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  CPU_SET(static_cast<unsigned>(thread) % std::max(1U, std::thread::hardware_concurrency()), &processors);
+  sched_setaffinity(0, sizeof processors, &processors);  // a machine that does not let us is measured as it is
+}
+
 /// Calls work(thread, turns) on each thread; it returns 0 unless an object was not what it should be. One turn of all
 /// threads together is `pairs` pairs. `Timed`: sets the time of the case.
 template <bool Timed = true, class F>
@@ -39,6 +49,7 @@ void measure(benchmark::State& state, int threads, int pairs, F const& work) {
       std::vector<std::jthread> all;
       for (int i = 0; i != threads; ++i) {
         all.emplace_back([&, i] {
+          pin(i);
           std::uint64_t bits = work(i, turns / 16 + 1);
           barrier.arrive_and_wait();
           bits |= work(i, turns);

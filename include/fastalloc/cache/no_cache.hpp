@@ -30,10 +30,13 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 struct NoCaches {
   static constexpr bool enabled = false;
   template <class Core> explicit constexpr NoCaches(Core*) noexcept {}
+  constexpr void enroll() noexcept {}
   [[nodiscard]] constexpr void* attach() const noexcept { return nullptr; }
   template <class Depot> constexpr bool gather(Depot&) noexcept { return false; }
   template <class Depot> constexpr void close(Depot&) noexcept {}
   template <class Depot> constexpr void reopen(Depot&) noexcept {}
+  template <class Depot> constexpr void stay_alone(Depot&) noexcept {}
+  template <class Part, class Depot> constexpr void retire(Part*, Depot&) noexcept {}
   template <class Depot> constexpr void poll(Depot&) noexcept {}
   template <class Depot> constexpr void reset_counts(Depot&) noexcept {}
   [[nodiscard]] constexpr std::size_t cached() const noexcept { return 0; }

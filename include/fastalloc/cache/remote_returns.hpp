@@ -60,7 +60,7 @@ class RemoteReturns : public NoCaches {
     std::byte* const at = slot + Shape::link_offset;
     unpoison(at, sizeof at);
     f(at);
-    poison(at, sizeof at);
+    if constexpr (Shape::poisons) poison(at, sizeof at);
   }
   static std::byte* follow(std::byte* slot) noexcept {
     std::byte* next = nullptr;

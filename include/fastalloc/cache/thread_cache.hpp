@@ -31,6 +31,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// runs dry they are taken from it. 8 * Slots bytes of heap for each thread that uses the pool.
 template <std::size_t Slots>
 struct ThreadCache {
+  static_assert(Slots <= 65536, "fastalloc: a ThreadCache of more than 65536 slots takes half a megabyte for each thread; take fewer");
   static_assert(Slots >= 2, "fastalloc: a ThreadCache of less than two slots cannot work in batches; use NoCache");
   static constexpr std::size_t max_cached = Slots;
 };
@@ -116,7 +117,9 @@ class alignas(cache_line) Magazine : public ThreadPart {
   }
   /// Requires: closed, and a heavy fence since.
   template <class Give> void steal(Give&& give) noexcept {
-    Entry* const top = top_.load(std::memory_order_seq_cst);  // seq_cst: acquires the entries, after limit_ was written
+    // seq_cst: after limit_ was written. The entries are there, too: push() and the heavy fence (or pop(), where there is none)
+    // order them before the value that is read.
+    Entry* const top = top_.load(std::memory_order_seq_cst);
     for (; floor_ < top; ++floor_) give(*floor_);
   }
 
@@ -170,23 +173,47 @@ class alignas(cache_line) Magazine : public ThreadPart {
   std::size_t most_;                    ///< slots there is memory for
 };
 
+/// Tells a PoolCore what happens to threads and to the process.
+template <class Core> bool tell_core(void* pool, ThreadParts::Event event, ThreadPart* part) noexcept {
+  using Event = ThreadParts::Event;
+  auto& core = *static_cast<Core*>(pool);
+  switch (event) {
+    case Event::lock:
+    case Event::before_fork: core.lock(); break;
+    case Event::unlock:
+    case Event::after_fork: core.unlock(); break;
+    case Event::in_child: core.stay_alone(); break;
+    case Event::thread_ended:
+    case Event::forked: core.retire_cache(part);
+  }
+  return true;
+}
+
+/// For a shared pool whose threads keep nothing: it hears of forks.
+class Uncached : public NoCaches, public ThreadParts {
+ public:
+  using NoCaches::attach;
+  template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), ThreadParts(core, &tell_core<Core>) {}
+  ~Uncached() { detach_all(); }
+  /// No lock may be held.
+  void enroll() noexcept { ThreadParts::attach([]() noexcept -> ThreadPart* { return nullptr; }, false); }
+};
+
 /// The caches of one pool over a depot. All but mine() and attach() need the pool's lock.
 template <std::size_t max_cached, bool counts>
 class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
 
-  /// Core: lock(), unlock(), retire_cache(part).
-  template <class Core> explicit constexpr ThreadCaches(Core* core) noexcept : ThreadParts(core, &listen<Core>) {}
+  template <class Core> explicit constexpr ThreadCaches(Core* core) noexcept : ThreadParts(core, &tell_core<Core>) {}
   ~ThreadCaches() { free_parts(detach_all(), &ThreadPart::next_in_pool); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }
+  void enroll() noexcept {}
   /// Null: no memory, the thread is at its end, or the system has no heavy fence; the caller goes to the depot then.
   [[nodiscard]] FASTALLOC_COLD Magazine* attach() noexcept {
     if (Magazine* const magazine = mine()) return magazine;
-    static bool const has_fence = enable_heavy_fence();
-    if (!has_fence) return nullptr;
-    return static_cast<Magazine*>(ThreadParts::attach([]() noexcept { return Magazine::make(max_cached); }));
+    return static_cast<Magazine*>(ThreadParts::attach([]() noexcept { return Magazine::make(max_cached); }, true));
   }
 
   /// A slot for the caller, whose cache, if it has one, just had none: from the depot, with a batch for the cache, else from
@@ -238,9 +265,14 @@ class ThreadCaches : public ThreadParts {
   }
   template <class Depot> void poll(Depot&) noexcept {}
   template <class Depot> void reopen(Depot& depot) noexcept {
-    if (--closed_ == 0) for_each([&](Magazine& magazine) { magazine.open(share(depot)); });
+    if (closed_ != 0 && --closed_ == 0) for_each([&](Magazine& magazine) { magazine.open(share(depot)); });
   }
 
+  /// After a fork: those who closed the caches are gone.
+  template <class Depot> void stay_alone(Depot& depot) noexcept {
+    closed_ = 1;
+    reopen(depot);
+  }
   /// A thread's cache goes away: its slots to the depot.
   template <class Depot> void retire(ThreadPart* part, Depot& depot) noexcept {
     note_peak(depot);
@@ -275,13 +307,6 @@ class ThreadCaches : public ThreadParts {
   }
 
  private:
-  template <class Core> static bool listen(void* pool, Event event, ThreadPart* part) noexcept {
-    auto& core = *static_cast<Core*>(pool);
-    if (event == Event::lock) core.lock();
-    else if (event == Event::unlock) core.unlock();
-    else core.retire_cache(part);
-    return true;
-  }
   /// Slots that a thread may keep: half the capacity belongs to the caches.
   template <class Depot> [[nodiscard]] std::size_t share(Depot const& depot) const noexcept {
     return std::max<std::size_t>(depot.total() / (2 * (count() + 1)), 1);

@@ -11,6 +11,8 @@
 //   thread ends first   its parts go back to their pools (thread_ended), and the thread gets none any more
 //   pool ends first     its parts leave the threads' lists
 //   fork                all locks are held meanwhile; in the child, the parts of threads that are not there are reported (forked)
+// Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of those who used it
+// first; the others' code does without parts.
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
@@ -26,11 +28,13 @@
 #include <pthread.h>
 #endif
 
-// One table and one registry for all libraries of a program, whatever visibility they are compiled with.
+// One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
 #if defined(__GNUC__) && !defined(_WIN32)
 #define FASTALLOC_SHARED [[gnu::visibility("default")]]
+#define FASTALLOC_OWN [[gnu::visibility("hidden")]]
 #else
 #define FASTALLOC_SHARED
+#define FASTALLOC_OWN
 #endif
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
@@ -75,17 +79,24 @@ struct Registry {
   AdaptiveLock lock;
   std::uint64_t last_id = 0;
   ThreadParts* pools = nullptr;
-  bool hears_of_forks = false;
+  bool begun = false;
+  bool has_fence = false;                    ///< heavy_fence() works here
+  std::atomic<ThreadTable*> forker{nullptr};  ///< the thread that is just forking
+  int fork_handlers = 0;                     ///< how many of them hold the locks for it
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
+FASTALLOC_OWN inline constinit bool hears_of_forks = false;  ///< each library has handlers of its own: they leave with it
 
 class alignas(cache_line) ThreadParts {
  public:
   enum class Event {
-    lock,          ///< takes the pool's lock
+    lock,          ///< takes the pool's lock, for the list of parts
     unlock,
+    before_fork,   ///< takes all locks of the pool
+    after_fork,    ///< gives them back
     thread_ended,  ///< `part` has lost its owner. Both locks are held
     forked,        ///< `part` belonged to a thread that is not there in this process. Both locks are held
+    in_child,      ///< this is the child; no other thread is there. Both locks are held
   };
   /// Returns: for thread_ended and forked, true when the part is no more needed; else it waits for another thread, or is lost.
   using Listener = bool (*)(void* pool, Event event, ThreadPart* part) noexcept;
@@ -107,17 +118,17 @@ class alignas(cache_line) ThreadParts {
   /// mine(), or the part that the table had lost; null when the thread has none.
   [[nodiscard]] ThreadPart* find() const noexcept {
     if (ThreadPart* const part = mine()) return part;
-    Guard guard(registry.lock);
+    Guard guard(home().lock);
     return part_of(&thread_table);
   }
   /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
-  /// the thread is at its end. No lock is held while make() runs.
-  template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make) noexcept;
+  /// the thread is at its end, there is no heavy fence where one is needed, or this code has another registry than the pool. No lock is held while make() runs.
+  template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make, bool needs_fence) noexcept;
 
   /// A part without a thread, or one that `make()` builds, for the calling thread until give_back(). Null: no memory.
   template <class Make> FASTALLOC_COLD ThreadPart* borrow(Make&& make) noexcept;
   static void give_back(ThreadPart& part) noexcept {
-    Guard guard(registry.lock);
+    Guard guard(part.pool->home().lock);
     part.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
   }
   /// True for a part of a thread that was not there any more after a fork, in the middle of who knows what.
@@ -125,7 +136,7 @@ class alignas(cache_line) ThreadParts {
 
   /// Calls f(part) for the parts that are not lost.
   template <class F> void for_each(F&& f) const {
-    Guard guard(registry.lock);
+    Guard guard(home().lock);
     for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
       if (!is_lost(*part)) f(*part);
   }
@@ -140,6 +151,13 @@ class alignas(cache_line) ThreadParts {
  private:
   friend struct ForkHandlers;
   static ThreadTable* lost() noexcept { return reinterpret_cast<ThreadTable*>(alignof(ThreadTable)); }
+  /// The registry that the pool keeps to.
+  [[nodiscard]] Registry& home() const noexcept {
+    // acq_rel, acquire: a registry is constant-initialised, but whoever sees the pool's choice must not see an older one.
+    Registry* found = registry_.load(std::memory_order_acquire);
+    if (found == nullptr && registry_.compare_exchange_strong(found, &registry, std::memory_order_acq_rel, std::memory_order_acquire)) found = &registry;
+    return *found;
+  }
   void enlist() noexcept;
   void own(ThreadPart* part) noexcept;
   /// The part of `owner`. Requires: registry.lock is held.
@@ -176,6 +194,7 @@ class alignas(cache_line) ThreadParts {
   Listener listener_;
   void* pool_;
   ThreadParts* next_pool_ = nullptr;
+  mutable std::atomic<Registry*> registry_{nullptr};
 };
 
 /// Its destructor runs when a thread ends, before or after those of other thread_locals.
@@ -188,27 +207,38 @@ FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
 struct ForkHandlers {
 #if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
   static void install() noexcept { pthread_atfork(prepare, parent, child); }
+  // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
   static void prepare() noexcept {
-    registry.lock.lock();
-    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::lock);
+    // relaxed: it is this thread only if this thread wrote it.
+    if (registry.forker.load(std::memory_order_relaxed) != &thread_table) {
+      registry.lock.lock();
+      registry.forker.store(&thread_table, std::memory_order_relaxed);
+      for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::before_fork);
+    }
+    ++registry.fork_handlers;
   }
   static void parent() noexcept {
-    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::unlock);
+    if (--registry.fork_handlers != 0) return;
+    registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::after_fork);
     registry.lock.unlock();
   }
   static void child() noexcept {
     ThreadPart* gone = nullptr;
-    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) {
-      for (ThreadPart *part = pool->first_, *next = nullptr; part != nullptr; part = next) {
-        next = part->next_in_pool;
-        ThreadTable* const owner = part->owner.load(std::memory_order_relaxed);  // relaxed: the only thread there is
-        if (owner == nullptr || owner == &thread_table || owner == ThreadParts::lost()) continue;
-        if (!pool->tell(ThreadParts::Event::forked, part)) {
-          part->owner.store(ThreadParts::lost(), std::memory_order_relaxed);
-          continue;
+    if (registry.fork_handlers == 1) {
+      for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) {
+        for (ThreadPart *part = pool->first_, *next = nullptr; part != nullptr; part = next) {
+          next = part->next_in_pool;
+          ThreadTable* const owner = part->owner.load(std::memory_order_relaxed);  // relaxed: the only thread there is
+          if (owner == nullptr || owner == &thread_table || owner == ThreadParts::lost()) continue;
+          if (!pool->tell(ThreadParts::Event::forked, part)) {
+            part->owner.store(ThreadParts::lost(), std::memory_order_relaxed);
+            continue;
+          }
+          pool->remove(part);
+          part->next_in_thread = std::exchange(gone, part);
         }
-        pool->remove(part);
-        part->next_in_thread = std::exchange(gone, part);
+        pool->tell(ThreadParts::Event::in_child);
       }
     }
     parent();
@@ -227,18 +257,23 @@ inline void ThreadParts::own(ThreadPart* part) noexcept {
 }
 
 inline void ThreadParts::enlist() noexcept {
-  if (!std::exchange(registry.hears_of_forks, true)) ForkHandlers::install();
   if (id_.load(std::memory_order_relaxed) != no_id) return;
-  id_.store(registry.last_id += sizeof(ThreadTable::Entry), std::memory_order_relaxed);
-  next_pool_ = std::exchange(registry.pools, this);
+  Registry& mine = home();
+  if (!std::exchange(hears_of_forks, true)) ForkHandlers::install();
+  if (!std::exchange(mine.begun, true)) mine.has_fence = enable_heavy_fence();
+  // No two registries give the same ids: each begins at a multiple of its address.
+  if (mine.last_id == 0) mine.last_id = (reinterpret_cast<std::uintptr_t>(&mine) / sizeof(ThreadTable::Entry)) << 21;
+  id_.store(mine.last_id += sizeof(ThreadTable::Entry), std::memory_order_relaxed);
+  next_pool_ = std::exchange(mine.pools, this);
 }
 
-template <class Make> ThreadPart* ThreadParts::attach(Make&& make) noexcept {
-  if (thread_table.ended) return nullptr;
+template <class Make> ThreadPart* ThreadParts::attach(Make&& make, bool needs_fence) noexcept {
+  if (thread_table.ended || &home() != &registry) return nullptr;
   thread_exit.arm();
   {
     Guard guard(registry.lock);
     enlist();
+    if (needs_fence && !registry.has_fence) return nullptr;
     std::uint64_t const id = id_.load(std::memory_order_relaxed);
     if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[ThreadTable::place(id)] = {id, part}).part;
     if (ThreadPart* const part = part_of(nullptr)) return own(part), part;
@@ -253,22 +288,22 @@ template <class Make> ThreadPart* ThreadParts::attach(Make&& make) noexcept {
 
 template <class Make> ThreadPart* ThreadParts::borrow(Make&& make) noexcept {
   {
-    Guard guard(registry.lock);
+    Guard guard(home().lock);
     enlist();
     if (ThreadPart* const part = part_of(nullptr)) return part->owner.store(&thread_table, std::memory_order_relaxed), part;
   }
   ThreadPart* const part = make();
   if (part == nullptr) return nullptr;
-  Guard guard(registry.lock);
+  Guard guard(home().lock);
   part->owner.store(&thread_table, std::memory_order_relaxed);
   add(part);
   return part;
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
-  Guard guard(registry.lock);
+  Guard guard(home().lock);
   if (id_.load(std::memory_order_relaxed) == no_id) return nullptr;
-  ThreadParts** at = &registry.pools;
+  ThreadParts** at = &home().pools;
   while (*at != this) at = &(*at)->next_pool_;
   *at = next_pool_;
   for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
@@ -301,3 +336,4 @@ inline void ThreadParts::end_thread() noexcept {
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
 #undef FASTALLOC_SHARED
+#undef FASTALLOC_OWN

@@ -10,7 +10,7 @@
 // Source: Dice, Huang and Yang, "Asymmetric Dekker synchronization", 2001; P1202, "Asymmetric fences".
 #pragma once
 
-#include <fastalloc/fwd.hpp>
+#include <fastalloc/error.hpp>
 
 #include <atomic>
 
@@ -35,7 +35,9 @@ inline bool enable_heavy_fence() noexcept { return syscall(SYS_membarrier, 16 /*
 inline void heavy_fence() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   // A process that was forked may have to register again.
-  if (syscall(SYS_membarrier, 8 /* private expedited */, 0) != 0 && enable_heavy_fence()) syscall(SYS_membarrier, 8, 0);
+  if (syscall(SYS_membarrier, 8 /* private expedited */, 0) != 0 && !(enable_heavy_fence() && syscall(SYS_membarrier, 8, 0) == 0))
+    default_error_handler(Error{.code = ErrorCode::invalid_configuration,
+                                .text = "the system refuses membarrier(), which it offered before; allow it in the sandbox, or use NoCache"});
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 

@@ -50,6 +50,12 @@ template <class Lock> constexpr auto& slow_lock(Lock& lock) noexcept {
   else return lock;
 }
 
+/// The lock for questions about blocks. Those of LockFree never change, but for being there.
+template <class Lock> constexpr auto& block_lock(Lock& lock) noexcept {
+  if constexpr (LockFreePolicy<Lock>) return lock;
+  else return slow_lock(lock);
+}
+
 /// std::lock_guard without <mutex>.
 template <class Lock>
 class [[nodiscard]] Guard {

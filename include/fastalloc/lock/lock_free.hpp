@@ -10,8 +10,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: where a thread that is stopped half way must never hold up another: interrupt handlers, real-time threads
 /// beside others, memory shared by processes. For throughput take the default: a list that all threads change is slower
-/// than caches (benchmarks/README.md). Needs one block of slots, and no thread caches. Constructing a pool, waiting and the
-/// first allocation from inline storage use a spin lock.
+/// than caches (benchmarks/README.md). Needs one block of slots, and no thread caches. Waiting, for_each()
+/// and the first allocation from inline storage use a spin lock. While threads wait, others may be faster. A batch that meets others
+/// half way takes nothing, and fails as if the pool were full. for_each() takes a look through the free slots at each object.
 class LockFree {
  public:
   static constexpr bool is_thread_safe = true;

@@ -31,7 +31,7 @@ struct NoWaiters {
 /// between threads and slots; those who wait.
 struct FixedKind {
   using defaults = Defaults;
-  static constexpr bool grows = false, doubles = false, shared = false;
+  static constexpr bool grows = false, doubles = false, shared = false, cached = false;
   static constexpr std::size_t least_link = 0;  ///< bytes of a slot that may be written when its object is gone
   template <class Derived>
   using owner = Derived;  ///< of handles
@@ -56,7 +56,7 @@ struct PoolTypes {
   static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
   static constexpr std::size_t used = link_offset + link > object ? link_offset + link : object;
   static constexpr std::size_t size = (used + alignof(T) - 1) / alignof(T) * alignof(T);
-  using shape = SlotShape<size, alignof(T), Growing, link_offset, link>;
+  using shape = SlotShape<size, alignof(T), Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0>;
   using layout = PoolLayout<shape, slots, typename P::checks>;
 
   template <class S>
@@ -80,10 +80,10 @@ struct PoolTypes {
                 "fastalloc: a ThreadSafePool with this lock is not safe; leave it out, or write AdaptiveLock, MutexLock, SpinLock or LockFree");
   static_assert(!Kind::shared || may_be_shared<storage>(),
                 "fastalloc: this storage says that threads may not share it; use HeapStorage with ThreadSafePool");
-  static_assert(!Kind::shared || may_be_shared<typename P::stats>(),
+  static_assert(!Kind::cached || may_be_shared<typename P::stats>(),
                 "fastalloc: this statistics policy is not safe in a ThreadSafePool; use AtomicStats or NoStats");
 
-  static_assert(Kind::shared || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
+  static_assert(Kind::cached || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
 
   using caches = typename Kind::template caches<P, shape>;
   using core = PoolCore<shape, slots, storage, typename P::lock, typename P::stats, typename P::checks, caches,
@@ -224,7 +224,8 @@ class BasicPool : public AnyOwner {
     return HandleAccess::make<Owner>(object, derived());
   }
 
-  /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released
+  /// Calls f(T&) for the live objects in address order. Where threads share the pool: objects that others are just building or
+  /// destroying are met, too. f may release any of them, and allocate; objects released
   /// meanwhile are skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current
   /// one, so an f that allocates at each call goes on until the pool is full); from inside a constructor or hook, objects that are being built
   /// are. Complexity: linear in the slots that were
@@ -319,6 +320,7 @@ class BasicPool : public AnyOwner {
     return build(taken, std::forward<Args>(args)...);
   }
   void trim_caches() noexcept { core_.trim(); }
+  [[nodiscard]] auto& lock_of_blocks() noexcept { return core_.lock_of_blocks(); }
 
   void reserve_slots(std::size_t slots) requires Growing {
     Error error;
@@ -487,8 +489,7 @@ class BasicPool : public AnyOwner {
       }
     }
     Batch batch{this, n > batch_slots ? many.slots : few, 0, 0};
-    if (Error error; !core_.take_all(batch.slots, n, batch.fresh, error)) return error;
-    batch.count = n;
+    if (Error error; !core_.take_all(batch.slots, n, batch.count, batch.fresh, error)) return error;
     while (batch.built != n) {
       T* const object = build(Taken{batch.slots[batch.built], batch.built >= batch.fresh});
       ++batch.built;

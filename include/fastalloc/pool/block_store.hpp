@@ -52,6 +52,7 @@ class BlockStore : public Blocks<Shape::growing> {
     if (data == nullptr) return false;
     Block const block{.data = data, .end = data + plan.slot_bytes, .slots = slots, .tail = data + plan.tail, .bytes = plan.bytes};
     if constexpr (Checks::tracks_slots) std::memset(block.tail, 0, SlotMarks::bytes_for(slots));
+    if constexpr (Shape::poisons) poison(data, plan.slot_bytes);
     if constexpr (growing) {
       auto* const record = ::new (static_cast<void*>(data + plan.metadata)) Block(block);
       if (!extend_directory(record, allocator, error)) return give_back(data, plan.bytes), false;
@@ -59,7 +60,6 @@ class BlockStore : public Blocks<Shape::growing> {
       (*this)[0] = block;
       allocator.bind(data + plan.metadata, *this);
     }
-    poison(data, plan.slot_bytes);
     return true;
   }
 

@@ -45,6 +45,7 @@ class PoolCore {
     }
     supply_.blocks().configure(config.alignment, config.pre_initialize);
     if constexpr (growing) config_ = config;
+    if constexpr (Inline == 0) caches_.enroll();
     return supply_.add(config.capacity, error);
   }
 
@@ -106,15 +107,16 @@ class PoolCore {
   }
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
-  FASTALLOC_COLD bool take_all(std::byte** out, std::size_t n, std::size_t& fresh, Error& error) {
+  /// `count` is then 0, but with LockFree, where others may be faster half way: those slots have to be withdrawn.
+  FASTALLOC_COLD bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
-      std::size_t const count = locked([&] {
-        if (supply_.at_hand() < n) caches_.gather(supply_);
+      count = locked([&] {
+        if (supply_.at_hand() < n) collect();
         return supply_.at_hand() < n ? 0 : take_here(out, n, fresh);
       });
-      if (count == n) return prepare_all(out, n, fresh), true;
-      for (std::size_t i = 0; i != count; ++i) withdraw({out[i], i >= fresh});  // LockFree: others were faster
-      if (make_room(n, error)) continue;
+      prepare_all(out, count, fresh);
+      if (count == n) return true;
+      if (make_room(n, error) && count == 0) continue;
       locked([&] { stats_.failed(); });
       return false;
     }
@@ -166,12 +168,19 @@ class PoolCore {
   }
 
   /// For what happens to threads and to the process; see ThreadParts::Event.
-  void lock() noexcept { lock_.lock(); }
-  void unlock() noexcept { lock_.unlock(); }
+  void lock() noexcept { slow_lock(lock_).lock(); }
+  void unlock() noexcept { slow_lock(lock_).unlock(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
+  void stay_alone() noexcept {
+    supply_.forget_iterations();
+    waiters_.forget();
+    caches_.stay_alone(supply_);
+  }
+  /// For forks: the lock of a sub-pool.
+  [[nodiscard]] auto& lock_of_blocks() noexcept { return block_lock(lock_); }
 
   /// Effects: all slots that threads keep for themselves are in the depot.
-  void trim() noexcept { locked([&] { caches_.gather(supply_); }); }
+  void trim() noexcept { locked([&] { collect(); }); }
 
   /// Hands every slot of a new pool to f once. Where f throws, `undo` gets those that it had.
   template <class F, class Undo> void for_each_new(F&& f, Undo&& undo) {
@@ -204,7 +213,7 @@ class PoolCore {
   /// as returned from then on.
   [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) noexcept {
     static_assert(Checks::tracks_slots);
-    Guard guard(slow_lock(lock_));
+    Guard guard(block_lock(lock_));
     auto const refuse = [&](ErrorCode code, char const* text) {
       error = describe_here(code, text);
       error.address = p;
@@ -234,16 +243,18 @@ class PoolCore {
 
   /// The start of the slot that holds `p`. Requires: one does.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
-    Guard guard(slow_lock(lock_));
+    Guard guard(block_lock(lock_));
     std::byte* const data = supply_.blocks().find(p)->data;
     return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
   }
 
-  [[nodiscard]] std::size_t capacity() const { return locked_slow([&] { return slots_total(); }); }
+  [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_total(); }); }
   [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }
   [[nodiscard]] std::size_t available() const { return locked([&] { return slots_total() - live(); }); }
-  [[nodiscard]] bool owns(void const* p) const { return locked_slow([&] { return supply_.blocks().find(p) != nullptr; }); }
-  [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked_slow([&] { return supply_.blocks().index_of(slot); }); }
+  [[nodiscard]] bool owns(void const* p) const {
+    return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
+  }
+  [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked_blocks([&] { return supply_.blocks().index_of(slot); }); }
   [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
   [[nodiscard]] PoolStatistics statistics() const {
@@ -271,7 +282,7 @@ class PoolCore {
   /// Takes every wholly free block out of the pool. Returns: a list of them (Block::next), for release_block().
   [[nodiscard]] Block* detach_free_blocks() noexcept {
     return locked_slow([&] {
-      caches_.gather(supply_);
+      collect();
       return supply_.detach_free_blocks(config_.capacity);
     });
   }
@@ -293,6 +304,7 @@ class PoolCore {
     std::size_t missing = 0;
     locked_slow([&] {
       caches_.close(supply_);
+      serve();
       if constexpr (takes_snapshot) missing = supply_.begin(snapshot);
     });
     struct End {
@@ -325,7 +337,7 @@ class PoolCore {
   /// True when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
     return locked([&] {
-      caches_.gather(supply_);
+      collect();
       return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
     });
   }
@@ -333,6 +345,10 @@ class PoolCore {
  private:
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
     Guard guard(lock_);
+    return f();
+  }
+  template <class F> decltype(auto) locked_blocks(F&& f) const {
+    Guard guard(block_lock(lock_));
     return f();
   }
   template <class F> decltype(auto) locked_slow(F&& f) const {
@@ -344,6 +360,10 @@ class PoolCore {
   Taken take_from_depot() noexcept {
     [[maybe_unused]] auto* const cache = caches_.attach();
     Guard guard(lock_);
+    if constexpr (Waiters::enabled && !lock_free) {
+      // What comes back belongs to those who wait.
+      if (waiters_.any() && collect()) [[unlikely]] return {nullptr, false};
+    }
     if constexpr (Caches::enabled) {
       bool counted = false;
       Taken const taken = caches_.take(cache, supply_, KeepsObjects || Checks::verifies_fill, counted);
@@ -374,6 +394,12 @@ class PoolCore {
     serve();
   }
 
+  /// Effects: all slots that threads keep for themselves are in the depot, or with those who wait. Returns: true when some wait still.
+  bool collect() noexcept {
+    caches_.gather(supply_);
+    serve();
+    return waiters_.any();
+  }
   /// Hands slots of the depot to those who wait.
   void serve() noexcept {
     if constexpr (Waiters::enabled) {
@@ -438,7 +464,7 @@ class PoolCore {
 
   /// Makes the bytes of a slot that the caller has ready for an object. The lock is not held.
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken) noexcept {
-    unpoison(taken.slot, Shape::size);
+    if constexpr (Shape::poisons) unpoison(taken.slot, Shape::size);
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
       if (!taken.fresh && !is_filled(taken.slot, Shape::size, fill_dead, Shape::link_offset, Shape::link_size))
         report(Error{.code = ErrorCode::invalid_handle,
@@ -450,7 +476,7 @@ class PoolCore {
   /// Makes the bytes of a slot in which no object is left unusable.
   FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::size, fill_dead);
-    poison(slot, Shape::size);
+    if constexpr (Shape::poisons) poison(slot, Shape::size);
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {
@@ -463,8 +489,16 @@ class PoolCore {
   /// Effects: makes at least one of `n` slots more available, or tells why that cannot be.
   bool make_room(std::size_t n, Error& error) {
     if constexpr (Inline != 0) {
-      Guard guard(slow_lock(lock_));
-      if (supply_.total() == 0) return open(PoolConfig{.capacity = Inline}, error);
+      if (!lock_free || supply_.total() == 0) {
+        Guard guard(slow_lock(lock_));
+        if (supply_.total() == 0) return open(PoolConfig{.capacity = Inline}, error);
+        if constexpr (lock_free) return true;
+      }
+    }
+    if constexpr (lock_free) {  // the list was empty; its count says less, where a thread is stopped half way
+      error = describe_here(ErrorCode::pool_exhausted, all_in_use);
+      error.requested = n;
+      return false;
     }
     std::size_t current = 0;
     std::size_t wanted = 0;
@@ -483,12 +517,14 @@ class PoolCore {
     if constexpr (growing) {
       return grow(refuses && wanted < n - at_hand ? 0 : wanted, n - at_hand, error);
     } else {
-      error = describe_here(ErrorCode::pool_exhausted,
-                       "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool");
+      error = describe_here(ErrorCode::pool_exhausted, all_in_use);
       error.requested = n;
       return false;
     }
   }
+
+  static constexpr char const* all_in_use =
+      "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool";
 
   bool grow(std::size_t wanted, std::size_t needed, Error& error) noexcept {
     std::size_t const total = supply_.total();

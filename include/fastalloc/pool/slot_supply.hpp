@@ -15,6 +15,8 @@
 #include <fastalloc/pool/block_store.hpp>
 #include <fastalloc/pool/occupancy.hpp>
 
+#include <atomic>
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 struct Taken {
@@ -106,6 +108,7 @@ class SlotSupply {
 
   /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
   void give_unused(Taken taken) noexcept {
+    if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
     if (taken.fresh && taken.slot + blocks_.stride() == fresh_) fresh_ = taken.slot;
     else give(taken.slot);
@@ -135,12 +138,12 @@ class SlotSupply {
   bool add(std::size_t slots, Error& error) noexcept {
     sync_frontier();
     if (!blocks_.add(slots, slots_, error)) {
-      error.capacity = total_ != 0 ? total_ : slots;
+      error.capacity = total() != 0 ? total() : slots;
       error.allocated = live();
       return false;
     }
+    if constexpr (owns_frontier) return total_.store(slots, std::memory_order_release), true;  // release: total() finds the block
     total_ += slots;
-    if constexpr (owns_frontier) return true;
     pending_ += slots;
     if (at_frontier_end()) next_block();
     return true;
@@ -177,12 +180,15 @@ class SlotSupply {
     return gone;
   }
 
-  [[nodiscard]] std::size_t total() const noexcept { return total_; }
+  [[nodiscard]] std::size_t total() const noexcept {
+    if constexpr (owns_frontier) return total_.load(std::memory_order_acquire);  // acquire: pairs with the release in add()
+    else return total_;
+  }
   [[nodiscard]] std::size_t live() const noexcept { return handed_out() - returned(); }
   /// Slots that were handed out before and are free now.
   [[nodiscard]] std::size_t returned() const noexcept { return slots_.size() + (hot_ != nullptr ? 1 : 0); }
   /// Slots that take() finds, in this block or the next.
-  [[nodiscard]] std::size_t at_hand() const noexcept { return total_ - live(); }
+  [[nodiscard]] std::size_t at_hand() const noexcept { return total() - live(); }
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (derives_peak) {
       std::size_t const since = handed_out() - slots_.low_water();
@@ -226,9 +232,11 @@ class SlotSupply {
   /// Iterations may end in any order: threads run them side by side.
   void end(Snapshot& snapshot) noexcept {
     Snapshot** at = &snapshots_;
-    while (*at != &snapshot) at = &(*at)->outer;
-    *at = snapshot.outer;
+    while (*at != nullptr && *at != &snapshot) at = &(*at)->outer;
+    if (*at != nullptr) *at = snapshot.outer;
   }
+  /// After a fork: those who iterate are not there.
+  void forget_iterations() noexcept { snapshots_ = nullptr; }
 
   /// The first live slot behind `after` in address order; null when there is none.
   [[nodiscard]] std::byte* next_live(std::byte const* after) noexcept {
@@ -263,13 +271,13 @@ class SlotSupply {
       inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
                static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
     }, blocks_);
-    return inside && slots == total_ && handed == handed_out() && returned == slots_.size() && this->returned() <= handed;
+    return inside && slots == total() && handed == handed_out() && returned == slots_.size() && this->returned() <= handed;
   }
 
  private:
   [[nodiscard]] std::size_t handed_out() const noexcept {
     if constexpr (owns_frontier) return slots_.handed();
-    return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
+    else return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
   }
 
   /// Effects: the hot slot joins the others, running iterations hear what was returned, the low-water mark is set anew.
@@ -299,7 +307,7 @@ class SlotSupply {
   std::byte* fresh_ = nullptr;
   std::byte* fresh_end_ = nullptr;
   Store blocks_{};
-  std::size_t total_ = 0;          ///< slots
+  std::conditional_t<owns_frontier, std::atomic<std::size_t>, std::size_t> total_{0};  ///< slots
   std::size_t pending_ = 0;        ///< slots
   std::size_t peak_floor_ = 0;     ///< slots; the peak before the low-water mark was set
   Block* fresh_block_ = nullptr;   ///< the block of the frontier (growing pools)

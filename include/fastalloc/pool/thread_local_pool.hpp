@@ -59,7 +59,7 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
 
  public:
   using Base::Base;
-  using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics;
+  using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics, Base::lock_of_blocks;
 
   // relaxed: what a thread wrote itself it sees, and what others write is never this thread's.
   [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == &thread_table; }
@@ -73,7 +73,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// wander from thread to thread, or the capacity is one for all, take ThreadSafePool.)
 ///
 /// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and growth
-/// are each thread's own, and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
+/// are each thread's own (a storage with values is copied for each), and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
 /// a thread that ended, at a thread's first use; with it come the objects that still live in it. Slots are at least as big as an
 /// address. Works for static, member and local pools.
 /// There is no way to wait here: slots of this thread come back from others unheard of. Take ThreadSafePool to wait.
@@ -81,6 +81,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// total_statistics().
 template <class T, class... Policies>
 class ThreadLocalPool final {
+  static_assert((!std::same_as<Policies, ExternalStorage> && ...),
+                "fastalloc: the sub-pools of a ThreadLocalPool cannot share one span; use HeapStorage, or a FixedPool a thread");
   using Sub = detail::SubPool<T, Policies...>;
   using Parts = detail::ThreadParts;
 
@@ -184,7 +186,7 @@ class ThreadLocalPool final {
     explicit Visit(ThreadLocalPool const& pool) noexcept : sub(pool.mine()) {
       if (sub != nullptr) return;
       auto const make = [&]() noexcept { return pool.make(error); };
-      sub = static_cast<Sub*>(pool.parts_.attach(make));
+      sub = static_cast<Sub*>(pool.parts_.attach(make, false));
       if (sub == nullptr) sub = static_cast<Sub*>(pool.parts_.borrow(make)), borrowed = sub != nullptr;
     }
     ~Visit() {
@@ -250,7 +252,15 @@ class ThreadLocalPool final {
   PoolConfig config_;
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_;
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_;
-  mutable Parts parts_{nullptr, [](void*, Parts::Event, detail::ThreadPart*) noexcept { return false; }};
+  /// For a fork, nobody may be in the middle of growth.
+  static bool listen(void* self, Parts::Event event, detail::ThreadPart*) noexcept {
+    for (auto* part = static_cast<ThreadLocalPool*>(self)->parts_.first(); part != nullptr; part = part->next_in_pool) {
+      if (event == Parts::Event::before_fork) static_cast<Sub*>(part)->lock_of_blocks().lock();
+      if (event == Parts::Event::after_fork) static_cast<Sub*>(part)->lock_of_blocks().unlock();
+    }
+    return false;
+  }
+  mutable Parts parts_{this, &listen};
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -18,9 +18,9 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 struct ThreadSafeKind : FixedKind {
   using defaults = ThreadSafeDefaults;
-  static constexpr bool shared = true;
+  static constexpr bool shared = true, cached = true;
   template <class P, class Shape>
-  using caches = std::conditional_t<P::cached, ThreadCaches<P::cache::max_cached, P::stats::enabled>, NoCaches>;
+  using caches = std::conditional_t<P::cached, ThreadCaches<P::cache::max_cached, P::stats::enabled>, Uncached>;
   using waiters = WaitQueue;
 };
 
@@ -30,9 +30,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: several threads share objects of one kind, and hand them to each other. Fixed by default; with
 /// PoolConfig::growth_strategy it grows as a GrowingPool does (not from InlineStorage or ExternalStorage, nor with LockFree).
-/// Thread safety: all functions may be called by any thread at any time, but construction and destruction; for_each() meets
-/// objects that other threads are building. A handle may be destroyed by any thread. Threads may end, and the pool may be
-/// destroyed before they do. After fork() the child has the pool as it was, without other threads.
+/// Thread safety: all functions may be called by any thread at any time, but construction and destruction. A handle may be destroyed by any thread. Threads may end, and the pool may be
+/// destroyed before they do. After fork() (not from inside for_each()) the child has the pool as it was, without
+/// other threads.
 /// Policies: AdaptiveLock and ThreadCache<> by default; NoCache for pools of few slots; LockFree; AtomicStats.
 template <class T, class... Policies>
 class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {

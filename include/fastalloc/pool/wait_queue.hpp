@@ -75,6 +75,13 @@ class WaitQueue {
     return inside_ == 0;
   }
 
+  /// After a fork: they are not there.
+  void forget() noexcept {
+    first_ = nullptr;
+    inside_ = 0;
+    count_.store(0, std::memory_order_relaxed);  // relaxed: the only thread there is
+  }
+
  private:
   void remove(Waiter& waiter) noexcept {
     for (Waiter** at = &first_; *at != nullptr; at = &(*at)->next) {

@@ -130,8 +130,9 @@ class Blocks<true> : public detail::BlocksBase {
   }
   /// Complexity: logarithmic in the number of blocks; constant for the block found last.
   [[nodiscard]] Block const& of(std::byte const* slot) const noexcept {
-    if (!holds(*last_, slot)) [[unlikely]] last_ = find(slot);
-    return *last_;
+    Block const* block = last_;
+    if (!holds(*block, slot)) [[unlikely]] last_ = block = find(slot);
+    return *block;
   }
   [[nodiscard]] Block const& of_word(std::size_t word) const noexcept {
     return *sorted_[upper_bound([&](Block const& b) { return b.word <= word; }) - 1];
@@ -140,8 +141,9 @@ class Blocks<true> : public detail::BlocksBase {
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   [[nodiscard]] Block& operator[](std::size_t i) const noexcept { return *sorted_[i]; }
 
+  /// Remembers nothing, so it may be asked while the owner uses of().
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const noexcept {
-    Block const& block = of(slot);
+    Block const& block = *find(slot);
     return block.first + place(block, slot);
   }
 

@@ -95,13 +95,13 @@ struct FreeListAllocator {
       Link link;
       detail::unpoison(slot + Shape::link_offset, sizeof link);
       std::memcpy(&link, slot + Shape::link_offset, sizeof link);
-      detail::poison(slot + Shape::link_offset, sizeof link);
+      if constexpr (Shape::poisons) detail::poison(slot + Shape::link_offset, sizeof link);
       return link;
     }
     FASTALLOC_ALWAYS_INLINE static void store(std::byte* slot, Link link) noexcept {
       detail::unpoison(slot + Shape::link_offset, sizeof link);
       std::memcpy(slot + Shape::link_offset, &link, sizeof link);
-      detail::poison(slot + Shape::link_offset, sizeof link);
+      if constexpr (Shape::poisons) detail::poison(slot + Shape::link_offset, sizeof link);
     }
 
     FASTALLOC_ALWAYS_INLINE std::byte* pop(Link& list) noexcept {

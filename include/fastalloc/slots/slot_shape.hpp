@@ -21,7 +21,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where in a free
 /// slot a link of LinkSize bytes may be written.
-template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0>
+/// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must not share
+/// where threads that hold no lock hand them out.
+template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -29,6 +31,7 @@ struct SlotShape {
   static constexpr bool growing = Growing;
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
+  static constexpr bool poisons = Poisons;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 

@@ -51,8 +51,9 @@ class TaggedList {
 
   [[nodiscard]] std::byte* take(Blocks<false> const& blocks, bool& fresh) noexcept {
     std::size_t const slots = slots_.load(std::memory_order_acquire);  // acquire: next_ and the blocks
-    // acquire: the link of the slot, and all that was done to it before it was given back.
-    Word head = head_.load(std::memory_order_acquire);
+    // seq_cst: acquires the link of the slot, and all that was done to it before it was given back; and comes after a waiter
+    // made itself known (WaitQueue::any).
+    Word head = head_.load(std::memory_order_seq_cst);
     for (bool last = false;; last = true) {
       while ((head & none) != none) {
         // relaxed: came with the head; where it changed since, the tag did, too, and the swap fails.
@@ -73,7 +74,7 @@ class TaggedList {
         return blocks[0].data + place * blocks.stride();
       }
       // There will be no fresh ones any more; so if the list is empty now, too, at this moment nothing is free.
-      head = head_.load(std::memory_order_acquire);
+      head = head_.load(std::memory_order_seq_cst);
     }
   }
   [[nodiscard]] std::byte* take(Blocks<false> const& blocks) noexcept {

@@ -5,6 +5,7 @@
 #include <fastalloc/stats/basic_stats.hpp>
 
 #include <atomic>
+#include <utility>
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
@@ -31,7 +32,10 @@ class AtomicStats {
   /// Requires: out.current_usage is set; out.total_allocations and out.peak_usage are what was counted elsewhere.
   void fill(PoolStatistics& out) const noexcept {
     out.total_allocations += allocations_.load(relaxed);
-    out.total_deallocations = out.total_allocations + live_at_reset_.load(relaxed) - out.current_usage;
+    std::uint64_t base = live_at_reset_.load(relaxed);
+    if (static_cast<std::int64_t>(out.total_allocations) < 0)  // an object in use at the reset was not built after all
+      base += std::exchange(out.total_allocations, 0);
+    out.total_deallocations = out.total_allocations + base - out.current_usage;
     out.growth_count = growths_.load(relaxed);
     out.allocation_failures = failures_.load(relaxed);
     if (std::size_t const peak = peak_.load(relaxed); peak > out.peak_usage) out.peak_usage = peak;

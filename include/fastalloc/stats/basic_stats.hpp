@@ -47,6 +47,7 @@ struct NoStats {
 class BasicStats {
  public:
   static constexpr bool enabled = true;
+  static constexpr bool is_thread_safe = false;  ///< it needs the pool's lock
 
   constexpr void allocated(std::size_t n) noexcept { allocations_ += n; }
   constexpr void withdrawn() noexcept { --(allocations_ != 0 ? allocations_ : live_at_reset_); }

@@ -1,0 +1,5 @@
+// expect: thread caches move slots under a lock, which LockFree has not; write NoCache, or leave LockFree out
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
+fastalloc::ThreadSafePool<int, fastalloc::LockFree, fastalloc::ThreadCache<64>> pool(4);

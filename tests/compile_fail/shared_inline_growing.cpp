@@ -1,0 +1,9 @@
+// expect: reserve
+// expect: may_grow
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
+int main() {
+  fastalloc::ThreadSafePool<int, fastalloc::InlineStorage<4>> pool;
+  pool.reserve(8);
+}

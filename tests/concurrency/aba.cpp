@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The list of LockFree when its head goes away and comes back between a thread's look and its swap (ABA). Pause runs there, and
+// does what other threads might. With a tag of two bits four changes make the head look untouched, and the list breaks: so the
+// test would notice. The real tag holds.
+#include <fastalloc/fastalloc.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "concurrency/threads.hpp"
+
+using namespace fastalloc;
+
+namespace {
+
+struct Pause {
+  static inline std::function<void()> others;  ///< runs once
+  void operator()() const {
+    if (!others) return;
+    auto const run = std::exchange(others, nullptr);
+    run();
+  }
+};
+
+using Shape = SlotShape<16, 8, false>;
+template <int TagBits>
+using List = detail::TaggedList<Shape, TagBits, Pause>;
+
+/// A list of its own memory, with every slot handed out once and given back: the first in front.
+template <int TagBits>
+struct Rig {
+  static constexpr std::size_t slots = 4;
+  Rig() {
+    blocks.set_stride(Shape::size);
+    auto* const data = reinterpret_cast<std::byte*>(memory);
+    blocks[0] = Block{.data = data, .end = data + sizeof memory, .slots = slots};
+    list.bind(reinterpret_cast<std::byte*>(metadata), blocks);
+    std::vector<std::byte*> all;
+    while (std::byte* const slot = list.take(blocks)) all.push_back(slot);
+    CHECK(all.size() == slots);
+    for (std::size_t i = slots; i-- != 0;) list.give(all[i], blocks);
+  }
+
+  /// Others take the first two slots and keep the second; the first comes back, with as many changes of the head as make a tag
+  /// of two bits what it was. Returns: the slots that are held at the end.
+  std::vector<std::byte*> run() {
+    std::vector<std::byte*> held;
+    Pause::others = [&] {
+      std::byte* const a = list.take(blocks);   // 1
+      held.push_back(list.take(blocks));        // 2
+      std::byte* const c = list.take(blocks);   // 3
+      held.push_back(c);
+      list.give(a, blocks);                     // 4
+    };
+    held.push_back(list.take(blocks));
+    while (std::byte* const slot = list.take(blocks)) {
+      held.push_back(slot);
+      if (held.size() > 2 * slots) break;  // a list in a ring
+    }
+    return held;
+  }
+
+  alignas(8) std::byte memory[slots * Shape::size]{};
+  alignas(8) std::uint32_t metadata[slots]{};
+  Blocks<false> blocks;
+  List<TagBits> list;
+};
+
+template <int TagBits>
+bool each_once() {
+  Rig<TagBits> rig;
+  auto const held = rig.run();
+  return std::set(held.begin(), held.end()).size() == held.size() && held.size() == rig.slots;
+}
+
+}  // namespace
+
+static_assert(std::atomic<detail::TaggedWord>::is_always_lock_free);
+static_assert(sizeof(std::uint32_t) * Rig<0>::slots >= List<0>::metadata_bytes(Rig<0>::slots, 1));
+
+TEST_CASE("aba: with a tag of two bits a slot has two owners after four changes") { CHECK_FALSE(each_once<2>()); }
+
+TEST_CASE("aba: the real tag, and one of three bits, tell that the head changed") {
+  CHECK(each_once<0>());
+  CHECK(each_once<3>());
+}
+
+TEST_CASE("aba: with a tag of two bits fewer changes are noticed") {
+  Rig<2> rig;
+  std::vector<std::byte*> held;
+  Pause::others = [&] {
+    std::byte* const a = rig.list.take(rig.blocks);
+    held.push_back(rig.list.take(rig.blocks));
+    rig.list.give(a, rig.blocks);
+  };
+  while (std::byte* const slot = rig.list.take(rig.blocks)) held.push_back(slot);
+  CHECK(held.size() == rig.slots);
+  CHECK(std::set(held.begin(), held.end()).size() == rig.slots);
+}
+
+namespace {
+struct Yield {
+  void operator()() const { std::this_thread::yield(); }
+};
+}  // namespace
+
+TEST_CASE("aba: threads that are held up between look and swap never share a slot") {
+  constexpr std::size_t slots = 3;
+  detail::TaggedList<Shape, 0, Yield> list;
+  alignas(8) std::byte memory[slots * Shape::size]{};
+  alignas(8) std::uint32_t metadata[slots]{};
+  Blocks<false> blocks;
+  blocks.set_stride(Shape::size);
+  blocks[0] = Block{.data = memory, .end = memory + sizeof memory, .slots = slots};
+  list.bind(reinterpret_cast<std::byte*>(metadata), blocks);
+  std::atomic<int> owners[slots] = {};
+  test::Stopwatch const watch;
+  test::run(4, [&](std::size_t) {
+    while (watch.time() < test::short_slice(0.3)) {
+      std::byte* const slot = list.take(blocks);
+      if (slot == nullptr) continue;
+      auto& owner = owners[blocks.index_of(slot)];
+      test::faults().expect(owner.fetch_add(1) == 0, "a slot has two owners");
+      owner.fetch_sub(1);
+      list.give(slot, blocks);
+    }
+  });
+  std::size_t left = 0;
+  while (list.take(blocks) != nullptr) ++left;
+  CHECK(left == slots);
+  test::check_faults();
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "concurrency/exit/objects.hpp"
+
+fastalloc::Handle<std::string> global_handle;

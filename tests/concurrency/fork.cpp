@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// After fork() the child has the pool as it was, without the other threads: nothing is locked, and what they did not use is
+// free.
+#include <fastalloc/fastalloc.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <optional>
+#include <utility>
+
+#include "concurrency/threads.hpp"
+
+#if FASTALLOC_TSAN  // knows no fork of a process with threads
+TEST_CASE("fork: not under ThreadSanitizer") { SUCCEED(); }
+#else
+
+using namespace fastalloc;
+using test::Payload;
+
+#define FORKED_POOLS(T)                                                                                                       \
+  ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoChecks, MutexLock>), (ThreadSafePool<T, ThreadCache<8>, SpinLock, AtomicStats>), \
+      (ThreadSafePool<T, NoCache>), (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), (ThreadSafePool<T, LockFree>), (ThreadSafePool<T, LockFree, NoChecks>)
+
+namespace {
+
+enum class Ending { well, hung, wrong };
+
+/// Runs f in a forked process, for some seconds at most. f returns whether all was well.
+template <class F>
+Ending in_child(F&& f) {
+  std::fflush(nullptr);
+  ::pid_t const child = ::fork();
+  if (child == 0) {
+    for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGALRM}) std::signal(signal, SIG_DFL);  // Catch2's handlers
+    ::alarm(4);
+    ::_exit(f() ? 0 : 1);
+  }
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child) return Ending::wrong;
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return Ending::hung;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Ending::well : Ending::wrong;
+}
+
+/// Takes until refused.
+template <class Pool>
+auto take_all(Pool& pool) {
+  std::vector<typename Pool::handle_type> handles;
+  while (auto handle = pool.try_allocate(std::uint64_t{1})) handles.push_back(std::move(handle));
+  return handles;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("fork: threads that sleep leave their caches to the child, which gets the capacity exactly", "", FORKED_POOLS(Payload)) {
+  TestType pool(100);
+  std::barrier barrier(3);
+  std::thread threads[2];
+  for (auto& thread : threads)
+    thread = std::thread([&] {
+      { auto const all = take_all(pool); }
+      barrier.arrive_and_wait();
+      barrier.arrive_and_wait();
+    });
+  barrier.arrive_and_wait();
+  auto const mine = pool.allocate(std::uint64_t{5});
+  for (int round = 0; round != 5; ++round) {
+    Ending const ending = in_child([&] {
+      for (int again = 0; again != 3; ++again) {
+        auto const all = take_all(pool);
+        if (all.size() != 99 || !pool.is_full() || mine->index() != 5) return false;
+      }
+      return pool.allocated() == 1 && pool.check_invariants();
+    });
+    CHECK(ending == Ending::well);
+  }
+  barrier.arrive_and_wait();
+  for (auto& thread : threads) thread.join();
+  CHECK(take_all(pool).size() == 99);
+}
+
+TEMPLATE_TEST_CASE("fork: while other threads hammer the pool", "", FORKED_POOLS(Payload)) {
+  constexpr std::size_t n = 3;
+  constexpr std::size_t most = 6;  // a thread holds
+  constexpr std::size_t capacity = 60;
+  TestType pool(capacity);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (std::size_t me = 0; me != n; ++me)
+    threads.emplace_back([&, me] {
+      test::Random random(me + 1);
+      std::vector<typename TestType::handle_type> held;
+      while (!stop) {
+        if (held.size() < most && random(2) == 0) {
+          if (auto handle = pool.try_allocate(me)) held.push_back(std::move(handle));
+        } else if (!held.empty()) {
+          held.pop_back();
+        }
+        if (random(64) == 0) (void)pool.allocated();
+        if (random(256) == 0) pool.trim();
+      }
+    });
+  int hung = 0;
+  int wrong = 0;
+  std::size_t const forks = test::scaled(50, 500);
+  for (std::size_t i = 0; i != forks && hung == 0; ++i) {
+    Ending const ending = in_child([&] {
+      std::size_t got = 0;
+      for (int again = 0; again != 3; ++again) {
+        auto const all = take_all(pool);
+        if (all.size() > capacity || all.size() < capacity - n * (most + 1)) return false;
+        if (again != 0 && all.size() != got) return false;
+        got = all.size();
+      }
+      return true;
+    });
+    hung += ending == Ending::hung ? 1 : 0;
+    wrong += ending == Ending::wrong ? 1 : 0;
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  CHECK(hung == 0);
+  CHECK(wrong == 0);
+  CHECK(pool.allocated() == 0);
+  test::check_faults();
+}
+
+// The first use of a pool sets things up for the whole process, which takes a while.
+TEST_CASE("fork: while threads use a pool for the first time") {
+  using Pool = ThreadSafePool<Payload, ThreadCache<37>>;
+  for (int round = 0; round != 10; ++round) {
+    Ending const ending = in_child([&] {
+      Pool pool(60);
+      std::atomic<bool> stop{false};
+      std::vector<std::thread> threads;
+      for (std::uint64_t me = 0; me != 3; ++me)
+        threads.emplace_back([&, me] {
+          while (!stop) auto const handle = pool.try_allocate(me);
+        });
+      ::usleep(static_cast<::useconds_t>(round * 20));
+      Ending const inner = in_child([&] { return pool.try_allocate(std::uint64_t{1}) != nullptr; });
+      stop = true;
+      for (auto& thread : threads) thread.join();
+      return inner == Ending::well;
+    });
+    REQUIRE(ending == Ending::well);
+  }
+}
+
+// The one that waits is not there in the child, so nothing may be kept for it.
+TEMPLATE_TEST_CASE("fork: while a thread waits", "", FORKED_POOLS(int)) {
+  std::optional<TestType> pool(std::in_place, 1);
+  auto held = pool->allocate();
+  test::Asleep asleep;
+  std::thread waiter([&] {
+    asleep.begin();
+    auto const handle = pool->allocate_for(std::chrono::seconds(60));
+  });
+  asleep.wait();
+  Ending const used = in_child([&] {
+    held.reset();
+    for (int round = 0; round != 3; ++round)
+      if (pool->try_allocate() == nullptr) return false;
+    if (pool->allocate_for(std::chrono::milliseconds(1)) == nullptr) return false;
+    return pool->allocated() == 0;
+  });
+  CHECK(used == Ending::well);
+  Ending const destroyed = in_child([&] {
+    held.reset();
+    fastalloc::set_error_handler([](Error const&) { ::_exit(3); });
+    pool.reset();
+    return true;
+  });
+  CHECK(destroyed == Ending::well);
+  held.reset();
+  waiter.join();
+}
+
+TEST_CASE("fork: children of children, and threads in a child") {
+  ThreadSafePool<Payload> pool(50);
+  std::thread([&] { (void)take_all(pool); }).join();
+  auto const held = pool.allocate(std::uint64_t{1});
+  Ending const ending = in_child([&] {
+    if (take_all(pool).size() != 49) return false;
+    return in_child([&] {
+      std::atomic<std::size_t> sum{0};
+      test::run(2, [&](std::size_t) { sum += take_all(pool).size() > 0 ? 1U : 0U; });
+      return sum > 0 && take_all(pool).size() == 49;
+    }) == Ending::well;
+  });
+  CHECK(ending == Ending::well);
+}
+#endif

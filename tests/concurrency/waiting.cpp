@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// allocate_for() and allocate_until(): who waits gets the first slot that comes back, on whatever way; in order; and leaves in
+// time.
+#include <fastalloc/fastalloc.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "concurrency/threads.hpp"
+#include "support/recorded_errors.hpp"
+
+#if defined(__cpp_lib_jthread)
+#include <stop_token>
+#endif
+
+using namespace fastalloc;
+using namespace std::chrono_literals;
+using test::Asleep;
+using test::faults;
+using test::Stopwatch;
+
+#define WAITING_POOLS(T)                                                                                                  \
+  ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoCache, SpinLock>), (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), \
+      (ThreadSafePool<T, LockFree>), (ThreadSafePool<T, LockFree, NoChecks>)
+
+namespace {
+
+/// Takes what it is built from.
+struct Box {
+  explicit Box(std::unique_ptr<int>&& from) : value(std::move(from)) {}
+  std::unique_ptr<int> value;
+};
+
+/// One thread that waits for an object of the pool, and what it got.
+template <class Pool>
+class Waiting {
+ public:
+  explicit Waiting(Pool& pool, std::chrono::nanoseconds timeout = 60s)
+      : thread_([this, &pool, timeout] {
+          asleep_.begin();
+          auto handle = pool.allocate_for(timeout);
+          got_ = handle != nullptr;
+          done_ = true;
+        }) {
+    asleep_.wait();
+  }
+  ~Waiting() {
+    if (thread_.joinable()) thread_.join();
+  }
+  Waiting(Waiting const&) = delete;
+  Waiting& operator=(Waiting const&) = delete;
+  [[nodiscard]] bool done() const { return done_; }
+  /// Waits until the thread has ended. Returns: whether it got an object.
+  [[nodiscard]] bool got() {
+    thread_.join();
+    return got_;
+  }
+
+ private:
+  std::atomic<bool> got_{false};
+  std::atomic<bool> done_{false};
+  Asleep asleep_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("waiting: a timeout of 0 or less polls, and leaves the arguments alone", "", WAITING_POOLS(Box)) {
+  TestType pool(1);
+  auto value = std::make_unique<int>(7);
+  {
+    auto const handle = pool.allocate_for(0s, std::move(value));
+    REQUIRE(handle);
+    CHECK(*handle->value == 7);
+    CHECK(value == nullptr);
+    value = std::make_unique<int>(8);
+    Stopwatch const watch;
+    CHECK_FALSE(pool.allocate_for(0s, std::move(value)));
+    CHECK_FALSE(pool.allocate_for(-5s, std::move(value)));
+    CHECK_FALSE(pool.allocate_for(std::chrono::nanoseconds::min(), std::move(value)));
+    CHECK_FALSE(pool.allocate_for(std::chrono::duration<double>(-1.0), std::move(value)));
+    CHECK_FALSE(pool.allocate_until(std::chrono::steady_clock::now(), std::move(value)));
+    CHECK_FALSE(pool.allocate_until(std::chrono::system_clock::time_point{}, std::move(value)));
+    CHECK(watch.time() < 2s);  // next to nothing, but the machine may be busy
+    REQUIRE(value != nullptr);
+    CHECK(*value == 8);
+  }
+  CHECK(pool.allocate_for(0s, std::move(value)));
+}
+
+// Seconds that are no nanoseconds: what is computed from them must not wrap to a time to come.
+TEST_CASE("waiting: a timeout far below 0 polls, too") {
+  ThreadSafePool<int> pool(1);
+  auto held = pool.allocate();
+  std::atomic<bool> done{false};
+  std::thread late([&, watch = Stopwatch()] {  // so that a wrong wait ends
+    while (!done && watch.time() < 3s) std::this_thread::sleep_for(1ms);
+    held.reset();
+  });
+  CHECK_FALSE(pool.allocate_for(std::chrono::seconds(-13'835'058'055)));
+  CHECK_FALSE(pool.allocate_for(std::chrono::hours(-3'843'072)));
+  CHECK_FALSE(pool.allocate_for(std::chrono::hours::min()));
+  CHECK_FALSE(pool.allocate_for(std::chrono::duration<double>(-1e300)));
+  done = true;
+  late.join();
+}
+
+TEMPLATE_TEST_CASE("waiting: times out, empty, not too early, arguments untouched", "", WAITING_POOLS(Box)) {
+  TestType pool(1);
+  auto const held = pool.allocate(std::make_unique<int>(1));
+  auto value = std::make_unique<int>(2);
+  for (auto const timeout : {std::chrono::microseconds(1), std::chrono::microseconds(300), std::chrono::microseconds(30'000)}) {
+    Stopwatch const watch;
+    CHECK_FALSE(pool.allocate_for(timeout, std::move(value)));
+    CHECK(watch.time() >= timeout);
+  }
+  auto const until = std::chrono::system_clock::now() + 20ms;
+  CHECK_FALSE(pool.allocate_until(until, std::move(value)));
+  CHECK(std::chrono::system_clock::now() >= until);
+  REQUIRE(value != nullptr);
+  CHECK(*value == 2);
+  CHECK(pool.allocated() == 1);
+}
+
+TEMPLATE_TEST_CASE("waiting: gets what another thread returns", "", WAITING_POOLS(int)) {
+  TestType pool(1);
+  for (int round = 0; round != 20; ++round) {
+    auto handle = pool.allocate();
+    Waiting waiting(pool);
+    CHECK(pool.try_allocate() == nullptr);
+    CHECK_FALSE(waiting.done());
+    handle.reset();
+    CHECK(waiting.got());
+  }
+  CHECK(pool.allocated() == 0);
+  CHECK(pool.check_invariants());
+}
+
+TEMPLATE_TEST_CASE("waiting: gets what an erased handle returns, or a batch", "", WAITING_POOLS(int)) {
+  TestType pool(3);
+  std::vector<typename TestType::handle_type> handles(3);
+  pool.allocate_batch(3, handles.begin());
+  Handle<int> erased = std::move(handles[0]);
+  {
+    Waiting waiting(pool);
+    erased.reset();
+    CHECK(waiting.got());
+  }
+  erased = pool.allocate();
+  Waiting first(pool);
+  Waiting second(pool);
+  handles.clear();
+  CHECK(first.got());
+  CHECK(second.got());
+}
+
+TEMPLATE_TEST_CASE("waiting: a slot in another thread's cache is had at once", "", WAITING_POOLS(int)) {
+  TestType pool(8);
+  std::barrier barrier(2);
+  std::thread other([&] {
+    {
+      std::vector<typename TestType::handle_type> all;
+      while (auto handle = pool.try_allocate()) all.push_back(std::move(handle));
+    }
+    barrier.arrive_and_wait();
+    barrier.arrive_and_wait();
+  });
+  barrier.arrive_and_wait();
+  std::vector<typename TestType::handle_type> all;
+  for (int i = 0; i != 8; ++i) all.push_back(pool.allocate_for(60s));
+  for (auto const& handle : all) CHECK(handle);
+  CHECK_FALSE(pool.allocate_for(1ms));
+  barrier.arrive_and_wait();
+  other.join();
+}
+
+namespace {
+template <class Pool>
+struct Keeper {
+  typename Pool::handle_type handle;
+};
+/// One for each kind of pool.
+template <class Pool>
+Keeper<Pool>& keeper() {
+  thread_local Keeper<Pool> the_keeper;
+  return the_keeper;
+}
+}  // namespace
+
+TEMPLATE_TEST_CASE("waiting: gets what a thread's end returns", "", WAITING_POOLS(int)) {
+  TestType pool(2);
+  std::barrier barrier(2);
+  std::thread holder([&] {
+    auto& kept = keeper<TestType>();  // before the pool is first used, so it ends after this thread's cache
+    kept.handle = pool.allocate();
+    barrier.arrive_and_wait();
+    barrier.arrive_and_wait();
+  });
+  barrier.arrive_and_wait();
+  auto const mine = pool.allocate();
+  Waiting waiting(pool);
+  barrier.arrive_and_wait();
+  holder.join();
+  CHECK(waiting.got());
+}
+
+#if FASTALLOC_EXCEPTIONS
+namespace {
+/// Its second construction waits for a sign, and throws.
+struct Bomb {
+  Bomb() {
+    if (!armed || ++built != 2) return;
+    ticking = true;
+    while (ticking) std::this_thread::sleep_for(100us);
+    throw 1;
+  }
+  static inline std::atomic<bool> armed{false};
+  static inline std::atomic<bool> ticking{false};
+  static inline std::atomic<int> built{0};
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("waiting: gets a slot of a batch that was rolled back", "", WAITING_POOLS(Bomb)) {
+  TestType pool(2);
+  Bomb::built = 0;
+  Bomb::armed = true;
+  std::thread thrower([&] {
+    std::vector<typename TestType::handle_type> handles(2);
+    bool thrown = false;
+    try {
+      pool.allocate_batch(2, handles.begin());
+    } catch (int) {
+      thrown = true;
+    }
+    faults().expect(thrown, "the batch did not throw");
+  });
+  while (!Bomb::ticking) std::this_thread::sleep_for(100us);
+  Bomb::armed = false;
+  Waiting waiting(pool);
+  Bomb::ticking = false;
+  CHECK(waiting.got());
+  thrower.join();
+  CHECK(pool.allocated() == 0);
+  test::check_faults();
+}
+
+TEMPLATE_TEST_CASE("waiting: gets the slot of an object whose constructor threw", "", WAITING_POOLS(Bomb)) {
+  TestType pool(1);
+  Bomb::built = 1;
+  Bomb::armed = true;
+  std::thread thrower([&] {
+    try {
+      auto const handle = pool.try_allocate();
+      faults().expect(false, "nothing was thrown");
+    } catch (int) {
+    }
+  });
+  while (!Bomb::ticking) std::this_thread::sleep_for(100us);
+  Bomb::armed = false;
+  Waiting waiting(pool);
+  Bomb::ticking = false;
+  CHECK(waiting.got());
+  thrower.join();
+  test::check_faults();
+}
+
+namespace {
+struct Grenade {
+  explicit Grenade(bool explode) {
+    if (explode) throw 1;
+  }
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("waiting: whose constructor throws when the slot is there leaves it to the next", "", WAITING_POOLS(Grenade)) {
+  TestType pool(1);
+  auto held = pool.allocate(false);
+  Asleep first;
+  Asleep second;
+  std::atomic<int> caught{0};
+  std::atomic<int> got{0};
+  std::thread thrower([&] {
+    first.begin();
+    try {
+      auto const handle = pool.allocate_for(60s, true);
+    } catch (int) {
+      ++caught;
+    }
+  });
+  first.wait();
+  std::thread next([&] {
+    second.begin();
+    if (pool.allocate_for(60s, false)) ++got;
+  });
+  second.wait();
+  held.reset();
+  thrower.join();
+  next.join();
+  CHECK(caught == 1);
+  CHECK(got == 1);
+}
+#endif
+
+TEMPLATE_TEST_CASE("waiting: growth serves those who wait", "", ThreadSafePool<int>, (ThreadSafePool<int, NoCache, MutexLock>), (ThreadSafePool<int, BitmapAllocator, NoChecks>)) {
+  TestType pool(PoolConfig{.capacity = 1});
+  auto const held = pool.allocate();
+  Waiting first(pool);
+  Waiting second(pool);
+  pool.reserve(3);
+  CHECK(first.got());
+  CHECK(second.got());
+  CHECK(pool.capacity() == 3);
+  CHECK(pool.allocated() == 1);
+}
+
+TEST_CASE("waiting: trim, shrink_to_fit, for_each and questions meanwhile lose nothing") {
+  ThreadSafePool<int, AtomicStats> pool(PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::none()});
+  std::vector<decltype(pool)::handle_type> handles;
+  for (int i = 0; i != 4; ++i) handles.push_back(pool.allocate(i));
+  for (int round = 0; round != 10; ++round) {
+    Waiting waiting(pool);
+    pool.trim();
+    pool.shrink_to_fit();
+    int met = 0;
+    pool.for_each([&](int) { ++met; });
+    CHECK(met == 4);
+    CHECK(pool.check_invariants());
+    CHECK(pool.statistics().current_usage == 4);
+    handles.pop_back();
+    CHECK(waiting.got());
+    handles.push_back(pool.allocate(round));
+  }
+}
+
+TEMPLATE_TEST_CASE("waiting: first come, first served", "", WAITING_POOLS(int)) {
+  constexpr std::size_t n = 6;
+  TestType pool(1);
+  auto held = pool.allocate();
+  std::mutex mutex;
+  std::vector<std::size_t> served;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i != n; ++i) {
+    Asleep asleep;
+    threads.emplace_back([&, i] {
+      asleep.begin();
+      auto const handle = pool.allocate_for(60s);
+      std::lock_guard const guard(mutex);
+      served.push_back(i);
+    });
+    asleep.wait();
+  }
+  held.reset();
+  for (auto& thread : threads) thread.join();
+  CHECK(served.size() == n);
+  CHECK(std::is_sorted(served.begin(), served.end()));
+}
+
+TEMPLATE_TEST_CASE("waiting: nobody starves", "", WAITING_POOLS(int)) {
+  constexpr std::size_t n = 4;
+  TestType pool(1);
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> counts[n] = {};
+  std::thread clock([&] { std::this_thread::sleep_for(test::short_slice(0.5)), stop = true; });
+  test::run(n, [&](std::size_t me) {
+    while (!stop) {
+      auto const handle = pool.allocate_for(60s);
+      faults().expect(handle != nullptr, "one that waits for a minute gets nothing");
+      ++counts[me];
+    }
+  });
+  clock.join();
+  auto const [least, most] = std::minmax_element(std::begin(counts), std::end(counts));
+  CAPTURE(least->load(), most->load());
+  CHECK(*least > 0);
+  CHECK(pool.allocated() == 0);
+  CHECK(pool.check_invariants());
+  test::check_faults();
+}
+
+// Those who ask without waiting get nothing while somebody waits: what comes back is handed over.
+TEST_CASE("waiting: nobody snatches a slot away") {
+  ThreadSafePool<int, NoChecks> pool(1);
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> snatched{0};
+  std::thread thief([&] {
+    while (!stop)
+      if (pool.try_allocate()) ++snatched;
+  });
+  for (int round = 0; round != 100; ++round) {
+    auto handle = pool.allocate_for(60s);
+    CHECK(handle);
+    if (round == 50) std::this_thread::sleep_for(5ms);
+  }
+  stop = true;
+  thief.join();
+  CHECK(pool.allocated() == 0);
+}
+
+#if defined(__cpp_lib_jthread)
+TEMPLATE_TEST_CASE("waiting: a stop request ends it: before, meanwhile; arguments untouched", "", WAITING_POOLS(Box)) {
+  TestType pool(1);
+  auto held = pool.allocate(std::make_unique<int>(1));
+  auto value = std::make_unique<int>(2);
+  std::stop_source before;
+  before.request_stop();
+  CHECK_FALSE(pool.allocate_for(60s, before.get_token(), std::move(value)));
+  CHECK_FALSE(pool.allocate_until(std::chrono::steady_clock::now() + 60s, before.get_token(), std::move(value)));
+  CHECK_FALSE(pool.allocate_for(1ms, std::stop_token{}, std::move(value)));
+
+  std::stop_source meanwhile;
+  Asleep asleep;
+  Stopwatch const watch;
+  std::thread waiter([&] {
+    asleep.begin();
+    faults().expect(!pool.allocate_for(60s, meanwhile.get_token(), std::move(value)), "an object from a full pool");
+  });
+  asleep.wait();
+  meanwhile.request_stop();
+  waiter.join();
+  CHECK(watch.time() < 30s);
+  REQUIRE(value != nullptr);
+  CHECK(*value == 2);
+
+  held.reset();
+  CHECK(pool.allocate_for(60s, before.get_token(), std::move(value)));  // there is one: it is had, whatever was requested
+  test::check_faults();
+}
+
+TEMPLATE_TEST_CASE("waiting: a stop request and an object that comes back at one time", "", WAITING_POOLS(int)) {
+  TestType pool(1);
+  for (int round = 0; round != 300; ++round) {
+    auto held = pool.allocate();
+    std::stop_source source;
+    std::barrier barrier(3);
+    std::thread waiter([&] {
+      barrier.arrive_and_wait();
+      auto const handle = pool.allocate_for(60s, source.get_token());
+    });
+    std::thread stopper([&] {
+      barrier.arrive_and_wait();
+      source.request_stop();
+    });
+    barrier.arrive_and_wait();
+    held.reset();
+    waiter.join();
+    stopper.join();
+    REQUIRE(pool.allocated() == 0);
+  }
+  CHECK(pool.check_invariants());
+}
+#endif
+
+TEST_CASE("waiting: the longest timeouts do not wrap") {
+  ThreadSafePool<int> pool(1);
+  auto const waits = [&](auto timeout) {
+    auto held = pool.allocate();
+    Asleep asleep;
+    std::atomic<bool> got{false};
+    std::atomic<bool> done{false};
+    std::thread waiter([&] {
+      asleep.begin();
+      got = pool.allocate_for(timeout) != nullptr;
+      done = true;
+    });
+    asleep.wait();
+    CHECK_FALSE(done);
+    held.reset();
+    waiter.join();
+    CHECK(got);
+  };
+  waits(std::chrono::nanoseconds::max());
+  waits(std::chrono::milliseconds::max());
+  waits(std::chrono::seconds::max());
+  waits(std::chrono::hours::max());
+  waits(std::chrono::duration<double>::max());
+  waits(std::chrono::duration<double>(1e18));
+  waits(std::chrono::duration<int>::max());
+}
+
+TEMPLATE_TEST_CASE("waiting: a pool that ends sends those away who wait", "", WAITING_POOLS(int)) {
+  for (int round = 0; round != 10; ++round) {
+    test::RecordedErrors const errors;
+    std::optional<TestType> pool(std::in_place, 1);
+    (void)pool->allocate().release();
+    Waiting first(*pool);
+    Waiting second(*pool);
+    pool.reset();
+    CHECK_FALSE(first.got());
+    CHECK_FALSE(second.got());
+    REQUIRE(errors.count() == 1);
+    CHECK(errors[0].code == ErrorCode::live_handles);
+  }
+}
+
+TEMPLATE_TEST_CASE("waiting: one failure is counted for each request that got nothing", "", (ThreadSafePool<int, AtomicStats>),
+                   (ThreadSafePool<int, AtomicStats, NoCache>), (ThreadSafePool<int, AtomicStats, LockFree, NoChecks>)) {
+  TestType pool(1);
+  auto const held = pool.allocate();
+  std::uint64_t failures = 0;
+  CHECK_FALSE(pool.allocate_for(0s));
+  CHECK(pool.statistics().allocation_failures == ++failures);
+  CHECK_FALSE(pool.allocate_for(5ms));
+  CHECK(pool.statistics().allocation_failures == ++failures);
+  for (int i = 0; i != 3000; ++i) {  // some time out before they get to wait
+    CHECK_FALSE(pool.allocate_for(std::chrono::nanoseconds(i)));
+    ++failures;
+  }
+  CHECK(pool.statistics().allocation_failures == failures);
+  CHECK(pool.statistics().total_allocations == 1);
+}
+
+// The caches are closed while somebody waits; afterwards they work again.
+TEST_CASE("waiting: many wait, time out, and are served, on few slots") {
+  ThreadSafePool<int, NoChecks, AtomicStats> pool(2);
+  std::atomic<std::uint64_t> served{0};
+  std::atomic<std::uint64_t> refused{0};
+  test::Stopwatch const watch;
+  test::run(6, [&](std::size_t me) {
+    test::Random random(me + 1);
+    while (watch.time() < test::short_slice(0.5)) {
+      if (auto const handle = pool.allocate_for(std::chrono::microseconds(random(200)))) ++served;
+      else ++refused;
+    }
+  });
+  CHECK(pool.allocated() == 0);
+  CHECK(pool.check_invariants());
+  CHECK(pool.statistics().total_allocations == served);
+  CHECK(pool.statistics().total_deallocations == served);
+  CHECK(pool.statistics().allocation_failures == refused);
+  std::vector<decltype(pool)::handle_type> handles(2);
+  CHECK(pool.try_allocate_batch(2, handles.begin()));
+}
