@@ -78,6 +78,9 @@ constexpr Row rows[] = {
      {17, 24, 44}},
     {"FixedPool, BitmapAllocator", run<Ours<fastalloc::FixedPool<Object, fastalloc::BitmapAllocator>>>, {56, 56, 112}},
     {"GrowingPool", run<Ours<fastalloc::GrowingPool<Object>>>, {17, 24, 50}},
+    {"ThreadSafePool", run<Ours<fastalloc::ThreadSafePool<Object>>>, {36, 46, 60}},
+    {"ThreadSafePool, AtomicStats", run<Ours<fastalloc::ThreadSafePool<Object, fastalloc::AtomicStats>>>, {42, 52, 66}},
+    {"ThreadLocalPool", run<Ours<fastalloc::ThreadLocalPool<Object>>>, {32, 42, 66}},
 };
 
 std::string own_path() {

@@ -262,7 +262,7 @@ inline void ThreadParts::enlist() noexcept {
   if (!std::exchange(hears_of_forks, true)) ForkHandlers::install();
   if (!std::exchange(mine.begun, true)) mine.has_fence = enable_heavy_fence();
   // No two registries give the same ids: each begins at a multiple of its address.
-  if (mine.last_id == 0) mine.last_id = (reinterpret_cast<std::uintptr_t>(&mine) / sizeof(ThreadTable::Entry)) << 21;
+  if (mine.last_id == 0) mine.last_id = std::uint64_t{reinterpret_cast<std::uintptr_t>(&mine) / sizeof(ThreadTable::Entry)} << 21;
   id_.store(mine.last_id += sizeof(ThreadTable::Entry), std::memory_order_relaxed);
   next_pool_ = std::exchange(mine.pools, this);
 }
