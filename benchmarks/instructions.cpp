@@ -78,9 +78,9 @@ constexpr Row rows[] = {
      {17, 24, 44}},
     {"FixedPool, BitmapAllocator", run<Ours<fastalloc::FixedPool<Object, fastalloc::BitmapAllocator>>>, {56, 56, 112}},
     {"GrowingPool", run<Ours<fastalloc::GrowingPool<Object>>>, {17, 24, 50}},
-    {"ThreadSafePool", run<Ours<fastalloc::ThreadSafePool<Object>>>, {36, 46, 60}},
-    {"ThreadSafePool, AtomicStats", run<Ours<fastalloc::ThreadSafePool<Object, fastalloc::AtomicStats>>>, {42, 52, 66}},
-    {"ThreadLocalPool", run<Ours<fastalloc::ThreadLocalPool<Object>>>, {32, 42, 66}},
+    {"ThreadSafePool", run<Ours<fastalloc::ThreadSafePool<Object>>>, {39, 47, 92}},
+    {"ThreadSafePool, AtomicStats", run<Ours<fastalloc::ThreadSafePool<Object, fastalloc::AtomicStats>>>, {46, 53, 105}},
+    {"ThreadLocalPool", run<Ours<fastalloc::ThreadLocalPool<Object>>>, {35, 41, 80}},
 };
 
 std::string own_path() {
