@@ -96,11 +96,9 @@ void shifts() {
   std::vector<Pool::handle_type> kept;
   for (int shift = 1; shift <= 5; ++shift) {
     std::thread([&] {
-      std::size_t const found = pool.allocated();
-      for (int number = 0; number != 3; ++number) {
-        auto block = pool.allocate(number);
-        if (number == 0) kept.push_back(std::move(block));  // this one outlives the thread
-      }
+      kept.push_back(pool.allocate(0));  // this one outlives the thread
+      std::size_t const found = pool.allocated() - 1;
+      for (int number = 1; number != 3; ++number) auto const block = pool.allocate(number);
       std::printf("shift %d: found %zu of %zu in use, left %zu\n", shift, found, pool.capacity(), pool.allocated());
     }).join();
   }
