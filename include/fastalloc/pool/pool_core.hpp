@@ -195,7 +195,7 @@ class PoolCore {
           for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);
-            poison(slot, Shape::size);
+            if constexpr (Shape::poisons) poison(slot, Shape::size);
             core.supply_.give(slot);
           }
         }
