@@ -106,9 +106,11 @@ struct Yield {
 };
 }  // namespace
 
-TEST_CASE("aba: threads that are held up between look and swap never share a slot") {
+// Two halves of 32 bits, and of 16, as where no more than 32 can be swapped.
+TEMPLATE_TEST_CASE("aba: threads that are held up between look and swap never share a slot", "", std::uint64_t, std::uint32_t) {
   constexpr std::size_t slots = 3;
-  detail::TaggedList<Shape, 0, Yield> list;
+  detail::TaggedList<Shape, 0, Yield, TestType> list;
+  static_assert(decltype(list)::max_slots == (sizeof(TestType) == 8 ? 0xFFFFFFFF : 0xFFFF));
   alignas(8) std::byte memory[slots * Shape::size]{};
   alignas(8) std::uint32_t metadata[slots]{};
   Blocks<false> blocks;
