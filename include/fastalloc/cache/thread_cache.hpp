@@ -195,8 +195,7 @@ class Uncached : public NoCaches, public ThreadParts {
   using NoCaches::attach;
   template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), ThreadParts(core, &tell_core<Core>) {}
   ~Uncached() { detach_all(); }
-  /// No lock may be held.
-  void enroll() noexcept { ThreadParts::attach([]() noexcept -> ThreadPart* { return nullptr; }, false); }
+  using ThreadParts::enroll;
 };
 
 /// The caches of one pool over a depot. All but mine() and attach() need the pool's lock.
@@ -209,7 +208,6 @@ class ThreadCaches : public ThreadParts {
   ~ThreadCaches() { free_parts(detach_all(), &ThreadPart::next_in_pool); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }
-  void enroll() noexcept {}
   /// Null: no memory, the thread is at its end, or the system has no heavy fence; the caller goes to the depot then.
   [[nodiscard]] FASTALLOC_COLD Magazine* attach() noexcept {
     if (Magazine* const magazine = mine()) return magazine;

@@ -146,6 +146,11 @@ class alignas(cache_line) ThreadParts {
   /// Effects: the threads forget their parts. Returns: the list of them, by next_in_pool.
   ThreadPart* detach_all() noexcept;
 
+  /// Effects: the pool hears of forks from now on, not only from its first part on. No lock may be held.
+  void enroll() noexcept {
+    Guard guard(home().lock);
+    enlist();
+  }
   static void end_thread() noexcept;
 
  private:
