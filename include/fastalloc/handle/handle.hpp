@@ -36,6 +36,12 @@ struct HandleAccess;
 template <class Owner>
 class OwnerWord;
 
+/// What the address is that an erased handle gives back.
+enum class ReleaseOf : unsigned char {
+  object,  ///< of the object, and so of its slot
+  part,    ///< of a part of the object
+};
+
 /// What the second word of a handle points to.
 template <class Owner>
 struct OwnerOf {
@@ -53,8 +59,8 @@ namespace fastalloc::inline FASTALLOC_ABI {
 /// What a pool looks like to handles that do not know its type. Pools derive from it.
 class AnyOwner {
  protected:
-  /// Returns an object. `inside`: the address need not be where its slot begins.
-  using Release = void (*)(AnyOwner& owner, void* object, bool inside) noexcept;
+  /// Returns an object.
+  using Release = void (*)(AnyOwner& owner, void* object, detail::ReleaseOf what) noexcept;
 
   constexpr AnyOwner() noexcept = default;
   ~AnyOwner() = default;
@@ -102,7 +108,7 @@ class OwnerWord {
 
   template <class T> FASTALLOC_ALWAYS_INLINE void release(T* object) const noexcept {
     if constexpr (erased) {
-      any()->release_(*any(), const_cast<void*>(static_cast<void const volatile*>(object)), inside());
+      any()->release_(*any(), const_cast<void*>(static_cast<void const volatile*>(object)), inside() ? ReleaseOf::part : ReleaseOf::object);
     } else {
       word_->release_from_handle(object);
     }

@@ -232,7 +232,7 @@ class BasicPool : public AnyOwner {
   /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
   template <class F> void for_each(F&& f) {
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return f(*object_in(slot)), true; });
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot) ? (f(*object_in(slot)), true) : true; });
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none");
     error.requested = missing;
@@ -380,9 +380,9 @@ class BasicPool : public AnyOwner {
     return false;
   }
   constexpr void set_erased() noexcept {
-    set_release([](AnyOwner& owner, void* object, bool inside) noexcept {
+    set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
       auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
-      self.release_from_handle(inside ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
+      self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
     });
   }
 
@@ -504,18 +504,27 @@ class BasicPool : public AnyOwner {
   }
 
   FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {
+    if (dispose(object)) [[likely]] return_slot(reinterpret_cast<std::byte*>(object));
+  }
+  /// The object's end; its slot stays taken. Returns: false, after a report, where the checks policy refuses the pointer.
+  FASTALLOC_ALWAYS_INLINE bool dispose(T* object) noexcept {
     if constexpr (Checks::tracks_slots) {
       Error error;
-      if (!core_.check_in_use(object, true, error)) return report_typed(error);
+      if (!core_.check_in_use(object, true, error)) return report_typed(error), false;
     }
     call_on_release(*object);
-    auto* const slot = reinterpret_cast<std::byte*>(object);
-    lifetime_.template release<T>(slot);
+    lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
+    return true;
+  }
+  /// Gives back a slot in which no object is left.
+  FASTALLOC_ALWAYS_INLINE void return_slot(std::byte* slot) noexcept {
     if constexpr (requires { derived()->is_home(); }) {
       if (!derived()->is_home()) [[unlikely]] return core_.give_remote(slot);
     }
     core_.give(slot);
   }
+  /// False for a slot that was handed out and holds no object.
+  [[nodiscard]] bool holds_object(std::byte*) const noexcept { return true; }
 
   FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
