@@ -20,7 +20,7 @@ class GrowthStrategy;
 class AnyOwner;
 template <class T, class Owner = AnyOwner>
 class Handle;
-template <auto* Pool>
+template <auto& Pool>
 struct Bound;
 }  // namespace FASTALLOC_ABI
 

@@ -353,7 +353,7 @@ class BasicPool : public AnyOwner {
   }
 
  private:
-  template <class> friend class OwnerWord;
+  template <class> friend class fastalloc::detail::OwnerWord;
 
   /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
   struct Batch {

@@ -193,7 +193,7 @@ class SlotSupply {
   /// A slot that was taken will not be given back: its generations are used up.
   void retire() noexcept {
     if constexpr (!owns_frontier) mark();  // the peak so far counts the slot
-    ++retired_;
+    if constexpr (Shape::keyed) ++retired_;
   }
   /// Slots that are, or may be, in use.
   [[nodiscard]] std::size_t usable() const noexcept { return total() - retired_; }
