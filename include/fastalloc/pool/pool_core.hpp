@@ -272,7 +272,7 @@ class PoolCore {
     return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word(index)));
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
-    return supply_.blocks().keys().find(index, generation, supply_.blocks());
+    return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
   }
   /// The end of the object in `slot`: its keys are stale.
   FASTALLOC_ALWAYS_INLINE void end_keys([[maybe_unused]] std::byte const* slot) noexcept {

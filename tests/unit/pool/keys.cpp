@@ -245,6 +245,33 @@ TEST_CASE("keys: what a failed allocation made is stale") {
   OnAcquire::pool = nullptr;
 }
 
+#if FASTALLOC_EXCEPTIONS
+namespace {
+struct WornByFailure {
+  static inline GrowingPool<WornByFailure, BasicGenerations<1>, BasicStats, FullChecks>* pool = nullptr;
+  void on_acquire() {
+    (void)pool->key(this);
+    throw 1;
+  }
+};
+}  // namespace
+
+TEST_CASE("keys: a failed allocation may wear its slot out, too") {
+  GrowingPool<WornByFailure, BasicGenerations<1>, BasicStats, FullChecks> pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::none()});
+  WornByFailure::pool = &pool;
+  for (int i = 0; i != 10; ++i) {
+    CHECK_THROWS_AS(pool.allocate(), int);
+    CHECK(pool.allocated() == 0);
+    CHECK(pool.capacity() <= 2);
+    CHECK(pool.check_invariants());
+  }
+  CHECK(pool.statistics().total_allocations == 0);
+  std::size_t met = 0;
+  pool.for_each([&](WornByFailure&) { ++met; });
+  CHECK(met == 0);
+}
+#endif
+
 TEST_CASE("keys: release() and adopt() leave them valid; an object that ends takes its keys along before its slot is free") {
   FixedPool<int, Generations> pool(2);
   auto handle = pool.allocate(1);
