@@ -26,7 +26,9 @@ struct Byte {
 struct OnAcquire {
   static inline FixedPool<OnAcquire, Generations, BasicStats>* pool = nullptr;
   static inline std::vector<Key> keys;
+#if FASTALLOC_EXCEPTIONS
   static inline bool throws = false;
+#endif
   void on_acquire() {
     if (pool != nullptr) keys.push_back(pool->key(this));
 #if FASTALLOC_EXCEPTIONS
