@@ -146,6 +146,20 @@ class [[nodiscard]] Handle {
     owner_ = detail::OwnerWord<AnyOwner>(other.owner_.any(), moved || other.owner_.inside());
   }
 
+  /// Owns the object that `owner` does, and points to a part of it: a member, a base, what is inside a std::variant. The slot is found
+  /// from the part's address, so any part will do. Where `part` is null or `owner` empty, this handle is empty and `owner` stays as it is:
+  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...   // else shape is still full
+  /// Requires: `part` is null or lies inside of the object.
+  template <class U, class O>
+    requires std::same_as<Owner, AnyOwner>
+  Handle(Handle<U, O>&& owner, T* part) noexcept {
+    if (part == nullptr || owner.object_ == nullptr) return;
+    bool const moved = static_cast<void const volatile*>(part) != static_cast<void const volatile*>(owner.object_);
+    object_ = part;
+    owner_ = detail::OwnerWord<AnyOwner>(owner.owner_.any(), moved || owner.owner_.inside());
+    owner.object_ = nullptr;
+  }
+
   /// Self-move leaves the handle as it is.
   FASTALLOC_ALWAYS_INLINE Handle& operator=(Handle&& other) noexcept {
     T* const object = detail::opaque(other.object_);
@@ -212,6 +226,13 @@ struct HandleAccess {
   FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {
     return Handle<T, Owner>(object, owner);
   }
+  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept {
+    Handle<T, Owner> handle;
+    handle.object_ = object;
+    handle.owner_ = owner;
+    return handle;
+  }
+  template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
   template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
 };
 
