@@ -211,6 +211,7 @@ class [[nodiscard]] Handle {
   friend struct detail::HandleAccess;
 
   FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept : object_(object), owner_(owner) {}
+  Handle(T* object, detail::OwnerWord<Owner> owner) noexcept : object_(object), owner_(owner) {}
 
   T* object_ = nullptr;
   detail::OwnerWord<Owner> owner_;
@@ -226,12 +227,7 @@ struct HandleAccess {
   FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {
     return Handle<T, Owner>(object, owner);
   }
-  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept {
-    Handle<T, Owner> handle;
-    handle.object_ = object;
-    handle.owner_ = owner;
-    return handle;
-  }
+  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept { return Handle<T, Owner>(object, owner); }
   template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
   template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
 };
