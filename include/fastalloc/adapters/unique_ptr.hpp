@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // A handle as a std::unique_ptr, for interfaces that ask for one, and back.
 //
-//   std::unique_ptr<T, PoolDeleter<T, P>>    two words, from P::handle_type: returning is inlined
-//   std::unique_ptr<T, PoolDeleter<T>>       two words, from Handle<T>, or from a unique_ptr to T or to a class derived from it
+//   std::unique_ptr<T, PoolDeleter<T, P>>            two words, from P::handle_type: returning is inlined
+//   std::unique_ptr<T, PoolDeleter<T, Bound<pool>>>  one word, from handles of Bound<pool>
+//   std::unique_ptr<T, PoolDeleter<T>>               two words, from Handle<T>, or from a unique_ptr to T or to a class derived from it
 //
 // std::shared_ptr<T>(to_unique(std::move(handle))) makes a shared pointer (its counts come from the heap).
 #pragma once
@@ -36,7 +37,7 @@ class PoolDeleter {
   template <class U, class O> friend std::unique_ptr<U, PoolDeleter<U, O>> to_unique(Handle<U, O>&& handle) noexcept;
   template <class U, class O> friend Handle<U, O> to_handle(std::unique_ptr<U, PoolDeleter<U, O>>&& pointer) noexcept;
 
-  detail::OwnerWord<Owner> owner_;
+  FASTALLOC_NO_UNIQUE_ADDRESS detail::OwnerWord<Owner> owner_;
 };
 
 /// Effects: the pointer owns what the handle did, which is empty then.

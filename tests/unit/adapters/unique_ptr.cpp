@@ -2,6 +2,7 @@
 // std::unique_ptr from handles, to a base, into a shared_ptr, and back to a handle.
 #include <fastalloc/adapters/unique_ptr.hpp>
 #include <fastalloc/fastalloc.hpp>
+#include <fastalloc/handle/bound.hpp>
 
 #include <memory>
 #include <type_traits>
@@ -33,6 +34,10 @@ template <class T, class Owner = AnyOwner>
 using Pointer = std::unique_ptr<T, PoolDeleter<T, Owner>>;
 using Pool = FixedPool<Both>;
 
+GrowingPool<Both> static_pool(2);
+using Static = Bound<static_pool>;
+
+static_assert(sizeof(Pointer<Both, Static>) == sizeof(void*));
 static_assert(sizeof(Pointer<Both, Pool>) == 2 * sizeof(void*) && sizeof(Pointer<Left>) == 2 * sizeof(void*));
 static_assert(std::is_nothrow_convertible_v<Pointer<Both, Pool>, Pointer<Right>>);
 static_assert(std::is_nothrow_convertible_v<Pointer<Both>, Pointer<Both const>>);
@@ -99,6 +104,20 @@ TEMPLATE_TEST_CASE("unique_ptr: owns what the handle did, and back", "", (FixedP
   }
   CHECK(pool.is_empty());
   CHECK(pool.check_invariants());
+}
+
+TEST_CASE("unique_ptr: of one word, and from there to a base") {
+  test::Audit const audit;
+  auto pointer = to_unique(Static::allocate(4U));
+  static_assert(std::is_same_v<decltype(pointer), Pointer<Both, Static>>);
+  CHECK(pointer->value() == 4);
+  Static::handle_type handle = to_handle(std::move(pointer));
+  {
+    Pointer<Right> const right = to_unique(std::move(handle));
+    CHECK(right->right == 2);
+    CHECK(static_pool.allocated() == 1);
+  }
+  CHECK(static_pool.is_empty());
 }
 
 TEST_CASE("unique_ptr: empty ones") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Handles that own an object and point to a part of it: Handle<T>(std::move(owner), part).
 #include <fastalloc/fastalloc.hpp>
+#include <fastalloc/handle/bound.hpp>
 
 #include <array>
 #include <random>
@@ -48,6 +49,8 @@ struct Whole {
   int number = 2;
   std::array<Tracked, 3> more{Tracked(3), Tracked(4), Tracked(5)};
 };
+
+FixedPool<Whole> static_pool(2);
 
 Shape* shape_in(Any& any) {
   return std::visit([](auto& one) -> Shape* { return &one; }, any);
@@ -119,6 +122,17 @@ TEST_CASE("handle to a part: no part, or no owner") {
   CHECK(pool.allocated() == 1);
   square.reset();
   CHECK(pool.is_empty());
+}
+
+TEST_CASE("handle to a part: of a handle of one word") {
+  test::Audit const audit;
+  auto owner = Bound<static_pool>::allocate();
+  Tracked* const last = &owner->more[2];
+  Handle<Tracked> part(std::move(owner), last);
+  CHECK(owner == nullptr);
+  CHECK(part->value() == 5);
+  part.reset();
+  CHECK(static_pool.is_empty());
 }
 
 TEST_CASE("handle to a part: of an erased handle that points to a base") {
