@@ -6,8 +6,8 @@
 //             AnyOwner* | inside                   Handle<T> is erased: returning is one indirect call
 //             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type (handle/bound.hpp)
 //
-// `inside` (bit 0) says that object_ is not where its slot begins: the handle was converted to a base class that lies
-// further in. The pool then finds the slot from the address, so any base will do, virtual ones too.
+// `inside` (bit 0) says that object_ is not where its slot begins: it is a base class or another part that lies
+// further in. The pool then finds the slot from the address, so any part will do, virtual bases too.
 // T may be incomplete where a handle is declared.
 #pragma once
 
