@@ -101,7 +101,9 @@ void chains(benchmark::State& state) {
 
 template <class Frame, class Pool>
 void add(char const* name) {
-  auto const register_one = [&](char const* what, auto* f) { benchmark::RegisterBenchmark((std::string("coroutine ") + what + ", " + name).c_str(), f); };
+  auto const register_one = [&](char const* what, auto* f) {
+    benchmark::RegisterBenchmark((std::string("coroutine ") + what + ", " + name).c_str(), f);
+  };
   register_one("pair", &pairs<Frame, Pool>);
   register_one("bulk 1k", &bulks<Frame, Pool>);
   register_one("chain of 10", &chains<Frame, Pool>);

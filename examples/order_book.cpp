@@ -80,7 +80,9 @@ class Book {
       }
       require(levels_[price].last == before, "the end of a queue");
     }
-    require(bid_ < ask_ && (bid_ == 0 || levels_[bid_].first != nullptr) && (ask_ == ticks - 1 || levels_[ask_].first != nullptr), "a best price");
+    require(bid_ < ask_, "the best prices cross");
+    require(bid_ == 0 || levels_[bid_].first != nullptr, "nobody at the best bid");
+    require(ask_ == ticks - 1 || levels_[ask_].first != nullptr, "nobody at the best ask");
     require(count == live, "orders in no queue");
     require(entered == resting + cancelled + 2 * traded, "quantity came from nowhere or went there");
   }
@@ -221,8 +223,8 @@ int main() {
                 with_pool.late, with_pool.rejected);
     std::printf("quantity: %lld in, %lld traded, %lld cancelled\n", static_cast<long long>(with_pool.entered),
                 static_cast<long long>(with_pool.traded), static_cast<long long>(with_pool.cancelled));
-    std::printf("orders: %llu made, at most %zu at a time, %zu rest at the end\n", static_cast<unsigned long long>(statistics.total_allocations),
-                statistics.peak_usage, statistics.current_usage);
+    std::printf("orders: %llu made, at most %zu at a time, %zu rest at the end\n",
+                static_cast<unsigned long long>(statistics.total_allocations), statistics.peak_usage, statistics.current_usage);
   }
   print("FixedPool", std::move(pool_times));
   print("new/delete", std::move(heap_times));

@@ -120,7 +120,8 @@ class SlowBook {
     auto const better = [&](Price a, Price b) { return m.side == Side::buy ? a < b : a > b; };
     auto best = orders_.end();
     for (auto one = orders_.begin(); one != orders_.end(); ++one)
-      if (one->side != m.side && !better(m.price, one->price) && (best == orders_.end() || better(one->price, best->price))) best = one;
+      if (one->side != m.side && !better(m.price, one->price) && (best == orders_.end() || better(one->price, best->price)))
+        best = one;
     return best;
   }
   std::vector<Message> orders_;

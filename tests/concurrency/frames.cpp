@@ -82,8 +82,8 @@ using Slot = FrameSlot<112>;
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("frames: taken by one thread, given back by another", "", ThreadSafePool<Slot>, (ThreadSafePool<Slot, NoCache, FullChecks>),
-                   (ThreadSafePool<Slot, LockFree>), ThreadLocalPool<Slot>) {
+TEMPLATE_TEST_CASE("frames: taken by one thread, given back by another", "", ThreadSafePool<Slot>,
+                   (ThreadSafePool<Slot, NoCache, FullChecks>), (ThreadSafePool<Slot, LockFree>), ThreadLocalPool<Slot>) {
   std::size_t const before = Promise::heap_frames().count;
   {
     TestType pool(8);
@@ -139,7 +139,8 @@ Task work(P& pool, std::size_t index) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("frames: coroutines that wander from thread to thread", "", ThreadSafePool<FrameSlot<256>>, ThreadLocalPool<FrameSlot<256>>) {
+TEMPLATE_TEST_CASE("frames: coroutines that wander from thread to thread", "", ThreadSafePool<FrameSlot<256>>,
+                   ThreadLocalPool<FrameSlot<256>>) {
   {
     TestType pool(8);
     Exchange<Task> again;

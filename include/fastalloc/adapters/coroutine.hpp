@@ -26,7 +26,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///   fastalloc::ThreadSafePool<fastalloc::FrameSlot<256>> frames(1000);
 template <std::size_t Bytes>
 struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) FrameSlot {
-  static_assert(Bytes > sizeof(void*), "fastalloc: a FrameSlot holds a frame and one word; a frame takes 100 bytes and more, so write FrameSlot<256>");
+  static_assert(Bytes > sizeof(void*), "fastalloc: a FrameSlot holds a frame and one word; a frame takes 100 bytes and more, so "
+                                       "write FrameSlot<256>");
   static constexpr std::size_t max_frame = (Bytes + alignof(FrameSlot) - 1) / alignof(FrameSlot) * alignof(FrameSlot) - sizeof(void*);
 
   FrameSlot() noexcept {}  // = default would have the pool fill the slot with zeros
@@ -49,7 +50,10 @@ template <std::size_t Bytes> constexpr bool is_frame_slot<FrameSlot<Bytes>> = tr
 
 /// A pool of FrameSlots, which one may write to.
 template <class P>
-concept FramePool = is_frame_slot<typename P::value_type> && requires(P& pool) { typename P::handle_type::owner_type; pool.try_allocate(); };
+concept FramePool = is_frame_slot<typename P::value_type> && requires(P& pool) {
+  typename P::handle_type::owner_type;
+  pool.try_allocate();
+};
 
 template <auto Pool>
 struct FrameOwner {
@@ -89,8 +93,9 @@ struct Frames {
   template <class... Args> FASTALLOC_ALWAYS_INLINE static void* take_for(std::size_t size, Args&... args) {
     if constexpr (!std::is_null_pointer_v<decltype(Pool)>) return take(*Pool, size);
     else if constexpr (requires { first_pool(args...); }) return take(first_pool(args...), size);
-    else static_assert(sizeof(Pool) == 0, "fastalloc: this coroutine is given no pool for its frame; make a reference to one its first "
-                       "parameter, as in `Task read(ThreadSafePool<FrameSlot<256>>& frames)`, or write PooledFrame<&pool> for a static one");
+    else static_assert(sizeof(Pool) == 0,
+                       "fastalloc: this coroutine is given no pool for its frame; make a reference to one its first parameter, as in "
+                       "`Task read(ThreadSafePool<FrameSlot<256>>& frames)`, or write PooledFrame<&pool> for a static one");
   }
 
   FASTALLOC_COLD static void* take_from_heap(std::size_t size) {
@@ -140,7 +145,8 @@ struct PooledFrame {
 
   /// Frames that did not come from the pool, of all promises with this base. Thread safety: safe.
   [[nodiscard]] static HeapFrames heap_frames() noexcept {
-    return {detail::Frames<Pool>::heap_count.load(std::memory_order_relaxed), detail::Frames<Pool>::heap_largest.load(std::memory_order_relaxed)};
+    using Frames = detail::Frames<Pool>;
+    return {Frames::heap_count.load(std::memory_order_relaxed), Frames::heap_largest.load(std::memory_order_relaxed)};
   }
 };
 

@@ -12,7 +12,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/audit.hpp"
 #include "support/catch.hpp"
+#include "support/test_storage.hpp"
 
 using namespace fastalloc;
 
@@ -83,9 +85,9 @@ void all_sizes(P& pool, Args&... args) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("frames: from the pool while it has slots of that size, else from the heap", "", FixedPool<Slot>, (FixedPool<Slot, NoChecks>),
-                   (FixedPool<Slot, FullChecks, FreeListAllocator>), (GrowingPool<Slot, BitmapAllocator>), ThreadSafePool<Slot>,
-                   (ThreadSafePool<Slot, LockFree>), ThreadLocalPool<Slot>) {
+TEMPLATE_TEST_CASE("frames: from the pool while it has slots of that size, else from the heap", "", FixedPool<Slot>,
+                   (FixedPool<Slot, NoChecks>), (FixedPool<Slot, FullChecks, FreeListAllocator>), (GrowingPool<Slot, BitmapAllocator>),
+                   ThreadSafePool<Slot>, (ThreadSafePool<Slot, LockFree>), ThreadLocalPool<Slot>) {
   TestType pool(PoolConfig{.capacity = 3});
   all_sizes<Promise>(pool, pool);
 }
@@ -138,6 +140,18 @@ TEST_CASE("frames: a growing pool grows first") {
   for (int i = 0; i != 5; ++i) frames.push_back(Promise::operator new(100, pool));
   CHECK(pool.allocated() == 3);
   CHECK(heap.count() == 2);
+  for (void* const frame : frames) Promise::operator delete(frame, 100);
+  CHECK(pool.is_empty());
+}
+
+TEST_CASE("frames: where the pool's storage has no more memory, the heap may have some") {
+  test::Audit const audit;
+  GrowingPool<Slot, test::FailingStorage> pool(1);
+  test::storage_account().fail_after(0);
+  FromHeap<Promise> const heap;
+  void* const frames[] = {Promise::operator new(100, pool), Promise::operator new(100, pool)};
+  CHECK(pool.allocated() == 1);
+  CHECK(heap.count() == 1);
   for (void* const frame : frames) Promise::operator delete(frame, 100);
   CHECK(pool.is_empty());
 }
