@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Coroutine frames: from pools and from the heap. One coroutine is created, resumed to its end and destroyed (pair); a thousand
-// live, destroyed in random order (bulk); each waits for the next, ten deep (chain). Times are per coroutine.
+// Coroutine frames: from pools and from the heap. One coroutine is created, run to its end and destroyed; a thousand live, and are
+// destroyed in random order; each calls the next, ten deep. Times are per coroutine.
+#include "ownership.hpp"
 #include "subject.hpp"
-
-#include <benchmark/benchmark.h>
 
 #include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/fastalloc.hpp>
@@ -18,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace bench {
+namespace bench::ownership {
 namespace {
 
 template <class Frame>
@@ -48,11 +47,10 @@ class [[nodiscard]] Task {
   std::coroutine_handle<promise_type> coroutine_;
 };
 
-constexpr std::size_t bulk = 1000;
 using Slot = fastalloc::FrameSlot<256>;
 
 struct FromHeap {};
-fastalloc::FixedPool<Slot> static_frames(bulk);
+fastalloc::FixedPool<Slot> static_frames(1000);
 
 struct None {
   explicit None(std::size_t) {}
@@ -70,7 +68,7 @@ template <class Frame, class Pool> Task<Frame> chain(Pool& pool, std::size_t dep
 
 template <class Frame, class Pool>
 void pairs(benchmark::State& state) {
-  Pool pool(bulk);
+  Pool pool(1000);
   std::size_t sum = 0;
   for (auto _ : state) sum += one<Frame>(pool, 1).run();
   if (sum != static_cast<std::size_t>(state.iterations())) state.SkipWithError("a coroutine did not run");
@@ -78,47 +76,42 @@ void pairs(benchmark::State& state) {
 
 template <class Frame, class Pool>
 void bulks(benchmark::State& state) {
-  Pool pool(bulk);
-  std::vector<std::size_t> order(bulk);
+  Pool pool(1000);
+  std::vector<std::size_t> order(1000);
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::shuffle(order.begin(), order.end(), std::mt19937(1));
-  std::vector<std::optional<Task<Frame>>> tasks(bulk);
-  for (auto _ : state) {
+  std::vector<std::optional<Task<Frame>>> tasks(1000);
+  while (state.KeepRunningBatch(1000)) {
     for (auto& task : tasks) task.emplace(one<Frame>(pool, 1));
     for (std::size_t const i : order) tasks[i].reset();
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<benchmark::IterationCount>(bulk));
 }
 
 template <class Frame, class Pool>
 void chains(benchmark::State& state) {
-  Pool pool(bulk);
-  std::size_t sum = 0;
-  for (auto _ : state) sum += chain<Frame>(pool, 9).run();
-  if (sum != 9 * static_cast<std::size_t>(state.iterations())) state.SkipWithError("a chain is broken");
-  state.SetItemsProcessed(10 * state.iterations());
+  Pool pool(1000);
+  while (state.KeepRunningBatch(10))
+    if (chain<Frame>(pool, 9).run() != 9) state.SkipWithError("a chain is broken");
 }
 
 template <class Frame, class Pool>
-void add(char const* name) {
-  auto const register_one = [&](char const* what, auto* f) {
-    benchmark::RegisterBenchmark((std::string("coroutine ") + what + ", " + name).c_str(), f);
-  };
-  register_one("pair", &pairs<Frame, Pool>);
-  register_one("bulk 1k", &bulks<Frame, Pool>);
-  register_one("chain of 10", &chains<Frame, Pool>);
+void add_frames(std::string const& name) {
+  add(Threads::one, "a coroutine is created, run and destroyed", name, &pairs<Frame, Pool>);
+  add(Threads::one, "a thousand coroutines, destroyed in random order", name, &bulks<Frame, Pool>);
+  add(Threads::one, "ten coroutines that call each other", name, &chains<Frame, Pool>);
 }
 
+// Adds itself: this file is only linked where there are coroutines.
 [[maybe_unused]] bool const added = [] {
   using fastalloc::PooledFrame;
-  add<FromHeap, None>("new");
-  add<PooledFrame<&static_frames>, None>("FixedPool, static");
-  add<PooledFrame<>, fastalloc::FixedPool<Slot>>("FixedPool");
-  add<PooledFrame<>, fastalloc::GrowingPool<Slot>>("GrowingPool");
-  add<PooledFrame<>, fastalloc::ThreadLocalPool<Slot>>("ThreadLocalPool");
-  add<PooledFrame<>, fastalloc::ThreadSafePool<Slot>>("ThreadSafePool");
+  add_frames<FromHeap, None>("operator new");
+  add_frames<PooledFrame<&static_frames>, None>("FixedPool, static");
+  add_frames<PooledFrame<>, fastalloc::FixedPool<Slot>>("FixedPool");
+  add_frames<PooledFrame<>, fastalloc::GrowingPool<Slot>>("GrowingPool");
+  add_frames<PooledFrame<>, fastalloc::ThreadLocalPool<Slot>>("ThreadLocalPool");
+  add_frames<PooledFrame<>, fastalloc::ThreadSafePool<Slot>>("ThreadSafePool");
   return true;
 }();
 
 }  // namespace
-}  // namespace bench
+}  // namespace bench::ownership

@@ -161,14 +161,18 @@ class PoolCore {
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
     end_keys(taken.slot);
     bool const worn = is_worn(taken.slot);
-    retire(taken.slot);
-    Guard guard(lock_);
-    mark_taken(taken.slot);  // flips back
-    stats_.withdrawn();
-    note_peak();
-    if (worn) return supply_.retire();
-    supply_.give_unused(taken);
-    if (waiters_.any()) serve_all();
+    if (!worn) retire(taken.slot);
+    {
+      Guard guard(lock_);
+      mark_taken(taken.slot);  // flips back
+      stats_.withdrawn();
+      note_peak();
+      if (!worn) {
+        supply_.give_unused(taken);
+        if (waiters_.any()) serve_all();
+      }
+    }
+    if (worn) leave_out(taken.slot);
   }
 
   /// For what happens to threads and to the process; see ThreadParts::Event.
@@ -405,9 +409,10 @@ class PoolCore {
     auto const& keys = supply_.blocks().keys();
     return keys.word(keys.index(slot, supply_.blocks()));
   }
-  /// Takes back a worn slot, for good.
+  /// Takes back a worn slot, for good. Iterations ask for its word, and so for the index behind the payload.
   FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
     retire(slot);
+    unpoison(slot + Shape::payload, Shape::size - Shape::payload);
     Guard guard(slow_lock(lock_));
     note_peak();
     supply_.retire();
