@@ -19,6 +19,10 @@ class GrowthStrategy;
 class AnyOwner;
 template <class T, class Owner = AnyOwner>
 class Handle;
+template <class T>
+class SharedHandle;
+template <class T>
+class WeakHandle;
 }  // namespace FASTALLOC_ABI
 
 inline namespace FASTALLOC_MODE {
@@ -60,6 +64,10 @@ class AtomicStats;
 struct ConstructOnAllocate;
 template <class Init, class Reset>
 class Recycle;
+
+// sharing: whether objects may have several owners; none by default
+struct Shared;
+struct AtomicShared;
 
 /// What a pool uses on each axis for which it is given no policy.
 struct Defaults {

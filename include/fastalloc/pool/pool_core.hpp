@@ -136,9 +136,14 @@ class PoolCore {
     return count;
   }
 
-  /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
+  /// Makes the bytes of a slot in which no object is left unusable.
+  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::dead, fill_dead);
+    if constexpr (Shape::poisons) poison(slot, Shape::dead);
+  }
+
+  /// Takes back a retired slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
-    retire(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
       if (cache == nullptr) [[unlikely]] return give_slow(slot);
@@ -151,10 +156,7 @@ class PoolCore {
   }
 
   /// The same, by a thread that is not the owner of this sub-pool.
-  void give_remote(std::byte* slot) noexcept {
-    retire(slot);
-    caches_.push(slot);
-  }
+  void give_remote(std::byte* slot) noexcept { caches_.push(slot); }
 
   /// Takes back a slot in which nothing was built after all.
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
@@ -195,7 +197,7 @@ class PoolCore {
           for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);
-            if constexpr (Shape::poisons) poison(slot, Shape::size);
+            if constexpr (Shape::poisons) poison(slot, Shape::dead);
             core.supply_.give(slot);
           }
         }
@@ -466,17 +468,12 @@ class PoolCore {
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, Shape::size);
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      if (!taken.fresh && !is_filled(taken.slot, Shape::size, fill_dead, Shape::link_offset, Shape::link_size))
+      if (!taken.fresh && !is_filled(taken.slot, Shape::dead, fill_dead, Shape::link_offset, Shape::link_size))
         report(Error{.code = ErrorCode::invalid_handle,
                      .text = "a free slot was written to: somebody used an object after returning it",
                      .address = taken.slot});
     }
-    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::size, fill_new);
-  }
-  /// Makes the bytes of a slot in which no object is left unusable.
-  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::size, fill_dead);
-    if constexpr (Shape::poisons) poison(slot, Shape::size);
+    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::dead, fill_new);
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {

@@ -23,7 +23,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// slot a link of LinkSize bytes may be written.
 /// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must not share
 /// where threads that hold no lock hand them out.
-template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true>
+/// Dead: bytes, from the start, that nobody but the slot allocator touches while the slot holds no object; behind them are counts.
+template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true,
+          std::size_t Dead = Size>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -32,6 +34,7 @@ struct SlotShape {
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
   static constexpr bool poisons = Poisons;
+  static constexpr std::size_t dead = Dead;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 
