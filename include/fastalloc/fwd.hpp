@@ -11,6 +11,7 @@
 namespace fastalloc {
 
 struct PoolStatistics;
+class Key;
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;
@@ -19,6 +20,8 @@ class GrowthStrategy;
 class AnyOwner;
 template <class T, class Owner = AnyOwner>
 class Handle;
+template <auto& Pool>
+struct Bound;
 template <class T>
 class SharedHandle;
 template <class T>
@@ -37,6 +40,12 @@ struct ExternalStorage;
 struct StackAllocator;
 struct FreeListAllocator;
 struct BitmapAllocator;
+
+// keys: numbers by which objects are found, and missed when they are gone
+struct NoKeys;
+template <int Bits = 31>
+struct BasicGenerations;
+using Generations = BasicGenerations<>;
 
 // checks: what is verified when objects come back
 struct NoChecks;
@@ -77,6 +86,7 @@ struct Defaults {
   using stats = NoStats;
   using cache = NoCache;
   using lifetime = ConstructOnAllocate;
+  using keys = NoKeys;
 #if FASTALLOC_CHECKED
   using checks = DebugChecks;
 #else

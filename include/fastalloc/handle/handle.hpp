@@ -4,6 +4,7 @@
 //   object_   T*, null when empty
 //   owner_    Owner*                               P::handle_type is Handle<T, P>: returning is inlined
 //             AnyOwner* | inside                   Handle<T> is erased: returning is one indirect call
+//             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type (handle/bound.hpp)
 //
 // `inside` (bit 0) says that object_ is not where its slot begins: the handle was converted to a base class that lies
 // further in. The pool then finds the slot from the address, so any base will do, virtual ones too.
@@ -53,6 +54,10 @@ struct OwnerOf {
 template <class T, class... Policies>
 struct OwnerOf<ThreadLocalPool<T, Policies...>> {
   using type = SubPool<T, Policies...>;
+};
+template <auto& Pool>
+struct OwnerOf<Bound<Pool>> {
+  using type = std::remove_reference_t<decltype(Pool)>;
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
@@ -126,6 +131,22 @@ class OwnerWord {
 
  private:
   std::conditional_t<erased, std::uintptr_t, Target*> word_{};
+};
+
+/// The same for a pool that is part of the type: no word at all.
+template <auto& Pool>
+class OwnerWord<Bound<Pool>> {
+  using Target = typename OwnerOf<Bound<Pool>>::type;
+
+ public:
+  constexpr OwnerWord() noexcept = default;
+  constexpr explicit OwnerWord(Target*) noexcept {}
+  [[nodiscard]] constexpr OwnerWord copy() const noexcept { return {}; }
+  [[nodiscard]] static constexpr Target* target() noexcept { return &Pool; }
+  [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
+  [[nodiscard]] static constexpr bool inside() noexcept { return false; }
+  template <class T> FASTALLOC_ALWAYS_INLINE static void release(T* object) noexcept { Pool.release_from_handle(object); }
+  template <class T> [[nodiscard]] static auto share(T* object) noexcept { return Pool.share_from_handle(object); }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
@@ -216,7 +237,7 @@ class [[nodiscard]] Handle {
   FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept : object_(object), owner_(owner) {}
 
   T* object_ = nullptr;
-  detail::OwnerWord<Owner> owner_;
+  FASTALLOC_NO_UNIQUE_ADDRESS detail::OwnerWord<Owner> owner_;
 };
 
 }  // namespace fastalloc::inline FASTALLOC_ABI

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
+#include <fastalloc/handle/key.hpp>
 #include <fastalloc/pool/policies.hpp>
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
@@ -59,10 +60,12 @@ struct PoolTypes {
   // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
   static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
   static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
-  static constexpr std::size_t used = link_offset + link > object ? link_offset + link : object;
+  static constexpr int generation_bits = P::keys::generation_bits;
+  static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
+  static constexpr std::size_t used = std::max(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = round_up(used, align);
-  using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0,
-                          shares ? counts_offset : size>;
+  using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
+                          shares ? counts_offset : 0>;
   using layout = PoolLayout<shape, slots, typename P::checks>;
 
   template <class S>
@@ -122,6 +125,7 @@ class BasicPool : public AnyOwner {
 
  public:
   static constexpr bool has_statistics = Types::P::stats::enabled;
+  static constexpr bool has_keys = Types::P::keys::generation_bits != 0;
   using value_type = T;
   using handle_type = Handle<T, Owner>;
   using lifetime_type = Lifetime;
@@ -224,6 +228,27 @@ class BasicPool : public AnyOwner {
   /// as shrink_to_fit() gave nothing back. Requires: `handle` is not empty and from this pool.
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return index_of(handle.get()); }
   [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
+
+  /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: constant.
+  /// Thread safety: of threads that own the object, any number at once.
+  [[nodiscard]] Key key(handle_type const& handle) const noexcept requires has_keys { return key(handle.get()); }
+  [[nodiscard]] Key key(T const* object) const noexcept requires has_keys {
+    auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
+    return Key(index, generation);
+  }
+  /// The object that `key` was made for, or null when that is gone; null for a key that never was this pool's (one of another pool passes with a
+  /// chance of 2^-31). Complexity: constant. Takes no lock: threads may look up while others allocate and release. That the object is
+  /// not released meanwhile, the caller must see to.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept requires has_keys {
+    std::byte* const slot = core_.find_key(key.index(), key.generation());
+    return slot == nullptr ? nullptr : object_in(slot);
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept requires has_keys {
+    std::byte* const slot = core_.find_key(key.index(), key.generation());
+    return slot == nullptr ? nullptr : object_in(slot);
+  }
+  /// True when get() would find it.
+  [[nodiscard]] bool contains(Key key) const noexcept requires has_keys { return core_.find_key(key.index(), key.generation()) != nullptr; }
 
   /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
   /// anything but an object in use that nobody shares goes to the error handler and gives an empty handle; without, it is a requirement.
@@ -340,7 +365,7 @@ class BasicPool : public AnyOwner {
   }
 
  private:
-  friend class OwnerWord<Owner>;
+  template <class> friend class fastalloc::detail::OwnerWord;
 
   /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
   struct Batch {
@@ -524,7 +549,7 @@ class BasicPool : public AnyOwner {
   FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {
     if (dispose(object)) [[likely]] return_slot(reinterpret_cast<std::byte*>(object));
   }
-  /// The object's end; its bytes are made unusable, its slot stays taken. Returns: false, after a report, where the checks policy refuses the pointer.
+  /// The object's end; its slot stays taken. Returns: false, after a report, where the checks policy refuses the pointer.
   FASTALLOC_ALWAYS_INLINE bool dispose(T* object) noexcept {
     if constexpr (Checks::tracks_slots) {
       Error error;
@@ -532,7 +557,8 @@ class BasicPool : public AnyOwner {
     }
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
-    core_.retire(reinterpret_cast<std::byte*>(object));
+    core_.end_keys(reinterpret_cast<std::byte*>(object));
+    if constexpr (Types::shares) core_.retire(reinterpret_cast<std::byte*>(object));
     return true;
   }
   /// Gives back a slot in which no object is left.
@@ -542,10 +568,11 @@ class BasicPool : public AnyOwner {
     }
     core_.give(slot);
   }
-  /// False for a slot that was handed out and holds no object, since WeakHandles keep it.
-  [[nodiscard]] static bool holds_object([[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Types::shares) return !counts_of(slot).is_dead();
-    return true;
+  /// False for a slot that was handed out and holds no object: it is worn, or WeakHandles keep it.
+  [[nodiscard]] bool holds_object(std::byte* slot) const noexcept {
+    if constexpr (Types::shares)
+      if (counts_of(slot).is_dead()) return false;
+    return !core_.is_worn(slot);
   }
 
   [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Sharing::counts_are_atomic); }
@@ -593,6 +620,7 @@ class BasicPool : public AnyOwner {
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     bool any_object = false;
     core_.visit([&](std::byte* slot) {
+      if (core_.is_worn(slot)) return true;
       any_object = any_object || holds_object(slot);
       if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices || !any_object;

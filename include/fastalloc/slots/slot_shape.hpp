@@ -22,10 +22,10 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where in a free
 /// slot a link of LinkSize bytes may be written.
 /// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must not share
-/// where threads that hold no lock hand them out.
-/// Dead: bytes, from the start, that nobody but the slot allocator touches while the slot holds no object; behind them are counts.
+/// where threads that hold no lock hand them out. GenerationBits: 0, or keys name slots (slots/generations.hpp).
+/// CountsOffset: 0, or where counts of owners lie (handle/sharing.hpp): a for_each() may look at them at any time.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true,
-          std::size_t Dead = Size>
+          int GenerationBits = 0, std::size_t CountsOffset = 0>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -34,7 +34,14 @@ struct SlotShape {
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
   static constexpr bool poisons = Poisons;
-  static constexpr std::size_t dead = Dead;
+  static constexpr int generation_bits = GenerationBits;
+  static constexpr bool keyed = GenerationBits != 0;
+  static constexpr bool counted = CountsOffset != 0;
+  /// Where a slot of a growing pool keeps its index for keys, used or free.
+  static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
+  /// Bytes for the object and what belongs to it, which are filled; and those which are poisoned.
+  static constexpr std::size_t payload = counted ? CountsOffset : keyed && Growing ? index_offset : Size;
+  static constexpr std::size_t unusable = counted ? CountsOffset : Size;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 

@@ -487,6 +487,41 @@ void forget(H handle) {
 
 }  // namespace
 
+TEST_CASE("shared handles: keys are stale from the death of the object on; worn slots stay away") {
+  auto const run = [](auto& pool, bool wears) {
+    std::size_t const capacity = pool.capacity();
+    auto strong = pool.allocate(7).share();
+    auto const key = pool.key(strong.get());
+    auto weak = strong.downgrade();
+    CHECK(pool.get(key) == strong.get());
+    strong.reset();
+    CHECK((!pool.contains(key) && pool.allocated() == 1));
+    std::size_t met = 0;
+    pool.for_each([&](int&) { ++met; });
+    CHECK(met == 0);
+    weak.reset();
+    CHECK((pool.allocated() == 0 && pool.capacity() == capacity - (wears ? 1 : 0)));
+    auto const next = pool.allocate(8).share();
+    CHECK((!pool.contains(key) && pool.get(pool.key(next.get())) == next.get() && pool.check_invariants()));
+  };
+  FixedPool<int, Shared, Generations, FullChecks> fixed(4);
+  run(fixed, false);
+  FixedPool<int, AtomicShared, BasicGenerations<1>> wearing(4);
+  run(wearing, true);
+  GrowingPool<int, Shared, Generations, FreeListAllocator, FullChecks> growing(4);
+  run(growing, false);
+  GrowingPool<int, Shared, BasicGenerations<1>> growing_wearing(4);
+  run(growing_wearing, true);
+}
+
+TEST_CASE("shared handles: from a handle of one word") {
+  static FixedPool<int, Shared> pool(2);
+  using Ints = Bound<pool>;
+  auto handle = Ints::allocate(5);
+  auto const strong = handle.share();
+  CHECK((!handle && *strong == 5 && strong.use_count() == 1));
+}
+
 TEST_CASE("shared handles: the report of live handles tells objects from slots that are kept") {
   test::RecordedErrors const errors;
   for (std::size_t const objects : {0U, 1U}) {
