@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// fastalloc-bench-ownership: tables of ns per operation, each row's median of interleaved repetitions, and its ratio to the first row
-// of its table. First all that is measured while the process has one thread, then the rest beside a second, sleeping one.
+// fastalloc-bench-ownership: tables of ns per operation (time of the processor): each row's median of interleaved repetitions, and
+// its ratio to the first row of its table. First all that is measured while the process has one thread, then the rest beside a second,
+// sleeping one.
 //
 //   fastalloc-bench-ownership [--benchmark_...]     Google Benchmark's flags; --benchmark_filter has no effect
 #include "ownership.hpp"
@@ -32,7 +33,7 @@ class Collector : public benchmark::BenchmarkReporter {
   bool ReportContext(Context const&) override { return true; }
   void ReportRuns(std::vector<Run> const& runs) override {
     for (Run const& run : runs)
-      if (run.run_type == Run::RT_Iteration) times_[run.run_name.function_name].push_back(run.GetAdjustedRealTime());
+      if (run.run_type == Run::RT_Iteration) times_[run.run_name.function_name].push_back(run.GetAdjustedCPUTime());
     std::fputc('.', stderr);
   }
   [[nodiscard]] double median(Row const& row) {

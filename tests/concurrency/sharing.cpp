@@ -89,6 +89,20 @@ void end_together(std::size_t rounds) {
   test::check_faults();
 }
 
+/// Each owner writes to its part of an object and lets go. The destructor sees all of it, and so does who builds the next object there.
+struct Parts {
+  explicit Parts(std::uint64_t round) : expected(round) {}
+  Parts(Parts const&) = delete;
+  Parts& operator=(Parts const&) = delete;
+  ~Parts() {
+    std::uint64_t sum = 0;
+    for (std::uint64_t& part : parts) sum += std::exchange(part, 0);
+    faults().expect(sum == expected, "the destructor did not see what owners wrote");
+  }
+  std::uint64_t expected;
+  std::array<std::uint64_t, workers> parts{};
+};
+
 /// Owners wander from thread to thread through a mailbox; what was written to the object before is there.
 template <class Pool>
 void hand_over(std::size_t rounds) {
@@ -137,6 +151,32 @@ TEMPLATE_TEST_CASE("sharing: threads that drop the last owners together", "", (T
                    (ThreadSafePool<Payload, AtomicShared, NoCache, FullChecks>), (ThreadSafePool<Payload, AtomicShared, LockFree>),
                    (FixedPool<Payload, AtomicShared, MutexLock, FreeListAllocator>)) {
   end_together<TestType>(test::scaled(4000, 1'000'000));
+}
+
+TEMPLATE_TEST_CASE("sharing: who ends an object sees what its other owners did", "", (ThreadSafePool<Parts, AtomicShared>),
+                   (ThreadLocalPool<Parts, AtomicShared>)) {
+  TestType pool(4);
+  std::array<SharedHandle<Parts>, workers> strong;
+  std::array<WeakHandle<Parts>, workers> weak;
+  Meeting meeting;
+  std::size_t const rounds = test::scaled(1000, 100'000);
+  test::run(workers, [&](std::size_t me) {
+    for (std::size_t round = 1; round != rounds; ++round) {
+      if (me == 0) {
+        auto first = pool.allocate(round * workers).share();
+        for (auto& handle : strong) handle = first;
+        if (round % 2 == 0) weak.fill(first);
+      }
+      meeting.wait();
+      strong[me]->parts[me] = round;
+      strong[me].reset();
+      if (me == round / 2 % workers) std::this_thread::yield();  // gives up its weak handle after the object's end
+      weak[me].reset();
+      auto const next = pool.try_allocate(0U);
+      meeting.wait();
+    }
+  });
+  test::check_faults();
 }
 
 TEST_CASE("sharing: the last owner of an object in a ThreadLocalPool is on another thread") {

@@ -18,12 +18,14 @@ class CountedHandle {
  public:
   using element_type = T;
 
-  FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle const& other) noexcept
-      : object_(opaque(other.object_)), counts_(other.counts_.template add<Unit>()) {}
+  FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle const& other) noexcept : CountedHandle(other, opaque(other.object_)) {}
   FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle&& other) noexcept : CountedHandle(std::move(other), opaque(other.object_)) {}
   /// The handle is changed before the object that it let go of dies.
   FASTALLOC_ALWAYS_INLINE CountedHandle& operator=(CountedHandle const& other) noexcept {
-    return replace(opaque(other.object_), other.counts_.template add<Unit>());
+    T* const object = opaque(other.object_);
+    CountsRef const counts = other.counts_.copy();
+    counts.template add<Unit>();
+    return replace(object, counts);
   }
   /// Self-move leaves the handle as it is.
   FASTALLOC_ALWAYS_INLINE CountedHandle& operator=(CountedHandle&& other) noexcept {
@@ -52,7 +54,7 @@ class CountedHandle {
   /// Takes over one that is counted already.
   FASTALLOC_ALWAYS_INLINE CountedHandle(T* object, CountsRef counts) noexcept : object_(object), counts_(counts) {}
   template <class U, std::uint64_t V> FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle<U, V> const& other, T* object) noexcept
-      : object_(object), counts_(other.counts_.template add<Unit>()) {}
+      : object_(object), counts_(other.counts_.copy()) { counts_.template add<Unit>(); }
   template <class U> FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle<U, Unit>&& other, T* object) noexcept
       : object_(object), counts_(other.counts_.copy()) { other.clear(); }
 

@@ -108,16 +108,16 @@ class CountsRef {
   }
 
   /// For one more handle, made from one that counts in the same way or is strong.
-  template <std::uint64_t Unit> [[nodiscard]] FASTALLOC_ALWAYS_INLINE CountsRef add() const noexcept {
-    if (word_ == 0) return {};
+  template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void add() const noexcept {
+    if (word_ == 0) return;
     if (!atomic()) add_plain<Unit>(1);
     else if constexpr (can_be_atomic) ref().fetch_add(Unit, std::memory_order_relaxed);  // relaxed: a handle is there, so nothing ends
-    return *this;
   }
-  /// For a handle that goes away.
+  /// For a handle that goes away. On a copy: atomic operations make compilers read members again.
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void drop() const noexcept {
-    if (word_ == 0) return;
-    if (Unit == Counts::strong ? drop_strong() : drop_weak()) release(Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
+    CountsRef const self = *this;
+    if (self.word_ == 0) return;
+    if (Unit == Counts::strong ? self.drop_strong() : self.drop_weak()) release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
   }
   /// Returns: true for the last one: the slot has to be given back.
   FASTALLOC_ALWAYS_INLINE bool drop_weak() const noexcept {
@@ -189,7 +189,7 @@ class CountsRef {
 #if defined(__GNUC__)
   [[gnu::noinline]]
 #endif
-  void release(ReleaseOf what) const noexcept { counts().owner->release_(*counts().owner, &counts(), what); }
+  static void release(SharedCounts& counts, ReleaseOf what) noexcept { counts.owner->release_(*counts.owner, &counts, what); }
 
   std::uintptr_t word_ = 0;
 };
