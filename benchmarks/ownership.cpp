@@ -79,6 +79,7 @@ void add(Threads threads, std::string const& table, std::string const& row, std:
 int main(int argc, char** argv) {
   using namespace bench::ownership;
   add_sharing();
+  add_keys();
 
   std::string defaults[] = {"--benchmark_repetitions=9", "--benchmark_min_time=0.1", "--benchmark_enable_random_interleaving=true"};
   std::vector<char*> arguments{argv[0]};

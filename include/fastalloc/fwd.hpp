@@ -26,6 +26,8 @@ template <class T>
 class SharedHandle;
 template <class T>
 class WeakHandle;
+template <class T, class Owner = AnyOwner>
+class PoolDeleter;  // adapters/unique_ptr.hpp
 }  // namespace FASTALLOC_ABI
 
 inline namespace FASTALLOC_MODE {
@@ -108,6 +110,14 @@ template <class T, class... Policies>
 class ThreadSafePool;
 template <class T, class... Policies>
 class ThreadLocalPool;
+
+// adapters/coroutine.hpp: coroutine frames from a pool
+template <std::size_t Bytes>
+struct FrameSlot;
+template <auto Pool = nullptr>
+struct PooledFrame;
+template <auto Pool = nullptr>
+struct TryPooledFrame;
 
 }  // namespace FASTALLOC_MODE
 

@@ -6,8 +6,8 @@
 //             AnyOwner* | inside                   Handle<T> is erased: returning is one indirect call
 //             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type (handle/bound.hpp)
 //
-// `inside` (bit 0) says that object_ is not where its slot begins: the handle was converted to a base class that lies
-// further in. The pool then finds the slot from the address, so any base will do, virtual ones too.
+// `inside` (bit 0) says that object_ is not where its slot begins: it is a base class or another part that lies
+// further in. The pool then finds the slot from the address, so any part will do, virtual bases too.
 // T may be incomplete where a handle is declared.
 #pragma once
 
@@ -177,6 +177,20 @@ class [[nodiscard]] Handle {
     owner_ = detail::OwnerWord<AnyOwner>(other.owner_.any(), moved || other.owner_.inside());
   }
 
+  /// Owns the object that `owner` does, and points to a part of it: a member, a base, what is inside a std::variant. The slot is found
+  /// from the part's address, so any part will do. Where `part` is null or `owner` empty, this handle is empty and `owner` stays as it is:
+  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...   // else shape is still full
+  /// Requires: `part` is null or lies inside of the object.
+  template <class U, class O>
+    requires std::same_as<Owner, AnyOwner>
+  Handle(Handle<U, O>&& owner, T* part) noexcept {
+    if (part == nullptr || owner.object_ == nullptr) return;
+    bool const moved = static_cast<void const volatile*>(part) != static_cast<void const volatile*>(owner.object_);
+    object_ = part;
+    owner_ = detail::OwnerWord<AnyOwner>(owner.owner_.any(), moved || owner.owner_.inside());
+    owner.object_ = nullptr;
+  }
+
   /// Self-move leaves the handle as it is.
   FASTALLOC_ALWAYS_INLINE Handle& operator=(Handle&& other) noexcept {
     T* const object = detail::opaque(other.object_);
@@ -235,6 +249,7 @@ class [[nodiscard]] Handle {
   friend struct detail::HandleAccess;
 
   FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept : object_(object), owner_(owner) {}
+  Handle(T* object, detail::OwnerWord<Owner> owner) noexcept : object_(object), owner_(owner) {}
 
   T* object_ = nullptr;
   FASTALLOC_NO_UNIQUE_ADDRESS detail::OwnerWord<Owner> owner_;
@@ -250,6 +265,8 @@ struct HandleAccess {
   FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {
     return Handle<T, Owner>(object, owner);
   }
+  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept { return Handle<T, Owner>(object, owner); }
+  template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
   template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
 };
 

@@ -231,24 +231,19 @@ class BasicPool : public AnyOwner {
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: constant.
   /// Thread safety: of threads that own the object, any number at once.
-  [[nodiscard]] Key key(handle_type const& handle) const noexcept requires has_keys { return key(handle.get()); }
-  [[nodiscard]] Key key(T const* object) const noexcept requires has_keys {
+  [[nodiscard]] Key key(handle_type const& handle) const noexcept { return key(handle.get()); }
+  [[nodiscard]] Key key(T const* object) const noexcept {
+    need_keys();
     auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
     return Key(index, generation);
   }
-  /// The object that `key` was made for, or null when that is gone; null for a key that never was this pool's (one of another pool passes with a
-  /// chance of 2^-31). Complexity: constant. Takes no lock: threads may look up while others allocate and release. That the object is
-  /// not released meanwhile, the caller must see to.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept requires has_keys {
-    std::byte* const slot = core_.find_key(key.index(), key.generation());
-    return slot == nullptr ? nullptr : object_in(slot);
-  }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept requires has_keys {
-    std::byte* const slot = core_.find_key(key.index(), key.generation());
-    return slot == nullptr ? nullptr : object_in(slot);
-  }
+  /// The object that `key` was made for, or null when that is gone. Null, too, for a key that never was this pool's: one of another
+  /// pool passes with a chance of 2^-31. Complexity: constant. Takes no lock: threads may look up while others allocate and
+  /// release; that the object is not released meanwhile, the caller must see to.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept { return find(key); }
   /// True when get() would find it.
-  [[nodiscard]] bool contains(Key key) const noexcept requires has_keys { return core_.find_key(key.index(), key.generation()) != nullptr; }
+  [[nodiscard]] bool contains(Key key) const noexcept { return find(key) != nullptr; }
 
   /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
   /// anything but an object in use that nobody shares goes to the error handler and gives an empty handle; without, it is a requirement.
@@ -393,6 +388,15 @@ class BasicPool : public AnyOwner {
     static_assert(Lifetime::template accepts<T, Args...>,
                   "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
                   "Recycle builds objects by its init function: call allocate() without arguments)");
+  }
+
+  static constexpr void need_keys() noexcept {
+    static_assert(has_keys, "fastalloc: this pool has no keys; write the policy Generations after T");
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(Key key) const noexcept {
+    need_keys();
+    std::byte* const slot = core_.find_key(key.index(), key.generation());
+    return slot == nullptr ? nullptr : object_in(slot);
   }
 
   [[nodiscard]] Derived* derived() noexcept { return static_cast<Derived*>(this); }

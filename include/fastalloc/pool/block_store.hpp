@@ -100,10 +100,10 @@ class BlockStore : public Blocks<Shape::growing> {
     std::size_t const pages = Keys::pages_for(slots);
     page = Keys::find_pages(pages, *this);
     if (pages > Keys::max_pages - page) {
-      error = Error{.code = ErrorCode::allocation_failed, .requested = slots, .limit = Keys::max_pages * 64, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
+      error = Error{.code = ErrorCode::allocation_failed, .requested = slots, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
       return false;
     }
-    return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, error); }) == 0;
+    return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, error); });
   }
 
   bool extend_directory(Block* record, Slots& allocator, Error& error) noexcept {

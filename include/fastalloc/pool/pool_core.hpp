@@ -167,14 +167,18 @@ class PoolCore {
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
     end_keys(taken.slot);
     bool const worn = is_worn(taken.slot);
-    retire(taken.slot);
-    Guard guard(lock_);
-    mark_taken(taken.slot);  // flips back
-    stats_.withdrawn();
-    note_peak();
-    if (worn) return supply_.retire();
-    supply_.give_unused(taken);
-    if (waiters_.any()) serve_all();
+    if (!worn) retire(taken.slot);
+    {
+      Guard guard(lock_);
+      mark_taken(taken.slot);  // flips back
+      stats_.withdrawn();
+      note_peak();
+      if (!worn) {
+        supply_.give_unused(taken);
+        if (waiters_.any()) serve_all();
+      }
+    }
+    if (worn) leave_out(taken.slot);
   }
 
   /// For what happens to threads and to the process; see ThreadParts::Event.
@@ -274,7 +278,7 @@ class PoolCore {
     return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word(index)));
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
-    return supply_.blocks().keys().find(index, generation, supply_.blocks());
+    return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
   }
   /// The end of the object in `slot`: its keys are stale.
   FASTALLOC_ALWAYS_INLINE void end_keys([[maybe_unused]] std::byte const* slot) noexcept {
@@ -415,9 +419,10 @@ class PoolCore {
   FASTALLOC_ALWAYS_INLINE static void retire_last(std::byte* slot) noexcept {
     if constexpr (!Shape::counted) retire(slot);
   }
-  /// Takes back a worn slot, for good.
+  /// Takes back a worn slot, for good. Iterations ask for its word, and so for the index behind the payload.
   FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
     retire_last(slot);
+    unpoison(slot + Shape::payload, Shape::size - Shape::payload);
     Guard guard(slow_lock(lock_));
     note_peak();
     supply_.retire();

@@ -9,8 +9,8 @@
 // other pools are refused.
 //
 //   one block      | slots | words |                         words_[place], defined below known_
-//   many blocks    directory_ -> | Page* | Page* | ...       Page: | address of its first slot | 64 words |
-//                  a slot ends with its index                a block begins a page
+//   many blocks    directory_ -> | words, first slot | ...   an entry a page of slots; a block begins a page
+//                  a slot ends with its index
 //
 // Pages outlive the blocks: when a block comes again where one was, its words go on from where they were. So lookups read only memory
 // that stays until the pool's end, and need no lock. A page that no slot was handed out from is never touched.
@@ -57,6 +57,16 @@ using GenerationWord = std::uint32_t;
 /// The numbers at which pools begin, one after the other scattered (a multiple of an odd constant meets each value once).
 inline std::atomic<GenerationWord> generation_seed{0};
 
+/// Written under the pool's lock, and seen by those who look without it, with all that was written before.
+template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_identity_t<V> value) noexcept {
+  std::atomic_ref(place).store(value, std::memory_order_release);  // release: pairs with the acquire in look()
+}
+/// `shared`: without the lock, while others may publish.
+template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V const& place) noexcept {
+  if constexpr (!shared) return place;
+  else return std::atomic_ref(const_cast<V&>(place)).load(std::memory_order_acquire);  // acquire: pairs with the release in publish()
+}
+
 /// What words do; where they are is for the classes below.
 template <int Bits>
 class GenerationWords {
@@ -71,8 +81,9 @@ class GenerationWords {
     return now & ~GenerationWord{1};
   }
   /// True when the word is that of a key. No word is 1, so the key 0 is never valid.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
-    return std::atomic_ref(word).load(std::memory_order_acquire) == (generation | 1);  // acquire: pairs with the release in key()
+  template <bool shared> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
+    if constexpr (!shared) return word == (generation | 1);
+    else return std::atomic_ref(word).load(std::memory_order_acquire) == (generation | 1);  // acquire: pairs with the release in key()
   }
   [[nodiscard]] static bool is_worn(GenerationWord& word) noexcept {
     return std::atomic_ref(word).load(std::memory_order_relaxed) == worn;  // relaxed: written by the slot's last owner
@@ -118,42 +129,42 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
     words_ = reinterpret_cast<GenerationWord*>(memory);
     if (!at_once) return;
     for (std::size_t i = 0; i != slots; ++i) words_[i] = this->start_;
-    known_.store(slots, std::memory_order_release);  // release: as in fresh()
+    publish(known_, slots);
   }
   /// A slot is handed out for the first time; for the second where it was not used after all.
   FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place) noexcept {
-    if (place < known_.load(std::memory_order_relaxed)) return;  // relaxed: written under the same lock
+    if (place < known_) return;
     words_[place] = this->start_;
-    known_.store(place + 1, std::memory_order_release);  // release: pairs with the acquire in find()
+    publish(known_, place + 1);
   }
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const& blocks) const noexcept {
     return blocks.place(blocks[0], slot);
   }
   [[nodiscard]] GenerationWord& word(std::size_t index) const noexcept { return words_[index]; }
 
-  /// The slot of a key, or null where it is stale.
-  template <class Blocks>
+  /// The slot of a key, or null where it is stale. `shared`: other threads change the pool meanwhile.
+  template <bool shared, class Blocks>
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation, Blocks const& blocks) const noexcept {
-    if (index >= known_.load(std::memory_order_acquire)) return nullptr;  // acquire: the words, and the block
-    return this->is(words_[index], generation) ? blocks[0].data + index * blocks.stride() : nullptr;
+    if (index >= look<shared>(known_)) return nullptr;
+    return this->template is<shared>(words_[index], generation) ? blocks[0].data + index * blocks.stride() : nullptr;
   }
 
  private:
   GenerationWord* words_ = nullptr;
-  std::atomic<std::size_t> known_{0};  ///< words that have a value
+  std::size_t known_ = 0;  ///< words that have a value
 };
 
 /// The words of a pool of many blocks.
 template <class Shape>
 class PagedGenerations : public GenerationWords<Shape::generation_bits> {
-  static constexpr std::size_t page_slots = 64;
-  struct Page {
-    std::byte* base;
-    GenerationWord words[page_slots];
+  static constexpr std::size_t page_slots = 128;
+  static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
+  /// Of the directory.
+  struct Entry {
+    GenerationWord* words;  ///< `unused`, which no key equals, before the first slot is handed out
+    std::byte* base;        ///< the first slot of the page; before that, the memory for the words
   };
-  /// An entry of the directory: a Page*; `untouched` is added while nothing was written there.
-  using Entry = std::atomic<std::uintptr_t>;
-  static constexpr std::uintptr_t untouched = 1;
+  static inline GenerationWord unused[page_slots] = {};
   /// What was acquired, in a list.
   struct Memory {
     Memory* next;
@@ -161,8 +172,9 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   };
 
  public:
-  static constexpr std::size_t max_pages = std::size_t{1} << 26;  ///< a key has 32 bits for the index
+  static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots;  ///< a key has 32 bits for the index
   static constexpr std::size_t block_bytes(std::size_t) noexcept { return 0; }
+  static constexpr std::size_t max_slots = max_pages * page_slots - 1;
   static constexpr std::size_t pages_for(std::size_t slots) noexcept { return slots / page_slots + (slots % page_slots != 0); }
 
   /// The first page of `count` that no block has. Complexity: linear in the blocks; quadratic where some in the middle went.
@@ -177,30 +189,26 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     return page;
   }
 
-  /// Effects: there is a directory with `pages` entries. `acquire(bytes)` returns memory or null. Returns: the bytes that
-  /// were not to be had, or 0.
-  template <class Acquire> [[nodiscard]] std::size_t reserve(std::size_t pages, Acquire&& acquire) noexcept {
-    std::size_t const before = pages_.load(std::memory_order_relaxed);  // relaxed, all here: written under this lock only
+  /// Effects: there is a directory with `pages` entries. `acquire(bytes)` returns memory or null. Returns: false, and
+  /// nothing changed, where there is none.
+  template <class Acquire> [[nodiscard]] bool reserve(std::size_t pages, Acquire&& acquire) noexcept {
     if (this->start_ == 0) this->seed();
-    if (pages <= before) return 0;
-    Entry* entries = directory_.load(std::memory_order_relaxed);
+    if (pages <= pages_) return true;
+    Entry* entries = directory_;
     if (pages > room_) {
       std::size_t const room = pages < 2 * room_ ? 2 * room_ : pages;
-      auto* const memory = remember(room * sizeof(Entry), acquire);
-      if (memory == nullptr) return room * sizeof(Entry);
-      auto* const larger = reinterpret_cast<Entry*>(memory);
-      for (std::size_t p = 0; p != before; ++p)
-        ::new (static_cast<void*>(&larger[p])) Entry(entries[p].load(std::memory_order_relaxed));
-      entries = larger;
+      entries = reinterpret_cast<Entry*>(remember(room * sizeof(Entry), acquire));
+      if (entries == nullptr) return false;
+      for (std::size_t p = 0; p != pages_; ++p) ::new (static_cast<void*>(&entries[p])) Entry(directory_[p]);
       room_ = room;
-      directory_.store(entries, std::memory_order_release);  // release: pairs with the acquire in find()
+      publish(directory_, entries);
     }
-    auto* const more = remember((pages - before) * sizeof(Page), acquire);
-    if (more == nullptr) return (pages - before) * sizeof(Page);
-    for (std::size_t p = before; p != pages; ++p)
-      ::new (static_cast<void*>(&entries[p])) Entry(reinterpret_cast<std::uintptr_t>(more + (p - before) * sizeof(Page)) | untouched);
-    pages_.store(pages, std::memory_order_release);  // release: pairs with the acquire in find()
-    return 0;
+    std::byte* words = remember((pages - pages_) * page_bytes, acquire);
+    if (words == nullptr) return false;
+    for (std::size_t p = pages_; p != pages; ++p, words += page_bytes)
+      ::new (static_cast<void*>(&entries[p])) Entry{unused, words};
+    publish(pages_, pages);
+    return true;
   }
   /// Calls release(memory, bytes) for all that was acquired.
   template <class Release> void clear(Release&& release) noexcept {
@@ -211,7 +219,7 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   }
 
   void fresh(std::byte* slot, Block const& block, std::size_t place) noexcept {
-    if (place % page_slots == 0) open(slot, block.page + place / page_slots);
+    if (place % page_slots == 0) open(slot, directory_[block.page + place / page_slots]);
     auto const index = static_cast<std::uint32_t>(block.page * page_slots + place);
     unpoison(slot, Shape::size);
     std::memcpy(slot + Shape::index_offset, &index, sizeof index);
@@ -223,31 +231,26 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     return index;
   }
   [[nodiscard]] GenerationWord& word(std::size_t index) const noexcept {
-    // acquire, twice: whoever knows of the slot knows of its page; the directory may have moved since.
-    Entry* const directory = directory_.load(std::memory_order_acquire);
-    return page(directory[index / page_slots].load(std::memory_order_acquire)).words[index % page_slots];
+    return look<true>(look<true>(directory_)[index / page_slots].words)[index % page_slots];
   }
 
-  template <class Blocks>
+  template <bool shared, class Blocks>
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation, Blocks const& blocks) const noexcept {
-    if (index / page_slots >= pages_.load(std::memory_order_acquire)) return nullptr;  // acquire: the directory
-    Entry const* const directory = directory_.load(std::memory_order_acquire);         // acquire: its entries
-    std::uintptr_t const entry = directory[index / page_slots].load(std::memory_order_acquire);  // acquire: the page
-    if ((entry & untouched) != 0 || !this->is(page(entry).words[index % page_slots], generation)) return nullptr;
-    return page(entry).base + index % page_slots * blocks.stride();
+    if (index / page_slots >= look<shared>(pages_)) return nullptr;
+    Entry& entry = look<shared>(directory_)[index / page_slots];
+    if (!this->template is<shared>(look<shared>(entry.words)[index % page_slots], generation)) return nullptr;
+    return entry.base + index % page_slots * blocks.stride();
   }
 
  private:
-  static Page& page(std::uintptr_t entry) noexcept { return *reinterpret_cast<Page*>(entry); }
-
-  void open(std::byte* slot, std::size_t number) noexcept {
-    Entry& entry = directory_.load(std::memory_order_relaxed)[number];  // relaxed: written under this lock
-    std::uintptr_t const now = entry.load(std::memory_order_relaxed);   // relaxed: likewise
-    Page& opened = page(now & ~untouched);
-    if ((now & untouched) != 0)
-      for (auto& word : opened.words) word = this->start_;
-    opened.base = slot;
-    entry.store(now & ~untouched, std::memory_order_release);  // release: pairs with the acquire in find()
+  void open(std::byte* slot, Entry& entry) noexcept {
+    GenerationWord* words = entry.words;
+    if (words == unused) {
+      words = reinterpret_cast<GenerationWord*>(entry.base);
+      for (std::size_t i = 0; i != page_slots; ++i) words[i] = this->start_;
+    }
+    entry.base = slot;
+    publish(entry.words, words);
   }
   template <class Acquire> [[nodiscard]] std::byte* remember(std::size_t bytes, Acquire&& acquire) noexcept {
     std::byte* const memory = acquire(bytes + sizeof(Memory));
@@ -256,9 +259,9 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     return memory + sizeof(Memory);
   }
 
-  std::atomic<Entry*> directory_{nullptr};
-  std::atomic<std::size_t> pages_{0};  ///< entries that have a value
-  std::size_t room_ = 0;               ///< entries there is memory for
+  Entry* directory_ = nullptr;
+  std::size_t pages_ = 0;  ///< entries that have a value
+  std::size_t room_ = 0;   ///< entries there is memory for
   Memory* memory_ = nullptr;
 };
 
