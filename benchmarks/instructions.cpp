@@ -61,6 +61,26 @@ void run(std::string const& kernel, std::size_t times) {
 
 using Fixed = fastalloc::FixedPool<Object>;
 
+/// An owner of a new object, in a pool that counts owners.
+template <class Pool>
+struct Sharing {
+  using owner = fastalloc::SharedHandle<Object>;
+  static constexpr bool owner_frees = true;
+  explicit Sharing(std::size_t n) : pool(n) {}
+  [[gnu::always_inline]] owner make(std::uint64_t value) { return pool.allocate(value).share(); }
+  void kill(owner& object) { object.reset(); }
+  static Object const* object(owner const& object) { return object.get(); }
+  Pool pool;
+};
+/// One more owner of an object that is there.
+template <class Pool>
+struct Copying : Sharing<Pool> {
+  using owner = typename Sharing<Pool>::owner;
+  explicit Copying(std::size_t n) : Sharing<Pool>(n) {}
+  [[gnu::always_inline]] owner make(std::uint64_t) { return first; }
+  owner first = Sharing<Pool>::make(0);
+};
+
 /// The budgets, instructions per pair: a tenth above what g++ 12 or clang 14 takes, whichever is more.
 struct Row {
   char const* subject;
@@ -78,6 +98,8 @@ constexpr Row rows[] = {
      {17, 24, 44}},
     {"FixedPool, BitmapAllocator", run<Ours<fastalloc::FixedPool<Object, fastalloc::BitmapAllocator>>>, {56, 56, 112}},
     {"GrowingPool", run<Ours<fastalloc::GrowingPool<Object>>>, {17, 24, 50}},
+    {"FixedPool, AtomicShared", run<Sharing<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {51, 63, 95}},
+    {"copy of a SharedHandle", run<Copying<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {21, 31, 43}},
     {"ThreadSafePool", run<Ours<fastalloc::ThreadSafePool<Object>>>, {39, 47, 92}},
     {"ThreadSafePool, AtomicStats", run<Ours<fastalloc::ThreadSafePool<Object, fastalloc::AtomicStats>>>, {46, 53, 105}},
     {"ThreadLocalPool", run<Ours<fastalloc::ThreadLocalPool<Object>>>, {35, 41, 80}},

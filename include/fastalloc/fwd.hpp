@@ -22,6 +22,10 @@ template <class T, class Owner = AnyOwner>
 class Handle;
 template <auto& Pool>
 struct Bound;
+template <class T>
+class SharedHandle;
+template <class T>
+class WeakHandle;
 template <class T, class Owner = AnyOwner>
 class PoolDeleter;  // adapters/unique_ptr.hpp
 }  // namespace FASTALLOC_ABI
@@ -71,6 +75,10 @@ class AtomicStats;
 struct ConstructOnAllocate;
 template <class Init, class Reset>
 class Recycle;
+
+// sharing: whether objects may have several owners; none by default
+struct Shared;
+struct AtomicShared;
 
 /// What a pool uses on each axis for which it is given no policy.
 struct Defaults {

@@ -40,6 +40,8 @@ static_assert(axis_of<TestRecycle>() == Axis::lifetime);
 static_assert(axis_of<NoChecks>() == Axis::checks);
 static_assert(axis_of<DebugChecks>() == Axis::checks);
 static_assert(axis_of<FullChecks>() == Axis::checks);
+static_assert(axis_of<Shared>() == Axis::sharing);
+static_assert(axis_of<AtomicShared>() == Axis::sharing);
 static_assert(axis_of<int>() == Axis::none);
 static_assert(axis_of<std::string>() == Axis::none);
 static_assert(axis_of<PoolConfig>() == Axis::none);

@@ -51,6 +51,15 @@ static_assert(slot<char, false, FreeListAllocator> == 4 && slot<char, true, Free
 static_assert(slot<std::uint64_t, false, FreeListAllocator> == 8 && slot<std::uint32_t, false, FreeListAllocator> == 4);
 static_assert(slot<char, false, BitmapAllocator> == 1);
 
+// Counts of owners: 16 bytes behind the object, only with a sharing policy.
+template <class T, class... Ps>
+constexpr std::size_t counted_slot = detail::PoolTypes<T, detail::FixedKind, Shared, Ps...>::size;
+static_assert(counted_slot<char> == 24 && counted_slot<std::uint64_t> == 24 && counted_slot<Big> == 512);
+static_assert(counted_slot<char, FreeListAllocator> == 24 && counted_slot<char[20], BitmapAllocator> == 40);
+static_assert(slot<std::uint64_t, true, AtomicShared, FreeListAllocator> == 24);
+static_assert(sizeof(FixedPool<int, Shared>) == sizeof(FixedPool<int>) && sizeof(GrowingPool<int, AtomicShared>) == sizeof(GrowingPool<int>));
+static_assert(FixedPool<std::uint64_t, ExternalStorage, NoChecks, Shared>::required_bytes(1000) == 24000 + 4000);
+
 // Bytes a pool acquires: exactly slots, list and bits.
 static_assert(FixedPool<std::uint64_t, ExternalStorage, NoChecks>::required_bytes(1000) == 8000 + 4000);
 static_assert(FixedPool<std::uint64_t, ExternalStorage, FreeListAllocator, NoChecks>::required_bytes(1000) == 8000);
@@ -80,6 +89,24 @@ static_assert(!std::is_convertible_v<DerivedPool::handle_type, FixedPool<Base>::
 static_assert(!std::is_convertible_v<GrowingPool<Derived>::handle_type, DerivedPool::handle_type>);
 static_assert(!std::is_convertible_v<Handle<int>, bool> && std::is_constructible_v<bool, Handle<int>>);
 static_assert(!std::is_convertible_v<int*, Handle<int>> && std::is_convertible_v<std::nullptr_t, Handle<int>>);
+
+// Shared and weak handles are two words for all pools, and convert as std::shared_ptr does.
+template <class H>
+constexpr bool is_lean_owner = sizeof(H) == 2 * sizeof(void*) && std::is_nothrow_default_constructible_v<H> &&
+                               std::is_nothrow_copy_constructible_v<H> && std::is_nothrow_copy_assignable_v<H> &&
+                               std::is_nothrow_move_constructible_v<H> && std::is_nothrow_move_assignable_v<H> &&
+                               std::is_nothrow_swappable_v<H> && std::is_nothrow_destructible_v<H>;
+static_assert(is_lean_owner<SharedHandle<int>> && is_lean_owner<WeakHandle<Big const>> && is_lean_owner<SharedHandle<void>>);
+static_assert(std::same_as<decltype(std::declval<FixedPool<int, Shared>::handle_type>().share()), SharedHandle<int>>);
+static_assert(std::same_as<decltype(std::declval<ThreadLocalPool<int, AtomicShared>::handle_type&>().share()), SharedHandle<int>>);
+static_assert(std::same_as<decltype(std::declval<SharedHandle<int>&>().downgrade().lock()), SharedHandle<int>>);
+static_assert(noexcept(std::declval<FixedPool<int, Shared>::handle_type&>().share()) && noexcept(std::declval<WeakHandle<int>&>().lock()));
+static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived>, SharedHandle<Base>> && !std::is_convertible_v<SharedHandle<Base>, SharedHandle<Derived>>);
+static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived> const&, SharedHandle<Base const>>);
+static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived>, WeakHandle<Base>> && !std::is_convertible_v<WeakHandle<Base>, SharedHandle<Base>>);
+static_assert(std::is_nothrow_convertible_v<WeakHandle<Derived>, WeakHandle<Base>> && !std::is_convertible_v<WeakHandle<Base>, WeakHandle<Derived>>);
+static_assert(!std::is_convertible_v<Handle<int>, SharedHandle<int>> && !std::is_convertible_v<int*, SharedHandle<int>>);
+static_assert(!std::is_convertible_v<SharedHandle<int>, bool> && std::is_convertible_v<std::nullptr_t, SharedHandle<int>>);
 
 // Pools stay where they are.
 template <class P>
@@ -111,12 +138,18 @@ constinit FixedPool<int, InlineStorage<8>> stack_pool;
 constinit FixedPool<std::string, InlineStorage<8>, FreeListAllocator, BasicStats> list_pool;
 constinit FixedPool<std::string, InlineStorage<8>, BitmapAllocator, FullChecks, MutexLock> bitmap_pool;
 constinit Handle<int> no_handle;
+constinit FixedPool<std::string, InlineStorage<8>, Shared> shared_pool;
+constinit SharedHandle<int> no_owner;
+constinit WeakHandle<int> no_weak;
 
 [[maybe_unused]] void use() {
   (void)&stack_pool;
   (void)&list_pool;
   (void)&bitmap_pool;
   (void)&no_handle;
+  (void)&shared_pool;
+  (void)&no_owner;
+  (void)&no_weak;
 }
 
 }  // namespace

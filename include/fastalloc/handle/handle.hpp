@@ -33,14 +33,17 @@ template <class V> FASTALLOC_ALWAYS_INLINE constexpr V opaque(V value) noexcept 
 }
 
 struct HandleAccess;
+class CountsRef;
 
 template <class Owner>
 class OwnerWord;
 
-/// What the address is that an erased handle gives back.
+/// What the address is that somebody who does not know the pool gives back.
 enum class ReleaseOf : unsigned char {
   object,  ///< of the object, and so of its slot
   part,    ///< of a part of the object
+  shared,  ///< of the counts of an object (sharing.hpp) that lost its last SharedHandle
+  slot,    ///< of the counts of a dead object that lost its last WeakHandle
 };
 
 /// What the second word of a handle points to.
@@ -77,6 +80,7 @@ class AnyOwner {
 
  private:
   friend class detail::OwnerWord<AnyOwner>;
+  friend class detail::CountsRef;
   Release release_ = nullptr;
 };
 
@@ -118,6 +122,12 @@ class OwnerWord {
       word_->release_from_handle(object);
     }
   }
+  /// Returns: the counts of the object, which had one owner.
+  template <class T> [[nodiscard]] auto share(T* object) const noexcept {
+    static_assert(!erased, "fastalloc: an erased Handle<T> does not know whether its pool counts owners; call share() on the pool's own "
+                           "handle (P::handle_type), and pass the SharedHandle on");
+    if constexpr (!erased) return word_->share_from_handle(object);
+  }
 
  private:
   std::conditional_t<erased, std::uintptr_t, Target*> word_{};
@@ -136,6 +146,7 @@ class OwnerWord<Bound<Pool>> {
   [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
   [[nodiscard]] static constexpr bool inside() noexcept { return false; }
   template <class T> FASTALLOC_ALWAYS_INLINE static void release(T* object) noexcept { Pool.release_from_handle(object); }
+  template <class T> [[nodiscard]] static auto share(T* object) noexcept { return Pool.share_from_handle(object); }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
@@ -211,6 +222,13 @@ class [[nodiscard]] Handle {
 
   /// Effects: lets go of the object without returning it; the pool's adopt() takes it back. Returns: the object.
   [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
+
+  /// Effects: makes the object one that may have several owners; this handle is empty afterwards. Returns: the first of them, empty
+  /// when this handle was. Requires: a pool with Shared or AtomicShared, and <fastalloc/handle/shared_handle.hpp>.
+  template <class O = Owner> [[nodiscard]] SharedHandle<T> share() noexcept {
+    T* const object = release();
+    return object != nullptr ? SharedHandle<T>(object, owner_.share(object)) : SharedHandle<T>();
+  }
 
   void swap(Handle& other) noexcept {
     std::swap(object_, other.object_);

@@ -51,15 +51,21 @@ struct PoolTypes {
   /// A ThreadSafePool may grow where its policies can.
   static constexpr bool Growing = Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
   using slots = typename P::slots;
-  static constexpr std::size_t object = P::lifetime::template slot_bytes<T>;
+  static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept { return (bytes + unit - 1) / unit * unit; }
+  static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
+  static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
+  static constexpr std::size_t object = shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
+  static constexpr std::size_t align = shares ? std::max(alignof(T), SharedCounts::alignment) : alignof(T);
   static constexpr std::size_t link = std::max(link_bytes<slots>(Growing, object), Kind::least_link);
-  // A link lies over the dead object, or behind one that is kept.
-  static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
+  // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
+  static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
+  static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
   static constexpr int generation_bits = P::keys::generation_bits;
   static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
   static constexpr std::size_t used = std::max(link_offset + link, object) + index_bytes;
-  static constexpr std::size_t size = (used + alignof(T) - 1) / alignof(T) * alignof(T);
-  using shape = SlotShape<size, alignof(T), Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits>;
+  static constexpr std::size_t size = round_up(used, align);
+  using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
+                          shares ? counts_offset : 0>;
   using layout = PoolLayout<shape, slots, typename P::checks>;
 
   template <class S>
@@ -86,6 +92,10 @@ struct PoolTypes {
   static_assert(!Kind::cached || may_be_shared<typename P::stats>(),
                 "fastalloc: this statistics policy is not safe in a ThreadSafePool; use AtomicStats or NoStats");
 
+  static_assert(P::sharing::counts_are_atomic || std::same_as<typename P::lock, NoLock> || !may_be_shared<typename P::lock>(),
+                "fastalloc: threads may share this pool, and Shared counts the owners of an object without care for that; write AtomicShared");
+  static_assert(!shares || !P::sharing::counts_are_atomic || CountsRef::can_be_atomic,
+                "fastalloc: this processor cannot swap 64 bits at once, as AtomicShared must; use Shared, and one thread");
   static_assert(Kind::cached || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
 
   using caches = typename Kind::template caches<P, shape>;
@@ -104,6 +114,7 @@ class BasicPool : public AnyOwner {
   using Types = PoolTypes<T, Kind, Ps...>;
   using Core = typename Types::core;
   using Lifetime = typename Types::P::lifetime;
+  using Sharing = typename Types::P::sharing;
   using Checks = typename Types::P::checks;
   using StorageState = typename Types::storage;
   using Owner = typename Kind::template owner<Derived>;
@@ -235,11 +246,12 @@ class BasicPool : public AnyOwner {
   [[nodiscard]] bool contains(Key key) const noexcept { return find(key) != nullptr; }
 
   /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
-  /// anything but an object in use goes to the error handler and gives an empty handle; without, it is a requirement.
+  /// anything but an object in use that nobody shares goes to the error handler and gives an empty handle; without, it is a requirement.
   [[nodiscard]] handle_type adopt(T* object) {
     if constexpr (Checks::tracks_slots) {
       Error error;
       if (object != nullptr && !core_.check_in_use(object, false, error)) return report_typed(error), handle_type{};
+      if (object != nullptr && is_shared(object)) return report_shared(object), handle_type{};
     }
     return HandleAccess::make<Owner>(object, derived());
   }
@@ -289,9 +301,9 @@ class BasicPool : public AnyOwner {
     auto out = std::back_inserter(handles);
     auto error = batch<false>(n, out, [&](Taken taken) -> T* {
       if constexpr (std::is_lvalue_reference_v<Range> || std::ranges::enable_borrowed_range<std::remove_cvref_t<Range>>) {
-        return lifetime_.template acquire<T>(taken.slot, taken.fresh, *next++);
+        return construct(taken, *next++);
       } else {
-        return lifetime_.template acquire<T>(taken.slot, taken.fresh, std::move(*next++));
+        return construct(taken, std::move(*next++));
       }
     });
     if (error) fail_typed(*error);
@@ -411,6 +423,8 @@ class BasicPool : public AnyOwner {
   constexpr void set_erased() noexcept {
     set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
       auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
+      if constexpr (Types::shares)
+        if (what >= ReleaseOf::shared) return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
       self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
     });
   }
@@ -432,14 +446,18 @@ class BasicPool : public AnyOwner {
     for (std::byte* slot = block.data; slot != end; slot += core_.stride()) lifetime_.template destroy_kept<T>(slot);
   }
 
+  template <class... Args> FASTALLOC_ALWAYS_INLINE T* construct(Taken taken, Args&&... args) {
+    if constexpr (Types::shares) counts_of(taken.slot).set_unique();
+    return lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
+  }
   template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
     if constexpr (nothrow_build<Args...>) {
-      T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
+      T* const object = construct(taken, std::forward<Args>(args)...);
       call_on_acquire(*object);
       return HandleAccess::make<Owner>(object, derived());
     } else {
       Batch batch{this, &taken.slot, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
-      T* const object = lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
+      T* const object = construct(taken, std::forward<Args>(args)...);
       batch.built = 1;
       call_on_acquire(*object);
       batch.next = 1;
@@ -467,8 +485,8 @@ class BasicPool : public AnyOwner {
   /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own them.
   template <class... Args> [[nodiscard]] auto from(Args const&... args) {
     if constexpr ((std::is_scalar_v<Args> && ...))
-      return [this, args...](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
-    else return [&](Taken taken) { return lifetime_.template acquire<T>(taken.slot, taken.fresh, args...); };
+      return [this, args...](Taken taken) { return construct(taken, args...); };
+    else return [&](Taken taken) { return construct(taken, args...); };
   }
 
   /// Quick: see quick_batch. Returns: the error when there are not n slots.
@@ -544,6 +562,7 @@ class BasicPool : public AnyOwner {
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
     core_.end_keys(reinterpret_cast<std::byte*>(object));
+    if constexpr (Types::shares) core_.retire(reinterpret_cast<std::byte*>(object));
     return true;
   }
   /// Gives back a slot in which no object is left.
@@ -553,8 +572,30 @@ class BasicPool : public AnyOwner {
     }
     core_.give(slot);
   }
-  /// False for a slot that was handed out and holds no object.
-  [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return !core_.is_worn(slot); }
+  /// False for a slot that was handed out and holds no object: it is worn, or WeakHandles keep it.
+  [[nodiscard]] bool holds_object(std::byte* slot) const noexcept {
+    if constexpr (Types::shares)
+      if (counts_of(slot).is_dead()) return false;
+    return !core_.is_worn(slot);
+  }
+
+  [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Sharing::counts_are_atomic); }
+  [[nodiscard]] static bool is_shared([[maybe_unused]] T* object) noexcept {
+    if constexpr (Types::shares) return counts_of(reinterpret_cast<std::byte*>(object)).is_shared();
+    return false;
+  }
+  /// Returns: the counts of an object that had one owner.
+  CountsRef share_from_handle(T* object) noexcept {
+    static_assert(Types::shares, "fastalloc: objects of this pool have one owner each; name a sharing policy behind T, as in "
+                                 "FixedPool<T, Shared>, or AtomicShared where threads share them");
+    CountsRef const counts = counts_of(reinterpret_cast<std::byte*>(object));
+    counts.set_shared(this);
+    return counts;
+  }
+  /// The last handle of a kind is gone: the end of the object, or of the time for which its slot was kept.
+  void release_counts(std::byte* slot, ReleaseOf what) noexcept {
+    if (what == ReleaseOf::slot || (dispose(object_in(slot)) && counts_of(slot).drop_weak())) return_slot(slot);
+  }
 
   FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
@@ -573,14 +614,23 @@ class BasicPool : public AnyOwner {
     report(error);
   }
 
+  FASTALLOC_COLD void report_shared(T* object) noexcept {
+    Error error = core_.describe(ErrorCode::invalid_handle, "the object is shared and cannot have a Handle; copy one of its SharedHandles, or lock() a WeakHandle");
+    error.address = object;
+    report_typed(error);
+  }
   FASTALLOC_COLD void report_live_handles() noexcept {
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
+    bool any_object = false;
     core_.visit([&](std::byte* slot) {
       if (core_.is_worn(slot)) return true;
-      error.indices[error.index_count++] = core_.index_of(slot);
-      return error.index_count != Error::max_indices;
+      any_object = any_object || holds_object(slot);
+      if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
+      return error.index_count != Error::max_indices || !any_object;
     });
+    if (Types::shares && !any_object)
+      error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, or let the pool live longer";
     report_typed(error);
   }
 

@@ -4,6 +4,7 @@
 
 #include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/checks/debug_checks.hpp>
+#include <fastalloc/handle/sharing.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/slots/generations.hpp>
@@ -13,7 +14,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime, cache, keys };
+enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime, cache, keys, sharing };
 
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
@@ -30,6 +31,7 @@ template <class P> constexpr Axis axis_of() noexcept {
   claim(requires { P::keeps_objects; }, Axis::lifetime);
   claim(CachePolicy<P>, Axis::cache);
   claim(KeysPolicy<P>, Axis::keys);
+  claim(SharingPolicy<P>, Axis::sharing);
   return axis;
 }
 
@@ -71,7 +73,7 @@ struct Policies {
   static_assert(((axis_of<Ps>() != Axis::none) && ...),
                 "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator (slots); "
                 "HeapStorage, InlineStorage<N>, ExternalStorage (storage); NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree or a "
-                "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations");
+                "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared");
   static_assert(((axis_of<Ps>() != Axis::several) && ...),
                 "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
   static_assert(count_on<Ps...>(Axis::slots) <= 1,
@@ -87,6 +89,8 @@ struct Policies {
 
   static_assert(count_on<Ps...>(Axis::keys) <= 1, "fastalloc: two keys policies; keep one of NoKeys, Generations");
   static_assert(count_on<Ps...>(Axis::cache) <= 1, "fastalloc: two cache policies; keep one of ThreadCache<N>, NoCache");
+  static_assert(count_on<Ps...>(Axis::sharing) <= 1,
+                "fastalloc: two sharing policies; keep one of Shared (one thread), AtomicShared (several)");
 
   using storage = typename PickPolicy<Axis::storage, typename D::storage, Ps...>::type;
   using lock = typename PickPolicy<Axis::lock, typename D::lock, Ps...>::type;
@@ -96,6 +100,7 @@ struct Policies {
   using lifetime = typename PickPolicy<Axis::lifetime, typename D::lifetime, Ps...>::type;
   using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
+  using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 

@@ -136,10 +136,16 @@ class PoolCore {
     return count;
   }
 
+  /// Makes the bytes of a slot in which no object is left unusable.
+  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::payload, fill_dead);
+    if constexpr (Shape::poisons) poison(slot, Shape::unusable);
+  }
+
   /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
     if (is_worn(slot)) [[unlikely]] return leave_out(slot);
-    retire(slot);
+    retire_last(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
       if (cache == nullptr) [[unlikely]] return give_slow(slot);
@@ -153,7 +159,7 @@ class PoolCore {
 
   /// The same, by a thread that is not the owner of this sub-pool.
   void give_remote(std::byte* slot) noexcept {
-    retire(slot);
+    retire_last(slot);
     caches_.push(slot);
   }
 
@@ -409,9 +415,13 @@ class PoolCore {
     auto const& keys = supply_.blocks().keys();
     return keys.word(keys.index(slot, supply_.blocks()));
   }
+  /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written since.
+  FASTALLOC_ALWAYS_INLINE static void retire_last(std::byte* slot) noexcept {
+    if constexpr (!Shape::counted) retire(slot);
+  }
   /// Takes back a worn slot, for good. Iterations ask for its word, and so for the index behind the payload.
   FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
-    retire(slot);
+    retire_last(slot);
     unpoison(slot + Shape::payload, Shape::size - Shape::payload);
     Guard guard(slow_lock(lock_));
     note_peak();
@@ -511,11 +521,6 @@ class PoolCore {
                      .address = taken.slot});
     }
     if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::payload, fill_new);
-  }
-  /// Makes the bytes of a slot in which no object is left unusable.
-  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::payload, fill_dead);
-    if constexpr (Shape::poisons) poison(slot, Shape::size);
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {

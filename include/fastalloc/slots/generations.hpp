@@ -222,12 +222,12 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     if (place % page_slots == 0) open(slot, directory_[block.page + place / page_slots]);
     auto const index = static_cast<std::uint32_t>(block.page * page_slots + place);
     unpoison(slot, Shape::size);
-    std::memcpy(slot + Shape::payload, &index, sizeof index);
+    std::memcpy(slot + Shape::index_offset, &index, sizeof index);
     if constexpr (Shape::poisons) poison(slot, Shape::size);
   }
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept {
     std::uint32_t index = 0;
-    std::memcpy(&index, slot + Shape::payload, sizeof index);
+    std::memcpy(&index, slot + Shape::index_offset, sizeof index);
     return index;
   }
   [[nodiscard]] GenerationWord& word(std::size_t index) const noexcept {

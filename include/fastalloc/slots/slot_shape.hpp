@@ -23,8 +23,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// slot a link of LinkSize bytes may be written.
 /// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must not share
 /// where threads that hold no lock hand them out. GenerationBits: 0, or keys name slots (slots/generations.hpp).
+/// CountsOffset: 0, or where counts of owners lie (handle/sharing.hpp): a for_each() may look at them at any time.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true,
-          int GenerationBits = 0>
+          int GenerationBits = 0, std::size_t CountsOffset = 0>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -35,8 +36,12 @@ struct SlotShape {
   static constexpr bool poisons = Poisons;
   static constexpr int generation_bits = GenerationBits;
   static constexpr bool keyed = GenerationBits != 0;
-  /// Bytes for the object and what belongs to it; behind them a slot of a growing pool keeps its index for keys, used or free.
-  static constexpr std::size_t payload = keyed && Growing ? Size - sizeof(std::uint32_t) : Size;
+  static constexpr bool counted = CountsOffset != 0;
+  /// Where a slot of a growing pool keeps its index for keys, used or free.
+  static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
+  /// Bytes for the object and what belongs to it, which are filled; and those which are poisoned.
+  static constexpr std::size_t payload = counted ? CountsOffset : keyed && Growing ? index_offset : Size;
+  static constexpr std::size_t unusable = counted ? CountsOffset : Size;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// fastalloc-bench-ownership: tables of ns per operation (time of the processor): each row's median of interleaved repetitions, and
+// its ratio to the first row of its table. First all that is measured while the process has one thread, then the rest beside a second,
+// sleeping one.
+//
+//   fastalloc-bench-ownership [--benchmark_...]     Google Benchmark's flags; --benchmark_filter has no effect
+#include "ownership.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+namespace bench::ownership {
+namespace {
+
+struct Row {
+  std::string table;
+  std::string name;
+  std::string benchmark;
+};
+
+std::vector<Row>& rows() {
+  static std::vector<Row> all;
+  return all;
+}
+
+/// Collects times; prints nothing before the end.
+class Collector : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(Context const&) override { return true; }
+  void ReportRuns(std::vector<Run> const& runs) override {
+    for (Run const& run : runs)
+      if (run.run_type == Run::RT_Iteration) times_[run.run_name.function_name].push_back(run.GetAdjustedCPUTime());
+    std::fputc('.', stderr);
+  }
+  [[nodiscard]] double median(Row const& row) {
+    auto& times = times_[row.benchmark];
+    if (times.empty()) return 0;
+    std::sort(times.begin(), times.end());
+    return times[times.size() / 2];
+  }
+
+ private:
+  std::map<std::string, std::vector<double>> times_;
+};
+
+void print(Collector& collector) {
+  auto const place = [](Row const& row) {
+    return std::find_if(rows().begin(), rows().end(), [&](Row const& other) { return other.table == row.table; }) - rows().begin();
+  };
+  auto sorted = rows();
+  std::stable_sort(sorted.begin(), sorted.end(), [&](Row const& a, Row const& b) { return place(a) < place(b); });
+  std::string table;
+  double first = 0;
+  for (Row const& row : sorted) {
+    double const ns = collector.median(row);
+    if (row.table != table) {
+      std::printf("\n%-58s%10s%8s\n", row.table.c_str(), "ns", "ratio");
+      table = row.table;
+      first = ns;
+    }
+    std::printf("  %-56s%10.2f%8.2f\n", row.name.c_str(), ns, ns / first);
+  }
+}
+
+}  // namespace
+
+void add(Threads threads, std::string const& table, std::string const& row, std::function<void(benchmark::State&)> run) {
+  std::string const name = (threads == Threads::one ? "one|" : "two|") + table + '|' + row;
+  rows().push_back({table + (threads == Threads::one ? "" : ", a second thread lives"), row, name});
+  benchmark::RegisterBenchmark(name.c_str(), std::move(run));
+}
+
+}  // namespace bench::ownership
+
+int main(int argc, char** argv) {
+  using namespace bench::ownership;
+  add_sharing();
+  add_keys();
+
+  std::string defaults[] = {"--benchmark_repetitions=9", "--benchmark_min_time=0.1", "--benchmark_enable_random_interleaving=true"};
+  std::vector<char*> arguments{argv[0]};
+  for (auto& text : defaults) arguments.push_back(text.data());
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+
+  Collector collector;
+  benchmark::RunSpecifiedBenchmarks(&collector, "^one");
+  {
+    std::jthread const second([](std::stop_token const& stop) {
+      while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    });
+    benchmark::RunSpecifiedBenchmarks(&collector, "^two");
+  }
+  std::fputc('\n', stderr);
+  print(collector);
+}

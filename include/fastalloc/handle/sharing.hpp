@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The sharing axis: whether objects may have several owners, counted in their slots. None by default.
+//
+//   Shared         plain counts; the handles to one object are one thread's     2 words a slot
+//   AtomicShared   atomic counts                                                2 words a slot
+//
+//   slot | what the lifetime policy keeps | word | AnyOwner* |
+//
+//   word == 0                       one Handle owns the object; the rest is not in use
+//   word == strong + weak << 32     weak == WeakHandles + (1 while an object lives, or is being destroyed)
+//
+// The object dies when strong falls to 0, and then stays dead; the slot goes back when weak does.
+#pragma once
+
+#include <fastalloc/handle/handle.hpp>
+
+#include <atomic>
+#include <bit>
+#include <cstring>
+
+#if defined(__has_include)
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define FASTALLOC_ONLY_THREAD (__libc_single_threaded != 0)
+#endif
+#endif
+#ifndef FASTALLOC_ONLY_THREAD
+#define FASTALLOC_ONLY_THREAD false
+#endif
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// A policy for the sharing axis: `S::counts_are_atomic`, threads may each have handles to one object.
+template <class S>
+concept SharingPolicy = requires {
+  { S::counts_are_atomic } -> std::convertible_to<bool>;
+};
+
+/// When to use: objects with several owners in a pool of one thread.
+struct Shared {
+  static constexpr bool counts_are_atomic = false;
+};
+
+/// When to use: objects whose owners are on several threads. While a process has one thread only, counting costs what it costs
+/// with Shared, where the C library tells (glibc 2.32 and later); then handles may not be used in signal handlers.
+struct AtomicShared {
+  static constexpr bool counts_are_atomic = true;
+};
+
+static_assert(SharingPolicy<Shared> && SharingPolicy<AtomicShared>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// For pools whose objects have one owner each: there is nothing to count.
+struct NoSharing {
+  static constexpr bool counts_are_atomic = true;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_ABI {
+
+/// What lies behind a shared object.
+struct SharedCounts {
+  static constexpr std::size_t alignment = 8;
+  static constexpr std::uint64_t strong = 1;
+  static constexpr std::uint64_t weak = std::uint64_t{1} << 32;
+  alignas(alignment) std::uint64_t word;
+  AnyOwner* owner;  ///< written by share()
+};
+
+/// Where the counts are, and in bit 0 whether they are atomic: no memory is read to know that. Null for none.
+class CountsRef {
+  using Counts = SharedCounts;
+
+ public:
+  static constexpr bool can_be_atomic = std::atomic_ref<std::uint64_t>::is_always_lock_free;
+
+  constexpr CountsRef() noexcept = default;
+  CountsRef(void* counts, bool atomic) noexcept : word_(reinterpret_cast<std::uintptr_t>(counts) | std::uintptr_t{atomic}) {}
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE CountsRef copy() const noexcept {
+    CountsRef result;
+    result.word_ = opaque(word_);
+    return result;
+  }
+  explicit operator bool() const noexcept { return word_ != 0; }
+  friend bool operator==(CountsRef, CountsRef) noexcept = default;
+
+  /// The object has one Handle. Atomic, since a for_each() of another thread may look.
+  FASTALLOC_ALWAYS_INLINE void set_unique() const noexcept { store(0); }
+  /// The object has one SharedHandle.
+  void set_shared(AnyOwner* owner) const noexcept {
+    counts().owner = owner;
+    store(Counts::strong + Counts::weak);
+  }
+  [[nodiscard]] bool is_shared() const noexcept { return load() != 0; }
+  [[nodiscard]] bool is_dead() const noexcept {
+    std::uint64_t const word = load();
+    return word != 0 && static_cast<std::uint32_t>(word) == 0;
+  }
+  [[nodiscard]] std::uint32_t strong() const noexcept { return static_cast<std::uint32_t>(load()); }
+  /// WeakHandles. While the object is being destroyed, one more.
+  [[nodiscard]] std::uint32_t weak() const noexcept {
+    std::uint64_t const word = load();
+    return static_cast<std::uint32_t>(word / Counts::weak) - (static_cast<std::uint32_t>(word) != 0);
+  }
+
+  /// For one more handle, made from one that counts in the same way or is strong.
+  template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void add() const noexcept {
+    if (word_ == 0) return;
+    if (!atomic()) add_plain<Unit>(1);
+    else if constexpr (can_be_atomic) ref().fetch_add(Unit, std::memory_order_relaxed);  // relaxed: a handle is there, so nothing ends
+  }
+  /// For a handle that goes away. On a copy: atomic operations make compilers read members again.
+  template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void drop() const noexcept {
+    CountsRef const self = *this;
+    if (self.word_ == 0) return;
+    if (Unit == Counts::strong ? self.drop_strong() : self.drop_weak()) release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
+  }
+  /// Returns: true for the last one: the slot has to be given back.
+  FASTALLOC_ALWAYS_INLINE bool drop_weak() const noexcept {
+    if (!atomic()) return add_plain<Counts::weak>(-1) == 0;
+    if constexpr (can_be_atomic) {
+      // acquire: pairs with the release of those who dropped theirs. Nobody is left who could change the word.
+      if (ref().load(std::memory_order_acquire) == Counts::weak) return true;
+      // release: what was done before; acquire: what others did before they dropped theirs.
+      return ref().fetch_sub(Counts::weak, std::memory_order_acq_rel) / Counts::weak == 1;
+    }
+    return false;
+  }
+  /// A SharedHandle more, from a WeakHandle. Returns: false when the object is dead, or there is none.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool lock() const noexcept {
+    if (word_ == 0) return false;
+    if (!atomic()) return add_plain<Counts::strong>(0) != 0 && add_plain<Counts::strong>(1) != 0;
+    if constexpr (can_be_atomic) {
+      std::uint64_t word = ref().load(std::memory_order_relaxed);  // relaxed: the swap looks again
+      while (static_cast<std::uint32_t>(word) != 0)
+        // acquire: sees what was done to the object by those who dropped their handles. relaxed: a failure only brings the word.
+        if (ref().compare_exchange_weak(word, word + Counts::strong, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+
+ private:
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE SharedCounts& counts() const noexcept {
+    return *reinterpret_cast<SharedCounts*>(word_ & ~std::uintptr_t{1});
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::atomic_ref<std::uint64_t> ref() const noexcept { return std::atomic_ref(counts().word); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool atomic() const noexcept { return can_be_atomic && (word_ & 1) != 0 && !FASTALLOC_ONLY_THREAD; }
+
+  /// Returns: the sum. On half of the word: processors then keep the value at hand: a copy and its drop take 1 ns instead of 4.
+  template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE std::uint32_t add_plain(int number) const noexcept {
+    constexpr bool second = (Unit == Counts::weak) == (std::endian::native == std::endian::little);
+    auto* const at = reinterpret_cast<std::byte*>(&counts().word) + (second ? sizeof(std::uint32_t) : 0);
+    std::uint32_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    value += static_cast<std::uint32_t>(number);
+    std::memcpy(at, &value, sizeof value);
+    return value;
+  }
+
+  // relaxed: counts are told to whoever asks, and set while one thread has the object.
+  [[nodiscard]] std::uint64_t load() const noexcept {
+    if constexpr (can_be_atomic)
+      if (atomic()) return ref().load(std::memory_order_relaxed);
+    return counts().word;
+  }
+  FASTALLOC_ALWAYS_INLINE void store(std::uint64_t value) const noexcept {
+    if constexpr (can_be_atomic)
+      if ((word_ & 1) != 0) return ref().store(value, std::memory_order_relaxed);
+    counts().word = value;
+  }
+
+  /// Returns: true for the last one. strong is 0 then, before anybody's code runs; the object's own part of weak remains.
+  FASTALLOC_ALWAYS_INLINE bool drop_strong() const noexcept {
+    if (!atomic()) return add_plain<Counts::strong>(-1) == 0;
+    if constexpr (can_be_atomic) {
+      // acquire, and acq_rel below: as in drop_weak().
+      if (ref().load(std::memory_order_acquire) == Counts::strong + Counts::weak) {
+        ref().store(Counts::weak, std::memory_order_relaxed);  // relaxed: nobody else has a handle
+        return true;
+      }
+      return static_cast<std::uint32_t>(ref().fetch_sub(Counts::strong, std::memory_order_acq_rel)) == 1;
+    }
+    return false;
+  }
+#if defined(__GNUC__)
+  [[gnu::noinline]]
+#endif
+  static void release(SharedCounts& counts, ReleaseOf what) noexcept { counts.owner->release_(*counts.owner, &counts, what); }
+
+  std::uintptr_t word_ = 0;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_ABI
+
+#undef FASTALLOC_ONLY_THREAD
