@@ -91,6 +91,12 @@ class ThreadSafePool;
 template <class T, class... Policies>
 class ThreadLocalPool;
 
+// adapters, each by a header of its own
+class PoolResource;
+class SynchronizedPoolResource;
+template <class T, class Resource = PoolResource>
+class PoolAllocator;
+
 }  // namespace FASTALLOC_MODE
 
 namespace detail::inline FASTALLOC_MODE {

@@ -14,6 +14,13 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// For pools that nobody waits at; WaitQueue has the same.
+struct NoWaiters {
+  static constexpr bool enabled = false;
+  [[nodiscard]] constexpr bool any() const noexcept { return false; }
+  constexpr void forget() noexcept {}
+};
+
 /// Caches: what threads keep for themselves. Waiters: those who wait for a slot. KeepsObjects: returned slots hold objects and
 /// are not written to. Inline: slots of InlineStorage, else 0.
 template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters,
@@ -43,10 +50,14 @@ class PoolCore {
       error = Error{.capacity = config.capacity, .limit = Inline, .text = "InlineStorage<N> has room for fewer slots (the limit); raise N"};
       return false;
     }
-    supply_.blocks().configure(config.alignment, config.pre_initialize);
-    if constexpr (growing) config_ = config;
-    if constexpr (Inline == 0) caches_.enroll();
+    configure(config);
     return supply_.add(config.capacity, error);
+  }
+  /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
+  /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
+  void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(growing && Shape::any_size) {
+    configure(config);
+    supply_.blocks().set_stride(size);
   }
 
   /// Slots that `bytes` bytes have room for. Complexity: a few steps.
@@ -283,7 +294,7 @@ class PoolCore {
   [[nodiscard]] Block* detach_free_blocks() noexcept {
     return locked_slow([&] {
       collect();
-      return supply_.detach_free_blocks(config_.capacity);
+      return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
     });
   }
   /// Gives the memory of a detached block back. Returns its bytes.
@@ -354,6 +365,17 @@ class PoolCore {
   template <class F> decltype(auto) locked_slow(F&& f) const {
     Guard guard(slow_lock(lock_));
     return f();
+  }
+
+  void configure(PoolConfig const& config) noexcept {
+    supply_.blocks().configure(config.alignment, config.pre_initialize);
+    if constexpr (growing) config_ = config;
+    if constexpr (Inline == 0) caches_.enroll();
+  }
+  /// Bytes of a slot that an object may have.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t slot_bytes() const noexcept {
+    if constexpr (Shape::any_size) return stride();
+    else return Shape::size;
   }
 
   /// A slot for a thread whose own cache has none.
@@ -457,26 +479,26 @@ class PoolCore {
     note_peak();
     return count;
   }
-  FASTALLOC_ALWAYS_INLINE static void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) noexcept {
+  FASTALLOC_ALWAYS_INLINE void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) const noexcept {
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
   }
 
   /// Makes the bytes of a slot that the caller has ready for an object. The lock is not held.
-  FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken) noexcept {
-    if constexpr (Shape::poisons) unpoison(taken.slot, Shape::size);
+  FASTALLOC_ALWAYS_INLINE void prepare([[maybe_unused]] Taken taken) const noexcept {
+    if constexpr (Shape::poisons) unpoison(taken.slot, slot_bytes());
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      if (!taken.fresh && !is_filled(taken.slot, Shape::size, fill_dead, Shape::link_offset, Shape::link_size))
+      if (!taken.fresh && !is_filled(taken.slot, slot_bytes(), fill_dead, Shape::link_offset, Shape::link_size))
         report(Error{.code = ErrorCode::invalid_handle,
                      .text = "a free slot was written to: somebody used an object after returning it",
                      .address = taken.slot});
     }
-    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::size, fill_new);
+    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, slot_bytes(), fill_new);
   }
   /// Makes the bytes of a slot in which no object is left unusable.
-  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::size, fill_dead);
-    if constexpr (Shape::poisons) poison(slot, Shape::size);
+  FASTALLOC_ALWAYS_INLINE void retire([[maybe_unused]] std::byte* slot) const noexcept {
+    if constexpr (Checks::fills && !KeepsObjects) fill(slot, slot_bytes(), fill_dead);
+    if constexpr (Shape::poisons) poison(slot, slot_bytes());
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {

@@ -32,7 +32,14 @@ struct SlotShape {
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
   static constexpr bool poisons = Poisons;
+  static constexpr bool any_size = false;
   static constexpr int granule_shift = std::countr_zero(Size);
+};
+
+/// Slots of a size that is known at run time: a multiple of Granule. They hold bytes, not objects of one type.
+template <std::size_t Granule>
+struct AnySizeShape : SlotShape<Granule, Granule, true> {
+  static constexpr bool any_size = true;
 };
 
 /// Translates between slot addresses and list entries. Wide: entries are addresses.
