@@ -10,7 +10,7 @@
 #include <fastalloc/lifetime/hooks.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/pool/pool_layout.hpp>
-#include <fastalloc/storage/storage.hpp>
+#include <fastalloc/storage/heap_storage.hpp>
 
 #include <memory_resource>
 #include <new>
@@ -108,14 +108,18 @@ class Upstream {
   }
   void* acquire_here(std::size_t bytes, std::size_t alignment) noexcept {
     void* memory = nullptr;
-    (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });
+    if (is_heap()) memory = HeapStorage().acquire(bytes, alignment);
+    else (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });
     if (memory != nullptr) held_ += bytes;
     return memory;
   }
   void release_here(void* block, std::size_t bytes, std::size_t alignment) noexcept {
     held_ -= bytes;
-    resource_->deallocate(block, bytes, alignment);
+    if (is_heap()) HeapStorage().release(block, bytes, alignment);
+    else resource_->deallocate(block, bytes, alignment);
   }
+  /// Then the heap is asked directly: big blocks are on huge pages.
+  [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
 
   std::pmr::memory_resource* resource_;
   BigBlock* big_ = nullptr;  ///< the newest first
