@@ -23,7 +23,7 @@ namespace fastalloc::inline FASTALLOC_ABI {
 struct PoolResourceOptions {
   std::size_t initial_slots = 0;       ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
   double growth_factor = 2.0;          ///< of the slots of a class; finite and greater than 1
-  std::size_t largest_pooled = 4096;   ///< bytes, at most 4096; bigger requests go to the upstream resource
+  std::size_t largest_pooled = 4096;   ///< bytes, rounded up to the alignment; at most 4096. What is bigger goes to the upstream resource
 };
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
@@ -82,8 +82,9 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Throws: AllocationFailed (a std::bad_alloc), whatever the upstream resource throws; nothing changes then.
   /// Complexity: a few steps, except when a class grows.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) {
-    if (is_big(bytes, alignment)) [[unlikely]] return allocate_big(bytes, alignment);
-    Core& core = cores_[class_of(bytes, alignment)];
+    std::size_t const wanted = slot_bytes(bytes, alignment);
+    if (wanted > largest_) [[unlikely]] return allocate_big(bytes, alignment);
+    Core& core = core_for(wanted);
     Taken taken = core.take();
     if (taken.slot == nullptr) [[unlikely]] taken = take_slow(core);
     poison(taken.slot + bytes, core.stride() - bytes);
@@ -93,8 +94,9 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks policy anything
   /// else goes to the error handler and is ignored. Complexity: a few steps; with a checks policy logarithmic in the blocks of a class.
   FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept {
-    if (is_big(bytes, alignment)) [[unlikely]] return deallocate_big(p, bytes);
-    Core& core = cores_[class_of(bytes, alignment)];
+    std::size_t const wanted = slot_bytes(bytes, alignment);
+    if (wanted > largest_) [[unlikely]] return deallocate_big(p, bytes);
+    Core& core = core_for(wanted);
     if constexpr (Checks::tracks_slots) {
       if (Error error; !core.check_in_use(p, true, error)) [[unlikely]] return refuse(&core, p, bytes, error);
     }
@@ -157,13 +159,17 @@ class BasicPoolResource : public std::pmr::memory_resource {
   [[nodiscard]] bool do_is_equal(std::pmr::memory_resource const& other) const noexcept final { return this == &other; }
 
  private:
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_big(std::size_t bytes, std::size_t alignment) const noexcept {
-    return bytes > largest_ || alignment > SizeClasses::max_alignment;
+  /// Bytes that a slot for the request must have; more than any has where a slot would not be aligned.
+  FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
+    if (alignment <= SizeClasses::granule) [[likely]] return bytes;
+    if (alignment > SizeClasses::max_alignment || bytes > SizeClasses::largest) return SizeClasses::largest + 1;
+    return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
-  /// Requires: !is_big(bytes, alignment).
-  FASTALLOC_ALWAYS_INLINE static constexpr std::size_t class_of(std::size_t bytes, std::size_t alignment) noexcept {
-    if (alignment > SizeClasses::granule) [[unlikely]] bytes = bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
-    return SizeClasses::of(bytes);
+
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Core& core_for(std::size_t bytes) noexcept {
+    static constexpr auto offsets = SizeClasses::table(sizeof(Core));
+    static_assert(sizeof(Core) * size_classes <= 65536);
+    return *reinterpret_cast<Core*>(reinterpret_cast<std::byte*>(cores_) + offsets[SizeClasses::entry(bytes)]);
   }
 
   static PoolResourceOptions const& validated(PoolResourceOptions const& options, std::pmr::memory_resource* upstream) {

@@ -35,23 +35,19 @@ struct SizeClasses {
     std::size_t const divides = bytes(index) & ~(bytes(index) - 1);
     return divides < max_alignment ? divides : max_alignment;
   }
-  /// The smallest class with room for `bytes`. Requires: bytes <= largest.
-  FASTALLOC_ALWAYS_INLINE static constexpr std::size_t of(std::size_t bytes) noexcept { return table[(bytes + granule - 1) / granule]; }
-
- private:
-  static constexpr auto make_table() noexcept {
-    std::array<std::uint8_t, largest / granule + 1> entries{};
+  /// Where the class of a request stands in a table. Requires: bytes <= largest.
+  static constexpr std::size_t entry(std::size_t bytes) noexcept { return (bytes + granule - 1) / granule; }
+  /// For each entry the index of the smallest class with room, times `unit`: an array of things of so many bytes needs no product then.
+  static constexpr auto table(std::size_t unit) noexcept {
+    std::array<std::uint16_t, entry(largest) + 1> entries{};
     std::size_t index = 0;
     for (std::size_t i = 0; i != entries.size(); ++i) {
       if (i * granule > bytes(index)) ++index;
-      entries[i] = static_cast<std::uint8_t>(index);
+      entries[i] = static_cast<std::uint16_t>(index * unit);
     }
     return entries;
   }
-  static const std::array<std::uint8_t, largest / granule + 1> table;
 };
-
-inline constexpr std::array<std::uint8_t, SizeClasses::largest / SizeClasses::granule + 1> SizeClasses::table = SizeClasses::make_table();
 
 static_assert(SizeClasses::count == 28 && SizeClasses::bytes(SizeClasses::count - 1) == SizeClasses::largest);
 
