@@ -221,11 +221,13 @@ class BasicPoolResource : public std::pmr::memory_resource {
     fail(error);
   }
   FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes) noexcept {
-    Guard guard(cores_[0]);
-    if constexpr (Checks::tracks_slots) {
-      if (upstream_.find(p) != Upstream<Lock>::whole_bytes(bytes)) return refuse(nullptr, p, bytes, Error{});
+    bool ours = true;
+    {
+      Guard guard(cores_[0]);
+      if constexpr (Checks::tracks_slots) ours = upstream_.find(p) == Upstream<Lock>::whole_bytes(bytes);
+      if (ours) upstream_.deallocate(p, bytes);
     }
-    upstream_.deallocate(p, bytes);
+    if (!ours) refuse(nullptr, p, bytes, Error{});
   }
 
   /// `core`: of the class that `p` is said to be of; null for a big block.
