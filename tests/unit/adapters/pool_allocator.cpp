@@ -113,7 +113,7 @@ TEMPLATE_TEST_CASE("memory of every kind of T is aligned and comes back", "", ch
   CountingResource upstream;
   PoolResource resource(&upstream);
   PoolAllocator<TestType> allocator(resource);
-  for (std::size_t n : {0, 1, 2, 3, 7, 64, 1000}) {
+  for (std::size_t const n : std::initializer_list<std::size_t>{0, 1, 2, 3, 7, 64, 1000}) {
     TestType* const p = allocator.allocate(n);
     CHECK(reinterpret_cast<std::uintptr_t>(p) % alignof(TestType) == 0);
     allocator.deallocate(p, n);
