@@ -15,8 +15,11 @@
 #include <vector>
 
 #include "support/catch.hpp"
-#include "support/recorded_errors.hpp"
 #include "support/test_resource.hpp"
+
+#if defined(__unix__) && !FASTALLOC_TSAN
+#include "support/death.hpp"
+#endif
 
 using namespace fastalloc;
 using test::CountingResource;
@@ -169,6 +172,35 @@ TEST_CASE("resources: an upstream that has no more; what other threads keep is f
   for (void* const block : blocks) resource.deallocate(block, 64);
   step.arrive_and_wait();
   thread.join();
+  CHECK(resource.bytes_in_use() == 0);
+}
+#endif
+
+#if defined(__unix__) && !FASTALLOC_TSAN
+TEST_CASE("resources: the child of a fork goes on, whatever other threads were doing") {
+  SynchronizedPoolResource resource(std::pmr::new_delete_resource());
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  for (int t = 0; t != 2; ++t) {
+    threads.emplace_back([&] {
+      for (std::size_t i = 0; !done; ++i) {
+        std::vector<Given> given;
+        for (std::size_t bytes = 16; bytes < 10'000; bytes += 500) given.push_back(take(resource, bytes, i));
+        for (auto const& one : given) give(resource, one);
+        if (i % 4 == 0) resource.shrink_to_fit();
+      }
+    });
+  }
+  for (int i = 0; i != 20; ++i) {
+    auto const ending = test::run_in_child([&] {
+      ::alarm(20);
+      for (std::size_t bytes = 16; bytes < 10'000; bytes += 100) give(resource, take(resource, bytes, bytes));
+      resource.shrink_to_fit();
+    });
+    CHECK(ending.survived);
+  }
+  done = true;
+  for (auto& thread : threads) thread.join();
   CHECK(resource.bytes_in_use() == 0);
 }
 #endif
