@@ -11,6 +11,7 @@
 namespace fastalloc {
 
 struct PoolStatistics;
+class Key;
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;
@@ -19,6 +20,10 @@ class GrowthStrategy;
 class AnyOwner;
 template <class T, class Owner = AnyOwner>
 class Handle;
+template <auto& Pool>
+struct Bound;
+template <class T, class Owner = AnyOwner>
+class PoolDeleter;  // adapters/unique_ptr.hpp
 }  // namespace FASTALLOC_ABI
 
 inline namespace FASTALLOC_MODE {
@@ -33,6 +38,12 @@ struct ExternalStorage;
 struct StackAllocator;
 struct FreeListAllocator;
 struct BitmapAllocator;
+
+// keys: numbers by which objects are found, and missed when they are gone
+struct NoKeys;
+template <int Bits = 31>
+struct BasicGenerations;
+using Generations = BasicGenerations<>;
 
 // checks: what is verified when objects come back
 struct NoChecks;
@@ -69,6 +80,7 @@ struct Defaults {
   using stats = NoStats;
   using cache = NoCache;
   using lifetime = ConstructOnAllocate;
+  using keys = NoKeys;
 #if FASTALLOC_CHECKED
   using checks = DebugChecks;
 #else
@@ -96,6 +108,13 @@ class PoolResource;
 class SynchronizedPoolResource;
 template <class T, class Resource = PoolResource>
 class PoolAllocator;
+// adapters/coroutine.hpp: coroutine frames from a pool
+template <std::size_t Bytes>
+struct FrameSlot;
+template <auto Pool = nullptr>
+struct PooledFrame;
+template <auto Pool = nullptr>
+struct TryPooledFrame;
 
 }  // namespace FASTALLOC_MODE
 
