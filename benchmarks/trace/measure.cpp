@@ -167,6 +167,8 @@ Timing measure_time(SideName side, Script const& script, unsigned passes) {
     switch (side) {
       case SideName::malloc: return time_here<MallocSide>(script, passes);
       case SideName::pools: return time_here<PoolSide>(script, passes);
+      case SideName::resource: return time_here<ResourceSide<PoolResource>>(script, passes);
+      case SideName::std_resource: return time_here<ResourceSide<std::pmr::unsynchronized_pool_resource>>(script, passes);
       default: return time_here<NothingSide>(script, passes);
     }
   });
@@ -174,8 +176,14 @@ Timing measure_time(SideName side, Script const& script, unsigned passes) {
 
 std::uint64_t measure_memory(SideName side, Script const& script) {
   write_out_program();
-  return in_child<std::uint64_t>(
-      [&] { return side == SideName::pools ? memory_here<PoolSide>(script) : memory_here<MallocSide>(script); });
+  return in_child<std::uint64_t>([&] {
+    switch (side) {
+      case SideName::pools: return memory_here<PoolSide>(script);
+      case SideName::resource: return memory_here<ResourceSide<PoolResource>>(script);
+      case SideName::std_resource: return memory_here<ResourceSide<std::pmr::unsynchronized_pool_resource>>(script);
+      default: return memory_here<MallocSide>(script);
+    }
+  });
 }
 
 }  // namespace fastalloc::trace

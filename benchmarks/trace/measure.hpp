@@ -9,7 +9,8 @@
 
 namespace fastalloc::trace {
 
-enum class SideName { malloc, pools, nothing };
+enum class SideName { malloc, pools, resource, std_resource, nothing };
+inline constexpr std::size_t measured_sides = 4;  // those in front of `nothing`
 
 struct Timing {
   double first;     // ns per step in a fresh process, building the pools included

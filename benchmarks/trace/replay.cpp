@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// fastalloc-replay FILE…: replays recorded allocations through malloc and through our pools, one GrowingPool for each
-// size, and prints what each costs. README.md says how the figures come about.
+// fastalloc-replay FILE…: replays recorded allocations through malloc, through our pools, one GrowingPool for each
+// size, and through memory resources, and prints what each costs. README.md says how the figures come about.
 //
 // Exit codes: 0, 1 when a replay cannot be carried out, 2 for wrong usage or a bad trace (the other files are
 // replayed).
@@ -78,25 +78,29 @@ Costs measure_costs(Script const& script, unsigned repetitions) {
   constexpr std::size_t steps_wanted = 300'000;
   auto const passes =
       static_cast<unsigned>(std::clamp<std::size_t>(steps_wanted / std::max<std::size_t>(script.timed, 1), 2, 1000));
-  std::vector<double> first[2], repeated[3];
+  std::vector<double> first[measured_sides + 1], repeated[measured_sides + 1];
   for (unsigned i = 0; i != repetitions; ++i) {
-    for (SideName const side : {SideName::malloc, SideName::pools, SideName::nothing}) {
-      Timing const timing = measure_time(side, script, passes);
-      auto const index = static_cast<std::size_t>(side);
-      repeated[index].push_back(timing.repeated);
-      if (index < 2) {
-        first[index].push_back(timing.first);
-      }
+    for (std::size_t side = 0; side != measured_sides + 1; ++side) {
+      Timing const timing = measure_time(static_cast<SideName>(side), script, passes);
+      repeated[side].push_back(timing.repeated);
+      first[side].push_back(timing.first);
     }
   }
-  return {median(first[0]), median(first[1]), median(repeated[0]), median(repeated[1]), median(repeated[2])};
+  Costs costs{};
+  for (std::size_t side = 0; side != measured_sides; ++side) {
+    costs.fresh[side] = median(first[side]);
+    costs.warm[side] = median(repeated[side]);
+  }
+  costs.nothing = median(repeated[measured_sides]);
+  return costs;
 }
 
 Findings examine(Script const& script, unsigned repetitions) {
   Findings findings{};
   findings.costs = measure_costs(script, repetitions);
-  findings.memory_malloc = measure_memory(SideName::malloc, script);
-  findings.memory_pools = measure_memory(SideName::pools, script);
+  for (std::size_t side = 0; side != measured_sides; ++side) {
+    findings.memory[side] = measure_memory(static_cast<SideName>(side), script);
+  }
   for (std::size_t size_class = 0; size_class != size_classes; ++size_class) {
     if (script.uses(size_class)) {
       Script const part = part_of(script, size_class);

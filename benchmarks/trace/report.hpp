@@ -2,17 +2,19 @@
 // What a replay found out about one trace, and the two ways to print it: tables for people, CSV for programs.
 #pragma once
 
-#include "script.hpp"
+#include "measure.hpp"
 
 #include <string>
 #include <vector>
 
 namespace fastalloc::trace {
 
-// Medians over the repetitions, ns per step.
+// Medians over the repetitions, ns per step, by SideName.
 struct Costs {
-  double first_malloc, first_pools;
-  double malloc, pools, nothing;
+  double fresh[measured_sides];
+  double warm[measured_sides];
+  double nothing;
+  double of(SideName side) const noexcept { return warm[static_cast<std::size_t>(side)]; }
 };
 
 struct SizeRow {
@@ -21,13 +23,14 @@ struct SizeRow {
   std::uint64_t peak_objects;
   std::uint64_t peak_bytes;
   Costs costs;
-  double saved_ns() const noexcept { return (costs.malloc - costs.pools) * static_cast<double>(operations); }
+  double saved_ns() const noexcept {
+    return (costs.of(SideName::malloc) - costs.of(SideName::pools)) * static_cast<double>(operations);
+  }
 };
 
 struct Findings {
   Costs costs;
-  std::uint64_t memory_malloc;  // bytes
-  std::uint64_t memory_pools;
+  std::uint64_t memory[measured_sides];  // bytes, by SideName
   std::vector<SizeRow> sizes;  // the ones that gain most first
 };
 

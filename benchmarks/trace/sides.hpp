@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The sides of a comparison: malloc, our pools, and nothing at all (what the loop itself costs). All three run the same
-// steps through tables of equally many functions, and write the first 8 bytes and the last byte of every object.
+// The sides of a comparison: malloc, our pools, memory resources, and nothing at all (what the loop itself costs). All run the
+// same steps through tables of equally many functions, and write the first 8 bytes and the last byte of every object.
 //
 //                malloc             pools                                             nothing
 //   allocate     malloc             the pool of the class: allocate, release          a fixed buffer
@@ -9,16 +9,19 @@
 //   reallocate   realloc            nothing within a class, else a new object,        the same
 //                                   memcpy of the smaller size, free of the old one
 //
-// Objects of the class `beyond` are malloc's on both sides.
+// Objects of the class `beyond` are malloc's on all sides. A resource is called as std::pmr containers call it: through
+// std::pmr::memory_resource, with the bytes of the class; otherwise it works as the pools do.
 #pragma once
 
 #include "script.hpp"
 
+#include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory_resource>
 #include <new>
 #include <span>
 #include <utility>
@@ -138,6 +141,51 @@ class PoolSide {
   MallocSide heap_{Script{}};
 };
 
+template <class Resource>
+class ResourceSide {
+ public:
+  explicit ResourceSide(Script const&) {
+#if defined(__GNUC__)
+    __asm__ volatile("" : "+r"(resource_));  // which resource it is is not known, as in a container
+#endif
+  }
+
+  template <std::size_t Class>
+  void* allocate(std::uint64_t size) {
+    if constexpr (Class == beyond) {
+      return heap_.allocate<Class>(size);
+    } else {
+      return resource_->allocate(class_bytes(Class), 16);
+    }
+  }
+  template <std::size_t Class>
+  void* allocate_zeroed(std::uint64_t size) {
+    if constexpr (Class == beyond) {
+      return heap_.allocate_zeroed<Class>(size);
+    } else {
+      return std::memset(allocate<Class>(size), 0, static_cast<std::size_t>(size));
+    }
+  }
+  template <std::size_t Class>
+  void free(void* address) noexcept {
+    if constexpr (Class == beyond) {
+      heap_.free<Class>(address);
+    } else {
+      resource_->deallocate(address, class_bytes(Class), 16);
+    }
+  }
+  void* allocate_aligned(std::uint64_t size, std::uint64_t alignment) {
+    return heap_.allocate_aligned(size, alignment);
+  }
+  void* reallocate(void* address, Step const& step);
+  static std::uint64_t touched(std::uint64_t size) noexcept { return size; }
+
+ private:
+  Resource own_;
+  std::pmr::memory_resource* resource_ = &own_;
+  MallocSide heap_{Script{}};
+};
+
 class NothingSide {
  public:
   explicit NothingSide(Script const&) noexcept {}
@@ -220,19 +268,26 @@ void replay(Run<Side>& run, std::span<Step const> steps) {
   }
 }
 
-inline void* PoolSide::reallocate(void* address, Step const& step) {
+// Nothing within a class, else a new object, the bytes of the smaller size, and the end of the old one.
+template <class Side>
+void* reallocate_by_class(Side& side, MallocSide& heap, void* address, Step const& step) {
   if (step.size_class == step.before_class) {
-    return step.size_class == beyond ? heap_.reallocate(address, step) : address;
+    return step.size_class == beyond ? heap.reallocate(address, step) : address;
   }
   void* objects[] = {nullptr, address};
-  Run<PoolSide> run{*this, objects};
+  Run<Side> run{side, objects};
   Step part = step;
   part.place = 0;
-  handlers<PoolSide>[handler_index(Action::allocate, step.size_class)](run, part);
+  handlers<Side>[handler_index(Action::allocate, step.size_class)](run, part);
   std::memcpy(objects[0], address, static_cast<std::size_t>(std::min(step.size, step.extra)));
   part.place = 1;
-  handlers<PoolSide>[handler_index(Action::free, step.before_class)](run, part);
+  handlers<Side>[handler_index(Action::free, step.before_class)](run, part);
   return objects[0];
+}
+inline void* PoolSide::reallocate(void* address, Step const& step) { return reallocate_by_class(*this, heap_, address, step); }
+template <class Resource>
+void* ResourceSide<Resource>::reallocate(void* address, Step const& step) {
+  return reallocate_by_class(*this, heap_, address, step);
 }
 
 }  // namespace fastalloc::trace

@@ -111,6 +111,11 @@ class ThreadSafePool;
 template <class T, class... Policies>
 class ThreadLocalPool;
 
+// adapters, each by a header of its own
+class PoolResource;
+class SynchronizedPoolResource;
+template <class T, class Resource = PoolResource>
+class PoolAllocator;
 // adapters/coroutine.hpp: coroutine frames from a pool
 template <std::size_t Bytes>
 struct FrameSlot;

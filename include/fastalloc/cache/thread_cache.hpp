@@ -199,7 +199,8 @@ class Uncached : public NoCaches, public ThreadParts {
 };
 
 /// The caches of one pool over a depot. All but mine() and attach() need the pool's lock.
-template <std::size_t max_cached, bool counts>
+/// `roomy_bytes`: for pools that rather grow than search other caches: a thread may always keep slots of so many bytes.
+template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0>
 class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
@@ -233,7 +234,7 @@ class ThreadCaches : public ThreadParts {
           return Taken{magazine->template settle<counts>(), false};
       }
       if (Taken const taken = depot.take_one(); taken.slot != nullptr || last) return counted = false, taken;
-      if (!gather(depot)) return Taken{nullptr, false};
+      if (roomy_bytes != 0 || !gather(depot)) return Taken{nullptr, false};
     }
   }
 
@@ -307,7 +308,7 @@ class ThreadCaches : public ThreadParts {
  private:
   /// Slots that a thread may keep: half the capacity belongs to the caches.
   template <class Depot> [[nodiscard]] std::size_t share(Depot const& depot) const noexcept {
-    return std::max<std::size_t>(depot.total() / (2 * (count() + 1)), 1);
+    return std::max<std::size_t>({depot.total() / (2 * (count() + 1)), 1, roomy_bytes == 0 ? 1 : roomy_bytes / depot.blocks().stride()});
   }
   template <class F> void for_each(F&& f) noexcept {
     for (ThreadPart* part = first(); part != nullptr; part = part->next_in_pool) f(static_cast<Magazine&>(*part));

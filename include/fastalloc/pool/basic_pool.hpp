@@ -22,12 +22,6 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// For pools that nobody waits at; WaitQueue has the same.
-struct NoWaiters {
-  static constexpr bool enabled = false;
-  [[nodiscard]] constexpr bool any() const noexcept { return false; }
-};
-
 /// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what stands
 /// between threads and slots; those who wait.
 struct FixedKind {

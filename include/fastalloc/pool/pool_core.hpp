@@ -14,6 +14,13 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// For pools that nobody waits at; WaitQueue has the same.
+struct NoWaiters {
+  static constexpr bool enabled = false;
+  [[nodiscard]] constexpr bool any() const noexcept { return false; }
+  constexpr void forget() noexcept {}
+};
+
 /// Caches: what threads keep for themselves. Waiters: those who wait for a slot. KeepsObjects: returned slots hold objects and
 /// are not written to. Inline: slots of InlineStorage, else 0.
 template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters,
@@ -43,10 +50,14 @@ class PoolCore {
       error = Error{.capacity = config.capacity, .limit = Inline, .text = "InlineStorage<N> has room for fewer slots (the limit); raise N"};
       return false;
     }
-    supply_.blocks().configure(config.alignment, config.pre_initialize);
-    if constexpr (growing) config_ = config;
-    if constexpr (Inline == 0) caches_.enroll();
+    configure(config);
     return supply_.add(config.capacity, error);
+  }
+  /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
+  /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
+  void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(growing && Shape::any_size) {
+    configure(config);
+    supply_.blocks().set_stride(size);
   }
 
   /// Slots that `bytes` bytes have room for. Complexity: a few steps.
@@ -316,7 +327,7 @@ class PoolCore {
   [[nodiscard]] Block* detach_free_blocks() noexcept {
     return locked_slow([&] {
       collect();
-      return supply_.detach_free_blocks(config_.capacity);
+      return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
     });
   }
   /// Gives the memory of a detached block back. Returns its bytes.
@@ -387,6 +398,17 @@ class PoolCore {
   template <class F> decltype(auto) locked_slow(F&& f) const {
     Guard guard(slow_lock(lock_));
     return f();
+  }
+
+  void configure(PoolConfig const& config) noexcept {
+    supply_.blocks().configure(config.alignment, config.pre_initialize);
+    if constexpr (growing) config_ = config;
+    if constexpr (Inline == 0) caches_.enroll();
+  }
+  /// What the shape says about the bytes of a slot, where it knows them.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t bytes_of(std::size_t known) const noexcept {
+    if constexpr (Shape::any_size) return stride();
+    else return known;
   }
 
   /// A slot for a thread whose own cache has none.
@@ -506,21 +528,21 @@ class PoolCore {
     note_peak();
     return count;
   }
-  FASTALLOC_ALWAYS_INLINE static void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) noexcept {
+  FASTALLOC_ALWAYS_INLINE void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) const noexcept {
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
   }
 
   /// Makes the bytes of a slot that the caller has ready for an object. The lock is not held.
-  FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken) noexcept {
-    if constexpr (Shape::poisons) unpoison(taken.slot, Shape::size);
+  FASTALLOC_ALWAYS_INLINE void prepare([[maybe_unused]] Taken taken) const noexcept {
+    if constexpr (Shape::poisons) unpoison(taken.slot, bytes_of(Shape::size));
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      if (!taken.fresh && !is_filled(taken.slot, Shape::payload, fill_dead, Shape::link_offset, Shape::link_size))
+      if (!taken.fresh && !is_filled(taken.slot, bytes_of(Shape::payload), fill_dead, Shape::link_offset, Shape::link_size))
         report(Error{.code = ErrorCode::invalid_handle,
                      .text = "a free slot was written to: somebody used an object after returning it",
                      .address = taken.slot});
     }
-    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::payload, fill_new);
+    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, bytes_of(Shape::payload), fill_new);
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {

@@ -34,6 +34,7 @@ struct SlotShape {
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
   static constexpr bool poisons = Poisons;
+  static constexpr bool any_size = false;
   static constexpr int generation_bits = GenerationBits;
   static constexpr bool keyed = GenerationBits != 0;
   static constexpr bool counted = CountsOffset != 0;
@@ -43,6 +44,12 @@ struct SlotShape {
   static constexpr std::size_t payload = counted ? CountsOffset : keyed && Growing ? index_offset : Size;
   static constexpr std::size_t unusable = counted ? CountsOffset : Size;
   static constexpr int granule_shift = std::countr_zero(Size);
+};
+
+/// Slots of a size that is known at run time: a multiple of Granule. They hold bytes, not objects of one type.
+template <std::size_t Granule>
+struct AnySizeShape : SlotShape<Granule, Granule, true> {
+  static constexpr bool any_size = true;
 };
 
 /// Translates between slot addresses and list entries. Wide: entries are addresses.

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Upstream: a std::pmr::memory_resource as a storage policy, and the big blocks that come from it without a pool.
+//
+//   | bytes for the user | padding | BigBlock |      a big block; all are in one list, so that they can be given back together
+//
+// The record lies behind the bytes, where the size finds it, so that in front of them no alignment is lost. What the resource
+// throws becomes null here: the pools above never see an exception in the middle of a change.
+#pragma once
+
+#include <fastalloc/lifetime/hooks.hpp>
+#include <fastalloc/lock/lock.hpp>
+#include <fastalloc/pool/pool_layout.hpp>
+#include <fastalloc/storage/heap_storage.hpp>
+
+#include <memory_resource>
+#include <new>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+struct BigBlock {
+  BigBlock* next;
+  BigBlock* previous;
+  std::size_t bytes;      ///< as acquired, with this record
+  std::size_t alignment;  ///< as acquired
+
+  [[nodiscard]] std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this + 1) - bytes; }
+};
+
+/// Lock: guards all that is here, and the resource itself, which need not be thread-safe.
+template <class Lock>
+class Upstream {
+ public:
+  explicit Upstream(std::pmr::memory_resource* resource) noexcept : resource_(resource) {}
+  Upstream(Upstream const&) = delete;
+  Upstream& operator=(Upstream const&) = delete;
+  ~Upstream() { release_all(); }
+
+  [[nodiscard]] std::pmr::memory_resource* resource() const noexcept { return resource_; }
+  /// Bytes that came from the resource and are not back.
+  [[nodiscard]] std::size_t held() const noexcept {
+    Guard guard(lock_);
+    return held_;
+  }
+  /// Bytes of the big blocks, with their records.
+  [[nodiscard]] std::size_t held_by_big_blocks() const noexcept {
+    Guard guard(lock_);
+    std::size_t bytes = 0;
+    for (BigBlock const* block = big_; block != nullptr; block = block->next) bytes += block->bytes;
+    return bytes;
+  }
+
+  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    Guard guard(lock_);
+    return acquire_here(bytes, alignment);
+  }
+  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept {
+    Guard guard(lock_);
+    release_here(block, bytes, alignment);
+  }
+
+  /// A big block. Null: there is no memory, or no object can be so big.
+  [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    std::size_t const whole = whole_bytes(bytes);
+    if (whole == 0) return nullptr;
+    std::size_t const aligned = alignment < alignof(BigBlock) ? alignof(BigBlock) : alignment;
+    Guard guard(lock_);
+    auto* const data = static_cast<std::byte*>(acquire_here(whole, aligned));
+    if (data == nullptr) return nullptr;
+    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{big_, nullptr, whole, aligned};
+    if (big_ != nullptr) big_->previous = block;
+    big_ = block;
+    return data;
+  }
+  /// Requires: `data` is a big block, allocated with `bytes`.
+  void deallocate(void* data, std::size_t bytes) noexcept {
+    Guard guard(lock_);
+    BigBlock* const block = record_of(data, whole_bytes(bytes));
+    (block->previous != nullptr ? block->previous->next : big_) = block->next;
+    if (block->next != nullptr) block->next->previous = block->previous;
+    release_here(data, block->bytes, block->alignment);
+  }
+  /// whole_bytes() of big block `data`; 0 when there is no such block. Complexity: linear in the big blocks.
+  [[nodiscard]] std::size_t find(void const* data) const noexcept {
+    Guard guard(lock_);
+    for (BigBlock* block = big_; block != nullptr; block = block->next)
+      if (block->data() == data) return block->bytes;
+    return 0;
+  }
+  /// Effects: all big blocks go back.
+  void release_all() noexcept {
+    Guard guard(lock_);
+    while (BigBlock* const block = big_) {
+      big_ = block->next;
+      release_here(block->data(), block->bytes, block->alignment);
+    }
+  }
+
+  /// Bytes of a big block with its record; 0 where no object can be so big.
+  static constexpr std::size_t whole_bytes(std::size_t bytes) noexcept {
+    std::size_t whole = 0;
+    bool const fits = checked_round_up(bytes, alignof(BigBlock), whole) && checked_add(whole, sizeof(BigBlock), whole);
+    return fits && whole <= static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) ? whole : 0;
+  }
+
+ private:
+  static BigBlock* record_of(void* data, std::size_t whole) noexcept {
+    return reinterpret_cast<BigBlock*>(static_cast<std::byte*>(data) + whole) - 1;
+  }
+  void* acquire_here(std::size_t bytes, std::size_t alignment) noexcept {
+    void* memory = nullptr;
+    if (is_heap()) memory = is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
+    else (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });
+    if (memory != nullptr) held_ += bytes;
+    return memory;
+  }
+  void release_here(void* block, std::size_t bytes, std::size_t alignment) noexcept {
+    held_ -= bytes;
+    if (is_heap()) is_plain(bytes, alignment) ? ::operator delete(block) : HeapStorage().release(block, bytes, alignment);
+    else resource_->deallocate(block, bytes, alignment);
+  }
+  /// Then the heap is asked directly: blocks of some MiB are on huge pages, and what has the alignment of every new costs a
+  /// quarter of what an aligned new does in glibc.
+  [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
+  static bool is_plain(std::size_t bytes, std::size_t alignment) noexcept {
+    return alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ && bytes < HeapStorage::huge_block;
+  }
+
+  std::pmr::memory_resource* resource_;
+  BigBlock* big_ = nullptr;  ///< the newest first
+  std::size_t held_ = 0;     ///< bytes
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
+};
+
+/// The storage policy: the resource behind an Upstream.
+template <class Lock>
+struct UpstreamStorage {
+  static constexpr bool can_grow = true;
+  Upstream<Lock>* upstream = nullptr;
+
+  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return upstream->acquire(bytes, alignment); }
+  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept { upstream->release(block, bytes, alignment); }
+};
+
+static_assert(Storage<UpstreamStorage<NoLock>>);
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PoolResource and SynchronizedPoolResource as memory resources: sizes, alignments, the account with the upstream resource, failures,
+// and what is reported when a block comes back in another way than it went.
+#include <fastalloc/adapters/pool_resource.hpp>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <list>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/death.hpp"
+#include "support/expect.hpp"
+#include "support/recorded_errors.hpp"
+#include "support/test_resource.hpp"
+
+using namespace fastalloc;
+using test::CountingResource;
+
+#define RESOURCES PoolResource, SynchronizedPoolResource
+
+namespace {
+
+constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+constexpr bool is_checked = Defaults::checks::tracks_slots;
+
+struct Given {
+  void* address;
+  std::size_t bytes, alignment;
+  unsigned char cookie;
+
+  void write() { std::memset(address, cookie, bytes); }
+  [[nodiscard]] bool intact() const {
+    auto const* at = static_cast<unsigned char const*>(address);
+    return std::all_of(at, at + bytes, [&](unsigned char byte) { return byte == cookie; });
+  }
+};
+
+/// Takes a block and writes to all of it.
+template <class Resource>
+Given take(Resource& resource, std::size_t bytes, std::size_t alignment, unsigned char cookie) {
+  Given given{resource.allocate(bytes, alignment), bytes, alignment, cookie};
+  EXPECT(given.address != nullptr);
+  EXPECT(reinterpret_cast<std::uintptr_t>(given.address) % alignment == 0);
+  given.write();
+  return given;
+}
+template <class Resource>
+void give(Resource& resource, Given const& given) {
+  EXPECT(given.intact());
+  resource.deallocate(given.address, given.bytes, given.alignment);
+}
+
+template <class Resource>
+std::size_t slots_in_use(Resource const& resource) {
+  std::size_t slots = 0;
+  for (std::size_t i = 0; i != Resource::size_classes; ++i) slots += resource.usage(i).allocated;
+  return slots;
+}
+template <class Resource>
+std::size_t capacity_of(Resource const& resource, std::size_t slot_bytes) {
+  for (std::size_t i = 0; i != Resource::size_classes; ++i)
+    if (resource.usage(i).slot_bytes == slot_bytes) return resource.usage(i).capacity;
+  return most;
+}
+
+}  // namespace
+
+static_assert(!std::is_copy_constructible_v<PoolResource> && !std::is_move_constructible_v<PoolResource>);
+static_assert(std::is_base_of_v<std::pmr::memory_resource, SynchronizedPoolResource>);
+static_assert(std::is_default_constructible_v<PoolResource>);
+
+TEST_CASE("size classes: rising, at most a quarter too big, and aligned") {
+  using Classes = detail::SizeClasses;
+  auto const table = Classes::table(1);
+  for (std::size_t bytes = 0; bytes <= Classes::largest; ++bytes) {
+    std::size_t const index = table[Classes::entry(bytes)];
+    EXPECT(Classes::bytes(index) >= bytes);
+    EXPECT(index == 0 || Classes::bytes(index - 1) < bytes);
+    if (bytes > 128) EXPECT((Classes::bytes(index) - bytes) * 4 <= bytes);
+    // Rounded up to an alignment, a request meets a class of that alignment.
+    for (std::size_t alignment = 1; alignment <= Classes::max_alignment; alignment *= 2)
+      if (bytes % alignment == 0 && bytes != 0 && alignment > Classes::granule) EXPECT(Classes::alignment(index) >= alignment);
+  }
+}
+
+TEMPLATE_TEST_CASE("every size and alignment gets a block of its own", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(&upstream);
+  std::vector<Given> given;
+  for (std::size_t bytes = 0; bytes <= 5000; bytes += bytes < 300 || bytes % 512 > 500 ? 1 : 7) {
+    for (std::size_t alignment = 1; alignment <= 256; alignment *= 2)
+      given.push_back(take(resource, bytes, alignment, static_cast<unsigned char>(bytes + alignment)));
+    if (given.size() < 400) continue;
+    for (auto const& one : given) give(resource, one);
+    given.clear();
+  }
+  for (auto const& one : given) give(resource, one);
+  CHECK(resource.bytes_in_use() == 0);
+  CHECK(resource.bytes_held() == upstream.bytes());
+  CHECK(resource.check_invariants());
+}
+
+TEMPLATE_TEST_CASE("random operations agree with a reference, and the upstream account is exact", "", RESOURCES) {
+  CountingResource upstream;
+  std::mt19937 random(20240607);
+  auto const below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+  {
+    TestType resource(&upstream);
+    std::map<std::uintptr_t, Given> live;
+    for (int step = 0; step != 20'000; ++step) {
+      if (live.empty() || below(100) < 52) {
+        std::size_t const bytes = below(10) == 0 ? below(20'000) : below(3) == 0 ? below(5'000) : below(200);
+        Given const given = take(resource, bytes, std::size_t{1} << below(9), static_cast<unsigned char>(step));
+        auto const at = reinterpret_cast<std::uintptr_t>(given.address);
+        auto const next = live.upper_bound(at);
+        EXPECT(next == live.end() || at + bytes <= next->first);
+        EXPECT(next == live.begin() || std::prev(next)->first + std::prev(next)->second.bytes <= at);
+        EXPECT(live.emplace(at, given).second);
+      } else {
+        auto found = live.lower_bound(random());
+        if (found == live.end()) found = std::next(live.begin(), static_cast<std::ptrdiff_t>(below(std::min<std::size_t>(live.size(), 20))));
+        give(resource, found->second);
+        live.erase(found);
+      }
+      if (step % 1000 == 0) {
+        EXPECT(resource.check_invariants());
+        EXPECT(resource.bytes_held() == upstream.bytes());
+        std::size_t const held = upstream.bytes();
+        std::size_t const back = resource.shrink_to_fit();
+        // Directories get smaller, too.
+        EXPECT(upstream.bytes() + back <= held);
+        std::size_t sum = 0;
+        for (auto const& [at, one] : live) sum += one.bytes;
+        EXPECT(resource.bytes_in_use() >= sum);
+      }
+    }
+    for (auto const& [at, one] : live) give(resource, one);
+    CHECK(resource.bytes_in_use() == 0);
+    resource.shrink_to_fit();
+    CHECK(upstream.bytes() == 0);
+    CHECK(upstream.blocks() == 0);
+  }
+  CHECK(upstream.blocks() == 0);
+}
+
+TEMPLATE_TEST_CASE("nothing is acquired before the first use of a class", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(&upstream);
+  CHECK(upstream.requests() == 0);
+  CHECK(resource.upstream() == &upstream);
+  void* const small = resource.allocate(64);
+  CHECK(capacity_of(resource, 64) == 64);  // 4 KiB worth
+  CHECK(capacity_of(resource, 80) == 0);
+  CHECK(resource.bytes_in_use() == 64);
+  resource.deallocate(small, 64);
+  void* const big = resource.allocate(100'000);
+  CHECK(resource.bytes_in_use() >= 100'000);
+  resource.deallocate(big, 100'000);
+  CHECK(resource.bytes_in_use() == 0);
+}
+
+TEMPLATE_TEST_CASE("options: first slots, growth, the largest pooled size", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(PoolResourceOptions{.initial_slots = 3, .growth_factor = 3.0, .largest_pooled = 100}, &upstream);
+  CHECK(resource.options().initial_slots == 3);
+  std::vector<void*> blocks;
+  for (int i = 0; i != 4; ++i) {
+    blocks.push_back(resource.allocate(100));
+    CHECK(capacity_of(resource, 112) == (i < 3 ? 3 : 9));
+  }
+  void* const big = resource.allocate(101);
+  CHECK(slots_in_use(resource) == 4);
+  CHECK(capacity_of(resource, 112) == 9);
+  resource.deallocate(big, 101);
+  for (void* const block : blocks) resource.deallocate(block, 100);
+}
+
+TEMPLATE_TEST_CASE("a resource that ends, or is released, gives back what is in use, silently", "", RESOURCES) {
+  CountingResource upstream;
+  test::RecordedErrors const errors;
+  {
+    TestType resource(&upstream);
+    for (int round = 0; round != 3; ++round) {
+      for (std::size_t bytes = 1; bytes < 20'000; bytes += bytes / 3 + 1) (void)take(resource, bytes, 8, 1);
+      CHECK(resource.bytes_in_use() != 0);
+      if (round == 2) break;
+      resource.release();
+      CHECK(upstream.blocks() == 0);
+      CHECK(resource.bytes_in_use() == 0);
+      CHECK(resource.bytes_held() == 0);
+    }
+  }
+  CHECK(upstream.blocks() == 0);
+  CHECK(errors.count() == 0);
+}
+
+TEMPLATE_TEST_CASE("shrink_to_fit gives back the blocks in which nothing is left, and the class goes on", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(&upstream);
+  std::vector<Given> given;
+  for (int i = 0; i != 1000; ++i) given.push_back(take(resource, 48, 8, static_cast<unsigned char>(i)));
+  std::size_t const full = upstream.bytes();
+  for (std::size_t i = 1; i != 1000; ++i) give(resource, given[i]);
+  CHECK(resource.shrink_to_fit() > 0);
+  CHECK(upstream.bytes() < full / 5);
+  CHECK(capacity_of(resource, 48) == 85);  // the first block, which holds the first one
+  CHECK(given[0].intact());
+  give(resource, given[0]);
+  CHECK(resource.shrink_to_fit() > 0);
+  CHECK(upstream.blocks() == 0);
+  CHECK(resource.shrink_to_fit() == 0);
+  given = {take(resource, 48, 8, 1)};
+  CHECK(capacity_of(resource, 48) == 85);
+  give(resource, given[0]);
+}
+
+TEST_CASE("equal is who is the same") {
+  PoolResource a, b;
+  std::pmr::memory_resource& base = a;
+  CHECK(base.is_equal(a));
+  CHECK_FALSE(base.is_equal(b));
+  CHECK(a != b);
+}
+
+TEST_CASE("the default upstream is the default resource") {
+  CountingResource upstream;
+  auto* const before = std::pmr::set_default_resource(&upstream);
+  {
+    PoolResource resource;
+    SynchronizedPoolResource shared;
+    CHECK(resource.upstream() == &upstream);
+    CHECK(shared.upstream() == &upstream);
+  }
+  std::pmr::set_default_resource(before);
+}
+
+TEST_CASE("blocks from the heap itself, small, aligned and of some MiB") {
+  PoolResource resource(std::pmr::new_delete_resource());
+  for (std::size_t const bytes : {std::size_t{5000}, std::size_t{8} << 20})
+    for (std::size_t const alignment : {std::size_t{8}, std::size_t{4096}}) give(resource, take(resource, bytes, alignment, 7));
+  std::vector<Given> given;
+  for (int i = 0; i != 20'000; ++i) given.push_back(take(resource, 500, 8, static_cast<unsigned char>(i)));
+  for (auto const& one : given) give(resource, one);
+  CHECK(resource.shrink_to_fit() > std::size_t{8} << 20);
+  CHECK(resource.bytes_held() == 0);
+}
+
+TEMPLATE_TEST_CASE("a polymorphic container with another one inside", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(&upstream);
+  {
+    std::pmr::map<int, std::pmr::list<std::pmr::string>> map(&resource);
+    for (int i = 0; i != 200; ++i) map[i % 50].emplace_back(static_cast<std::size_t>(i) * 3, 'x');
+    for (int i = 0; i != 200; ++i) CHECK(map[i % 50].front().get_allocator().resource() == &resource);
+  }
+  CHECK(resource.bytes_in_use() == 0);
+}
+
+#if FASTALLOC_EXCEPTIONS
+TEMPLATE_TEST_CASE("an upstream that fails at the k-th request leaves all as it was", "", RESOURCES) {
+  for (auto const failure : {CountingResource::Failure::bad_alloc, CountingResource::Failure::other}) {
+    bool failed = true;
+    for (std::size_t budget = 0; failed; ++budget) {
+      REQUIRE(budget < 1000);
+      CountingResource upstream;
+      TestType resource(PoolResourceOptions{.initial_slots = 2}, &upstream);
+      upstream.fail_after(budget, failure);
+      failed = false;
+      std::vector<Given> given;
+      for (std::size_t i = 0; i != 60; ++i) {
+        std::size_t const bytes = i % 4 == 3 ? 6000 : 16 + i % 3 * 100;
+        std::size_t const slots = slots_in_use(resource);
+        std::size_t const held = upstream.bytes();
+        try {
+          given.push_back(take(resource, bytes, 8, static_cast<unsigned char>(i)));
+        } catch (AllocationFailed const& e) {
+          failed = true;
+          EXPECT(e.error().code == ErrorCode::allocation_failed);
+          EXPECT(std::string(e.what()).find("upstream") != std::string::npos);
+          EXPECT(slots_in_use(resource) == slots);
+          EXPECT(upstream.bytes() == held);
+          upstream.allow();
+          given.push_back(take(resource, bytes, 8, static_cast<unsigned char>(i)));
+        }
+        EXPECT(resource.check_invariants());
+        EXPECT(resource.bytes_held() == upstream.bytes());
+      }
+      for (auto const& one : given) give(resource, one);
+      EXPECT(resource.bytes_in_use() == 0);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("where a block by the growth factor is too much, smaller ones do", "", RESOURCES) {
+  std::vector<std::byte> room(100'000);
+  std::pmr::monotonic_buffer_resource arena(room.data(), room.size(), std::pmr::null_memory_resource());
+  TestType resource(PoolResourceOptions{.growth_factor = 64.0}, &arena);
+  std::size_t slots = 0;
+  EXPECT(test::throws<std::bad_alloc>([&] {
+    for (;; ++slots) (void)resource.allocate(64);
+  }));
+  CHECK(slots * 64 > room.size() / 2);
+  CHECK(resource.check_invariants());
+}
+
+TEMPLATE_TEST_CASE("sizes that no memory could have", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(&upstream);
+  for (std::size_t const bytes : {most, most - 1, most - 15, most / 2, most / 2 + 1, most - 4096})
+    for (std::size_t const alignment : {std::size_t{1}, std::size_t{32}, std::size_t{64}, std::size_t{4096}})
+      EXPECT(test::throws<std::bad_alloc>([&] { (void)resource.allocate(bytes, alignment); }));
+  Error const error = test::caught<InvalidConfiguration>([&] { (void)resource.allocate(10, 96); });
+  CHECK(error.code == ErrorCode::invalid_alignment);
+  CHECK(upstream.requests() == 0);
+}
+
+TEMPLATE_TEST_CASE("options that cannot be used are refused", "", RESOURCES) {
+  auto const refused = [](PoolResourceOptions const& options, std::pmr::memory_resource* upstream = std::pmr::new_delete_resource()) {
+    return test::caught<InvalidConfiguration>([&] { TestType const resource(options, upstream); });
+  };
+  CHECK(refused({.growth_factor = 1.0}).factor == 1.0);
+  CHECK(refused({.largest_pooled = 4097}).limit == 4096);
+  CHECK(refused({}, nullptr).code == ErrorCode::invalid_configuration);
+}
+#endif
+
+TEMPLATE_TEST_CASE("what comes back in another way than it went is reported, and ignored", "", RESOURCES) {
+  if (!is_checked) return;
+  CountingResource upstream;
+  TestType resource(&upstream), other(&upstream);
+  auto* const p = static_cast<std::byte*>(resource.allocate(64, 8));
+  auto* const big = static_cast<std::byte*>(resource.allocate(10'000, 8));
+  {
+    test::RecordedErrors errors;
+    auto const refuses = [&](auto& who, void* address, std::size_t bytes, std::size_t alignment, ErrorCode code, char const* part) {
+      errors.clear();
+      who.deallocate(address, bytes, alignment);
+      REQUIRE(errors.count() == 1);
+      CHECK(errors.last().code == code);
+      CHECK(errors.last().address == address);
+      CHECK(errors.last().requested == bytes);
+      CHECK_THAT(errors.last().to_string(), Catch::Matchers::ContainsSubstring(part));
+    };
+    std::byte local[64];
+    auto const invalid = ErrorCode::invalid_handle;
+    refuses(resource, local, 64, 8, invalid, "not the start of a block of this resource");
+    refuses(resource, nullptr, 64, 8, invalid, "not the start of a block of this resource");
+    refuses(other, p, 64, 8, invalid, "not the start of a block of this resource");
+    refuses(resource, p + 16, 64, 8, invalid, "not the start of a block of this resource");
+    refuses(resource, p, 32, 8, invalid, "another size or alignment");
+    refuses(resource, p, 65, 8, invalid, "another size or alignment");
+    refuses(resource, p, 10'000, 8, invalid, "another size or alignment");
+    refuses(resource, big, 64, 8, invalid, "another size or alignment");
+    refuses(resource, big, 9'000, 8, invalid, "another size or alignment");
+    refuses(other, big, 10'000, 8, invalid, "not the start of a block of this resource");
+    resource.deallocate(p, 64, 8);
+    refuses(resource, p, 64, 8, ErrorCode::double_free, "returned before");
+    CHECK(errors.last().index_count == 1);
+    resource.deallocate(big, 10'000, 8);
+    refuses(resource, big, 10'000, 8, invalid, "or no more");
+  }
+  CHECK(resource.bytes_in_use() == 0);
+  CHECK(resource.check_invariants());
+  give(resource, take(resource, 64, 8, 1));
+}
+
+TEST_CASE("a mistake ends the program, unless the error handler says otherwise") {
+  if (!is_checked) return;
+  auto const ending = test::run_in_child([] {
+    PoolResource resource;
+    void* const p = resource.allocate(40);
+    resource.deallocate(p, 40);
+    resource.deallocate(p, 40);
+  });
+  CHECK(ending.aborted);
+  CHECK_THAT(ending.errors, Catch::Matchers::ContainsSubstring("fastalloc: double_free"));
+}
+
+#if FASTALLOC_ASAN
+TEMPLATE_TEST_CASE("AddressSanitizer sees what is not the user's", "", RESOURCES) {
+  auto const dies = [](std::size_t bytes, std::size_t at, bool after) {
+    auto const ending = test::run_in_child([&] {
+      TestType resource;
+      auto* const p = static_cast<unsigned char volatile*>(resource.allocate(bytes));
+      if (after) resource.deallocate(const_cast<unsigned char*>(p), bytes);
+      p[at] = 1;
+    });
+    return !ending.survived && ending.errors.find("AddressSanitizer") != std::string::npos;
+  };
+  CHECK(dies(40, 0, true));
+  CHECK(dies(40, 39, true));
+  CHECK(dies(40, 40, false));  // the slot has 48
+  CHECK(dies(4000, 4000, false));
+  CHECK_FALSE(dies(40, 39, false));
+}
+#endif
