@@ -8,6 +8,7 @@
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
+#include <fastalloc/pool/live_range.hpp>
 #include <fastalloc/pool/policies.hpp>
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
@@ -240,6 +241,18 @@ class BasicPool : public AnyOwner {
     fail_typed(error);
   }
 
+  /// The live objects as a forward range, in address order: what for_each() meets, for loops and algorithms; T const& where the
+  /// pool is const. For pools with BitmapAllocator and without a lock. In the body of a loop any object may be released, objects may
+  /// be allocated, and blocks come and go, as in for_each(). An iterator may be dereferenced as long as its object lives, and
+  /// incremented always: one whose object, or (after shrink_to_fit()) whose block, is gone moves on to what lives behind it.
+  /// Complexity: ++ a few steps; a loop is linear in what lives, and in 1/64 of the slots that were handed out. Thread safety: one
+  /// thread at a time, for const pools, too.
+  [[nodiscard]] auto live() noexcept { return live_as<T>(*this); }
+  [[nodiscard]] auto live() const noexcept {
+    // A pool that is const from the beginning never handed anything out, so an iterator changes nothing in it.
+    return live_as<T const>(const_cast<BasicPool&>(*this));
+  }
+
   /// Writes handles to n objects, each built from `args`, to `out`; takes the slots in one step. Returns: the end of the output.
   /// All or nothing: throws as allocate() does, before anything is written, and the pool is then as it was.
   template <class OutputIt, class... Args>
@@ -329,6 +342,17 @@ class BasicPool : public AnyOwner {
 
  private:
   friend class OwnerWord<Owner>;
+  template <class Pool, class U>
+  friend class LiveIterator;
+  using Supply = typename Core::Supply;
+
+  [[nodiscard]] Supply& supply() noexcept { return core_.supply(); }
+  template <class U> static auto live_as(BasicPool& pool) noexcept {
+    static_assert(!is_locked, "fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each()");
+    static_assert(TracksOccupancy<typename Supply::Slots>,
+                  "fastalloc: live() needs a slot allocator that tracks which slots are in use; use BitmapAllocator, or for_each()");
+    return LiveRange<BasicPool, U>(pool);
+  }
 
   /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
   struct Batch {

@@ -9,6 +9,7 @@
 #include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/pool/live_cursor.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 
@@ -19,7 +20,10 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters,
           bool KeepsObjects, std::size_t Inline>
 class PoolCore {
+ public:
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
+
+ private:
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
@@ -299,35 +303,31 @@ class PoolCore {
   /// meanwhile are skipped: they come to the depot at once, caches are closed. Returns: the bytes that a snapshot needs and
   /// that were not to be had, or 0.
   template <class F> std::size_t visit(F&& f) {
-    Snapshot snapshot;
-    constexpr bool takes_snapshot = !TracksOccupancy<typename Supply::Slots>;
-    std::size_t missing = 0;
-    locked_slow([&] {
-      caches_.close(supply_);
-      serve();
-      if constexpr (takes_snapshot) missing = supply_.begin(snapshot);
-    });
-    struct End {
+    struct Closed {
       PoolCore& core;
-      Snapshot& snapshot;
-      bool begun;
-      ~End() {
-        Guard guard(slow_lock(core.lock_));
-        if (takes_snapshot && begun) core.supply_.end(snapshot);
-        core.caches_.reopen(core.supply_);
-      }
-    } const end{*this, snapshot, missing == 0};
-    auto const next = [&]([[maybe_unused]] std::byte* slot) {
-      return locked_slow([&] {
-        caches_.poll(supply_);
-        if constexpr (takes_snapshot) return supply_.next(snapshot);
-        else return supply_.next_live(slot);
-      });
-    };
-    if (missing == 0)
-      for (std::byte* slot = next(nullptr); slot != nullptr && f(slot);) slot = next(slot);
-    return missing;
+      explicit Closed(PoolCore& c) : core(c) { core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); }); }
+      ~Closed() { core.locked_slow([&] { core.caches_.reopen(core.supply_); }); }
+    } const closed(*this);
+    if constexpr (TracksOccupancy<typename Supply::Slots>) {
+      auto cursor = locked_slow([&] { return LiveCursor<Supply>(supply_); });
+      while (cursor.slot() != nullptr && f(cursor.slot())) locked_slow([&] { caches_.poll(supply_), cursor.next(); });
+      return 0;
+    } else {
+      Snapshot snapshot;
+      std::size_t const missing = locked_slow([&] { return supply_.begin(snapshot); });
+      if (missing != 0) return missing;
+      struct End {
+        PoolCore& core;
+        Snapshot& snapshot;
+        ~End() { core.locked_slow([&] { core.supply_.end(snapshot); }); }
+      } const end{*this, snapshot};
+      auto const next = [&] { return locked_slow([&] { return caches_.poll(supply_), supply_.next(snapshot); }); };
+      for (std::byte* slot = next(); slot != nullptr && f(slot);) slot = next();
+      return 0;
+    }
   }
+  /// For iterators of pools without a lock.
+  [[nodiscard]] Supply& supply() noexcept { return supply_; }
 
   /// An error with the values of this pool.
   [[nodiscard]] Error describe(ErrorCode code, char const* text) const {

@@ -226,7 +226,9 @@ class SlotSupply {
     return 0;
   }
   [[nodiscard]] std::byte* next(Snapshot& snapshot) noexcept {
-    mark();
+    bool marked = false;  // nothing came back since the mark, but what was taken again
+    if constexpr (derives_peak) marked = hot_ == nullptr && slots_.size() == slots_.low_water();
+    if (!marked) mark();
     return snapshot.next();
   }
   /// Iterations may end in any order: threads run them side by side.
@@ -238,23 +240,22 @@ class SlotSupply {
   /// After a fork: those who iterate are not there.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
-  /// The first live slot behind `after` in address order; null when there is none.
-  [[nodiscard]] std::byte* next_live(std::byte const* after) noexcept {
-    mark();
-    for (std::size_t b = 0; b != blocks_.count(); ++b) {
-      Block const& block = blocks_[b];
-      if (after != nullptr && reinterpret_cast<std::uintptr_t>(after) >= reinterpret_cast<std::uintptr_t>(block.end)) continue;
-      std::size_t place = blocks_.holds(block, after) ? blocks_.place(block, after) + 1 : 0;
-      for (; place < block.handed; place = (place / word_bits + 1) * word_bits) {
-        std::size_t const word = place / word_bits;
-        std::size_t used = ~slots_.free_bits(block.word + word, blocks_) >> place % word_bits << place % word_bits;
-        std::size_t const left = block.handed - word * word_bits;
-        if (left < word_bits) used &= (std::size_t{1} << left) - 1;
-        if (used != 0)
-          return block.data + (word * word_bits + static_cast<std::size_t>(std::countr_zero(used))) * blocks_.stride();
-      }
-    }
-    return nullptr;
+  // For LiveCursor; see TracksOccupancy.
+  [[nodiscard]] std::size_t settle() noexcept {
+    if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+    return slots_.settle(blocks_);
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
+    return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
+  }
+  /// Slots of `block` that were handed out at least once; up to date.
+  [[nodiscard]] std::size_t handed_of(Block const& block) const noexcept {
+    return !growing || &block == fresh_block_ ? blocks_.place(block, fresh_) : block.handed;
+  }
+  /// A bit for each live slot of the word that begins at `place`. Requires: that is below `handed`, of this block.
+  [[nodiscard]] std::size_t live_bits(Block const& block, std::size_t place, std::size_t handed) const noexcept {
+    std::size_t const bits = ~slots_.free_bits(block.word + place / word_bits, blocks_);
+    return handed - place < word_bits ? bits & ((std::size_t{1} << (handed - place)) - 1) : bits;
   }
 
   /// True when the equation at the top of this file holds and every returned slot is one. Complexity: linear.

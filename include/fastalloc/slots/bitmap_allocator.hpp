@@ -46,6 +46,7 @@ struct BitmapAllocator {
 
     void bind(std::byte* memory, Blocks<growing> const& blocks) noexcept {
       check_in();
+      ++changes_;
       Word const* const old = level_[0];
       level_[0] = reinterpret_cast<Word*>(memory);
       std::size_t words = blocks.count();
@@ -104,6 +105,7 @@ struct BitmapAllocator {
     /// Complexity: linear in size() and in slots / 64.
     template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       check_in();
+      ++changes_;
       if (recent_ != nullptr && predicate(recent_)) recent_ = nullptr, --size_;
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
@@ -124,6 +126,17 @@ struct BitmapAllocator {
       Block const& block = blocks.of(recent_);
       std::size_t const place = blocks.place(block, recent_);
       return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
+    }
+
+    /// Brings all bits into level 0. What is returned later shows in recent_, what is taken in current_, until somebody else
+    /// settles; that, and new blocks, show in changes_.
+    std::size_t settle(Blocks<growing> const& blocks) noexcept {
+      if (recent_ != nullptr) insert(std::exchange(recent_, nullptr), blocks), ++changes_;
+      if (current_ != none) check_in(), ++changes_;
+      return changes_;
+    }
+    [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
+      return recent_ == nullptr && current_ == none && changes_ == since;
     }
 
    private:
@@ -205,6 +218,7 @@ struct BitmapAllocator {
     std::byte* data_ = nullptr;   ///< the slot of its bit 0
     std::size_t stride_ = 0;      ///< bytes
     std::size_t size_ = 0;        ///< returned slots
+    std::size_t changes_ = 0;     ///< see settle()
     std::size_t levels_ = 0;
     Word* level_[max_levels] = {};
   };

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// LiveCursor: walks over the live slots of a supply in address order, a word of the bitmap at a time.
+//
+//   block_   | slot | ... | base_ ................... base_ + 63 strides | ...
+//                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots still to come
+//                           slot_          ^ where the cursor stands
+//
+// used_ is right as long as the supply is settled as it was when stamp_ was taken: a step is then a test, a count of zeros and
+// a multiplication. Otherwise the cursor seeks its place again by address, so anything may happen to the pool between two
+// steps: slots come and go, the directory moves, the block that the cursor stands in is given back.
+#pragma once
+
+#include <fastalloc/pool/slot_supply.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// All but slot() need the lock of the pool.
+template <class Supply>
+class LiveCursor {
+ public:
+  /// At the end.
+  constexpr LiveCursor() noexcept = default;
+  /// At the first live slot.
+  FASTALLOC_ALWAYS_INLINE explicit LiveCursor(Supply& supply) noexcept : supply_(&supply) {
+    go(sought(supply, nullptr));
+    step();
+  }
+
+  /// Null at the end.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* slot() const noexcept { return slot_; }
+
+  /// Requires: not at the end.
+  FASTALLOC_ALWAYS_INLINE void next() noexcept {
+    if (!supply_->is_settled(stamp_)) [[unlikely]] go(sought(*supply_, slot_));
+    step();
+  }
+
+ private:
+  // What is cold takes and returns values: a cursor whose address is never taken stays in registers.
+  struct Place {
+    std::size_t stamp;   ///< of Supply::settle()
+    Block const* block;  ///< null behind the last one
+    std::size_t place;   ///< of base in the block
+    std::byte* base;
+    std::size_t used;
+  };
+  FASTALLOC_ALWAYS_INLINE void go(Place const& to) noexcept {
+    stamp_ = to.stamp;
+    block_ = to.block;
+    place_ = to.place;
+    base_ = to.base;
+    used_ = to.used;
+  }
+
+  /// Behind `slot`, which may be gone.
+  [[nodiscard]] FASTALLOC_COLD static Place sought(Supply& supply, std::byte const* slot) noexcept {
+    std::size_t const stamp = supply.settle();
+    auto const& blocks = supply.blocks();
+    Block const* const block = blocks.behind(slot);
+    bool const inside = block != nullptr && blocks.holds(*block, slot);
+    // A true division: the block of that slot may be gone, and another one lie over its place.
+    return entered(supply, stamp, block, inside ? static_cast<std::size_t>(slot - block->data) / blocks.stride() + 1 : 0);
+  }
+  [[nodiscard]] FASTALLOC_COLD static Place entered(Supply& supply, std::size_t stamp, Block const* block, std::size_t from) noexcept {
+    if (block == nullptr) return {stamp, nullptr, 0, nullptr, 0};
+    std::size_t const place = from / word_bits * word_bits;
+    std::size_t const handed = supply.handed_of(*block);
+    std::size_t const used = place < handed ? supply.live_bits(*block, place, handed) : 0;
+    return {stamp, block, place, block->data + place * supply.blocks().stride(), used >> from % word_bits << from % word_bits};
+  }
+
+  FASTALLOC_ALWAYS_INLINE void step() noexcept {
+    std::size_t const stride = supply_->blocks().stride();
+    while (used_ == 0) {
+      if (block_ == nullptr) return void(slot_ = nullptr);
+      place_ += word_bits;
+      if (std::size_t const handed = supply_->handed_of(*block_); place_ < handed) {
+        base_ += word_bits * stride;
+        used_ = supply_->live_bits(*block_, place_, handed);
+      } else {
+        go(entered(*supply_, stamp_, supply_->blocks().behind(block_->end), 0));
+      }
+    }
+    slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * stride;
+    used_ &= used_ - 1;
+  }
+
+  Supply* supply_ = nullptr;
+  std::byte* slot_ = nullptr;
+  std::size_t used_ = 0;
+  std::byte* base_ = nullptr;
+  std::size_t place_ = 0;
+  std::size_t stamp_ = 0;
+  Block const* block_ = nullptr;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
