@@ -19,6 +19,10 @@ class GrowthStrategy;
 class AnyOwner;
 template <class T, class Owner = AnyOwner>
 class Handle;
+template <class T, class Owner>
+class SpanHandle;
+template <class T, class Owner>
+class BatchHandle;
 }  // namespace FASTALLOC_ABI
 
 inline namespace FASTALLOC_MODE {
@@ -96,5 +100,7 @@ class ThreadLocalPool;
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies>
 class SubPool;
+template <class Pool, class T, class Owner>
+class Batches;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -82,6 +82,7 @@ class LiveCursor {
       }
     }
     slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * stride;
+    FASTALLOC_ASSUME(slot_ != nullptr);
     used_ &= used_ - 1;
   }
 

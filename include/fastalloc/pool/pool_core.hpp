@@ -125,6 +125,29 @@ class PoolCore {
       return false;
     }
   }
+  /// Takes n adjacent slots. Returns: null, with the error, when there are none.
+  FASTALLOC_COLD auto take_run(std::size_t n, Error& error) {
+    for (;;) {
+      auto const run = locked([&] {
+        collect();
+        if constexpr (Caches::enabled) note_peak();
+        auto const found = supply_.take_run(n);
+        if (found.data == nullptr) return found;
+        if constexpr (Checks::tracks_slots)
+          for (std::size_t i = 0; i != n; ++i) mark_taken(found.data + i * stride());
+        stats_.allocated(n);
+        note_peak();
+        return found;
+      });
+      if (run.data != nullptr) {
+        for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.fresh});
+        return run;
+      }
+      if (make_room(n, error, true)) continue;
+      locked([&] { stats_.failed(); });
+      return run;
+    }
+  }
   /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
   FASTALLOC_ALWAYS_INLINE bool ensure(std::size_t n, Error& error) {
     while (supply_.at_hand() < n) [[unlikely]] {
@@ -154,7 +177,17 @@ class PoolCore {
     }
   }
 
-  /// The same, by a thread that is not the owner of this sub-pool.
+  /// Takes back n slots in one step; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+    if constexpr (Checks::fills || FASTALLOC_ASAN)
+      for (std::size_t i = 0; i != n; ++i) retire(at(i));
+    Guard guard(lock_);
+    if constexpr (Caches::enabled) note_peak();
+    supply_.give_many(at, n);
+    if (waiters_.any()) [[unlikely]] serve_all();
+  }
+
+  /// give(), by a thread that is not the owner of this sub-pool.
   void give_remote(std::byte* slot) noexcept {
     retire(slot);
     caches_.push(slot);
@@ -486,8 +519,9 @@ class PoolCore {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
   }
 
-  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be.
-  bool make_room(std::size_t n, Error& error) {
+  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be. Adjacent: they are wanted side by
+  /// side, and there are none such.
+  bool make_room(std::size_t n, Error& error, bool adjacent = false) {
     if constexpr (Inline != 0) {
       if (!lock_free || supply_.total() == 0) {
         Guard guard(slow_lock(lock_));
@@ -513,18 +547,24 @@ class PoolCore {
     }
     Guard guard(slow_lock(lock_));
     std::size_t const at_hand = supply_.at_hand();
-    if (at_hand >= n || (growing && supply_.total() != current)) return true;
+    if ((at_hand >= n && !adjacent) || (growing && supply_.total() != current)) return true;
     if constexpr (growing) {
-      return grow(refuses && wanted < n - at_hand ? 0 : wanted, n - at_hand, error);
+      std::size_t const needed = adjacent ? n : n - at_hand;
+      if (grow(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
     } else {
       error = describe_here(ErrorCode::pool_exhausted, all_in_use);
       error.requested = n;
-      return false;
     }
+    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
+    return false;
   }
 
   static constexpr char const* all_in_use =
       "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool";
+
+  static constexpr char const* none_adjacent =
+      "so many adjacent slots are free nowhere in the pool, though capacity less allocated are free in all; return handles, take runs "
+      "before single objects, take shorter runs, or let the pool grow";
 
   bool grow(std::size_t wanted, std::size_t needed, Error& error) noexcept {
     std::size_t const total = supply_.total();

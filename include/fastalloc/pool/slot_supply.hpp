@@ -4,7 +4,7 @@
 //   hot_               the slot returned last, handed out first
 //   slots_             the other returned slots
 //   fresh_..fresh_end_ the frontier: slots of the current block that were never handed out
-//   pending_           slots in further blocks that were never handed out
+//   pending_           slots in further blocks that were never handed out; in each they are the last ones
 //
 //   total_ == live + (hot_ ? 1 : 0) + slots_.size() + (fresh_end_ - fresh_) / stride + pending_      (check_invariants)
 //
@@ -106,6 +106,36 @@ class SlotSupply {
     }
   }
 
+  /// Takes back n slots; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+    if constexpr (GivesMany<Slots>) {
+      if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+      slots_.give_many(at, n, blocks_);
+    } else {
+      for (std::size_t i = n; i-- != 0;) give(at(i));
+    }
+  }
+
+  /// The lowest n adjacent slots; `fresh` of them, the last ones, are. `data` is null when there are none.
+  struct Run {
+    std::byte* data;
+    std::size_t fresh;
+  };
+  [[nodiscard]] Run take_run(std::size_t n) noexcept requires TakesRuns<Slots> {
+    sync_frontier();
+    settle();
+    for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      Block& block = blocks_[b];
+      std::size_t const place = slots_.find_run(n, block, blocks_);
+      if (place == block.slots) continue;
+      Run const run{block.data + place * blocks_.stride(), place + n > block.handed ? place + n - block.handed : 0};
+      slots_.take_run(place, n - run.fresh, block);
+      hand_out(block, run.fresh);
+      return run;
+    }
+    return {nullptr, 0};
+  }
+
   /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
@@ -114,7 +144,7 @@ class SlotSupply {
     else give(taken.slot);
   }
 
-  /// Moves the frontier to the untouched block of the lowest index. Returns: false when there is none.
+  /// Moves the frontier to the block of the lowest index that has fresh slots. Returns: false when there is none.
   bool next_block() noexcept {
     if (pending_ == 0) return false;
     if constexpr (growing) {
@@ -122,14 +152,14 @@ class SlotSupply {
       Block* found = nullptr;
       for (std::size_t b = 0; b != blocks_.count(); ++b) {
         Block& block = blocks_[b];
-        if (block.handed == 0 && &block != fresh_block_ && (found == nullptr || block.first < found->first)) found = &block;
+        if (block.handed != block.slots && &block != fresh_block_ && (found == nullptr || block.first < found->first)) found = &block;
       }
       fresh_block_ = found;
     }
     Block const& block = growing ? *fresh_block_ : blocks_[0];
-    fresh_ = block.data;
+    fresh_ = block.data + block.handed * blocks_.stride();  // not 0 where a run was taken from it
     fresh_end_ = block.end;
-    pending_ -= block.slots;
+    pending_ -= block.slots - block.handed;
     return true;
   }
   [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end_; }
@@ -172,7 +202,7 @@ class SlotSupply {
         continue;
       }
       if (block == fresh_block_) fresh_block_ = nullptr, fresh_ = fresh_end_ = nullptr;
-      else if (block->handed == 0) pending_ -= block->slots;
+      else pending_ -= block->slots - block->handed;
       total_ -= block->slots;
       block->next = std::exchange(gone, block);
     }
@@ -241,7 +271,7 @@ class SlotSupply {
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
   // For LiveCursor; see TracksOccupancy.
-  [[nodiscard]] std::size_t settle() noexcept {
+  std::size_t settle() noexcept {
     if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
     return slots_.settle(blocks_);
   }
@@ -279,6 +309,15 @@ class SlotSupply {
   [[nodiscard]] std::size_t handed_out() const noexcept {
     if constexpr (owns_frontier) return slots_.handed();
     else return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
+  }
+
+  /// Hands out the next n fresh slots of a block. Requires: Block::handed is up to date.
+  void hand_out(Block& block, std::size_t n) noexcept {
+    if constexpr (HearsOfFreshSlots<Slots>)
+      for (std::size_t i = 0; i != n; ++i) slots_.fresh(block.data + (block.handed + i) * blocks_.stride(), blocks_);
+    if (!growing || &block == fresh_block_) fresh_ += n * blocks_.stride();
+    else pending_ -= n;
+    block.handed += n;
   }
 
   /// Effects: the hot slot joins the others, running iterations hear what was returned, the low-water mark is set anew.

@@ -83,6 +83,22 @@ concept TakesMany = requires(S s, std::byte** out, std::size_t n, Blocks<S::grow
   { s.take_many(out, n, blocks) } noexcept;
 };
 
+/// Takes many back at once: `give_many(at, n, blocks)`, where at(i) is the i-th slot.
+template <class S>
+concept GivesMany = requires(S s, std::byte* (*at)(std::size_t), std::size_t n, Blocks<S::growing> const& blocks) {
+  { s.give_many(at, n, blocks) } noexcept;
+};
+
+/// Finds and takes adjacent slots; needed for allocate_n(). Both are called after settle().
+/// - `find_run(n, block, blocks)`: place of the first of the lowest n adjacent slots of a block that are returned or lie behind
+///   Block::handed; Block::slots when there are none.
+/// - `take_run(place, n, block)`: takes n adjacent returned slots.
+template <class S>
+concept TakesRuns = TracksOccupancy<S> && requires(S s, S const c, std::size_t n, Block const& block, Blocks<S::growing> const& blocks) {
+  { c.find_run(n, block, blocks) } noexcept -> std::same_as<std::size_t>;
+  { s.take_run(n, n, block) } noexcept;
+};
+
 /// A policy for the slots axis.
 template <class P>
 concept SlotAllocator = requires { typename P::template Slots<SlotShape<16, 8, false>>; };
