@@ -50,6 +50,7 @@ class LiveCursor {
     place_ = to.place;
     base_ = to.base;
     used_ = to.used;
+    stride_ = supply_->blocks().stride();
   }
 
   /// Behind `slot`, which may be gone.
@@ -64,24 +65,20 @@ class LiveCursor {
   [[nodiscard]] FASTALLOC_COLD static Place entered(Supply& supply, std::size_t stamp, Block const* block, std::size_t from) noexcept {
     if (block == nullptr) return {stamp, nullptr, 0, nullptr, 0};
     std::size_t const place = from / word_bits * word_bits;
-    std::size_t const handed = supply.handed_of(*block);
-    std::size_t const used = place < handed ? supply.live_bits(*block, place, handed) : 0;
+    std::size_t const used = supply.live_word(*block, place).bits;
     return {stamp, block, place, block->data + place * supply.blocks().stride(), used >> from % word_bits << from % word_bits};
   }
 
   FASTALLOC_ALWAYS_INLINE void step() noexcept {
-    std::size_t const stride = supply_->blocks().stride();
-    while (used_ == 0) {
+    while (used_ == 0) [[unlikely]] {
       if (block_ == nullptr) return void(slot_ = nullptr);
       place_ += word_bits;
-      if (std::size_t const handed = supply_->handed_of(*block_); place_ < handed) {
-        base_ += word_bits * stride;
-        used_ = supply_->live_bits(*block_, place_, handed);
-      } else {
-        go(entered(*supply_, stamp_, supply_->blocks().behind(block_->end), 0));
-      }
+      base_ += word_bits * stride_;
+      auto const word = supply_->live_word(*block_, place_);
+      used_ = word.bits;
+      if (!word.handed_out) go(entered(*supply_, stamp_, supply_->blocks().behind(block_->end), 0));
     }
-    slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * stride;
+    slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * stride_;
     FASTALLOC_ASSUME(slot_ != nullptr);
     used_ &= used_ - 1;
   }
@@ -92,6 +89,7 @@ class LiveCursor {
   std::byte* base_ = nullptr;
   std::size_t place_ = 0;
   std::size_t stamp_ = 0;
+  std::size_t stride_ = 0;
   Block const* block_ = nullptr;
 };
 

@@ -278,14 +278,16 @@ class SlotSupply {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
     return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
   }
-  /// Slots of `block` that were handed out at least once; up to date.
-  [[nodiscard]] std::size_t handed_of(Block const& block) const noexcept {
-    return !growing || &block == fresh_block_ ? blocks_.place(block, fresh_) : block.handed;
-  }
-  /// A bit for each live slot of the word that begins at `place`. Requires: that is below `handed`, of this block.
-  [[nodiscard]] std::size_t live_bits(Block const& block, std::size_t place, std::size_t handed) const noexcept {
+  /// A bit for each live slot of the word that begins at `place` of a block. Registers hold it: the callers' are few.
+  struct LiveWord {
+    std::size_t bits;
+    bool handed_out;  ///< the first slot was, so that there is such a word
+  };
+  [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::size_t place) const noexcept {
+    std::size_t const handed = !growing || &block == fresh_block_ ? blocks_.place(block, fresh_) : block.handed;
+    if (place >= handed) return {0, false};
     std::size_t const bits = ~slots_.free_bits(block.word + place / word_bits, blocks_);
-    return handed - place < word_bits ? bits & ((std::size_t{1} << (handed - place)) - 1) : bits;
+    return {handed - place < word_bits ? bits & ((std::size_t{1} << (handed - place)) - 1) : bits, true};
   }
 
   /// True when the equation at the top of this file holds and every returned slot is one. Complexity: linear.

@@ -129,15 +129,14 @@ struct BitmapAllocator {
       return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
     }
 
-    /// Brings all bits into level 0. What is returned later shows in recent_, what is taken in current_, until somebody else
-    /// settles; that, and new blocks, show in changes_.
+    /// Brings all bits into level 0. What is returned later shows in recent_; all else that changes level 0 in changes_.
     std::size_t settle(Blocks<growing> const& blocks) noexcept {
       if (recent_ != nullptr) insert(std::exchange(recent_, nullptr), blocks), ++changes_;
-      if (current_ != none) check_in(), ++changes_;
+      if (current_ != none) check_in();
       return changes_;
     }
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
-      return recent_ == nullptr && current_ == none && changes_ == since;
+      return recent_ == nullptr && changes_ == since;
     }
 
     /// Complexity: a few steps, and log n of them, for each word of the block up to the run: first fit by address.
@@ -207,6 +206,7 @@ struct BitmapAllocator {
     }
 
     void check_out(std::size_t word, Word also, Blocks<growing> const& blocks) noexcept {
+      ++changes_;
       Word const stored = level_[0][word];
       if (stored != 0) {
         level_[0][word] = 0;
