@@ -40,17 +40,14 @@ class LiveCursor {
   struct Place {
     std::size_t stamp;   ///< of Supply::settle()
     Block const* block;  ///< null behind the last one
-    std::size_t place;   ///< of base in the block
     std::byte* base;
     std::size_t used;
   };
   FASTALLOC_ALWAYS_INLINE void go(Place const& to) noexcept {
     stamp_ = to.stamp;
     block_ = to.block;
-    place_ = to.place;
     base_ = to.base;
     used_ = to.used;
-    stride_ = supply_->blocks().stride();
   }
 
   /// Behind `slot`, which may be gone.
@@ -63,22 +60,20 @@ class LiveCursor {
     return entered(supply, stamp, block, inside ? static_cast<std::size_t>(slot - block->data) / blocks.stride() + 1 : 0);
   }
   [[nodiscard]] FASTALLOC_COLD static Place entered(Supply& supply, std::size_t stamp, Block const* block, std::size_t from) noexcept {
-    if (block == nullptr) return {stamp, nullptr, 0, nullptr, 0};
-    std::size_t const place = from / word_bits * word_bits;
-    std::size_t const used = supply.live_word(*block, place).bits;
-    return {stamp, block, place, block->data + place * supply.blocks().stride(), used >> from % word_bits << from % word_bits};
+    if (block == nullptr) return {stamp, nullptr, nullptr, 0};
+    std::byte* const base = block->data + from / word_bits * word_bits * supply.blocks().stride();
+    return {stamp, block, base, supply.live_word(*block, base).bits >> from % word_bits << from % word_bits};
   }
 
   FASTALLOC_ALWAYS_INLINE void step() noexcept {
     while (used_ == 0) [[unlikely]] {
       if (block_ == nullptr) return void(slot_ = nullptr);
-      place_ += word_bits;
-      base_ += word_bits * stride_;
-      auto const word = supply_->live_word(*block_, place_);
+      base_ += word_bits * supply_->blocks().stride();
+      auto const word = supply_->live_word(*block_, base_);
       used_ = word.bits;
       if (!word.handed_out) go(entered(*supply_, stamp_, supply_->blocks().behind(block_->end), 0));
     }
-    slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * stride_;
+    slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * supply_->blocks().stride();
     FASTALLOC_ASSUME(slot_ != nullptr);
     used_ &= used_ - 1;
   }
@@ -87,9 +82,7 @@ class LiveCursor {
   std::byte* slot_ = nullptr;
   std::size_t used_ = 0;
   std::byte* base_ = nullptr;
-  std::size_t place_ = 0;
   std::size_t stamp_ = 0;
-  std::size_t stride_ = 0;
   Block const* block_ = nullptr;
 };
 

@@ -278,16 +278,19 @@ class SlotSupply {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
     return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
   }
-  /// A bit for each live slot of the word that begins at `place` of a block. Registers hold it: the callers' are few.
+  /// A bit for each live slot of the word that begins at address `base`. Requires: settled.
   struct LiveWord {
     std::size_t bits;
     bool handed_out;  ///< the first slot was, so that there is such a word
   };
-  [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::size_t place) const noexcept {
-    std::size_t const handed = !growing || &block == fresh_block_ ? blocks_.place(block, fresh_) : block.handed;
-    if (place >= handed) return {0, false};
-    std::size_t const bits = ~slots_.free_bits(block.word + place / word_bits, blocks_);
-    return {handed - place < word_bits ? bits & ((std::size_t{1} << (handed - place)) - 1) : bits, true};
+  [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
+    std::byte const* end = fresh_;
+    if (growing && &block != fresh_block_) end = block.handed == block.slots ? block.end : block.data + block.handed * blocks_.stride();
+    if (base >= end) return {0, false};
+    std::size_t const bits = ~slots_.free_bits(block.word + blocks_.place(block, base) / word_bits, blocks_);
+    auto const left = static_cast<std::size_t>(end - base);
+    if (left >= word_bits * blocks_.stride()) [[likely]] return {bits, true};
+    return {bits & ((std::size_t{1} << blocks_.slots_in(left)) - 1), true};
   }
 
   /// True when the equation at the top of this file holds and every returned slot is one. Complexity: linear.
