@@ -69,7 +69,8 @@ class SlotSupply {
   /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (TakesMany<Slots>) {
-      if (hot_ == nullptr && slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
+      if (hot_ != nullptr) [[unlikely]] slots_.give(std::exchange(hot_, nullptr), blocks_);
+      if (slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
     }
     return take_some(out, n, fresh);
   }
