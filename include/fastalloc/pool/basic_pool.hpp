@@ -223,11 +223,11 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   }
 
   /// Calls f(T&) for the live objects in address order. Where threads share the pool: objects that others are just building or
-  /// destroying are met, too. f may release any of them, and allocate; objects released
-  /// meanwhile are skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current
-  /// one, so an f that allocates at each call goes on until the pool is full); from inside a constructor or hook, objects that are being built
-  /// are. Complexity: linear in the slots that were
-  /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
+  /// destroying are met, too. f may release any of them, allocate, and shrink the pool; objects released meanwhile are skipped,
+  /// objects allocated meanwhile may or may not be met (with BitmapAllocator some behind the current one are, so an f that allocates at
+  /// each call may go on until the pool is full); from inside a constructor or hook, objects that are being built are.
+  /// Complexity: linear in what lives and in 1/64 of the slots that were handed out; a few instructions an object where no lock is
+  /// to be taken. Policies that do not track occupancy take a snapshot, one bit a slot on the heap, and look at every returned slot.
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
   template <class F> void for_each(F&& f) {
     std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot) ? (f(*object_in(slot)), true) : true; });
