@@ -199,7 +199,7 @@ class Batches : public AnyOwner {
     } many;
     if (n > batch_slots && !many.make(n)) return no_memory(n);
     Building<Pool, Listed> building{pool(), Listed{n > batch_slots ? many.slots : few}, 0, 0};
-    if (auto error = take(building, n)) return error;
+    if (Error error; !pool().core_.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
     building.build_all(build);
     while (building.next != n) {
       handle_type handle = HandleAccess::make<Owner>(Pool::object_in(building.at(building.next++)), pool().derived());
@@ -217,7 +217,7 @@ class Batches : public AnyOwner {
     } memory;
     if (!memory.make(n)) return no_memory(n);
     Building<Pool, Listed> building{pool(), memory, 0, 0};
-    if (auto error = take(building, n)) return error;
+    if (Error error; !pool().core_.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
     auto build = from(args...);
     building.build_all(build);
     building.next = n;
@@ -248,18 +248,6 @@ class Batches : public AnyOwner {
     return std::nullopt;
   }
 
-  /// Takes the slots of a batch. Returns: the error when there are not n.
-  FASTALLOC_ALWAYS_INLINE std::optional<Error> take(Building<Pool, Listed>& building, std::size_t n) {
-    auto& core = pool().core_;
-    Error error;
-    if constexpr (Pool::is_locked) {
-      if (!core.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
-    } else {
-      if (!core.ensure(n, error)) return error;
-      building.count = core.take_many(building.at.slots, n, building.fresh);
-    }
-    return std::nullopt;
-  }
   [[nodiscard]] FASTALLOC_COLD Error no_memory(std::size_t n) {
     Error error = pool().core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once");
     error.requested = n;

@@ -112,7 +112,7 @@ class PoolCore {
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
   /// `count` is then 0, but with LockFree, where others may be faster half way: those slots have to be withdrawn.
-  FASTALLOC_COLD bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
+  FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
       count = locked([&] {
         if (supply_.at_hand() < n) collect();
