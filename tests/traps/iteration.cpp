@@ -244,7 +244,7 @@ TEMPLATE_TEST_CASE("trap: iterating while the block of the current object goes",
     last = reinterpret_cast<std::uintptr_t>(&object);
     std::size_t const block = object.value() / 100;
     for (std::size_t i = 0; i != 100; ++i) handles[100 * block + i].reset();
-    CHECK(pool.shrink_to_fit() != 0);
+    CHECK((pool.shrink_to_fit() != 0 || pool.is_empty()));  // the last block may stay
   });
   CHECK(calls == 5);
   CHECK(pool.is_empty());
