@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Handles in coroutines: they lie in the coroutine's frame, go with it from thread to thread, and end with it.
+// Handles in coroutines: they lie in the coroutine's frame, go with it from thread to thread, and end with it. The frames
+// themselves come from a pool, too.
+#include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>
@@ -77,10 +79,13 @@ class Scheduler {
   std::array<std::thread, 2> threads_;
 };
 
+// Frames of up to half a kilobyte, 150 at a time; what is bigger, or too much, comes from the heap.
+fastalloc::ThreadSafePool<fastalloc::FrameSlot<512>> frames(150);
+
 // Owns a coroutine. Destroying it while it is suspended (and in no queue) destroys its locals, handles among them.
 class Task {
  public:
-  struct promise_type {
+  struct promise_type : fastalloc::PooledFrame<&frames> {
     Task get_return_object() { return Task(std::coroutine_handle<promise_type>::from_promise(*this)); }
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
@@ -169,6 +174,7 @@ int main() {
     std::vector<Task> tasks;
     for (int number = 0; number != 200; ++number) tasks.push_back(square(scheduler, pool, number, totals));
     scheduler.wait_until_idle();
+    std::printf("frames from the pool: %zu, from the heap: %zu\n", frames.allocated(), Task::promise_type::heap_frames().count);
     std::size_t done = 0;
     for (auto const& task : tasks) done += task.done();
     std::printf("done: %zu, sum of squares: %ld\n", done, totals.sum.load());
@@ -192,6 +198,7 @@ int main() {
     std::printf("cancelled: %zu in use\n", pool.allocated());
     std::printf("a late reply finds %s\n", replies[1].send(scheduler) ? "somebody" : "nobody");
   }
+  std::printf("frames in use: %zu\n", frames.allocated());
   auto const statistics = pool.statistics();
   std::printf("allocations: %llu, deallocations: %llu\n", static_cast<unsigned long long>(statistics.total_allocations),
               static_cast<unsigned long long>(statistics.total_deallocations));

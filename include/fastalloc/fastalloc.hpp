@@ -11,7 +11,9 @@
 #include <fastalloc/error.hpp>
 #include <fastalloc/fwd.hpp>
 #include <fastalloc/handle/batch_handle.hpp>
+#include <fastalloc/handle/bound.hpp>
 #include <fastalloc/handle/handle.hpp>
+#include <fastalloc/handle/key.hpp>
 #include <fastalloc/handle/span_handle.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
@@ -27,6 +29,7 @@
 #include <fastalloc/pool/thread_safe_pool.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
+#include <fastalloc/slots/generations.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
 #include <fastalloc/stats/atomic_stats.hpp>
 #include <fastalloc/stats/basic_stats.hpp>

@@ -11,6 +11,7 @@
 namespace fastalloc {
 
 struct PoolStatistics;
+class Key;
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;
@@ -23,6 +24,10 @@ template <class T, class Owner>
 class SpanHandle;
 template <class T, class Owner>
 class BatchHandle;
+template <auto& Pool>
+struct Bound;
+template <class T, class Owner = AnyOwner>
+class PoolDeleter;  // adapters/unique_ptr.hpp
 }  // namespace FASTALLOC_ABI
 
 inline namespace FASTALLOC_MODE {
@@ -37,6 +42,12 @@ struct ExternalStorage;
 struct StackAllocator;
 struct FreeListAllocator;
 struct BitmapAllocator;
+
+// keys: numbers by which objects are found, and missed when they are gone
+struct NoKeys;
+template <int Bits = 31>
+struct BasicGenerations;
+using Generations = BasicGenerations<>;
 
 // checks: what is verified when objects come back
 struct NoChecks;
@@ -73,6 +84,7 @@ struct Defaults {
   using stats = NoStats;
   using cache = NoCache;
   using lifetime = ConstructOnAllocate;
+  using keys = NoKeys;
 #if FASTALLOC_CHECKED
   using checks = DebugChecks;
 #else
@@ -94,6 +106,14 @@ template <class T, class... Policies>
 class ThreadSafePool;
 template <class T, class... Policies>
 class ThreadLocalPool;
+
+// adapters/coroutine.hpp: coroutine frames from a pool
+template <std::size_t Bytes>
+struct FrameSlot;
+template <auto Pool = nullptr>
+struct PooledFrame;
+template <auto Pool = nullptr>
+struct TryPooledFrame;
 
 }  // namespace FASTALLOC_MODE
 

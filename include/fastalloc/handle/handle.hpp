@@ -4,9 +4,10 @@
 //   object_   T*, null when empty
 //   owner_    Owner*                               P::handle_type is Handle<T, P>: returning is inlined
 //             AnyOwner* | inside                   Handle<T> is erased: returning is one indirect call
+//             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type (handle/bound.hpp)
 //
-// `inside` (bit 0) says that object_ is not where its slot begins: the handle was converted to a base class that lies
-// further in. The pool then finds the slot from the address, so any base will do, virtual ones too.
+// `inside` (bit 0) says that object_ is not where its slot begins: it is a base class or another part that lies
+// further in. The pool then finds the slot from the address, so any part will do, virtual bases too.
 // T may be incomplete where a handle is declared.
 #pragma once
 
@@ -50,6 +51,10 @@ struct OwnerOf {
 template <class T, class... Policies>
 struct OwnerOf<ThreadLocalPool<T, Policies...>> {
   using type = SubPool<T, Policies...>;
+};
+template <auto& Pool>
+struct OwnerOf<Bound<Pool>> {
+  using type = std::remove_reference_t<decltype(Pool)>;
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
@@ -118,6 +123,21 @@ class OwnerWord {
   std::conditional_t<erased, std::uintptr_t, Target*> word_{};
 };
 
+/// The same for a pool that is part of the type: no word at all.
+template <auto& Pool>
+class OwnerWord<Bound<Pool>> {
+  using Target = typename OwnerOf<Bound<Pool>>::type;
+
+ public:
+  constexpr OwnerWord() noexcept = default;
+  constexpr explicit OwnerWord(Target*) noexcept {}
+  [[nodiscard]] constexpr OwnerWord copy() const noexcept { return {}; }
+  [[nodiscard]] static constexpr Target* target() noexcept { return &Pool; }
+  [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
+  [[nodiscard]] static constexpr bool inside() noexcept { return false; }
+  template <class T> FASTALLOC_ALWAYS_INLINE static void release(T* object) noexcept { Pool.release_from_handle(object); }
+};
+
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
 
 namespace fastalloc::inline FASTALLOC_ABI {
@@ -144,6 +164,20 @@ class [[nodiscard]] Handle {
     object_ = from;
     bool const moved = static_cast<void const volatile*>(object_) != static_cast<void const volatile*>(from);
     owner_ = detail::OwnerWord<AnyOwner>(other.owner_.any(), moved || other.owner_.inside());
+  }
+
+  /// Owns the object that `owner` does, and points to a part of it: a member, a base, what is inside a std::variant. The slot is found
+  /// from the part's address, so any part will do. Where `part` is null or `owner` empty, this handle is empty and `owner` stays as it is:
+  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...   // else shape is still full
+  /// Requires: `part` is null or lies inside of the object.
+  template <class U, class O>
+    requires std::same_as<Owner, AnyOwner>
+  Handle(Handle<U, O>&& owner, T* part) noexcept {
+    if (part == nullptr || owner.object_ == nullptr) return;
+    bool const moved = static_cast<void const volatile*>(part) != static_cast<void const volatile*>(owner.object_);
+    object_ = part;
+    owner_ = detail::OwnerWord<AnyOwner>(owner.owner_.any(), moved || owner.owner_.inside());
+    owner.object_ = nullptr;
   }
 
   /// Self-move leaves the handle as it is.
@@ -197,9 +231,10 @@ class [[nodiscard]] Handle {
   friend struct detail::HandleAccess;
 
   FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept : object_(object), owner_(owner) {}
+  Handle(T* object, detail::OwnerWord<Owner> owner) noexcept : object_(object), owner_(owner) {}
 
   T* object_ = nullptr;
-  detail::OwnerWord<Owner> owner_;
+  FASTALLOC_NO_UNIQUE_ADDRESS detail::OwnerWord<Owner> owner_;
 };
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
@@ -212,6 +247,8 @@ struct HandleAccess {
   FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {
     return Handle<T, Owner>(object, owner);
   }
+  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept { return Handle<T, Owner>(object, owner); }
+  template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
   template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
 };
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
+#include <fastalloc/handle/key.hpp>
 #include <fastalloc/pool/batches.hpp>
 #include <fastalloc/pool/live_range.hpp>
 #include <fastalloc/pool/policies.hpp>
@@ -51,9 +52,11 @@ struct PoolTypes {
   static constexpr std::size_t link = std::max(link_bytes<slots>(Growing, object), Kind::least_link);
   // A link lies over the dead object, or behind one that is kept.
   static constexpr std::size_t link_offset = P::lifetime::keeps_objects && link != 0 ? (object + link - 1) / link * link : 0;
-  static constexpr std::size_t used = link_offset + link > object ? link_offset + link : object;
+  static constexpr int generation_bits = P::keys::generation_bits;
+  static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
+  static constexpr std::size_t used = std::max(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = (used + alignof(T) - 1) / alignof(T) * alignof(T);
-  using shape = SlotShape<size, alignof(T), Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0>;
+  using shape = SlotShape<size, alignof(T), Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits>;
   using layout = PoolLayout<shape, slots, typename P::checks>;
 
   template <class S>
@@ -109,6 +112,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
 
  public:
   static constexpr bool has_statistics = Types::P::stats::enabled;
+  static constexpr bool has_keys = Types::P::keys::generation_bits != 0;
   using value_type = T;
   using handle_type = Handle<T, Owner>;
   using lifetime_type = Lifetime;
@@ -212,6 +216,22 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return index_of(handle.get()); }
   [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
 
+  /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: constant.
+  /// Thread safety: of threads that own the object, any number at once.
+  [[nodiscard]] Key key(handle_type const& handle) const noexcept { return key(handle.get()); }
+  [[nodiscard]] Key key(T const* object) const noexcept {
+    need_keys();
+    auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
+    return Key(index, generation);
+  }
+  /// The object that `key` was made for, or null when that is gone. Null, too, for a key that never was this pool's: one of another
+  /// pool passes with a chance of 2^-31. Complexity: constant. Takes no lock: threads may look up while others allocate and
+  /// release; that the object is not released meanwhile, the caller must see to.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept { return find(key); }
+  /// True when get() would find it.
+  [[nodiscard]] bool contains(Key key) const noexcept { return find(key) != nullptr; }
+
   /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
   /// anything but an object in use goes to the error handler and gives an empty handle; without, it is a requirement.
   [[nodiscard]] handle_type adopt(T* object) {
@@ -299,7 +319,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   }
 
  private:
-  friend class OwnerWord<Owner>;
+  template <class> friend class fastalloc::detail::OwnerWord;
   template <class Pool, class U, class O>
   friend class Batches;
   template <class Pool, class At>
@@ -323,6 +343,15 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
     static_assert(Lifetime::template accepts<T, Args...>,
                   "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
                   "Recycle builds objects by its init function: call allocate() without arguments)");
+  }
+
+  static constexpr void need_keys() noexcept {
+    static_assert(has_keys, "fastalloc: this pool has no keys; write the policy Generations after T");
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(Key key) const noexcept {
+    need_keys();
+    std::byte* const slot = core_.find_key(key.index(), key.generation());
+    return slot == nullptr ? nullptr : object_in(slot);
   }
 
   [[nodiscard]] Derived* derived() noexcept { return static_cast<Derived*>(this); }
@@ -412,6 +441,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
     }
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
+    core_.end_keys(reinterpret_cast<std::byte*>(object));
     return true;
   }
   /// Gives back a slot in which no object is left.
@@ -432,7 +462,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
     core_.give_many(at, n);
   }
   /// False for a slot that was handed out and holds no object.
-  [[nodiscard]] bool holds_object(std::byte*) const noexcept { return true; }
+  [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return !core_.is_worn(slot); }
 
   FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
@@ -455,6 +485,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     core_.visit([&](std::byte* slot) {
+      if (core_.is_worn(slot)) return true;
       error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices;
     });

@@ -114,7 +114,7 @@ class Batches : public AnyOwner {
   }
 
   /// One owner for n adjacent objects, each built from `args`: an array. Needs BitmapAllocator, and slots of sizeof(T) bytes: no
-  /// Recycle, no PoolConfig::alignment. n == 0 gives an empty one. All or nothing, as above.
+  /// Recycle, no Generations, no PoolConfig::alignment. n == 0 gives an empty one. All or nothing, as above.
   ///
   /// Which: the lowest n free slots side by side in one block (first fit); slots that were used before may be followed by fresh ones. A
   /// growing pool that has no such run adds a block of at least n slots.
@@ -230,8 +230,8 @@ class Batches : public AnyOwner {
     static_assert(TakesRuns<typename Pool::Supply::Slots>,
                   "fastalloc: adjacent slots are found in a bitmap; use BitmapAllocator with allocate_n(), or allocate_batch_handle() with any allocator");
     static_assert(Pool::slot_size == sizeof(T),
-                  "fastalloc: the slots of this pool are bigger than T (Recycle keeps a mark in each), so adjacent objects are no array; "
-                  "use allocate_batch_handle(), or ConstructOnAllocate");
+                  "fastalloc: the slots of this pool are bigger than T (Recycle and Generations keep something in each), so adjacent objects are no array; "
+                  "use allocate_batch_handle(), or ConstructOnAllocate without Generations");
     if (n == 0) return std::nullopt;
     pool().open_inline();
     auto& core = pool().core_;

@@ -29,6 +29,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   ~BlockStore() {
     for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
+    if constexpr (Shape::keyed && growing) keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
     if constexpr (growing) give_back(directory_, directory_bytes_);
   }
 
@@ -48,9 +49,12 @@ class BlockStore : public Blocks<Shape::growing> {
       error.limit = (growing ? std::numeric_limits<std::size_t>::max() / 32 : Layout::max_fixed_bytes) / this->stride();
       return false;
     }
+    std::size_t page = 0;
+    if constexpr (Shape::keyed && growing)
+      if (!reserve_pages(slots, page, error)) return false;
     std::byte* const data = acquire(plan.bytes, error);
     if (data == nullptr) return false;
-    Block const block{.data = data, .end = data + plan.slot_bytes, .slots = slots, .tail = data + plan.tail, .bytes = plan.bytes};
+    Block const block{.data = data, .end = data + plan.slot_bytes, .slots = slots, .tail = data + plan.tail, .bytes = plan.bytes, .page = page};
     if constexpr (Checks::tracks_slots) std::memset(block.tail, 0, SlotMarks::bytes_for(slots));
     if constexpr (Shape::poisons) poison(data, plan.slot_bytes);
     if constexpr (growing) {
@@ -58,6 +62,7 @@ class BlockStore : public Blocks<Shape::growing> {
       if (!extend_directory(record, allocator, error)) return give_back(data, plan.bytes), false;
     } else {
       (*this)[0] = block;
+      if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; });
       allocator.bind(data + plan.metadata, *this);
     }
     return true;
@@ -79,6 +84,9 @@ class BlockStore : public Blocks<Shape::growing> {
     replace_directory(memory, plan.bytes, entries, count, allocator);
   }
 
+  [[nodiscard]] auto& keys() noexcept { return keys_; }
+  [[nodiscard]] auto const& keys() const noexcept { return keys_; }
+
   /// Gives the memory of a block back. Returns its bytes.
   std::size_t release(Block* block) noexcept {
     std::size_t const bytes = block->bytes;  // the Block may lie in the memory that goes
@@ -87,6 +95,17 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
  private:
+  bool reserve_pages(std::size_t slots, std::size_t& page, Error& error) noexcept {
+    using Keys = GenerationTable<Shape>;
+    std::size_t const pages = Keys::pages_for(slots);
+    page = Keys::find_pages(pages, *this);
+    if (pages > Keys::max_pages - page) {
+      error = Error{.code = ErrorCode::allocation_failed, .requested = slots, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
+      return false;
+    }
+    return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, error); });
+  }
+
   bool extend_directory(Block* record, Slots& allocator, Error& error) noexcept {
     std::size_t const count = this->count() + 1;
     std::size_t slots = record->slots;
@@ -155,6 +174,7 @@ class BlockStore : public Blocks<Shape::growing> {
   std::size_t directory_bytes_ = 0;   ///< of the directory (growing pools)
   std::byte* directory_ = nullptr;    ///< with the metadata of the slot allocator in front (growing pools)
   bool pre_initialize_ = false;
+  FASTALLOC_NO_UNIQUE_ADDRESS GenerationTable<Shape> keys_{};
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
 };
 

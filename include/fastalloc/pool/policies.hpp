@@ -6,13 +6,14 @@
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lock/lock.hpp>
+#include <fastalloc/slots/generations.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime, cache };
+enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime, cache, keys };
 
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
@@ -28,6 +29,7 @@ template <class P> constexpr Axis axis_of() noexcept {
   claim(ChecksPolicy<P>, Axis::checks);
   claim(requires { P::keeps_objects; }, Axis::lifetime);
   claim(CachePolicy<P>, Axis::cache);
+  claim(KeysPolicy<P>, Axis::keys);
   return axis;
 }
 
@@ -69,7 +71,7 @@ struct Policies {
   static_assert(((axis_of<Ps>() != Axis::none) && ...),
                 "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator (slots); "
                 "HeapStorage, InlineStorage<N>, ExternalStorage (storage); NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree or a "
-                "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks");
+                "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations");
   static_assert(((axis_of<Ps>() != Axis::several) && ...),
                 "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
   static_assert(count_on<Ps...>(Axis::slots) <= 1,
@@ -83,6 +85,7 @@ struct Policies {
   static_assert(count_on<Ps...>(Axis::lifetime) <= 1,
                 "fastalloc: two lifetime policies; keep one of ConstructOnAllocate, Recycle<Init, Reset>");
 
+  static_assert(count_on<Ps...>(Axis::keys) <= 1, "fastalloc: two keys policies; keep one of NoKeys, Generations");
   static_assert(count_on<Ps...>(Axis::cache) <= 1, "fastalloc: two cache policies; keep one of ThreadCache<N>, NoCache");
 
   using storage = typename PickPolicy<Axis::storage, typename D::storage, Ps...>::type;
@@ -92,6 +95,7 @@ struct Policies {
   using checks = typename PickPolicy<Axis::checks, typename D::checks, Ps...>::type;
   using lifetime = typename PickPolicy<Axis::lifetime, typename D::lifetime, Ps...>::type;
   using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
+  using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 

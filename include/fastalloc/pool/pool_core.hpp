@@ -165,6 +165,7 @@ class PoolCore {
 
   /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
+    if (is_worn(slot)) [[unlikely]] return leave_out(slot);
     retire(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
@@ -179,6 +180,13 @@ class PoolCore {
 
   /// Takes back n slots in one step; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+    if constexpr (Shape::keyed) {
+      for (std::size_t i = 0; i != n; ++i) {
+        if (!is_worn(at(i))) [[likely]] continue;
+        while (n != 0) give(at(--n));
+        return;
+      }
+    }
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != n; ++i) retire(at(i));
     Guard guard(lock_);
@@ -195,13 +203,20 @@ class PoolCore {
 
   /// Takes back a slot in which nothing was built after all.
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
-    retire(taken.slot);
-    Guard guard(lock_);
-    mark_taken(taken.slot);  // flips back
-    stats_.withdrawn();
-    note_peak();
-    supply_.give_unused(taken);
-    if (waiters_.any()) serve_all();
+    end_keys(taken.slot);
+    bool const worn = is_worn(taken.slot);
+    if (!worn) retire(taken.slot);
+    {
+      Guard guard(lock_);
+      mark_taken(taken.slot);  // flips back
+      stats_.withdrawn();
+      note_peak();
+      if (!worn) {
+        supply_.give_unused(taken);
+        if (waiters_.any()) serve_all();
+      }
+    }
+    if (worn) leave_out(taken.slot);
   }
 
   /// For what happens to threads and to the process; see ThreadParts::Event.
@@ -285,18 +300,37 @@ class PoolCore {
     return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
   }
 
-  [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_total(); }); }
+  [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_usable(); }); }
   [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }
-  [[nodiscard]] std::size_t available() const { return locked([&] { return slots_total() - live(); }); }
+  [[nodiscard]] std::size_t available() const { return locked([&] { return slots_usable() - live(); }); }
   [[nodiscard]] bool owns(void const* p) const {
     return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
   }
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked_blocks([&] { return supply_.blocks().index_of(slot); }); }
   [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
+  /// Index and generation of the key of the object in `slot`, which the caller owns.
+  [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
+    auto const& keys = supply_.blocks().keys();
+    std::size_t const index = keys.index(slot, supply_.blocks());
+    return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word(index)));
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
+    return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
+  }
+  /// The end of the object in `slot`: its keys are stale.
+  FASTALLOC_ALWAYS_INLINE void end_keys([[maybe_unused]] std::byte const* slot) noexcept {
+    if constexpr (Shape::keyed) supply_.blocks().keys().end(word_of(slot));
+  }
+  /// True when the generations of the slot are used up.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_worn([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Shape::keyed) return supply_.blocks().keys().is_worn(word_of(slot));
+    return false;
+  }
+
   [[nodiscard]] PoolStatistics statistics() const {
     return locked([&] {
-      PoolStatistics result{.total_allocations = caches_.allocations(), .current_usage = live(), .peak_usage = peak(), .capacity = slots_total()};
+      PoolStatistics result{.total_allocations = caches_.allocations(), .current_usage = live(), .peak_usage = peak(), .capacity = slots_usable()};
       stats_.fill(result);
       return result;
     });
@@ -311,9 +345,9 @@ class PoolCore {
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slots, Error& error) {
     Guard guard(slow_lock(lock_));
-    if (slots <= supply_.total()) return true;
+    if (slots <= supply_.usable()) return true;
     if (config_.max_capacity != 0 && slots > config_.max_capacity) return error = at_max(slots), false;
-    return add_block(slots - supply_.total(), error);
+    return add_block(slots - supply_.usable(), error);
   }
 
   /// Takes every wholly free block out of the pool. Returns: a list of them (Block::next), for release_block().
@@ -411,6 +445,18 @@ class PoolCore {
       return taken;
     }
   }
+  [[nodiscard]] auto& word_of(std::byte const* slot) const noexcept {
+    auto const& keys = supply_.blocks().keys();
+    return keys.word(keys.index(slot, supply_.blocks()));
+  }
+  /// Takes back a worn slot, for good. Iterations ask for its word, and so for the index behind the payload.
+  FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
+    retire(slot);
+    unpoison(slot + Shape::payload, Shape::size - Shape::payload);
+    Guard guard(slow_lock(lock_));
+    note_peak();
+    supply_.retire();
+  }
   FASTALLOC_COLD void give_slow(std::byte* slot) noexcept {
     if (auto* const cache = caches_.attach()) {
       if (!cache->push(slot)) make_room_in(*cache);
@@ -499,24 +545,24 @@ class PoolCore {
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, Shape::size);
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      if (!taken.fresh && !is_filled(taken.slot, Shape::size, fill_dead, Shape::link_offset, Shape::link_size))
+      if (!taken.fresh && !is_filled(taken.slot, Shape::payload, fill_dead, Shape::link_offset, Shape::link_size))
         report(Error{.code = ErrorCode::invalid_handle,
                      .text = "a free slot was written to: somebody used an object after returning it",
                      .address = taken.slot});
     }
-    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::size, fill_new);
+    if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, Shape::payload, fill_new);
   }
   /// Makes the bytes of a slot in which no object is left unusable.
   FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::size, fill_dead);
+    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::payload, fill_dead);
     if constexpr (Shape::poisons) poison(slot, Shape::size);
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text) const noexcept {
-    return Error{.code = code, .capacity = slots_total(), .allocated = live(), .text = text};
+    return Error{.code = code, .capacity = slots_usable(), .allocated = live(), .text = text};
   }
-  [[nodiscard]] std::size_t slots_total() const noexcept {
-    return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
+  [[nodiscard]] std::size_t slots_usable() const noexcept {
+    return Inline != 0 && supply_.total() == 0 ? Inline : supply_.usable();
   }
 
   /// Effects: makes at least one of `n` slots more available, or tells why that cannot be. Adjacent: they are wanted side by
@@ -547,7 +593,7 @@ class PoolCore {
     }
     Guard guard(slow_lock(lock_));
     std::size_t const at_hand = supply_.at_hand();
-    if ((at_hand >= n && !adjacent) || (growing && supply_.total() != current)) return true;
+    if ((at_hand >= n && !adjacent) || (growing && supply_.usable() != current)) return true;
     if constexpr (growing) {
       std::size_t const needed = adjacent ? n : n - at_hand;
       if (grow(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
@@ -567,7 +613,7 @@ class PoolCore {
       "before single objects, take shorter runs, or let the pool grow";
 
   bool grow(std::size_t wanted, std::size_t needed, Error& error) noexcept {
-    std::size_t const total = supply_.total();
+    std::size_t const total = supply_.usable();
     std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : std::numeric_limits<std::size_t>::max();
     if (wanted == 0) {
       error = describe_here(ErrorCode::pool_exhausted,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short block.
 //
-//   one block    | slots | marks of the checks | metadata of the slot allocator |
+//   one block    | slots | generations | marks of the checks | metadata of the slot allocator |
 //   many blocks  | slots | marks of the checks | Block |          each
 //   directory    | metadata of the slot allocator | Block* ... |  one for all blocks, replaced when they change
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
+#include <fastalloc/slots/generations.hpp>
 #include <fastalloc/slots/slot_allocator.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
@@ -38,6 +39,7 @@ struct PoolLayout {
 
   struct Plan {
     std::size_t slot_bytes = 0;   ///< slots * stride
+    std::size_t words = 0;        ///< offset of the generations
     std::size_t tail = 0;         ///< offset of the marks
     std::size_t metadata = 0;     ///< offset of the metadata, or of the Block
     std::size_t bytes = 0;        ///< of the whole
@@ -52,7 +54,10 @@ struct PoolLayout {
     Plan plan;
     bool ok = checked_multiply(slots, stride, plan.slot_bytes) && slots <= std::numeric_limits<std::size_t>::max() / 32 &&
               (Shape::growing || plan.slot_bytes <= max_fixed_bytes);
-    plan.tail = plan.slot_bytes;
+    plan.words = plan.tail = plan.slot_bytes;
+    if constexpr (std::size_t const each = GenerationTable<Shape>::block_bytes(1); each != 0) {
+      ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slots * each, plan.tail);
+    }
     ok = ok && checked_add(plan.tail, Checks::tracks_slots ? SlotMarks::bytes_for(slots) : 0, plan.metadata);
     std::size_t const rest = Shape::growing ? sizeof(Block) : ok ? Slots::metadata_bytes(slots, 1) : 0;
     plan.bytes = plan.metadata;

@@ -6,7 +6,7 @@
 //   fresh_..fresh_end_ the frontier: slots of the current block that were never handed out
 //   pending_           slots in further blocks that were never handed out; in each they are the last ones
 //
-//   total_ == live + (hot_ ? 1 : 0) + slots_.size() + (fresh_end_ - fresh_) / stride + pending_      (check_invariants)
+//   total_ == live + retired_ + (hot_ ? 1 : 0) + slots_.size() + (fresh_end_ - fresh_) / stride + pending_      (check_invariants)
 //
 // Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty. So at a peak
 // the free slots below the frontier are just the least slots_.size() there was, and the peak needs no counting.
@@ -22,6 +22,11 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 struct Taken {
   std::byte* slot;
   bool fresh;  ///< handed out for the first time
+};
+
+/// What stands for a number that is always 0.
+struct Zero {
+  constexpr operator std::size_t() const noexcept { return 0; }
 };
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
@@ -54,7 +59,7 @@ class SlotSupply {
       if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
       if (std::byte* const slot = fresh_; slot != fresh_end_) {
         fresh_ = slot + blocks_.stride();
-        if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
+        note_fresh(slot);
         return {slot, true};
       }
       return {nullptr, false};
@@ -90,7 +95,7 @@ class SlotSupply {
       std::byte* next = fresh_;
       std::size_t const stride = blocks_.stride();
       for (; count != n && next != fresh_end_; next += stride) {
-        if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(next, blocks_);
+        note_fresh(next);
         out[count++] = next;
       }
       fresh_ = next;
@@ -123,6 +128,7 @@ class SlotSupply {
     std::size_t fresh;
   };
   [[nodiscard]] Run take_run(std::size_t n) noexcept requires TakesRuns<Slots> {
+    static_assert(!Shape::keyed, "hand_out() tells no keys");
     sync_frontier();
     settle();
     for (std::size_t b = 0; b != blocks_.count(); ++b) {
@@ -169,7 +175,7 @@ class SlotSupply {
   bool add(std::size_t slots, Error& error) noexcept {
     sync_frontier();
     if (!blocks_.add(slots, slots_, error)) {
-      error.capacity = total() != 0 ? total() : slots;
+      error.capacity = total() != 0 ? usable() : slots;
       error.allocated = live();
       return false;
     }
@@ -215,14 +221,21 @@ class SlotSupply {
     if constexpr (owns_frontier) return total_.load(std::memory_order_acquire);  // acquire: pairs with the release in add()
     else return total_;
   }
-  [[nodiscard]] std::size_t live() const noexcept { return handed_out() - returned(); }
+  [[nodiscard]] std::size_t live() const noexcept { return handed_out() - returned() - retired_; }
+  /// A slot that was taken will not be given back: its generations are used up.
+  void retire() noexcept {
+    if constexpr (!owns_frontier) mark();  // the peak so far counts the slot
+    if constexpr (Shape::keyed) ++retired_;
+  }
+  /// Slots that are, or may be, in use.
+  [[nodiscard]] std::size_t usable() const noexcept { return total() - retired_; }
   /// Slots that were handed out before and are free now.
   [[nodiscard]] std::size_t returned() const noexcept { return slots_.size() + (hot_ != nullptr ? 1 : 0); }
   /// Slots that take() finds, in this block or the next.
-  [[nodiscard]] std::size_t at_hand() const noexcept { return total() - live(); }
+  [[nodiscard]] std::size_t at_hand() const noexcept { return usable() - live(); }
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (derives_peak) {
-      std::size_t const since = handed_out() - slots_.low_water();
+      std::size_t const since = handed_out() - slots_.low_water() - retired_;
       return since > peak_floor_ ? since : peak_floor_;
     } else {
       return peak_floor_;
@@ -325,6 +338,13 @@ class SlotSupply {
     else pending_ -= n;
     block.handed += n;
   }
+  FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
+    if constexpr (Shape::keyed) {
+      Block const& block = growing ? *fresh_block_ : blocks_[0];
+      blocks_.keys().fresh(slot, block, blocks_.place(block, slot));
+    }
+  }
 
   /// Effects: the hot slot joins the others, running iterations hear what was returned, the low-water mark is set anew.
   void mark() noexcept {
@@ -355,6 +375,7 @@ class SlotSupply {
   Store blocks_{};
   std::conditional_t<owns_frontier, std::atomic<std::size_t>, std::size_t> total_{0};  ///< slots
   std::size_t pending_ = 0;        ///< slots
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed, std::atomic<std::size_t>, Zero> retired_{};  ///< slots
   std::size_t peak_floor_ = 0;     ///< slots; the peak before the low-water mark was set
   Block* fresh_block_ = nullptr;   ///< the block of the frontier (growing pools)
   Snapshot* snapshots_ = nullptr;  ///< of the iterations that run

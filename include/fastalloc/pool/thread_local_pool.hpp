@@ -84,6 +84,8 @@ class ThreadLocalPool final {
   static_assert((!std::same_as<Policies, ExternalStorage> && ...),
                 "fastalloc: the sub-pools of a ThreadLocalPool cannot share one span; use HeapStorage, or a FixedPool a thread");
   using Sub = detail::SubPool<T, Policies...>;
+  static_assert(!Sub::has_keys, "fastalloc: a key names a slot of one pool, and a ThreadLocalPool has one for each thread; use Generations "
+                                "with ThreadSafePool, or leave it out");
   using Parts = detail::ThreadParts;
 
  public:

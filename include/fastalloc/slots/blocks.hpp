@@ -29,6 +29,7 @@ struct Block {
   std::size_t handed = 0;     ///< slots that were handed out at least once; they come first
   std::size_t marked = 0;     ///< scratch of shrink_to_fit
   Block* next = nullptr;      ///< scratch of shrink_to_fit
+  std::size_t page = 0;       ///< first page of generations (growing pools with keys)
 };
 
 inline constexpr std::size_t word_bits = std::numeric_limits<std::size_t>::digits;

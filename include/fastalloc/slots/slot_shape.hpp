@@ -22,8 +22,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where in a free
 /// slot a link of LinkSize bytes may be written.
 /// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must not share
-/// where threads that hold no lock hand them out.
-template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true>
+/// where threads that hold no lock hand them out. GenerationBits: 0, or keys name slots (slots/generations.hpp).
+template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true,
+          int GenerationBits = 0>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -32,6 +33,10 @@ struct SlotShape {
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
   static constexpr bool poisons = Poisons;
+  static constexpr int generation_bits = GenerationBits;
+  static constexpr bool keyed = GenerationBits != 0;
+  /// Bytes for the object and what belongs to it; behind them a slot of a growing pool keeps its index for keys, used or free.
+  static constexpr std::size_t payload = keyed && Growing ? Size - sizeof(std::uint32_t) : Size;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 

@@ -224,6 +224,27 @@ TEST_CASE("batch handle: what is returned twice is reported, the others go back"
   CHECK(pool.check_invariants());
 }
 
+TEST_CASE("batch handle: keys are stale when the batch has gone, and worn slots are left out") {
+  FixedPool<int, BasicGenerations<2>, BitmapAllocator, FullChecks> pool(100);
+  std::size_t rounds = 0;
+  std::vector<Key> keys;
+  while (auto batch = pool.try_allocate_batch_handle(100, 1)) {
+    std::size_t met = 0;
+    for (int& x : pool.live()) {
+      keys.push_back(pool.key(&x));
+      met += pool.contains(keys.back());
+    }
+    CHECK(met == 100);
+    batch.reset();
+    CHECK(std::none_of(keys.begin(), keys.end(), [&](Key key) { return pool.contains(key); }));
+    REQUIRE(++rounds < 10);
+  }
+  CHECK(rounds > 1);
+  CHECK(pool.capacity() == 0);  // each generation was used once
+  CHECK(pool.live().empty());
+  CHECK(pool.check_invariants());
+}
+
 TEMPLATE_TEST_CASE("batch handle: returned on another thread", "", (ThreadLocalPool<Tracked>), (ThreadLocalPool<Tracked, FreeListAllocator, FullChecks>),
                    (ThreadSafePool<Tracked>), (ThreadSafePool<Tracked, LockFree>)) {
   test::Audit const audit;

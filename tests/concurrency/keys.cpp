@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Keys are looked up without a lock while other threads allocate, release, grow and shrink the pool.
+#include <fastalloc/fastalloc.hpp>
+
+#include <array>
+#include <optional>
+
+#include "concurrency/threads.hpp"
+
+using namespace fastalloc;
+using test::faults;
+using test::Payload;
+
+TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", "", (ThreadSafePool<Payload, Generations>),
+                   (ThreadSafePool<Payload, Generations, NoChecks>), (ThreadSafePool<Payload, Generations, FullChecks, NoCache>),
+                   (ThreadSafePool<Payload, Generations, LockFree, NoChecks>), (ThreadSafePool<Payload, BasicGenerations<6>, BitmapAllocator>)) {
+  constexpr std::size_t writers = 2;
+  constexpr std::size_t boards = 16;
+  TestType pool(PoolConfig{.capacity = 100});
+  // Where a writer tells of its key, and whether the object is still there.
+  struct Board {
+    std::mutex mutex;
+    Key key{};
+    Payload* object = nullptr;
+    bool gone = true;
+  };
+  std::array<Board, boards> board;
+  auto const kept = pool.allocate(7U);
+  Key const kept_key = pool.key(kept);
+  std::atomic<bool> done{false};
+  std::atomic<std::size_t> hits{0};
+  test::Stopwatch const watch;
+  test::run(writers + 2, [&](std::size_t me) {
+    test::Random random(me + 1);
+    if (me >= writers) {
+      while (!done) {
+        {
+          Board& b = board[random(boards)];
+          std::scoped_lock const lock(b.mutex);  // the writer of this board waits: what lives there stays
+          Payload* const found = pool.get(b.key);
+          faults().expect(found == (b.gone ? nullptr : b.object), b.gone ? "a stale key found something" : "a key missed its object");
+          if (found != nullptr) found->verify(), ++hits;
+        }
+        Payload* const seven = pool.get(kept_key);
+        faults().expect(seven == kept.get() && seven->index() == 7, "the kept object was missed");
+      }
+      return;
+    }
+    std::array<typename TestType::handle_type, boards> mine;
+    for (std::size_t round = 0; watch.time() < test::short_slice(0.25); ++round) {
+      std::size_t const i = random(boards / writers) * writers + me;
+      Board& b = board[i];
+      if (round % 4 == 0) pool.trim();
+      std::scoped_lock const lock(b.mutex);
+      if (!b.gone) {
+        mine[i].reset();
+        b.gone = true;
+        faults().expect(!pool.contains(b.key), "a key outlived its object");
+      } else if ((mine[i] = pool.try_allocate(round))) {
+        b.key = pool.key(mine[i]);
+        b.object = mine[i].get();
+        b.gone = false;
+      }
+    }
+    done = true;
+    for (std::size_t i = me; i < boards; i += writers) {
+      std::scoped_lock const lock(board[i].mutex);
+      mine[i].reset();
+      board[i].gone = true;
+    }
+  });
+  CHECK(hits > 0);
+  test::check_faults();
+}
+
+TEMPLATE_TEST_CASE("keys: threads look up stale keys while the pool grows and shrinks", "", (ThreadSafePool<Payload, Generations, NoChecks>),
+                   (ThreadSafePool<Payload, Generations, BitmapAllocator, FullChecks>)) {
+  TestType pool(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(256)});
+  std::mutex mutex;
+  std::vector<Key> stale;
+  std::atomic<bool> done{false};
+  auto const kept = pool.allocate(7U);
+  Key const kept_key = pool.key(kept);
+  test::Stopwatch const watch;
+  test::run(3, [&](std::size_t me) {
+    test::Random random(me + 1);
+    if (me != 0) {
+      std::vector<Key> keys;
+      while (!done) {
+        {
+          std::scoped_lock const lock(mutex);
+          keys.assign(stale.begin(), stale.end());
+        }
+        for (Key const key : keys) faults().expect(pool.get(key) == nullptr, "a stale key found something");
+        faults().expect(pool.get(kept_key) == kept.get() && kept->index() == 7, "the kept object was missed");
+      }
+      return;
+    }
+    for (std::size_t round = 0; watch.time() < test::short_slice(0.25); ++round) {
+      std::vector<typename TestType::handle_type> handles;
+      std::vector<Key> keys;
+      for (std::size_t i = 0; i != 1000; ++i) {
+        handles.push_back(pool.allocate(i));
+        if (i % 10 == 0) keys.push_back(pool.key(handles.back()));
+      }
+      for (std::size_t i = 0; i != keys.size(); ++i) faults().expect(pool.get(keys[i]) == handles[10 * i].get(), "a key missed its object");
+      handles.clear();
+      (void)pool.shrink_to_fit();
+      std::scoped_lock const lock(mutex);
+      stale.insert(stale.end(), keys.begin(), keys.end());
+      if (stale.size() > 3000) stale.erase(stale.begin(), stale.begin() + 1000);
+    }
+    done = true;
+  });
+  test::check_faults();
+  CHECK(pool.check_invariants());
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Random operations on keys against a list of all keys that were ever made. A key must find its object while that lives, and
+// nothing ever after; a slot retires when it served as many keyed objects as its generations allow.
+#include "model/source.hpp"
+#include "support/audit.hpp"
+#include "support/expect.hpp"
+
+#include <fastalloc/fastalloc.hpp>
+
+#include <map>
+#include <vector>
+
+using namespace fastalloc;
+
+namespace {
+
+constexpr std::size_t fixed_capacity = 90;
+
+template <class Pool>
+class KeysModel {
+  struct Object {
+    typename Pool::handle_type handle;
+    std::size_t key = none;  ///< in keys_
+  };
+  struct Made {
+    Key key;
+    test::Tracked* object;  ///< null when it is gone
+  };
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+ public:
+  KeysModel(Pool& pool, std::size_t uses, std::uint64_t seed) : pool_(pool), uses_(uses), source_(seed) {}
+
+  void run(std::size_t operations) {
+    for (std::size_t i = 0; i != operations; ++i) {
+      std::size_t const what = source_.below(100);
+      if (what < 40) allocate();
+      else if (what < 70) release();
+      else if (what < 85) make_key();
+      else if (what < 98) look_up(source_.below(made_.empty() ? 1 : made_.size()));
+      else if (what < 99) shrink();
+      else phase_ = source_.below(3);
+      if (i % 2048 == 0) check();
+    }
+    check();
+    while (!live_.empty()) release();
+    check();
+  }
+
+ private:
+  void allocate() {
+    if (phase_ == 1 && live_.size() > 20) return release();
+    auto handle = pool_.try_allocate(made_.size());
+    if constexpr (!requires { pool_.shrink_to_fit(); })
+      EXPECT((handle != nullptr) == (live_.size() < fixed_capacity - retired_));
+    if (handle) live_.push_back({std::move(handle)});
+  }
+  void release() {
+    if (live_.empty()) return;
+    std::size_t const i = source_.below(live_.size());
+    std::swap(live_[i], live_.back());
+    if (std::size_t const key = live_.back().key; key != none) {
+      made_[key].object = nullptr;
+      if (++served_[made_[key].key.index()] == uses_) ++retired_;
+    }
+    live_.pop_back();
+  }
+  void make_key() {
+    if (live_.empty()) return;
+    Object& object = live_[source_.below(live_.size())];
+    Key const key = pool_.key(object.handle);
+    if (object.key == none) {
+      object.key = made_.size();
+      made_.push_back({key, object.handle.get()});
+    }
+    EXPECT(made_[object.key].key == key);
+  }
+  void look_up(std::size_t i) {
+    if (i < made_.size()) EXPECT(pool_.get(made_[i].key) == made_[i].object && pool_.contains(made_[i].key) == (made_[i].object != nullptr));
+  }
+  void shrink() {
+    if constexpr (requires { pool_.shrink_to_fit(); }) (void)pool_.shrink_to_fit();
+  }
+  void check() {
+    for (std::size_t i = 0; i != made_.size(); ++i) look_up(i);
+    EXPECT(pool_.allocated() == live_.size());
+    if constexpr (!requires { pool_.shrink_to_fit(); }) EXPECT(pool_.capacity() == fixed_capacity - retired_);
+    std::size_t met = 0;
+    pool_.for_each([&](test::Tracked const&) { ++met; });
+    EXPECT(met == live_.size());
+    EXPECT(pool_.check_invariants());
+  }
+
+  Pool& pool_;
+  std::size_t uses_;  ///< keyed objects that a slot may serve
+  model::SeededSource source_;
+  std::vector<Object> live_;
+  std::vector<Made> made_;
+  std::map<std::uint32_t, std::size_t> served_;
+  std::size_t retired_ = 0;
+  std::size_t phase_ = 0;
+};
+
+template <class Slots, class Keys>
+void run_all(std::size_t uses, std::size_t operations) {
+  test::Audit audit;
+  auto const run = [&](auto& pool, std::uint64_t seed) { KeysModel(pool, uses, seed).run(operations); };
+  PoolConfig const growing{.capacity = 10, .max_capacity = 300, .growth_strategy = GrowthStrategy::linear(40)};
+  { FixedPool<test::Tracked, Slots, Keys, FullChecks> pool(fixed_capacity); run(pool, 1); }
+  { FixedPool<test::Tracked, Slots, Keys, NoChecks, InlineStorage<fixed_capacity>> pool; run(pool, 2); }
+  { GrowingPool<test::Tracked, Slots, Keys, NoChecks, test::CountingStorage> pool(growing); run(pool, 3); }
+  { ThreadSafePool<test::Tracked, Slots, Keys, FullChecks, test::CountingStorage> pool(growing); run(pool, 4); }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("model: keys against the list of all that were made", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+  constexpr std::size_t share = FASTALLOC_ASAN ? 4 : 1;
+  run_all<TestType, Generations>(std::size_t{1} << 31, 40'000 / share);
+  run_all<TestType, BasicGenerations<3>>(7, 10'000 / share);
+}
