@@ -92,12 +92,15 @@
 #define FASTALLOC_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
 #define FASTALLOC_ALWAYS_INLINE __forceinline
 #define FASTALLOC_COLD __declspec(noinline)
+#define FASTALLOC_NOINLINE __declspec(noinline)
 #elif defined(__GNUC__)
 #define FASTALLOC_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #define FASTALLOC_ALWAYS_INLINE [[gnu::always_inline]] inline
 #define FASTALLOC_COLD [[gnu::cold, gnu::noinline]]
+#define FASTALLOC_NOINLINE [[gnu::noinline]]
 #else
 #define FASTALLOC_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #define FASTALLOC_ALWAYS_INLINE inline
 #define FASTALLOC_COLD
+#define FASTALLOC_NOINLINE
 #endif

@@ -10,11 +10,13 @@
 #include <fastalloc/config.hpp>
 #include <fastalloc/error.hpp>
 #include <fastalloc/fwd.hpp>
+#include <fastalloc/handle/batch_handle.hpp>
 #include <fastalloc/handle/bound.hpp>
 #include <fastalloc/handle/handle.hpp>
 #include <fastalloc/handle/key.hpp>
 #include <fastalloc/handle/shared_handle.hpp>
 #include <fastalloc/handle/sharing.hpp>
+#include <fastalloc/handle/span_handle.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
 #include <fastalloc/lock/adaptive_lock.hpp>

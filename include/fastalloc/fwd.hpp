@@ -20,6 +20,10 @@ class GrowthStrategy;
 class AnyOwner;
 template <class T, class Owner = AnyOwner>
 class Handle;
+template <class T, class Owner>
+class SpanHandle;
+template <class T, class Owner>
+class BatchHandle;
 template <auto& Pool>
 struct Bound;
 template <class T>
@@ -129,5 +133,7 @@ struct TryPooledFrame;
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies>
 class SubPool;
+template <class Pool, class T, class Owner>
+class Batches;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

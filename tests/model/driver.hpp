@@ -53,6 +53,7 @@ struct Traits<Template<T, Ps...>> {
   static constexpr bool counts = (false || ... || (std::is_same_v<Ps, fastalloc::BasicStats> || std::is_same_v<Ps, fastalloc::AtomicStats>));
   static constexpr bool is_cached = std::is_same_v<Template<T, Ps...>, fastalloc::ThreadSafePool<T, Ps...>>;
   static constexpr bool is_bitmap = !is_cached && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
+  static constexpr bool takes_runs = !recycles && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
   static constexpr bool lowest_first = is_bitmap && !grows && !recycles;
   static constexpr bool can_fail = (false || ... || std::is_same_v<Ps, test::FailingStorage>);
 };
@@ -79,6 +80,14 @@ class Driver {
     T* loose = nullptr;
     [[nodiscard]] T* get() const { return loose != nullptr ? loose : typed ? typed.get() : erased.get(); }
   };
+  /// Many objects with one owner; one of the two is empty.
+  struct Group {
+    std::uint64_t value = 0;
+    typename Pool::batch_handle_type batch;
+    typename Pool::span_handle_type run;
+    [[nodiscard]] std::size_t size() const { return batch.size() + run.size(); }
+    [[nodiscard]] T* get(std::size_t i) const { return batch ? &batch[i] : &run[i]; }
+  };
 
  public:
   Driver(Pool& pool, Plan plan, Source& source) : pool_(pool), plan_(plan), source_(source) {
@@ -95,6 +104,7 @@ class Driver {
     }
     look_closely();
     while (!owned_.empty() && failure_.empty()) drop(owned_.size() - 1);
+    while (!groups_.empty() && failure_.empty()) drop_group(groups_.size() - 1);
     look_closely();
     for (Owned& owned : owned_) adopt(owned);  // after a failure, so that the pool can be destroyed
     return failure_.empty() ? failure_ : "operation " + std::to_string(operations_) + ": " + failure_;
@@ -126,7 +136,7 @@ class Driver {
     } else if (choice < 88) {
       let_go_or_adopt();
     } else if (choice < 91) {
-      batch();
+      choice == 90 ? group() : batch();
     } else if (choice < 93) {
       iterate();
     } else if (choice < 95) {
@@ -282,9 +292,9 @@ class Driver {
   }
 
   /// The model forgets an object just before the pool does.
-  void forget(Owned const& owned) {
-    T* const object = owned.get();
-    require(object->value() == owned.value && object->intact(), "a live object was overwritten");
+  void forget(Owned const& owned) { forget(owned.get(), owned.value); }
+  void forget(T* object, std::uint64_t value) {
+    require(object->value() == value && object->intact(), "a live object was overwritten");
     by_address_.erase(object);
     note_returned(object);
     ++deallocations_;
@@ -363,6 +373,89 @@ class Driver {
       own(set_value(std::move(handle), value), value);
       advance_lowest();
     }
+  }
+
+  /// Takes a batch or a run as a whole, or returns one.
+  void group() {
+    if (!groups_.empty() && source_.below(8) >= filling_) return drop_group(source_.below(groups_.size()));
+    std::size_t const n = source_.below(soft_limit_ < 200 ? soft_limit_ + 2 : 200);
+    if (!may_grow(n)) return;
+    Group group;
+    group.value = ++values_;
+    if constexpr (Is::takes_runs) {
+      if (source_.below(2) == 0) return run(n, group);
+    }
+    auto const growth = growth_for(n);
+    if constexpr (Is::recycles) {
+      group.batch = pool_.try_allocate_batch_handle(n);
+      for (T& object : group.batch) object.set_value(group.value);
+    } else {
+      group.batch = pool_.try_allocate_batch_handle(n, group.value);
+    }
+    require(group.size() == (growth ? n : 0), "batch handle: success and failure are confused");
+    if (!growth) return void(++failures_);
+    note_growth(*growth);
+    own_group(std::move(group));
+  }
+  /// Where there is a run is not known here for pools of several blocks; but a pool grows, and fails, only for want of one.
+  void run(std::size_t n, Group& group) {
+    if constexpr (Is::takes_runs) {
+      std::size_t const before = capacity_;
+      std::optional<std::size_t> const place = first_fit(n);
+      group.run = pool_.try_allocate_n(n, group.value);
+      if (std::size_t const grown = pool_.capacity() - before; grown != 0) {
+        std::size_t const wanted = before == 0 ? plan_.capacity : plan_.growth != 0 ? plan_.growth : before;
+        std::size_t const most = plan_.max_capacity != 0 ? plan_.max_capacity - before : grown;
+        require(Is::grows && grown == std::min(std::max(wanted, n), most) && grown >= n, "a run made the pool grow by another number of slots");
+        note_growth(grown);
+      }
+      if (!group.run) {
+        if (n == 0) return;
+        require(!Is::grows || (plan_.max_capacity != 0 && plan_.max_capacity - before < n), "a run was refused though the pool may grow");
+        require(!Is::lowest_first || !place, "a run was refused though there is one");
+        return void(++failures_);
+      }
+      require(group.run.size() == n, "a run has another length");
+      if constexpr (Is::lowest_first) {
+        if (first_ == nullptr) first_ = group.run.data();
+        require(place && group.run.data() == first_ + *place, "a run is not at the lowest place that fits");
+      }
+      own_group(std::move(group));
+    }
+  }
+  /// The lowest n free slots side by side, in a pool of one block.
+  [[nodiscard]] std::optional<std::size_t> first_fit(std::size_t n) const {
+    std::size_t begin = 0;
+    if (Is::lowest_first && first_ != nullptr) {
+      for (auto const& entry : by_address_) {
+        auto const place = static_cast<std::size_t>(entry.first - first_);
+        if (place - begin >= n) return begin;
+        begin = place + 1;
+      }
+    }
+    return capacity_ - begin >= n ? std::optional(begin) : std::nullopt;
+  }
+  void own_group(Group group) {
+    note_taken(group.size());
+    for (std::size_t i = 0; i != group.size(); ++i) {
+      T* const object = group.get(i);
+      require(object->value() == group.value && object->intact(), "an object of a group does not hold its value");
+      require(by_address_.emplace(object, group.value).second, "a slot was handed out twice");
+      returned_.erase(object);
+      if constexpr (Is::lowest_first) {
+        if (first_ == nullptr) first_ = object;
+      }
+    }
+    advance_lowest();
+    grouped_ += group.size();
+    if (group.size() != 0) groups_.push_back(std::move(group));
+  }
+  void drop_group(std::size_t at) {
+    std::swap(groups_[at], groups_.back());
+    Group const& group = groups_.back();
+    for (std::size_t i = 0; i != group.size(); ++i) forget(group.get(i), group.value);
+    grouped_ -= group.size();
+    groups_.pop_back();
   }
 
   void iterate() {
@@ -508,7 +601,12 @@ class Driver {
       require(object->value() == owned.value && object->intact(), "a live object was overwritten");
       require(indices.insert(pool_.index_of(object)).second, "two live objects have one index");
     }
-    require(owned_.size() == live(), "the driver lost count");
+    for (Group const& group : groups_)
+      for (std::size_t i = 0; i != group.size(); ++i) {
+        require(group.get(i)->value() == group.value && group.get(i)->intact(), "a live object of a group was overwritten");
+        require(indices.insert(pool_.index_of(group.get(i))).second, "two live objects have one index");
+      }
+    require(owned_.size() + grouped_ == live(), "the driver lost count");
     if constexpr (!Is::recycles) require(test::ledger().live() == before_ + live(), "objects were leaked, or destroyed too early");
   }
 
@@ -523,6 +621,8 @@ class Driver {
 
   std::size_t before_ = test::ledger().live();
   std::vector<Owned> owned_;
+  std::vector<Group> groups_;
+  std::size_t grouped_ = 0;  ///< objects in groups_
   std::map<T const*, std::uint64_t> by_address_;
   std::uint64_t values_ = 0;
   std::size_t capacity_ = 0;

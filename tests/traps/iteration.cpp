@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Traps of for_each: whatever F does to the pool, each object that lives throughout is met once, and no dead one is.
+// Traps of for_each and live(): whatever the loop does to the pool, each object that lives throughout is met once, and no dead
+// one is.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
@@ -21,18 +22,41 @@ using test::Tracked;
   (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator, FullChecks>),                    \
       (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage>), (GrowingPool<Tracked, MutexLock, BasicStats>), \
       (FixedPool<Tracked, StackAllocator, NoChecks>), (FixedPool<Tracked, FreeListAllocator>),                      \
-      (FixedPool<Tracked, BitmapAllocator>), (FixedPool<Tracked, InlineStorage<400>>)
+      (FixedPool<Tracked, BitmapAllocator>), (FixedPool<Tracked, InlineStorage<400>>),                                \
+      (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ThreadSafePool<Tracked, BitmapAllocator>),                  \
+      (ByRange<FixedPool<Tracked, BitmapAllocator>>), (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)
 
 namespace {
 
+/// Iterated by live() instead of for_each().
 template <class Pool>
+struct ByRange {};
+template <class Tested>
+struct PoolOf {
+  using type = Tested;
+  template <class F>
+  static void each(type& pool, F&& f) { pool.for_each(f); }
+};
+template <class Pool>
+struct PoolOf<ByRange<Pool>> {
+  using type = Pool;
+  template <class F>
+  static void each(type& pool, F&& f) {
+    for (auto& object : pool.live()) f(object);
+  }
+};
+
+template <class Tested>
 struct World {
+  using Pool = typename PoolOf<Tested>::type;
   explicit World(std::size_t n) {
     for (std::size_t i = 0; i != n; ++i) handles.push_back(pool.allocate(i));
     for (std::size_t i = 0; i < n; i += 3) release(i);  // holes
     for (std::size_t i = 0; i < n; i += 9) handles[i] = pool.allocate(i);
   }
   void release(std::size_t i) { handles[i].reset(); }
+  template <class F>
+  void each(F&& f) { PoolOf<Tested>::each(pool, f); }
   [[nodiscard]] std::set<std::uint64_t> living() const {
     std::set<std::uint64_t> values;
     for (auto const& handle : handles)
@@ -68,7 +92,7 @@ TEMPLATE_TEST_CASE("iterating: meets every live object once, in address order", 
   World<TestType> world(300);
   Met met;
   Tracked const* last = nullptr;
-  world.pool.for_each([&](Tracked& object) {
+  world.each([&](Tracked& object) {
     CHECK((last == nullptr || std::less<>{}(last, &object)));
     last = &object;
     met(object);
@@ -82,7 +106,7 @@ TEMPLATE_TEST_CASE("trap: iterating while releasing: the current one", "", ITERA
   World<TestType> world(300);
   auto const before = world.living();
   Met met;
-  world.pool.for_each([&](Tracked& object) {
+  world.each([&](Tracked& object) {
     met(object);
     world.release(object.value());
   });
@@ -99,7 +123,7 @@ TEMPLATE_TEST_CASE("trap: iterating while releasing: others, before and behind",
     std::set<std::uint64_t> dead;
     auto const before = world.living();
     Met met;
-    world.pool.for_each([&](Tracked& object) {
+    world.each([&](Tracked& object) {
       CHECK(dead.count(object.value()) == 0);
       met(object);
       for (int i = 0; i != 2; ++i) {
@@ -119,7 +143,7 @@ TEMPLATE_TEST_CASE("trap: iterating while releasing: all at the first", "", ITER
   test::Audit const audit;
   World<TestType> world(300);
   std::size_t calls = 0;
-  world.pool.for_each([&](Tracked&) {
+  world.each([&](Tracked&) {
     ++calls;
     world.handles.clear();
   });
@@ -132,11 +156,11 @@ TEMPLATE_TEST_CASE("trap: iterating while releasing: nested loops", "", ITERATED
   World<TestType> world(60);
   auto const before = world.living();
   Met outer;
-  world.pool.for_each([&](Tracked& object) {
+  world.each([&](Tracked& object) {
     outer(object);
     std::uint64_t const value = object.value();
     Met inner;
-    world.pool.for_each([&](Tracked& other) {
+    world.each([&](Tracked& other) {
       inner(other);
       if (other.value() == value) world.release(value);
     });
@@ -155,9 +179,9 @@ TEMPLATE_TEST_CASE("trap: iterating while allocating and releasing at random", "
     auto const before = world.living();
     std::set<std::uint64_t> dead;
     std::uint64_t next = 1000;
-    std::vector<typename TestType::handle_type> more;
+    std::vector<typename World<TestType>::Pool::handle_type> more;
     Met met;
-    world.pool.for_each([&](Tracked& object) {
+    world.each([&](Tracked& object) {
       met(object);
       for (int i = 0; i != 3; ++i) {
         if (random() % 2 == 0) {
@@ -178,16 +202,18 @@ TEMPLATE_TEST_CASE("trap: iterating while allocating and releasing at random", "
 
 TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator>),
                    (GrowingPool<Tracked, BitmapAllocator>), (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>),
-                   (GrowingPool<Tracked, StackAllocator, test::CountingStorage, FullChecks>)) {
+                   (GrowingPool<Tracked, StackAllocator, test::CountingStorage, FullChecks>), (GrowingPool<Tracked, BitmapAllocator, SpinLock>),
+                   (ByRange<GrowingPool<Tracked, BitmapAllocator>>), (ByRange<GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>>)) {
   test::Audit const audit;
   for (unsigned seed = 0; seed != 5; ++seed) {
-    TestType pool(PoolConfig{.capacity = 16, .growth_strategy = GrowthStrategy::linear(16)});
-    std::vector<typename TestType::handle_type> handles;
+    using Pool = typename PoolOf<TestType>::type;
+    Pool pool(PoolConfig{.capacity = 16, .growth_strategy = GrowthStrategy::linear(16)});
+    std::vector<typename Pool::handle_type> handles;
     for (std::uint64_t i = 0; i != 320; ++i) handles.push_back(pool.allocate(i));
     std::mt19937 random(seed);
     std::uint64_t next = 1000;
     std::size_t calls = 0;
-    pool.for_each([&](Tracked& object) {
+    PoolOf<TestType>::each(pool, [&](Tracked& object) {
       CHECK(test::ledger().lives(&object));
       ++calls;
       std::size_t const from = random() % handles.size();
@@ -202,13 +228,36 @@ TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<
   }
 }
 
+TEMPLATE_TEST_CASE("trap: iterating while the block of the current object goes", "", (GrowingPool<Tracked, BitmapAllocator>),
+                   (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (GrowingPool<Tracked, StackAllocator>),
+                   (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)) {
+  test::Audit const audit;
+  using Pool = typename PoolOf<TestType>::type;
+  Pool pool(PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100)});
+  std::vector<typename Pool::handle_type> handles;
+  for (std::uint64_t i = 0; i != 500; ++i) handles.push_back(pool.allocate(i));
+  std::size_t calls = 0;
+  std::uintptr_t last = 0;
+  PoolOf<TestType>::each(pool, [&](Tracked& object) {
+    ++calls;
+    CHECK(reinterpret_cast<std::uintptr_t>(&object) > last);
+    last = reinterpret_cast<std::uintptr_t>(&object);
+    std::size_t const block = object.value() / 100;
+    for (std::size_t i = 0; i != 100; ++i) handles[100 * block + i].reset();
+    CHECK((pool.shrink_to_fit() != 0 || pool.is_empty()));  // the last block may stay
+  });
+  CHECK(calls == 5);
+  CHECK(pool.is_empty());
+  CHECK(pool.capacity() <= 100);
+}
+
 #if FASTALLOC_EXCEPTIONS
 TEMPLATE_TEST_CASE("iterating: an exception ends the loop and leaves nothing behind", "", ITERATED_POOLS) {
   test::Audit const audit;
   World<TestType> world(100);
   for (int i = 1; i != 5; ++i) {
     int calls = 0;
-    CHECK_THROWS_AS(world.pool.for_each([&](Tracked&) {
+    CHECK_THROWS_AS(world.each([&](Tracked&) {
       if (++calls == i) throw i;
     }), int);
     CHECK(calls == i);

@@ -9,16 +9,13 @@
 
 #include <fastalloc/handle/handle.hpp>
 #include <fastalloc/handle/key.hpp>
+#include <fastalloc/pool/batches.hpp>
+#include <fastalloc/pool/live_range.hpp>
 #include <fastalloc/pool/policies.hpp>
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
 #include <algorithm>
-
-#if __STDC_HOSTED__
-#include <iterator>
-#include <vector>
-#endif
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -99,7 +96,7 @@ struct PoolTypes {
 
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: what it differs in.
 template <class Derived, class T, class Kind, class... Ps>
-class BasicPool : public AnyOwner {
+class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename Kind::template owner<Derived>> {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
                 "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
   static_assert(std::is_nothrow_destructible_v<T>,
@@ -115,6 +112,7 @@ class BasicPool : public AnyOwner {
   static constexpr bool Growing = Types::Growing;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
+  static constexpr std::size_t slot_size = Types::size;
   static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
 
  public:
@@ -251,11 +249,11 @@ class BasicPool : public AnyOwner {
   }
 
   /// Calls f(T&) for the live objects in address order. Where threads share the pool: objects that others are just building or
-  /// destroying are met, too. f may release any of them, and allocate; objects released
-  /// meanwhile are skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current
-  /// one, so an f that allocates at each call goes on until the pool is full); from inside a constructor or hook, objects that are being built
-  /// are. Complexity: linear in the slots that were
-  /// handed out; policies that do not track occupancy take a snapshot, one bit a slot on the heap.
+  /// destroying are met, too. f may release any of them, allocate, and shrink the pool; objects released meanwhile are skipped,
+  /// objects allocated meanwhile may or may not be met (with BitmapAllocator some behind the current one are, so an f that allocates at
+  /// each call may go on until the pool is full); from inside a constructor or hook, objects that are being built are.
+  /// Complexity: linear in what lives and in 1/64 of the slots that were handed out; a few instructions an object where no lock is
+  /// to be taken. Policies that do not track occupancy take a snapshot, one bit a slot on the heap, and look at every returned slot.
   /// Throws: AllocationFailed when there is no memory for that, and what f throws.
   template <class F> void for_each(F&& f) {
     std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot) ? (f(*object_in(slot)), true) : true; });
@@ -266,44 +264,17 @@ class BasicPool : public AnyOwner {
     fail_typed(error);
   }
 
-  /// Writes handles to n objects, each built from `args`, to `out`; takes the slots in one step. Returns: the end of the output.
-  /// All or nothing: throws as allocate() does, before anything is written, and the pool is then as it was.
-  template <class OutputIt, class... Args>
-    requires(!std::is_reference_v<OutputIt>)
-  OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
-    check_arguments<Args const&...>();
-    if (auto error = batch<quick_batch<OutputIt, Args...>>(n, out, from(args...))) [[unlikely]] fail_typed(*error);
-    return out;
+  /// The live objects as a forward range, in address order: what for_each() meets, for loops and algorithms; T const& where the
+  /// pool is const. For pools with BitmapAllocator and without a lock. In the body of a loop any object may be released, objects may
+  /// be allocated, and blocks come and go, as in for_each(). An iterator may be dereferenced as long as its object lives, and
+  /// incremented always: one whose object, or (after shrink_to_fit()) whose block, is gone moves on to what lives behind it.
+  /// Complexity: ++ a few steps; a loop is linear in what lives, and in 1/64 of the slots that were handed out. Thread safety: one
+  /// thread at a time, for const pools, too.
+  [[nodiscard]] auto live() noexcept { return live_as<T>(*this); }
+  [[nodiscard]] auto live() const noexcept {
+    // A pool that is const from the beginning never handed anything out, so an iterator changes nothing in it.
+    return live_as<T const>(const_cast<BasicPool&>(*this));
   }
-
-  /// The same; returns false where allocate_batch() would throw for want of slots.
-  template <class OutputIt, class... Args>
-  [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
-    check_arguments<Args const&...>();
-    return !batch<quick_batch<OutputIt, Args...>>(n, out, from(args...));
-  }
-
-#if __STDC_HOSTED__
-  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or nothing.
-  template <class Range>
-    requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
-  [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
-    auto const n = static_cast<std::size_t>(std::distance(std::begin(values), std::end(values)));
-    std::vector<handle_type> handles;
-    handles.reserve(n);
-    auto next = std::begin(values);
-    auto out = std::back_inserter(handles);
-    auto error = batch<false>(n, out, [&](Taken taken) -> T* {
-      if constexpr (std::is_lvalue_reference_v<Range> || std::ranges::enable_borrowed_range<std::remove_cvref_t<Range>>) {
-        return construct(taken, *next++);
-      } else {
-        return construct(taken, std::move(*next++));
-      }
-    });
-    if (error) fail_typed(*error);
-    return handles;
-  }
-#endif
 
   /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
   /// aligned to the greater of that and required_alignment(). SIZE_MAX when the product overflows.
@@ -355,25 +326,21 @@ class BasicPool : public AnyOwner {
 
  private:
   template <class> friend class fastalloc::detail::OwnerWord;
+  template <class Pool, class U, class O>
+  friend class Batches;
+  template <class Pool, class At>
+  friend struct Building;
+  template <class Pool, class U>
+  friend class LiveIterator;
+  using Supply = typename Core::Supply;
 
-  /// Slots taken together: [next, built) hold objects that nobody owns yet, [built, count) hold nothing.
-  struct Batch {
-    BasicPool* pool;
-    std::byte** slots;
-    std::size_t count;
-    std::size_t fresh;
-    std::size_t built = 0;
-    std::size_t acquired = 0;  ///< objects that heard on_acquire()
-    std::size_t next = 0;
-    ~Batch() {
-      for (std::size_t i = count; i-- > next;) {
-        if (i < acquired) call_on_release(*object_in(slots[i]));
-        pool->unbuild({slots[i], i >= fresh}, i < built);
-      }
-    }
-  };
-  static constexpr std::size_t batch_slots = 64;  ///< remembered without a heap allocation
-  static constexpr std::size_t batch_chunk = 8;   ///< taken at a time, in registers, where nothing can throw
+  [[nodiscard]] Supply& supply() noexcept { return core_.supply(); }
+  template <class U> static auto live_as(BasicPool& pool) noexcept {
+    static_assert(!is_locked, "fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each()");
+    static_assert(TracksOccupancy<typename Supply::Slots>,
+                  "fastalloc: live() needs a slot allocator that tracks which slots are in use; use BitmapAllocator, or for_each()");
+    return LiveRange<BasicPool, U>(pool);
+  }
 
   template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T> &&
                                         noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
@@ -415,12 +382,17 @@ class BasicPool : public AnyOwner {
     return false;
   }
   constexpr void set_erased() noexcept {
-    set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
+    this->set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
       auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
       if constexpr (Types::shares)
         if (what >= ReleaseOf::shared) return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
       self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
     });
+  }
+
+  /// What a constructor that may run at compile time could not do.
+  void open_inline() noexcept {
+    if constexpr (is_inline && !is_locked) set_erased();
   }
 
   void prebuild(PoolConfig const& config) {
@@ -450,11 +422,12 @@ class BasicPool : public AnyOwner {
       call_on_acquire(*object);
       return HandleAccess::make<Owner>(object, derived());
     } else {
-      Batch batch{this, &taken.slot, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
+      auto const at = [&](std::size_t) { return taken.slot; };
+      Building<BasicPool, decltype(at)> building{*this, at, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
       T* const object = construct(taken, std::forward<Args>(args)...);
-      batch.built = 1;
+      building.built = 1;
       call_on_acquire(*object);
-      batch.next = 1;
+      building.next = 1;
       return HandleAccess::make<Owner>(object, derived());
     }
   }
@@ -467,81 +440,6 @@ class BasicPool : public AnyOwner {
       if (taken.fresh) lifetime_.template begin<T>(taken.slot);  // a batch may return slots that acquire() never saw
     }
     core_.withdraw(taken);
-  }
-
-  /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
-  /// objects are built and handed over a few at a time.
-  template <class OutputIt, class... Args>
-  static constexpr bool quick_batch = std::is_pointer_v<OutputIt> && std::is_trivially_copyable_v<T> && !HasOnAcquire<T> &&
-                                      !HasOnRelease<T> && !Lifetime::keeps_objects && !is_locked &&
-                                      nothrow_build<Args const&...> && (std::is_scalar_v<Args> && ...);
-
-  /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own them.
-  template <class... Args> [[nodiscard]] auto from(Args const&... args) {
-    if constexpr ((std::is_scalar_v<Args> && ...))
-      return [this, args...](Taken taken) { return construct(taken, args...); };
-    else return [&](Taken taken) { return construct(taken, args...); };
-  }
-
-  /// Quick: see quick_batch. Returns: the error when there are not n slots.
-  template <bool Quick, class OutputIt, class Build>
-  FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
-    if constexpr (is_inline && !is_locked) set_erased();
-    if constexpr (Quick) {
-      Error error;
-      if (!core_.ensure(n, error)) [[unlikely]] return error;
-      while (n != 0) {
-        std::byte* slots[batch_chunk];
-        std::size_t fresh = 0;
-        std::size_t const count = n < batch_chunk ? core_.take_many(slots, n, fresh) : core_.take_many(slots, batch_chunk, fresh);
-        if (count == 0 && !core_.ensure(n, error)) [[unlikely]] return error;  // a constructor took slots meanwhile
-        auto const emit = [&](std::size_t i) {
-          T* const object = build(Taken{slots[i], i >= fresh});
-          *out++ = HandleAccess::make<Owner>(object, derived());
-        };
-        if (count == batch_chunk) {
-          FASTALLOC_UNROLL for (std::size_t i = 0; i != batch_chunk; ++i) emit(i);
-        } else {
-          for (std::size_t i = 0; i != count; ++i) emit(i);
-        }
-        n -= count;
-      }
-      return std::nullopt;
-    } else {
-      return checked_batch(n, out, build);
-    }
-  }
-
-  /// Everything is built before anything is written, so the slots of all n have to be remembered.
-  template <class OutputIt, class Build>
-  std::optional<Error> checked_batch(std::size_t n, OutputIt& out, Build& build) {
-    std::byte* few[batch_slots];
-    struct Memory {
-      std::byte** slots = nullptr;
-      ~Memory() { ::operator delete(slots); }
-    } many;
-    if (n > batch_slots) {
-      if (n <= std::numeric_limits<std::size_t>::max() / sizeof(std::byte*))
-        many.slots = static_cast<std::byte**>(::operator new(n * sizeof(std::byte*), std::nothrow));
-      if (many.slots == nullptr) {
-        Error error = core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once");
-        error.requested = n;
-        return error;
-      }
-    }
-    Batch batch{this, n > batch_slots ? many.slots : few, 0, 0};
-    if (Error error; !core_.take_all(batch.slots, n, batch.count, batch.fresh, error)) return error;
-    while (batch.built != n) {
-      T* const object = build(Taken{batch.slots[batch.built], batch.built >= batch.fresh});
-      ++batch.built;
-      call_on_acquire(*object);
-      ++batch.acquired;
-    }
-    while (batch.next != n) {
-      handle_type handle = HandleAccess::make<Owner>(object_in(batch.slots[batch.next++]), derived());
-      *out++ = std::move(handle);
-    }
-    return std::nullopt;
   }
 
   FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {
@@ -565,6 +463,16 @@ class BasicPool : public AnyOwner {
       if (!derived()->is_home()) [[unlikely]] return core_.give_remote(slot);
     }
     core_.give(slot);
+  }
+  /// The same for many, in one step; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void return_slots(At const& at, std::size_t n) noexcept {
+    if constexpr (requires { derived()->is_home(); }) {
+      if (!derived()->is_home()) [[unlikely]] {
+        while (n != 0) core_.give_remote(at(--n));
+        return;
+      }
+    }
+    core_.give_many(at, n);
   }
   /// False for a slot that was handed out and holds no object: it is worn, or WeakHandles keep it.
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept {
@@ -593,7 +501,7 @@ class BasicPool : public AnyOwner {
 
   FASTALLOC_COLD Taken take_slow(bool may_fail) {
     Error error;
-    if constexpr (is_inline && !is_locked) set_erased();
+    open_inline();
     Taken const taken = core_.take_slow(error);
     if (taken.slot == nullptr && !may_fail) fail_typed(error);
     return taken;

@@ -9,6 +9,7 @@
 #include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/pool/live_cursor.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 
@@ -26,7 +27,10 @@ struct NoWaiters {
 template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters,
           bool KeepsObjects, std::size_t Inline>
 class PoolCore {
+ public:
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
+
+ private:
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
@@ -119,7 +123,7 @@ class PoolCore {
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
   /// `count` is then 0, but with LockFree, where others may be faster half way: those slots have to be withdrawn.
-  FASTALLOC_COLD bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
+  FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
       count = locked([&] {
         if (supply_.at_hand() < n) collect();
@@ -130,6 +134,29 @@ class PoolCore {
       if (make_room(n, error) && count == 0) continue;
       locked([&] { stats_.failed(); });
       return false;
+    }
+  }
+  /// Takes n adjacent slots. Returns: null, with the error, when there are none.
+  FASTALLOC_COLD auto take_run(std::size_t n, Error& error) {
+    for (;;) {
+      auto const run = locked([&] {
+        collect();
+        if constexpr (Caches::enabled) note_peak();
+        auto const found = supply_.take_run(n);
+        if (found.data == nullptr) return found;
+        if constexpr (Checks::tracks_slots)
+          for (std::size_t i = 0; i != n; ++i) mark_taken(found.data + i * stride());
+        stats_.allocated(n);
+        note_peak();
+        return found;
+      });
+      if (run.data != nullptr) {
+        for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.fresh});
+        return run;
+      }
+      if (make_room(n, error, true)) continue;
+      locked([&] { stats_.failed(); });
+      return run;
     }
   }
   /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
@@ -148,9 +175,9 @@ class PoolCore {
   }
 
   /// Makes the bytes of a slot in which no object is left unusable.
-  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Checks::fills && !KeepsObjects) fill(slot, Shape::payload, fill_dead);
-    if constexpr (Shape::poisons) poison(slot, Shape::unusable);
+  FASTALLOC_ALWAYS_INLINE void retire([[maybe_unused]] std::byte* slot) const noexcept {
+    if constexpr (Checks::fills && !KeepsObjects) fill(slot, bytes_of(Shape::payload), fill_dead);
+    if constexpr (Shape::poisons) poison(slot, bytes_of(Shape::unusable));
   }
 
   /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
@@ -168,7 +195,24 @@ class PoolCore {
     }
   }
 
-  /// The same, by a thread that is not the owner of this sub-pool.
+  /// Takes back n slots in one step; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+    if constexpr (Shape::keyed) {
+      for (std::size_t i = 0; i != n; ++i) {
+        if (!is_worn(at(i))) [[likely]] continue;
+        while (n != 0) give(at(--n));
+        return;
+      }
+    }
+    if constexpr (Checks::fills || FASTALLOC_ASAN)
+      for (std::size_t i = 0; i != n; ++i) retire(at(i));
+    Guard guard(lock_);
+    if constexpr (Caches::enabled) note_peak();
+    supply_.give_many(at, n);
+    if (waiters_.any()) [[unlikely]] serve_all();
+  }
+
+  /// give(), by a thread that is not the owner of this sub-pool.
   void give_remote(std::byte* slot) noexcept {
     retire_last(slot);
     caches_.push(slot);
@@ -343,35 +387,31 @@ class PoolCore {
   /// meanwhile are skipped: they come to the depot at once, caches are closed. Returns: the bytes that a snapshot needs and
   /// that were not to be had, or 0.
   template <class F> std::size_t visit(F&& f) {
-    Snapshot snapshot;
-    constexpr bool takes_snapshot = !TracksOccupancy<typename Supply::Slots>;
-    std::size_t missing = 0;
-    locked_slow([&] {
-      caches_.close(supply_);
-      serve();
-      if constexpr (takes_snapshot) missing = supply_.begin(snapshot);
-    });
-    struct End {
+    struct Closed {
       PoolCore& core;
-      Snapshot& snapshot;
-      bool begun;
-      ~End() {
-        Guard guard(slow_lock(core.lock_));
-        if (takes_snapshot && begun) core.supply_.end(snapshot);
-        core.caches_.reopen(core.supply_);
-      }
-    } const end{*this, snapshot, missing == 0};
-    auto const next = [&]([[maybe_unused]] std::byte* slot) {
-      return locked_slow([&] {
-        caches_.poll(supply_);
-        if constexpr (takes_snapshot) return supply_.next(snapshot);
-        else return supply_.next_live(slot);
-      });
-    };
-    if (missing == 0)
-      for (std::byte* slot = next(nullptr); slot != nullptr && f(slot);) slot = next(slot);
-    return missing;
+      explicit Closed(PoolCore& c) : core(c) { core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); }); }
+      ~Closed() { core.locked_slow([&] { core.caches_.reopen(core.supply_); }); }
+    } const closed(*this);
+    if constexpr (TracksOccupancy<typename Supply::Slots>) {
+      auto cursor = locked_slow([&] { return LiveCursor<Supply>(supply_); });
+      while (cursor.slot() != nullptr && f(cursor.slot())) locked_slow([&] { caches_.poll(supply_), cursor.next(); });
+      return 0;
+    } else {
+      Snapshot snapshot;
+      std::size_t const missing = locked_slow([&] { return supply_.begin(snapshot); });
+      if (missing != 0) return missing;
+      struct End {
+        PoolCore& core;
+        Snapshot& snapshot;
+        ~End() { core.locked_slow([&] { core.supply_.end(snapshot); }); }
+      } const end{*this, snapshot};
+      auto const next = [&] { return locked_slow([&] { return caches_.poll(supply_), supply_.next(snapshot); }); };
+      for (std::byte* slot = next(); slot != nullptr && f(slot);) slot = next();
+      return 0;
+    }
   }
+  /// For iterators of pools without a lock.
+  [[nodiscard]] Supply& supply() noexcept { return supply_; }
 
   /// An error with the values of this pool.
   [[nodiscard]] Error describe(ErrorCode code, char const* text) const {
@@ -552,8 +592,9 @@ class PoolCore {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.usable();
   }
 
-  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be.
-  bool make_room(std::size_t n, Error& error) {
+  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be. Adjacent: they are wanted side by
+  /// side, and there are none such.
+  bool make_room(std::size_t n, Error& error, bool adjacent = false) {
     if constexpr (Inline != 0) {
       if (!lock_free || supply_.total() == 0) {
         Guard guard(slow_lock(lock_));
@@ -579,18 +620,24 @@ class PoolCore {
     }
     Guard guard(slow_lock(lock_));
     std::size_t const at_hand = supply_.at_hand();
-    if (at_hand >= n || (growing && supply_.usable() != current)) return true;
+    if ((at_hand >= n && !adjacent) || (growing && supply_.usable() != current)) return true;
     if constexpr (growing) {
-      return grow(refuses && wanted < n - at_hand ? 0 : wanted, n - at_hand, error);
+      std::size_t const needed = adjacent ? n : n - at_hand;
+      if (grow(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
     } else {
       error = describe_here(ErrorCode::pool_exhausted, all_in_use);
       error.requested = n;
-      return false;
     }
+    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
+    return false;
   }
 
   static constexpr char const* all_in_use =
       "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool";
+
+  static constexpr char const* none_adjacent =
+      "so many adjacent slots are free nowhere in the pool, though capacity less allocated are free in all; return handles, take runs "
+      "before single objects, take shorter runs, or let the pool grow";
 
   bool grow(std::size_t wanted, std::size_t needed, Error& error) noexcept {
     std::size_t const total = supply_.usable();

@@ -4,7 +4,7 @@
 //   hot_               the slot returned last, handed out first
 //   slots_             the other returned slots
 //   fresh_..fresh_end_ the frontier: slots of the current block that were never handed out
-//   pending_           slots in further blocks that were never handed out
+//   pending_           slots in further blocks that were never handed out; in each they are the last ones
 //
 //   total_ == live + retired_ + (hot_ ? 1 : 0) + slots_.size() + (fresh_end_ - fresh_) / stride + pending_      (check_invariants)
 //
@@ -74,7 +74,8 @@ class SlotSupply {
   /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (TakesMany<Slots>) {
-      if (hot_ == nullptr && slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
+      if (hot_ != nullptr) [[unlikely]] slots_.give(std::exchange(hot_, nullptr), blocks_);
+      if (slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
     }
     return take_some(out, n, fresh);
   }
@@ -111,6 +112,37 @@ class SlotSupply {
     }
   }
 
+  /// Takes back n slots; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+    if constexpr (GivesMany<Slots>) {
+      if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+      slots_.give_many(at, n, blocks_);
+    } else {
+      for (std::size_t i = n; i-- != 0;) give(at(i));
+    }
+  }
+
+  /// The lowest n adjacent slots; `fresh` of them, the last ones, are. `data` is null when there are none.
+  struct Run {
+    std::byte* data;
+    std::size_t fresh;
+  };
+  [[nodiscard]] Run take_run(std::size_t n) noexcept requires TakesRuns<Slots> {
+    static_assert(!Shape::keyed, "hand_out() tells no keys");
+    sync_frontier();
+    settle();
+    for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      Block& block = blocks_[b];
+      std::size_t const place = slots_.find_run(n, block, blocks_);
+      if (place == block.slots) continue;
+      Run const run{block.data + place * blocks_.stride(), place + n > block.handed ? place + n - block.handed : 0};
+      slots_.take_run(place, n - run.fresh, block);
+      hand_out(block, run.fresh);
+      return run;
+    }
+    return {nullptr, 0};
+  }
+
   /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
@@ -119,7 +151,7 @@ class SlotSupply {
     else give(taken.slot);
   }
 
-  /// Moves the frontier to the untouched block of the lowest index. Returns: false when there is none.
+  /// Moves the frontier to the block of the lowest index that has fresh slots. Returns: false when there is none.
   bool next_block() noexcept {
     if (pending_ == 0) return false;
     if constexpr (growing) {
@@ -127,14 +159,14 @@ class SlotSupply {
       Block* found = nullptr;
       for (std::size_t b = 0; b != blocks_.count(); ++b) {
         Block& block = blocks_[b];
-        if (block.handed == 0 && &block != fresh_block_ && (found == nullptr || block.first < found->first)) found = &block;
+        if (block.handed != block.slots && &block != fresh_block_ && (found == nullptr || block.first < found->first)) found = &block;
       }
       fresh_block_ = found;
     }
     Block const& block = growing ? *fresh_block_ : blocks_[0];
-    fresh_ = block.data;
+    fresh_ = block.data + block.handed * blocks_.stride();  // not 0 where a run was taken from it
     fresh_end_ = block.end;
-    pending_ -= block.slots;
+    pending_ -= block.slots - block.handed;
     return true;
   }
   [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end_; }
@@ -177,7 +209,7 @@ class SlotSupply {
         continue;
       }
       if (block == fresh_block_) fresh_block_ = nullptr, fresh_ = fresh_end_ = nullptr;
-      else if (block->handed == 0) pending_ -= block->slots;
+      else pending_ -= block->slots - block->handed;
       total_ -= block->slots;
       block->next = std::exchange(gone, block);
     }
@@ -238,7 +270,9 @@ class SlotSupply {
     return 0;
   }
   [[nodiscard]] std::byte* next(Snapshot& snapshot) noexcept {
-    mark();
+    bool marked = false;  // nothing came back since the mark, but what was taken again
+    if constexpr (derives_peak) marked = hot_ == nullptr && slots_.size() == slots_.low_water();
+    if (!marked) mark();
     return snapshot.next();
   }
   /// Iterations may end in any order: threads run them side by side.
@@ -250,23 +284,27 @@ class SlotSupply {
   /// After a fork: those who iterate are not there.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
-  /// The first live slot behind `after` in address order; null when there is none.
-  [[nodiscard]] std::byte* next_live(std::byte const* after) noexcept {
-    mark();
-    for (std::size_t b = 0; b != blocks_.count(); ++b) {
-      Block const& block = blocks_[b];
-      if (after != nullptr && reinterpret_cast<std::uintptr_t>(after) >= reinterpret_cast<std::uintptr_t>(block.end)) continue;
-      std::size_t place = blocks_.holds(block, after) ? blocks_.place(block, after) + 1 : 0;
-      for (; place < block.handed; place = (place / word_bits + 1) * word_bits) {
-        std::size_t const word = place / word_bits;
-        std::size_t used = ~slots_.free_bits(block.word + word, blocks_) >> place % word_bits << place % word_bits;
-        std::size_t const left = block.handed - word * word_bits;
-        if (left < word_bits) used &= (std::size_t{1} << left) - 1;
-        if (used != 0)
-          return block.data + (word * word_bits + static_cast<std::size_t>(std::countr_zero(used))) * blocks_.stride();
-      }
-    }
-    return nullptr;
+  // For LiveCursor; see TracksOccupancy.
+  std::size_t settle() noexcept {
+    if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+    return slots_.settle(blocks_);
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
+    return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
+  }
+  /// A bit for each live slot of the word that begins at address `base`. Requires: settled.
+  struct LiveWord {
+    std::size_t bits;
+    bool handed_out;  ///< the first slot was, so that there is such a word
+  };
+  [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
+    std::byte const* end = fresh_;
+    if (growing && &block != fresh_block_) end = block.handed == block.slots ? block.end : block.data + block.handed * blocks_.stride();
+    if (base >= end) return {0, false};
+    std::size_t const bits = ~slots_.free_bits(block.word + blocks_.place(block, base) / word_bits, blocks_);
+    auto const left = static_cast<std::size_t>(end - base);
+    if (left >= word_bits * blocks_.stride()) [[likely]] return {bits, true};
+    return {bits & ((std::size_t{1} << blocks_.slots_in(left)) - 1), true};
   }
 
   /// True when the equation at the top of this file holds and every returned slot is one. Complexity: linear.
@@ -292,6 +330,14 @@ class SlotSupply {
     else return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
   }
 
+  /// Hands out the next n fresh slots of a block. Requires: Block::handed is up to date.
+  void hand_out(Block& block, std::size_t n) noexcept {
+    if constexpr (HearsOfFreshSlots<Slots>)
+      for (std::size_t i = 0; i != n; ++i) slots_.fresh(block.data + (block.handed + i) * blocks_.stride(), blocks_);
+    if (!growing || &block == fresh_block_) fresh_ += n * blocks_.stride();
+    else pending_ -= n;
+    block.handed += n;
+  }
   FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
     if constexpr (Shape::keyed) {

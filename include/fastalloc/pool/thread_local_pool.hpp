@@ -137,6 +137,19 @@ class ThreadLocalPool final {
     return visit.sub != nullptr && visit.sub->try_allocate_batch(n, out, args...);
   }
 
+  template <class... Args> [[nodiscard]] auto allocate_batch_handle(std::size_t n, Args const&... args) {
+    return Visit(*this).get().allocate_batch_handle(n, args...);
+  }
+  template <class... Args> [[nodiscard]] auto try_allocate_batch_handle(std::size_t n, Args const&... args) {
+    Visit visit(*this);
+    return visit.sub != nullptr ? visit.sub->try_allocate_batch_handle(n, args...) : typename Sub::batch_handle_type();
+  }
+  template <class... Args> [[nodiscard]] auto allocate_n(std::size_t n, Args const&... args) { return Visit(*this).get().allocate_n(n, args...); }
+  template <class... Args> [[nodiscard]] auto try_allocate_n(std::size_t n, Args const&... args) {
+    Visit visit(*this);
+    return visit.sub != nullptr ? visit.sub->try_allocate_n(n, args...) : typename Sub::span_handle_type();
+  }
+
   /// A thread that has no sub-pool yet hears of the one that it would have, without making it.
   [[nodiscard]] std::size_t capacity() const { return ask(config_.capacity, [](Sub& sub) { return sub.capacity(); }); }
   [[nodiscard]] std::size_t allocated() const { return ask(std::size_t{0}, [](Sub& sub) { return sub.allocated(); }); }

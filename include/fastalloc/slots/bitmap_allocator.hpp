@@ -17,6 +17,7 @@
 
 #include <fastalloc/slots/slot_allocator.hpp>
 
+#include <algorithm>
 #include <bit>
 
 namespace fastalloc::inline FASTALLOC_MODE {
@@ -46,6 +47,7 @@ struct BitmapAllocator {
 
     void bind(std::byte* memory, Blocks<growing> const& blocks) noexcept {
       check_in();
+      ++changes_;
       Word const* const old = level_[0];
       level_[0] = reinterpret_cast<Word*>(memory);
       std::size_t words = blocks.count();
@@ -104,6 +106,7 @@ struct BitmapAllocator {
     /// Complexity: linear in size() and in slots / 64.
     template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       check_in();
+      ++changes_;
       if (recent_ != nullptr && predicate(recent_)) recent_ = nullptr, --size_;
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
@@ -126,7 +129,54 @@ struct BitmapAllocator {
       return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
     }
 
+    /// Brings all bits into level 0. What is returned later shows in recent_; all else that changes level 0 in changes_.
+    std::size_t settle(Blocks<growing> const& blocks) noexcept {
+      if (recent_ != nullptr) insert(std::exchange(recent_, nullptr), blocks), ++changes_;
+      if (current_ != none) check_in();
+      return changes_;
+    }
+    [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
+      return recent_ == nullptr && changes_ == since;
+    }
+
+    /// Complexity: a few steps, and log n of them, for each word of the block up to the run: first fit by address.
+    [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block, Blocks<growing> const& blocks) const noexcept {
+      if (n > block.slots) return block.slots;
+      std::size_t begin = 0;  // of the run that reaches the word at hand
+      for (std::size_t first = 0; first < block.handed; first += bits) {
+        Word free = free_bits(block.word + first / bits, blocks);
+        if (block.handed - first < bits) free |= ~Word{0} << (block.handed - first);  // fresh, or behind the end of the block
+        std::size_t const end = first + static_cast<std::size_t>(std::countr_one(free));
+        if (std::min(end, block.slots) - begin >= n) return begin;
+        if (free == ~Word{0}) continue;
+        if (n < bits)
+          if (std::size_t const at = run_in(free, n); at != bits && first + at <= block.slots - n) return first + at;
+        begin = first + bits - static_cast<std::size_t>(std::countl_one(free));
+      }
+      return block.slots - begin >= n ? begin : block.slots;
+    }
+    void take_run(std::size_t place, std::size_t n, Block const& block) noexcept {
+      size_ -= n;
+      while (n != 0) {
+        std::size_t const word = block.word + place / bits;
+        std::size_t const count = std::min(bits - place % bits, n);
+        level_[0][word] &= ~(~Word{0} >> (bits - count) << place % bits);
+        if (level_[0][word] == 0) clear_summary(word);
+        place += count;
+        n -= count;
+      }
+    }
+
    private:
+    /// The lowest of n adjacent bits; `bits` when there are none. Each step halves what is asked of the runs that begin at a bit.
+    static std::size_t run_in(Word word, std::size_t n) noexcept {
+      for (std::size_t step = 1, left = n - 1; left != 0 && word != 0; step *= 2) {
+        std::size_t const by = std::min(step, left);
+        word &= word >> by;
+        left -= by;
+      }
+      return lowest(word);
+    }
     static std::size_t lowest(Word word) noexcept { return static_cast<std::size_t>(std::countr_zero(word)); }
 
     [[nodiscard]] Word bits_of(std::size_t word) const noexcept { return word == current_ ? word_ : level_[0][word]; }
@@ -156,6 +206,7 @@ struct BitmapAllocator {
     }
 
     void check_out(std::size_t word, Word also, Blocks<growing> const& blocks) noexcept {
+      ++changes_;
       Word const stored = level_[0][word];
       if (stored != 0) {
         level_[0][word] = 0;
@@ -205,6 +256,7 @@ struct BitmapAllocator {
     std::byte* data_ = nullptr;   ///< the slot of its bit 0
     std::size_t stride_ = 0;      ///< bytes
     std::size_t size_ = 0;        ///< returned slots
+    std::size_t changes_ = 0;     ///< see settle()
     std::size_t levels_ = 0;
     Word* level_[max_levels] = {};
   };
@@ -212,6 +264,7 @@ struct BitmapAllocator {
 
 static_assert(SlotAllocator<BitmapAllocator>);
 static_assert(SlotAllocatorState<BitmapAllocator::Slots<SlotShape<16, 8, false>>>);
+static_assert(TakesRuns<BitmapAllocator::Slots<SlotShape<16, 8, false>>>);
 static_assert(TracksOccupancy<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

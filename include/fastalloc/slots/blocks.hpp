@@ -80,10 +80,12 @@ class BlocksBase {
   [[nodiscard]] std::size_t slots_in(std::size_t bytes) const noexcept { return divide_(bytes); }
 
   [[nodiscard]] static bool holds(Block const& block, void const* p) noexcept {
-    // Compared as integers: the order of pointers into different objects is unspecified.
-    auto const at = reinterpret_cast<std::uintptr_t>(p);
-    return at - reinterpret_cast<std::uintptr_t>(block.data) < static_cast<std::size_t>(block.end - block.data);
+    return address(p) - address(block.data) < static_cast<std::size_t>(block.end - block.data);
   }
+
+ protected:
+  /// Compared are integers: the order of pointers into different objects is unspecified.
+  static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
 
  private:
   std::size_t stride_ = 0;
@@ -102,6 +104,8 @@ class Blocks : public detail::BlocksBase {
 
   /// The block that holds `p`, or null.
   [[nodiscard]] Block const* find(void const* p) const noexcept { return holds(one_, p) ? &one_ : nullptr; }
+  /// The first block, by address, that ends behind `p`; or null.
+  [[nodiscard]] Block const* behind(void const* p) const noexcept { return address(p) < address(one_.end) ? &one_ : nullptr; }
   /// The block that holds `slot`. Requires: one does. Complexity: constant.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const& of(std::byte const*) const noexcept { return one_; }
   /// The block that holds word `word`. Requires: one does. Complexity: constant.
@@ -128,6 +132,10 @@ class Blocks<true> : public detail::BlocksBase {
   [[nodiscard]] Block* find(void const* p) const noexcept {
     std::size_t const i = upper_bound([&](Block const& b) { return address(b.data) <= address(p); });
     return i != 0 && holds(*sorted_[i - 1], p) ? sorted_[i - 1] : nullptr;
+  }
+  [[nodiscard]] Block const* behind(void const* p) const noexcept {
+    std::size_t const i = upper_bound([&](Block const& b) { return address(b.end) <= address(p); });
+    return i != count_ ? sorted_[i] : nullptr;
   }
   /// Complexity: logarithmic in the number of blocks; constant for the block found last.
   [[nodiscard]] Block const& of(std::byte const* slot) const noexcept {
@@ -166,8 +174,6 @@ class Blocks<true> : public detail::BlocksBase {
   [[nodiscard]] Block** directory() const noexcept { return sorted_; }
 
  private:
-  static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
-
   template <class Predicate> std::size_t upper_bound(Predicate before) const noexcept {
     std::size_t low = 0;
     for (std::size_t n = count_; n != 0;) {

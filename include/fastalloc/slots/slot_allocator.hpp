@@ -51,11 +51,16 @@ concept ErasableSlots = requires(S s, Blocks<S::growing> const& blocks) {
   { s.erase_if([](std::byte*) noexcept { return true; }, blocks) } noexcept;
 };
 
-/// Knows which slots are free: `free_bits(word, blocks)` has a bit for each slot of a word (Block::word) that was
-/// returned and is not taken. Asked only about words whose first slot was handed out before.
+/// Knows which slots are free, so that live ones are iterated a word at a time.
+/// - `free_bits(word, blocks)` has a bit for each slot of a word (Block::word) that was returned and is not taken. Asked only
+///   about words whose first slot was handed out before.
+/// - `settle(blocks)` returns a number, and `is_settled(number)` is true only while no slot was returned since (but such as were
+///   taken again) and blocks are the same. It is asked at every object, so a few instructions are all it should take.
 template <class S>
-concept TracksOccupancy = requires(S const s, std::size_t word, Blocks<S::growing> const& blocks) {
-  { s.free_bits(word, blocks) } noexcept -> std::same_as<std::size_t>;
+concept TracksOccupancy = requires(S s, S const c, std::size_t word, Blocks<S::growing> const& blocks) {
+  { c.free_bits(word, blocks) } noexcept -> std::same_as<std::size_t>;
+  { s.settle(blocks) } noexcept -> std::same_as<std::size_t>;
+  { c.is_settled(word) } noexcept -> std::same_as<bool>;
 };
 
 /// Tells what was returned since a mark: `drain(f, blocks)` calls f for each such slot that is still free and sets the
@@ -76,6 +81,22 @@ concept HearsOfFreshSlots = requires(S s, std::byte* slot, Blocks<S::growing> co
 template <class S>
 concept TakesMany = requires(S s, std::byte** out, std::size_t n, Blocks<S::growing> const& blocks) {
   { s.take_many(out, n, blocks) } noexcept;
+};
+
+/// Takes many back at once: `give_many(at, n, blocks)`, where at(i) is the i-th slot.
+template <class S>
+concept GivesMany = requires(S s, std::byte* (*at)(std::size_t), std::size_t n, Blocks<S::growing> const& blocks) {
+  { s.give_many(at, n, blocks) } noexcept;
+};
+
+/// Finds and takes adjacent slots; needed for allocate_n(). Both are called after settle().
+/// - `find_run(n, block, blocks)`: place of the first of the lowest n adjacent slots of a block that are returned or lie behind
+///   Block::handed; Block::slots when there are none.
+/// - `take_run(place, n, block)`: takes n adjacent returned slots.
+template <class S>
+concept TakesRuns = TracksOccupancy<S> && requires(S s, S const c, std::size_t n, Block const& block, Blocks<S::growing> const& blocks) {
+  { c.find_run(n, block, blocks) } noexcept -> std::same_as<std::size_t>;
+  { s.take_run(n, n, block) } noexcept;
 };
 
 /// A policy for the slots axis.

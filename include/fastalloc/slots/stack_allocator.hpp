@@ -66,6 +66,12 @@ struct StackAllocator {
       *top_++ = Code::encode(base_, slot);
     }
 
+    /// The first of them is the next to be handed out.
+    template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n, Blocks<growing> const&) noexcept {
+      for (std::size_t i = 0; i != n; ++i) top_[n - 1 - i] = Code::encode(base_, at(i));
+      top_ += n;
+    }
+
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept {
       return static_cast<std::size_t>(top_ - stack_);
     }
@@ -103,6 +109,7 @@ struct StackAllocator {
 static_assert(SlotAllocator<StackAllocator>);
 static_assert(SlotAllocatorState<StackAllocator::Slots<SlotShape<16, 8, false>>>);
 static_assert(MarksReturns<StackAllocator::Slots<SlotShape<16, 8, true>>>);
+static_assert(GivesMany<StackAllocator::Slots<SlotShape<16, 8, false>>>);
 static_assert(ErasableSlots<StackAllocator::Slots<SlotShape<16, 8, true>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// BatchHandle<T, Owner>: owns n objects anywhere in a pool, and gives them back in one step; what allocate_batch_handle()
+// returns. Three words, and 8 bytes an object in one block on the heap: half of n handles.
+//
+// 32-bit codes in the place of addresses would halve that again, in fixed pools; each access would then load the pool's base
+// first. Iterating over what lives is what a batch is for, so addresses it is.
+#pragma once
+
+#include <fastalloc/handle/owned_slots.hpp>
+
+#include <iterator>
+
+namespace fastalloc::detail::inline FASTALLOC_ABI {
+
+/// Random access to objects by an array of their addresses.
+template <class T>
+class ListedIterator {
+ public:
+  using value_type = T;
+  using difference_type = std::ptrdiff_t;
+  using reference = T&;
+  using pointer = T*;
+  using iterator_category = std::random_access_iterator_tag;
+
+  constexpr ListedIterator() noexcept = default;
+  explicit ListedIterator(std::byte* const* at) noexcept : at_(at) {}
+  [[nodiscard]] T& operator*() const noexcept { return *std::launder(reinterpret_cast<T*>(*at_)); }
+  [[nodiscard]] T* operator->() const noexcept { return &**this; }
+  [[nodiscard]] T& operator[](difference_type n) const noexcept { return *(*this + n); }
+  ListedIterator& operator+=(difference_type n) noexcept { return at_ += n, *this; }
+  ListedIterator& operator-=(difference_type n) noexcept { return at_ -= n, *this; }
+  ListedIterator& operator++() noexcept { return *this += 1; }
+  ListedIterator& operator--() noexcept { return *this -= 1; }
+  ListedIterator operator++(int) noexcept { return ListedIterator(at_++); }
+  ListedIterator operator--(int) noexcept { return ListedIterator(at_--); }
+  [[nodiscard]] friend ListedIterator operator+(ListedIterator i, difference_type n) noexcept { return i += n; }
+  [[nodiscard]] friend ListedIterator operator+(difference_type n, ListedIterator i) noexcept { return i += n; }
+  [[nodiscard]] friend ListedIterator operator-(ListedIterator i, difference_type n) noexcept { return i -= n; }
+  [[nodiscard]] friend difference_type operator-(ListedIterator a, ListedIterator b) noexcept { return a.at_ - b.at_; }
+  [[nodiscard]] friend auto operator<=>(ListedIterator, ListedIterator) noexcept = default;
+
+ private:
+  std::byte* const* at_ = nullptr;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_ABI
+
+namespace fastalloc::inline FASTALLOC_ABI {
+
+/// Move-only. Requires: the pool outlives the handle. Thread safety: that of the pool for destruction and reset(); otherwise that
+/// of a pointer. What it shares with SpanHandle (operator[], size(), reset(), swap()) stands in OwnedSlots.
+template <class T, class Owner>
+class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Listed> {
+  using Base = detail::OwnedSlots<T, Owner, detail::Listed>;
+
+ public:
+  using iterator = detail::ListedIterator<T>;
+  constexpr BatchHandle() noexcept = default;
+
+  [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.slots); }
+  [[nodiscard]] iterator end() const noexcept { return begin() + static_cast<std::ptrdiff_t>(this->size_); }
+  friend void swap(BatchHandle& a, BatchHandle& b) noexcept { a.swap(b); }
+
+ private:
+  template <class Pool, class U, class O>
+  friend class detail::Batches;
+  using Base::Base;
+};
+
+}  // namespace fastalloc::inline FASTALLOC_ABI

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// LiveCursor: walks over the live slots of a supply in address order, a word of the bitmap at a time.
+//
+//   block_   | slot | ... | base_ ................... base_ + 63 strides | ...
+//                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots still to come
+//                           slot_          ^ where the cursor stands
+//
+// used_ is right as long as the supply is settled as it was when stamp_ was taken: a step is then a test, a count of zeros and
+// a multiplication. Otherwise the cursor seeks its place again by address, so anything may happen to the pool between two
+// steps: slots come and go, the directory moves, the block that the cursor stands in is given back.
+#pragma once
+
+#include <fastalloc/pool/slot_supply.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// All but slot() need the lock of the pool.
+template <class Supply>
+class LiveCursor {
+ public:
+  /// At the end.
+  constexpr LiveCursor() noexcept = default;
+  /// At the first live slot.
+  FASTALLOC_ALWAYS_INLINE explicit LiveCursor(Supply& supply) noexcept : supply_(&supply) {
+    go(sought(supply, nullptr));
+    step();
+  }
+
+  /// Null at the end.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* slot() const noexcept { return slot_; }
+
+  /// Requires: not at the end.
+  FASTALLOC_ALWAYS_INLINE void next() noexcept {
+    if (!supply_->is_settled(stamp_)) [[unlikely]] go(sought(*supply_, slot_));
+    step();
+  }
+
+ private:
+  // What is cold takes and returns values: a cursor whose address is never taken stays in registers.
+  struct Place {
+    std::size_t stamp;   ///< of Supply::settle()
+    Block const* block;  ///< null behind the last one
+    std::byte* base;
+    std::size_t used;
+  };
+  FASTALLOC_ALWAYS_INLINE void go(Place const& to) noexcept {
+    stamp_ = to.stamp;
+    block_ = to.block;
+    base_ = to.base;
+    used_ = to.used;
+  }
+
+  /// Behind `slot`, which may be gone.
+  [[nodiscard]] FASTALLOC_COLD static Place sought(Supply& supply, std::byte const* slot) noexcept {
+    std::size_t const stamp = supply.settle();
+    auto const& blocks = supply.blocks();
+    Block const* const block = blocks.behind(slot);
+    bool const inside = block != nullptr && blocks.holds(*block, slot);
+    // A true division: the block of that slot may be gone, and another one lie over its place.
+    return entered(supply, stamp, block, inside ? static_cast<std::size_t>(slot - block->data) / blocks.stride() + 1 : 0);
+  }
+  [[nodiscard]] FASTALLOC_COLD static Place entered(Supply& supply, std::size_t stamp, Block const* block, std::size_t from) noexcept {
+    if (block == nullptr) return {stamp, nullptr, nullptr, 0};
+    std::byte* const base = block->data + from / word_bits * word_bits * supply.blocks().stride();
+    return {stamp, block, base, supply.live_word(*block, base).bits >> from % word_bits << from % word_bits};
+  }
+
+  FASTALLOC_ALWAYS_INLINE void step() noexcept {
+    while (used_ == 0) [[unlikely]] {
+      if (block_ == nullptr) return void(slot_ = nullptr);
+      base_ += word_bits * supply_->blocks().stride();
+      auto const word = supply_->live_word(*block_, base_);
+      used_ = word.bits;
+      if (!word.handed_out) go(entered(*supply_, stamp_, supply_->blocks().behind(block_->end), 0));
+    }
+    slot_ = base_ + static_cast<std::size_t>(std::countr_zero(used_)) * supply_->blocks().stride();
+    FASTALLOC_ASSUME(slot_ != nullptr);
+    used_ &= used_ - 1;
+  }
+
+  Supply* supply_ = nullptr;
+  std::byte* slot_ = nullptr;
+  std::size_t used_ = 0;
+  std::byte* base_ = nullptr;
+  std::size_t stamp_ = 0;
+  Block const* block_ = nullptr;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

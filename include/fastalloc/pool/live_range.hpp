@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// LiveRange: what BasicPool::live() returns; a forward range over the live objects, in address order.
+#pragma once
+
+#include <fastalloc/pool/live_cursor.hpp>
+
+#include <iterator>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// Pool: a BasicPool. T: its objects, or const ones.
+template <class Pool, class T>
+class LiveIterator {
+ public:
+  using value_type = std::remove_const_t<T>;
+  using difference_type = std::ptrdiff_t;
+  using reference = T&;
+  using pointer = T*;
+  using iterator_category = std::forward_iterator_tag;
+
+  /// The end.
+  constexpr LiveIterator() noexcept = default;
+  FASTALLOC_ALWAYS_INLINE explicit LiveIterator(Pool& pool) noexcept : cursor_(pool.supply()), pool_(&pool) { skip(); }
+
+  /// Requires: not at the end, and the object lives.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator*() const noexcept { return *Pool::object_in(cursor_.slot()); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* operator->() const noexcept { return Pool::object_in(cursor_.slot()); }
+
+  /// Requires: not at the end. The object may be gone, and its block, too.
+  FASTALLOC_ALWAYS_INLINE LiveIterator& operator++() noexcept { return cursor_.next(), skip(), *this; }
+  FASTALLOC_ALWAYS_INLINE LiveIterator operator++(int) noexcept {
+    LiveIterator const before = *this;
+    return ++*this, before;
+  }
+  [[nodiscard]] friend bool operator==(LiveIterator const& a, LiveIterator const& b) noexcept {
+    return a.cursor_.slot() == b.cursor_.slot();
+  }
+
+ private:
+  FASTALLOC_ALWAYS_INLINE void skip() noexcept {
+    while (cursor_.slot() != nullptr && !pool_->holds_object(cursor_.slot())) cursor_.next();
+  }
+
+  LiveCursor<typename Pool::Supply> cursor_;
+  Pool* pool_ = nullptr;
+};
+
+template <class Pool, class T>
+class LiveRange {
+ public:
+  using iterator = LiveIterator<Pool, T>;
+  explicit LiveRange(Pool& pool) noexcept : pool_(&pool) {}
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE iterator begin() const noexcept { return iterator(*pool_); }
+  [[nodiscard]] iterator end() const noexcept { return {}; }
+  [[nodiscard]] bool empty() const noexcept { return begin() == end(); }
+
+ private:
+  Pool* pool_;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+template <class Pool, class T>
+inline constexpr bool std::ranges::enable_view<fastalloc::detail::LiveRange<Pool, T>> = true;
+template <class Pool, class T>
+inline constexpr bool std::ranges::enable_borrowed_range<fastalloc::detail::LiveRange<Pool, T>> = true;
