@@ -35,8 +35,8 @@ static_assert(sizeof(FixedPool<int, OwnLock>) == sizeof(FixedPool<int>));
 static_assert(sizeof(FixedPool<char>) == sizeof(FixedPool<std::string>));
 
 // An inline pool is the pool and its slots, and little else.
-static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, FreeListAllocator, NoChecks>) <= 800 + 256);
-static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, StackAllocator, NoChecks>) <= 1200 + 256);
+static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, FreeListAllocator, NoChecks>) <= 800 + 264);
+static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, StackAllocator, NoChecks>) <= 1200 + 264);
 static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<6400>, BitmapAllocator, NoChecks>) <= 51200 + 800 + 16 + 512);
 struct alignas(256) Big {
   char bytes[256];

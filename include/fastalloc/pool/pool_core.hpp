@@ -478,7 +478,7 @@ class PoolCore {
     return keys.word(keys.index(slot, supply_.blocks()));
   }
   /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written since.
-  FASTALLOC_ALWAYS_INLINE static void retire_last(std::byte* slot) noexcept {
+  FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {
     if constexpr (!Shape::counted) retire(slot);
   }
   /// Takes back a worn slot, for good. Iterations ask for its word, and so for the index behind the payload.
