@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // A loop over all live objects: each is read and written once. Slots: 1,000, 10,000, 100,000; of these as many percent live as the
-// second argument says, picked at random. `full` is a std::vector of the same objects, at 100 % only: what a loop can cost at least.
-// Times are those of a whole loop; items_per_second counts live objects.
+// table says, picked at random. The std::vector holds the live ones side by side: what a loop can cost at least.
+#include "ownership.hpp"
 #include "subject.hpp"
-
-#include <benchmark/benchmark.h>
 
 #include <fastalloc/fastalloc.hpp>
 
@@ -17,9 +15,9 @@
 #include <plf_colony.h>
 #endif
 
+namespace bench::ownership {
 namespace {
 
-using bench::Object;
 using namespace fastalloc;
 
 /// Which of n objects die, in random order.
@@ -33,7 +31,7 @@ std::vector<std::size_t> victims(std::size_t n, std::size_t percent) {
 }
 
 struct Full {
-  Full(std::size_t n, std::size_t) { for (std::size_t i = 0; i != n; ++i) objects.emplace_back(i); }
+  Full(std::size_t n, std::size_t percent) { for (std::size_t i = 0; i != n * percent / 100; ++i) objects.emplace_back(i); }
   template <class F> void each(F&& f) { for (Object& object : objects) f(object); }
   std::vector<Object> objects;
 };
@@ -76,30 +74,36 @@ struct Colony {
 #endif
 
 template <class Subject>
-void loop(benchmark::State& state) {
-  auto const n = static_cast<std::size_t>(state.range(0));
-  auto const percent = static_cast<std::size_t>(state.range(1));
-  auto const subject = std::make_unique<Subject>(n, percent);
-  bench::escape(subject.get());
-  std::uint64_t sum = 0;
-  for (auto _ : state) {
-    subject->each([&](Object& object) { sum += ++object.value; });
-    benchmark::DoNotOptimize(sum);
-    benchmark::ClobberMemory();
-  }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * (n * percent / 100)));
+void add_loop(std::string const& table, char const* row, std::size_t n, std::size_t percent) {
+  add(Threads::one, table, row, [n, percent](benchmark::State& state) {
+    auto const subject = std::make_unique<Subject>(n, percent);
+    escape(subject.get());
+    std::uint64_t sum = 0;
+    for (auto _ : state) {
+      subject->each([&](Object& object) { sum += ++object.value; });
+      benchmark::DoNotOptimize(sum);
+      benchmark::ClobberMemory();
+    }
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(n * percent / 100));
+  });
 }
 
-void all(benchmark::internal::Benchmark* b) { b->ArgsProduct({{1'000, 10'000, 100'000}, {10, 50, 90, 100}})->ArgNames({"slots", "live%"}); }
-void full(benchmark::internal::Benchmark* b) { b->ArgsProduct({{1'000, 10'000, 100'000}, {100}})->ArgNames({"slots", "live%"}); }
-
-BENCHMARK(loop<Full>)->Name("iterate/std::vector, full")->Apply(full);
-BENCHMARK(loop<ByRange<FixedPool<Object, BitmapAllocator, NoChecks>>>)->Name("iterate/FixedPool, Bitmap, live()")->Apply(all);
-BENCHMARK(loop<ByForEach<FixedPool<Object, BitmapAllocator, NoChecks>>>)->Name("iterate/FixedPool, Bitmap, for_each")->Apply(all);
-BENCHMARK(loop<Growing>)->Name("iterate/GrowingPool, Bitmap, live()")->Apply(all);
-BENCHMARK(loop<ByForEach<FixedPool<Object, NoChecks>>>)->Name("iterate/FixedPool, Stack, for_each")->Apply(all);
-#if __has_include(<plf_colony.h>)
-BENCHMARK(loop<Colony>)->Name("iterate/plf::colony")->Apply(all);
-#endif
-
 }  // namespace
+
+void add_iteration() {
+  for (std::size_t const n : {1'000U, 10'000U, 100'000U}) {
+    for (std::size_t const percent : {100U, 90U, 50U, 10U}) {
+      std::string const table = "loop over " + std::to_string(n) + " slots, " + std::to_string(percent) + " % live";
+      add_loop<Full>(table, "std::vector of as many", n, percent);
+      add_loop<ByRange<FixedPool<Object, BitmapAllocator, NoChecks>>>(table, "FixedPool, BitmapAllocator, live()", n, percent);
+      add_loop<ByForEach<FixedPool<Object, BitmapAllocator, NoChecks>>>(table, "FixedPool, BitmapAllocator, for_each", n, percent);
+      add_loop<Growing>(table, "GrowingPool, BitmapAllocator, live()", n, percent);
+      add_loop<ByForEach<FixedPool<Object, NoChecks>>>(table, "FixedPool, StackAllocator, for_each", n, percent);
+#if __has_include(<plf_colony.h>)
+      add_loop<Colony>(table, "plf::colony", n, percent);
+#endif
+    }
+  }
+}
+
+}  // namespace bench::ownership

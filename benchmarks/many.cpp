@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Many objects at once: as handles one by one, as a batch of handles, and as a batch with one owner. Timed apart: to build n objects
-// with their owners, and to give all of them back. Times are those of 64 batches; items are objects. The pool has been used, so nothing is fresh.
+// with their owners, and to give all of them back. The pool has been used, so nothing is fresh.
+#include "ownership.hpp"
 #include "subject.hpp"
-
-#include <benchmark/benchmark.h>
 
 #include <fastalloc/fastalloc.hpp>
 
@@ -14,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+namespace bench::ownership {
 namespace {
 
-using bench::Object;
 using namespace fastalloc;
 
 constexpr std::size_t rounds = 64;  // batches between two looks at the clock
@@ -53,11 +52,10 @@ struct Run {
 };
 
 template <class P, template <class> class Way, bool freeing>
-void many(benchmark::State& state) {
+void many(benchmark::State& state, std::size_t n) {
   using Clock = std::chrono::steady_clock;
-  auto const n = static_cast<std::size_t>(state.range(0));
   auto const pool = std::make_unique<P>(n * rounds);
-  bench::escape(pool.get());
+  escape(pool.get());
   std::vector<Way<P>> ways(rounds);
   for (auto _ : state) {
     auto const begin = Clock::now();
@@ -72,28 +70,30 @@ void many(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * n * rounds));
 }
 
-void sizes(benchmark::internal::Benchmark* b) { b->Arg(64)->Arg(1000)->ArgName("n")->UseManualTime(); }
-
 template <class P, template <class> class Way>
-void enter(std::string const& name) {
-  benchmark::RegisterBenchmark(("build/" + name).c_str(), many<P, Way, false>)->Apply(sizes);
-  benchmark::RegisterBenchmark(("free/" + name).c_str(), many<P, Way, true>)->Apply(sizes);
+void enter(std::string const& pool, std::string const& way) {
+  for (std::size_t const n : {64U, 1000U}) {
+    std::string const size = std::to_string(n) + " objects of a " + pool;
+    add(Threads::one, "build " + size, way, [n](benchmark::State& state) { many<P, Way, false>(state, n); })->UseManualTime();
+    add(Threads::one, "free " + size, way, [n](benchmark::State& state) { many<P, Way, true>(state, n); })->UseManualTime();
+  }
 }
 template <class P>
-void enter_all(std::string const& name) {
-  enter<P, OneByOne>(name + ", handles one by one");
-  enter<P, Handles>(name + ", allocate_batch");
-  enter<P, Batch>(name + ", batch handle");
+void enter_all(std::string const& pool) {
+  enter<P, OneByOne>(pool, "handles one by one");
+  enter<P, Handles>(pool, "allocate_batch");
+  enter<P, Batch>(pool, "allocate_batch_handle");
 }
 
-[[maybe_unused]] bool const entered = [] {
+}  // namespace
+
+void add_many() {
   enter_all<FixedPool<Object, NoChecks>>("FixedPool");
   enter_all<GrowingPool<Object, NoChecks>>("GrowingPool");
-  enter_all<FixedPool<Object, MutexLock, NoChecks>>("FixedPool, MutexLock");
+  enter_all<FixedPool<Object, MutexLock, NoChecks>>("FixedPool with MutexLock");
   enter_all<ThreadSafePool<Object, NoChecks>>("ThreadSafePool");
-  enter_all<FixedPool<Object, BitmapAllocator, NoChecks>>("FixedPool, Bitmap");
-  enter<FixedPool<Object, BitmapAllocator, NoChecks>, Run>("FixedPool, Bitmap, run");
-  return true;
-}();
+  enter_all<FixedPool<Object, BitmapAllocator, NoChecks>>("FixedPool with BitmapAllocator");
+  enter<FixedPool<Object, BitmapAllocator, NoChecks>, Run>("FixedPool with BitmapAllocator", "allocate_n");
+}
 
-}  // namespace
+}  // namespace bench::ownership

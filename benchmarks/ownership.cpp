@@ -33,7 +33,7 @@ class Collector : public benchmark::BenchmarkReporter {
   bool ReportContext(Context const&) override { return true; }
   void ReportRuns(std::vector<Run> const& runs) override {
     for (Run const& run : runs)
-      if (run.run_type == Run::RT_Iteration) times_[run.run_name.function_name].push_back(run.GetAdjustedCPUTime());
+      if (run.run_type == Run::RT_Iteration) times_[run.run_name.function_name].push_back(time_of(run));
     std::fputc('.', stderr);
   }
   [[nodiscard]] double median(Row const& row) {
@@ -44,6 +44,10 @@ class Collector : public benchmark::BenchmarkReporter {
   }
 
  private:
+  static double time_of(Run const& run) {
+    auto const items = run.counters.find("items_per_second");
+    return items == run.counters.end() ? run.GetAdjustedCPUTime() : 1e9 / items->second;
+  }
   std::map<std::string, std::vector<double>> times_;
 };
 
@@ -68,10 +72,11 @@ void print(Collector& collector) {
 
 }  // namespace
 
-void add(Threads threads, std::string const& table, std::string const& row, std::function<void(benchmark::State&)> run) {
+benchmark::internal::Benchmark* add(Threads threads, std::string const& table, std::string const& row,
+                                   std::function<void(benchmark::State&)> run) {
   std::string const name = (threads == Threads::one ? "one|" : "two|") + table + '|' + row;
   rows().push_back({table + (threads == Threads::one ? "" : ", a second thread lives"), row, name});
-  benchmark::RegisterBenchmark(name.c_str(), std::move(run));
+  return benchmark::RegisterBenchmark(name.c_str(), std::move(run));
 }
 
 }  // namespace bench::ownership
@@ -80,6 +85,8 @@ int main(int argc, char** argv) {
   using namespace bench::ownership;
   add_sharing();
   add_keys();
+  add_iteration();
+  add_many();
 
   std::string defaults[] = {"--benchmark_repetitions=9", "--benchmark_min_time=0.1", "--benchmark_enable_random_interleaving=true"};
   std::vector<char*> arguments{argv[0]};

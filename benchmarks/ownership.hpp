@@ -14,10 +14,13 @@ namespace bench::ownership {
 enum class Threads { one, two };
 
 /// A row of the table `table`; the first row that is added to a table is what the others are compared with.
-void add(Threads threads, std::string const& table, std::string const& row, std::function<void(benchmark::State&)> run);
+/// Where it calls SetItemsProcessed() the time is that of an item.
+benchmark::internal::Benchmark* add(Threads threads, std::string const& table, std::string const& row, std::function<void(benchmark::State&)> run);
 
 // One function a source file; coroutines.cpp, which is not linked everywhere, adds itself.
 void add_sharing();
 void add_keys();
+void add_iteration();
+void add_many();
 
 }  // namespace bench::ownership
