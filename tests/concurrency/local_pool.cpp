@@ -103,7 +103,7 @@ TEMPLATE_TEST_CASE("local pool: a producer, and consumers that release", "", LOC
   test::Stopwatch const watch;
   std::uint64_t produced = 0;
   std::uint64_t refused = 0;
-  while (watch.time() < test::short_slice(0.2)) {
+  while (watch.time() < test::short_slice(0.2) || produced <= capacity) {
     if (auto handle = pool.try_allocate(produced)) {
       if (++produced % 3 == 0) continue;  // released at home
       std::lock_guard const guard(mutex);
