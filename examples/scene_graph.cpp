@@ -96,10 +96,10 @@ int main() {
   std::printf("  tank.obj is shown %zu times; %zu nodes, %zu meshes\n", root->first_child->mesh.use_count(), nodes.allocated(), cache.slots_in_use());
 
   std::printf("the house is blown up, and a crater takes its place\n");
-  Node const* const old = nodes.get(target);
-  root->remove(old);
+  std::size_t const slot = nodes.index_of(nodes.get(target));
+  root->remove(nodes.get(target));
   auto crater = nodes.allocate("crater", 30.0F);
-  std::printf("  same slot: %s; the script's target: %s\n", crater.get() == old ? "yes" : "no", nodes.get(target) != nullptr ? "found" : "gone");
+  std::printf("  same slot: %s; the script's target: %s\n", nodes.index_of(crater) == slot ? "yes" : "no", nodes.get(target) != nullptr ? "found" : "gone");
   root->add(std::move(crater));
 
   std::printf("the first tank goes, and what was selected with it\n");
