@@ -2,7 +2,8 @@
 // Row: one combination of policies. Rows<T, shift> is the table of those that the suite runs for T.
 //
 // Twelve rows: each slot allocator in each place. Statistics, checks and lifetime are dealt out such that each value of
-// each of them meets each value of every other axis; `shift` flips them, so that different T see different triples.
+// each of them meets each value of every other axis; `shift` flips them, so that different T see different triples. Keys and counts of
+// owners, which nothing here uses but which change what slots look like, are dealt out in turn.
 #pragma once
 
 #include "behaviour/kinds.hpp"
@@ -33,7 +34,7 @@ struct Keep {
 /// Slots of the fixed pools, and the cap of the growing ones: more than a word of the bitmap.
 inline constexpr std::size_t slots = 70;
 
-template <class T, class SlotPolicy, Place place, class Stats, class Checks, bool recycles>
+template <class T, class SlotPolicy, Place place, class Stats, class Checks, bool recycles, class Keys, class Sharing>
 struct Row {
   using value_type = T;
   using slot_policy = SlotPolicy;
@@ -43,11 +44,11 @@ struct Row {
   static constexpr bool grows = place == Place::growing;
 
   using pool_type = std::conditional_t<
-      place == Place::growing, fastalloc::GrowingPool<T, SlotPolicy, Stats, Checks, Lifetime>,
-      std::conditional_t<place == Place::heap, fastalloc::FixedPool<T, SlotPolicy, Stats, Checks, Lifetime>,
+      place == Place::growing, fastalloc::GrowingPool<T, Keys, SlotPolicy, Stats, Checks, Lifetime, Sharing>,
+      std::conditional_t<place == Place::heap, fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys>,
                          std::conditional_t<place == Place::inside,
-                                            fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats, Checks, Lifetime>,
-                                            fastalloc::FixedPool<T, Lifetime, Checks, Stats, fastalloc::ExternalStorage, SlotPolicy>>>>;
+                                            fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats, Checks, Lifetime, Sharing, Keys>,
+                                            fastalloc::FixedPool<T, Lifetime, Checks, Keys, Stats, fastalloc::ExternalStorage, Sharing, SlotPolicy>>>>;
   using handle_type = typename pool_type::handle_type;
 
   /// Calls f(pool) with a pool that holds `slots` objects, no more; a growing one begins with 10 and doubles.
@@ -94,7 +95,8 @@ struct Row {
     static constexpr char const* places[] = {"heap", "inline", "external", "growing"};
     return std::string(fastalloc::detail::type_name<T>()) + " " + std::string(fastalloc::detail::type_name<SlotPolicy>()) + " " +
            places[static_cast<int>(place)] + (Stats::enabled ? " BasicStats" : " NoStats") +
-           (Checks::tracks_slots ? " FullChecks" : " NoChecks") + (recycles ? " Recycle" : " ConstructOnAllocate");
+           (Checks::tracks_slots ? " FullChecks" : " NoChecks") + (recycles ? " Recycle" : " ConstructOnAllocate") +
+           (Keys::generation_bits != 0 ? " Generations" : "") + (std::is_same_v<Sharing, fastalloc::detail::NoSharing> ? "" : " sharing");
   }
 };
 
@@ -108,7 +110,9 @@ constexpr auto row() {
   return std::type_identity<
       Row<T, std::tuple_element_t<s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
           static_cast<Place>(p), std::conditional_t<stats, fastalloc::BasicStats, fastalloc::NoStats>,
-          std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles>>{};
+          std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles,
+          std::conditional_t<(s + p + shift) % 3 == 0, fastalloc::Generations, fastalloc::NoKeys>,
+          std::conditional_t<(s + 2 * p + shift) % 4 == 1, fastalloc::Shared, fastalloc::detail::NoSharing>>>{};
 }
 
 template <class T, std::size_t shift, std::size_t... i>
