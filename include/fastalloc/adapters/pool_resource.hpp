@@ -63,7 +63,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
  public:
   static constexpr std::size_t size_classes = SizeClasses::count;
 
-  /// `upstream`: where blocks of slots and big blocks come from; it must live longer. Throws: InvalidConfiguration.
+  /// `upstream`: where blocks of slots and big blocks come from; it must live longer, and its functions must not use this resource.
+  /// Throws: InvalidConfiguration.
   /// Complexity: constant; acquires nothing.
   explicit BasicPoolResource(std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
       : BasicPoolResource(PoolResourceOptions{}, upstream) {}
@@ -92,7 +93,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
   }
 
   /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks policy anything
-  /// else goes to the error handler and is ignored. Complexity: a few steps; with a checks policy logarithmic in the blocks of a class.
+  /// else goes to the error handler and is ignored. Complexity: a few steps; with a checks policy logarithmic in the blocks of a class, and for
+  /// a big block linear in the big blocks that are in use.
   FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept {
     std::size_t const wanted = slot_bytes(bytes, alignment);
     if (wanted > largest_) [[unlikely]] return deallocate_big(p, bytes);
@@ -216,8 +218,10 @@ class BasicPoolResource : public std::pmr::memory_resource {
                .text = "the requested alignment is not a power of two; use alignof(T)", .unit = "bytes"};
       fail(error);
     }
-    Guard guard(cores_[0]);
-    if (void* const data = upstream_.allocate(bytes, alignment)) return data;
+    {
+      Guard guard(cores_[0]);
+      if (void* const data = upstream_.allocate(bytes, alignment)) return data;
+    }
     fail(error);
   }
   FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes) noexcept {

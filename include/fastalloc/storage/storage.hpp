@@ -16,8 +16,9 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A source of blocks of memory. In pools that threads share it is called under the pool's lock; it must not use pools that threads
-/// share then, nor may an operator new of your own that HeapStorage calls.
+/// A source of blocks of memory. It must not use the pool that calls it (to make room by shrink_to_fit(), say). In pools that threads
+/// share it is called under the pool's lock; it must not use any pool that threads share then. Both hold for an operator new or a
+/// std::new_handler of your own that HeapStorage calls, too.
 /// - `S::can_grow` (static constexpr bool): acquire() may be called again while earlier blocks are in use.
 /// - `acquire(bytes, alignment)`: a block, or null when there is none. Never throws.
 /// - `release(block, bytes, alignment)`: takes back a block, with the values it was acquired with. Never throws.
