@@ -6,7 +6,7 @@
 // A table turns bytes into the class: one load, and nothing at all where the size is a constant. A size that is a multiple of 32 or
 // 64 meets a class that is one, too: over-aligned requests are rounded up to their alignment and use the same table.
 // Measured on the trace of benchmarks/trace: 7.6 % of the bytes requested are lost to rounding, with two steps a doubling 12.4 %,
-// with eight 5.4 %, with every multiple of 16 4.7 %; but fewer classes share their free slots, and four need the least memory.
+// with eight 5.4 %, with every multiple of 16 4.7 %; but fewer classes share their free slots, and four need little memory.
 #pragma once
 
 #include <fastalloc/fwd.hpp>

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PoolDepot: a SlotSupply under its lock, with counts, those who wait, and growth. Knows neither T nor what is in a slot.
+//
+//   supply_   slots that no thread keeps for itself      caches_   the others, and the way to them
+//   stats_    what is counted                            waiters_  get what comes back before all others
+//
+// Each public function takes the lock; none calls user code while it is held. Failures are reported as an Error to the
+// caller, which knows T and whether to throw. Whoever needs to see every free slot collects them from the caches first.
+#pragma once
+
+#include <fastalloc/cache/no_cache.hpp>
+#include <fastalloc/lock/lock.hpp>
+#include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/pool/slot_supply.hpp>
+#include <fastalloc/stats/basic_stats.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// For pools that nobody waits at; WaitQueue has the same.
+struct NoWaiters {
+  static constexpr bool enabled = false;
+  [[nodiscard]] constexpr bool any() const noexcept { return false; }
+  constexpr void forget() noexcept {}
+};
+
+/// Caches: what threads keep for themselves. Waiters: those who wait for a slot. Inline: slots of InlineStorage, else 0.
+template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters, std::size_t Inline>
+class PoolDepot {
+ public:
+  using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
+
+  PoolDepot(PoolDepot const&) = delete;
+  PoolDepot& operator=(PoolDepot const&) = delete;
+
+  /// Effects: acquires the first block. Returns: false, with the error, when that cannot be done; nothing is held then.
+  bool open(PoolConfig const& config, Error& error) noexcept {
+    if (auto const valid = config.validate(); !valid) return error = valid.error(), false;
+    if (Inline != 0 && config.capacity > Inline) {
+      error = Error{.capacity = config.capacity, .limit = Inline, .text = "InlineStorage<N> has room for fewer slots (the limit); raise N"};
+      return false;
+    }
+    configure(config);
+    return supply_.add(config.capacity, error);
+  }
+  /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
+  /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
+  void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(Shape::growing && Shape::any_size) {
+    configure(config);
+    supply_.blocks().set_stride(size);
+  }
+
+  /// Slots that `bytes` bytes have room for. Complexity: a few steps.
+  [[nodiscard]] static std::size_t slots_in(std::size_t bytes) noexcept {
+    using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
+    std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / Shape::size;
+    while (n != 0 && Layout::block(n, Shape::size).bytes > bytes) {
+      std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + sizeof(void*));
+      n -= step == 0 ? 1 : step;
+    }
+    // A step may free more than its slots: whole words of metadata.
+    for (auto more = Layout::block(n + 1, Shape::size); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, Shape::size)) ++n;
+    return n;
+  }
+
+  /// Effects: adds a block so that the capacity is at least `slots`.
+  bool reserve(std::size_t slots, Error& error) {
+    Guard guard(slow_lock(lock_));
+    if (slots <= supply_.usable()) return true;
+    if (config_.max_capacity != 0 && slots > config_.max_capacity) return error = at_max(slots), false;
+    return add_block(slots - supply_.usable(), error);
+  }
+
+  /// Takes every wholly free block out of the pool. Returns: a list of them (Block::next), for release_block().
+  [[nodiscard]] Block* detach_free_blocks() noexcept {
+    return locked_slow([&] {
+      collect();
+      return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
+    });
+  }
+  /// Gives the memory of a detached block back. Returns its bytes.
+  std::size_t release_block(Block* block) noexcept { return locked_slow([&] { return supply_.blocks().release(block); }); }
+
+  /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock is held.
+  template <class F> void for_each_block(F&& f) {
+    supply_.sync_frontier();
+    for (std::size_t b = 0; b != supply_.blocks().count(); ++b) f(supply_.blocks()[b]);
+  }
+
+  /// For iterators of pools without a lock.
+  [[nodiscard]] Supply& supply() noexcept { return supply_; }
+
+  [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_usable(); }); }
+  [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }
+  [[nodiscard]] std::size_t available() const { return locked([&] { return slots_usable() - live(); }); }
+  [[nodiscard]] bool owns(void const* p) const {
+    return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
+  }
+  [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked_blocks([&] { return supply_.blocks().index_of(slot); }); }
+  [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }
+
+  /// The start of the slot that holds `p`. Requires: one does.
+  [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
+    Guard guard(block_lock(lock_));
+    std::byte* const data = supply_.blocks().find(p)->data;
+    return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
+  }
+
+  [[nodiscard]] PoolStatistics statistics() const {
+    return locked([&] {
+      PoolStatistics result{.total_allocations = caches_.allocations(), .current_usage = live(), .peak_usage = peak(), .capacity = slots_usable()};
+      stats_.fill(result);
+      return result;
+    });
+  }
+  void reset_statistics() {
+    Guard guard(lock_);
+    supply_.reset_peak();
+    caches_.reset_counts(supply_);
+    stats_.reset(live());
+  }
+
+  /// An error with the values of this pool.
+  [[nodiscard]] Error describe(ErrorCode code, char const* text, std::size_t requested = 0) const {
+    return locked([&] { return describe_here(code, text, requested); });
+  }
+
+  /// True when the pool's own account of its slots is consistent. Complexity: linear.
+  [[nodiscard]] bool check_invariants() {
+    return locked([&] {
+      collect();
+      return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
+    });
+  }
+
+  /// For what happens to threads and to the process; see ThreadParts::Event.
+  void lock() noexcept { slow_lock(lock_).lock(); }
+  void unlock() noexcept { slow_lock(lock_).unlock(); }
+  template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
+  void stay_alone() noexcept {
+    supply_.forget_iterations();
+    waiters_.forget();
+    caches_.stay_alone(supply_);
+  }
+  /// For forks: the lock of a sub-pool.
+  [[nodiscard]] auto& lock_of_blocks() noexcept { return block_lock(lock_); }
+
+  /// Effects: all slots that threads keep for themselves are in the depot.
+  void trim() noexcept { locked([&] { collect(); }); }
+
+ protected:
+  static constexpr bool growing = Shape::growing;
+  static constexpr bool lock_free = LockFreePolicy<Lock>;
+  static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
+
+  constexpr PoolDepot() noexcept = default;
+  template <class S> explicit constexpr PoolDepot(S storage) noexcept : supply_(std::move(storage)) {}
+  /// Those who still wait go away with empty hands.
+  ~PoolDepot() {
+    if constexpr (Waiters::enabled)
+      while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
+  }
+
+  template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
+    Guard guard(lock_);
+    return f();
+  }
+  template <class F> decltype(auto) locked_blocks(F&& f) const {
+    Guard guard(block_lock(lock_));
+    return f();
+  }
+  template <class F> decltype(auto) locked_slow(F&& f) const {
+    Guard guard(slow_lock(lock_));
+    return f();
+  }
+
+  /// Effects: all slots that threads keep for themselves are in the depot, or with those who wait. Returns: true when some wait still.
+  bool collect() noexcept {
+    caches_.gather(supply_);
+    serve();
+    return waiters_.any();
+  }
+  /// Hands slots of the depot to those who wait.
+  void serve() noexcept {
+    if constexpr (Waiters::enabled) {
+      while (auto* const waiter = waiters_.first()) {
+        waiter->taken = supply_.take_one();
+        if (waiter->taken.slot == nullptr) return;
+        note_taken(waiter->taken.slot);
+        waiters_.hand_over(*waiter);
+      }
+    }
+  }
+  FASTALLOC_COLD void serve_all() noexcept {
+    if constexpr (lock_free) {
+      Guard guard(slow_lock(lock_));
+      serve();
+    } else {
+      serve();
+    }
+  }
+
+  FASTALLOC_ALWAYS_INLINE void note_taken(std::byte* slot) noexcept {
+    mark_taken(slot);
+    stats_.allocated(1);
+    note_peak();
+  }
+  FASTALLOC_ALWAYS_INLINE void mark_taken([[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Checks::tracks_slots) {
+      Block const& block = supply_.blocks().of(slot);
+      SlotMarks::flip<shared_marks>(block, supply_.blocks().place(block, slot));
+    }
+  }
+  FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
+    if constexpr (!Stats::enabled) return;
+    else if constexpr (Caches::enabled) caches_.note_peak(supply_);
+    else if constexpr (lock_free) stats_.note_peak(supply_.live());
+    else if constexpr (!Supply::derives_peak) supply_.note_peak();
+  }
+  [[nodiscard]] std::size_t peak() const noexcept {
+    if constexpr (Caches::enabled) return caches_.peak(supply_);
+    else if constexpr (lock_free) return 0;  // AtomicStats knows it
+    else return supply_.peak();
+  }
+  [[nodiscard]] std::size_t live() const noexcept {
+    std::size_t const out = supply_.live();
+    std::size_t const cached = caches_.cached();
+    return out > cached ? out - cached : 0;
+  }
+
+  [[nodiscard]] Error describe_here(ErrorCode code, char const* text, std::size_t requested = 0) const noexcept {
+    return Error{.code = code, .capacity = slots_usable(), .allocated = live(), .requested = requested, .text = text};
+  }
+  [[nodiscard]] std::size_t slots_usable() const noexcept {
+    return Inline != 0 && supply_.total() == 0 ? Inline : supply_.usable();
+  }
+
+  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be. Adjacent: they are wanted side by
+  /// side, and there are none such.
+  bool make_room(std::size_t n, Error& error, bool adjacent = false) {
+    if constexpr (Inline != 0) {
+      if (!lock_free || supply_.total() == 0) {
+        Guard guard(slow_lock(lock_));
+        if (supply_.total() == 0) return open(PoolConfig{.capacity = Inline}, error);
+        if constexpr (lock_free) return true;
+      }
+    }
+    if constexpr (lock_free) {  // the list was empty; its count says less, where a thread is stopped half way
+      error = describe_here(ErrorCode::pool_exhausted, all_in_use, n);
+      return false;
+    }
+    std::size_t current = 0;
+    std::size_t wanted = 0;
+    bool refuses = true;
+    if constexpr (growing) {
+      // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
+      current = capacity();
+      wanted = current == 0 ? 0 : config_.growth_strategy.slots_to_add(current);
+      refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
+      // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
+      if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
+    }
+    Guard guard(slow_lock(lock_));
+    std::size_t const at_hand = supply_.at_hand();
+    if ((at_hand >= n && !adjacent) || (growing && supply_.usable() != current)) return true;
+    if constexpr (growing) {
+      std::size_t const needed = adjacent ? n : n - at_hand;
+      if (grow(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
+    } else {
+      error = describe_here(ErrorCode::pool_exhausted, all_in_use, n);
+    }
+    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
+    return false;
+  }
+
+  Supply supply_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Stats stats_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Waiters waiters_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Caches caches_{this};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
+
+ private:
+  void configure(PoolConfig const& config) noexcept {
+    supply_.blocks().configure(config.alignment, config.pre_initialize);
+    if constexpr (growing) config_ = config;
+    if constexpr (Inline == 0) caches_.enroll();
+  }
+
+  static constexpr char const* all_in_use =
+      "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool";
+  static constexpr char const* none_adjacent =
+      "so many adjacent slots are free nowhere in the pool, though capacity less allocated are free in all; return handles, take runs "
+      "before single objects, take shorter runs, or let the pool grow";
+
+  bool grow(std::size_t wanted, std::size_t needed, Error& error) noexcept {
+    std::size_t const total = supply_.usable();
+    std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : std::numeric_limits<std::size_t>::max();
+    if (wanted == 0) {
+      error = describe_here(ErrorCode::pool_exhausted,
+                            config_.growth_strategy.is_custom()
+                                ? "every slot is in use and the custom growth function returned 0; let it return the slots to add"
+                                : "every slot is in use and the growth strategy is none(); return handles, or set PoolConfig::growth_strategy",
+                            needed);
+      return false;
+    }
+    if (most < needed) return error = at_max(total + needed), false;
+    std::size_t const slots = wanted < needed ? needed : wanted;
+    return add_block(slots < most ? slots : most, error);
+  }
+
+  bool add_block(std::size_t slots, Error& error) noexcept {
+    if (!supply_.add(slots, error)) return false;
+    return stats_.grown(), serve(), true;
+  }
+
+  [[nodiscard]] Error at_max(std::size_t requested) const noexcept {
+    Error error = describe_here(ErrorCode::max_capacity_exceeded,
+                                "the pool has grown to max_capacity (the limit); return handles, or raise PoolConfig::max_capacity", requested);
+    error.limit = config_.max_capacity;
+    return error;
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PoolTypes: from T, the kind of pool and its policies to the types that the pool is made of. A slot, by what keeps something in it:
+//
+//   | T and what its lifetime policy keeps | counts of owners | link, where it may lie over nothing | index of a key |
+//   0                                      counts_offset      link_offset                           used          size
+#pragma once
+
+#include <fastalloc/pool/policies.hpp>
+#include <fastalloc/pool/pool_core.hpp>
+#include <fastalloc/storage/inline_storage.hpp>
+
+#include <algorithm>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what stands
+/// between threads and slots; those who wait.
+struct FixedKind {
+  using defaults = Defaults;
+  static constexpr bool grows = false, doubles = false, shared = false, cached = false;
+  static constexpr std::size_t least_link = 0;  ///< bytes of a slot that may be written when its object is gone
+  template <class Derived>
+  using owner = Derived;  ///< of handles
+  template <class P, class Shape>
+  using caches = NoCaches;
+  using waiters = NoWaiters;
+};
+struct GrowingKind : FixedKind {
+  static constexpr bool grows = true, doubles = true;
+};
+
+/// The types that a pool of T is made of.
+template <class T, class Kind, class... Ps>
+struct PoolTypes {
+  using P = Policies<typename Kind::defaults, Ps...>;
+  /// A ThreadSafePool may grow where its policies can.
+  static constexpr bool Growing = Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
+  using slots = typename P::slots;
+  static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept { return (bytes + unit - 1) / unit * unit; }
+  static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
+  static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
+  static constexpr std::size_t object = shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
+  static constexpr std::size_t align = shares ? std::max(alignof(T), SharedCounts::alignment) : alignof(T);
+  static constexpr std::size_t link = std::max(link_bytes<slots>(Growing, object), Kind::least_link);
+  // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
+  static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
+  static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
+  static constexpr int generation_bits = P::keys::generation_bits;
+  static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
+  static constexpr std::size_t used = std::max(link_offset + link, object) + index_bytes;
+  static constexpr std::size_t size = round_up(used, align);
+  using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
+                          shares ? counts_offset : 0>;
+  using layout = PoolLayout<shape, slots, typename P::checks>;
+
+  template <class S>
+  struct StorageOf {
+    using type = S;
+    static constexpr std::size_t inline_slots = 0;
+  };
+  template <SizedStorage S>
+  struct StorageOf<S> {
+    using type = typename S::template region<layout::block(S::slots, size).bytes, layout::block_alignment>;
+    static constexpr std::size_t inline_slots = S::slots;
+  };
+  using storage = typename StorageOf<typename P::storage>::type;
+  static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;
+  static_assert(!Growing || storage::can_grow,
+                "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
+
+  static_assert(!Kind::grows || !P::lock_free,
+                "fastalloc: LockFree needs one block of slots; use FixedPool or ThreadSafePool with it, or AdaptiveLock with GrowingPool");
+  static_assert(!Kind::shared || (!std::same_as<typename P::lock, NoLock> && may_be_shared<typename P::lock>()),
+                "fastalloc: a ThreadSafePool with this lock is not safe; leave it out, or write AdaptiveLock, MutexLock, SpinLock or LockFree");
+  static_assert(!Kind::shared || may_be_shared<storage>(),
+                "fastalloc: this storage says that threads may not share it; use HeapStorage with ThreadSafePool");
+  static_assert(!Kind::cached || may_be_shared<typename P::stats>(),
+                "fastalloc: this statistics policy is not safe in a ThreadSafePool; use AtomicStats or NoStats");
+
+  static_assert(P::sharing::counts_are_atomic || std::same_as<typename P::lock, NoLock> || !may_be_shared<typename P::lock>(),
+                "fastalloc: threads may share this pool, and Shared counts the owners of an object without care for that; write AtomicShared");
+  static_assert(!shares || !P::sharing::counts_are_atomic || CountsRef::can_be_atomic,
+                "fastalloc: this processor cannot swap 64 bits at once, as AtomicShared must; use Shared, and one thread");
+  static_assert(Kind::cached || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
+
+  using caches = typename Kind::template caches<P, shape>;
+  using core = PoolCore<shape, slots, storage, typename P::lock, typename P::stats, typename P::checks, caches,
+                        typename Kind::waiters, P::lifetime::keeps_objects, inline_slots>;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
