@@ -145,8 +145,9 @@ class OwnerWord<Bound<Pool>> {
   [[nodiscard]] static constexpr Target* target() noexcept { return &Pool; }
   [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
   [[nodiscard]] static constexpr bool inside() noexcept { return false; }
-  template <class T> FASTALLOC_ALWAYS_INLINE static void release(T* object) noexcept { Pool.release_from_handle(object); }
-  template <class T> [[nodiscard]] static auto share(T* object) noexcept { return Pool.share_from_handle(object); }
+  // No templates: g++ 12 would complete the pool, and so T, when a handle is a member of T.
+  FASTALLOC_ALWAYS_INLINE static void release(void* object) noexcept { Pool.release_from_handle(static_cast<typename Target::value_type*>(object)); }
+  [[nodiscard]] static auto share(void* object) noexcept { return Pool.share_from_handle(static_cast<typename Target::value_type*>(object)); }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI

@@ -6,8 +6,9 @@
 //
 //   slot | what the lifetime policy keeps | word | AnyOwner* |
 //
-//   word == 0                       one Handle owns the object; the rest is not in use
-//   word == strong + weak << 32     weak == WeakHandles + (1 while an object lives, or is being destroyed)
+//   word == 1                       one Handle owns the object; the rest is not in use
+//   word == strong + weak << 32     weak == WeakHandles + (1 while the object lives, or is being destroyed)
+//   word == 0                       no object
 //
 // The object dies when strong falls to 0, and then stays dead; the slot goes back when weak does.
 #pragma once
@@ -89,17 +90,18 @@ class CountsRef {
   friend bool operator==(CountsRef, CountsRef) noexcept = default;
 
   /// The object has one Handle. Atomic, since a for_each() of another thread may look.
-  FASTALLOC_ALWAYS_INLINE void set_unique() const noexcept { store(0); }
+  FASTALLOC_ALWAYS_INLINE void set_unique() const noexcept { store(Counts::strong); }
+  /// The object is gone, if it had one Handle: iterations pass it by until its slot is free.
+  FASTALLOC_ALWAYS_INLINE void end_unique() const noexcept {
+    if (load() == Counts::strong) store(0);
+  }
   /// The object has one SharedHandle.
   void set_shared(AnyOwner* owner) const noexcept {
     counts().owner = owner;
     store(Counts::strong + Counts::weak);
   }
-  [[nodiscard]] bool is_shared() const noexcept { return load() != 0; }
-  [[nodiscard]] bool is_dead() const noexcept {
-    std::uint64_t const word = load();
-    return word != 0 && static_cast<std::uint32_t>(word) == 0;
-  }
+  [[nodiscard]] bool is_shared() const noexcept { return load() >= Counts::weak; }
+  [[nodiscard]] bool is_dead() const noexcept { return strong() == 0; }
   [[nodiscard]] std::uint32_t strong() const noexcept { return static_cast<std::uint32_t>(load()); }
   /// WeakHandles. While the object is being destroyed, one more.
   [[nodiscard]] std::uint32_t weak() const noexcept {

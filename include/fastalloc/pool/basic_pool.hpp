@@ -129,14 +129,23 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// Number of the slot that the object is in: stable while it lives, unique among live objects; below capacity() as long
   /// as shrink_to_fit() gave nothing back. Requires: `handle` is not empty and from this pool.
-  [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return index_of(handle.get()); }
+  template <class O>
+    requires(!std::same_as<O, AnyOwner>)
+  [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const { return index_of(handle.get()); }
   [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: constant.
   /// Thread safety: of threads that own the object, any number at once.
-  [[nodiscard]] Key key(handle_type const& handle) const noexcept { return key(handle.get()); }
+  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing.
+  template <class O>
+    requires(!std::same_as<O, AnyOwner>)
+  [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept { return key(handle.get()); }
   [[nodiscard]] Key key(T const* object) const noexcept {
     need_keys();
+    if constexpr (Checks::tracks_slots) {
+      Error error;
+      if (!const_cast<typename Types::core&>(core_).check_in_use(object, false, error)) return report_typed(error), Key();
+    }
     auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
     return Key(index, generation);
   }
@@ -159,15 +168,15 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return HandleAccess::make<Owner>(object, derived());
   }
 
-  /// Calls f(T&) for the live objects in address order. Where threads share the pool: objects that others are just building or
-  /// destroying are met, too. f may release any of them, allocate, and shrink the pool; objects released meanwhile are skipped,
-  /// objects allocated meanwhile may or may not be met (with BitmapAllocator some behind the current one are, so an f that allocates at
-  /// each call may go on until the pool is full); from inside a constructor or hook, objects that are being built are.
-  /// Complexity: linear in what lives and in 1/64 of the slots that were handed out; a few instructions an object where no lock is
-  /// to be taken. Policies that do not track occupancy take a snapshot, one bit a slot on the heap, and look at every returned slot.
-  /// Throws: AllocationFailed when there is no memory for that, and what f throws.
+  /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released meanwhile are
+  /// skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current one, so an f that
+  /// allocates at each call goes on until the pool is full). Objects that are just being built or destroyed are met, too: from inside
+  /// constructors and hooks (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
+  /// that is being freed: all that it was made of). Complexity: linear in what lives, and in 1/64 of the slots that were handed out; a slot allocator that
+  /// does not track occupancy takes a snapshot, one bit a slot on the heap; one without MarksReturns looks at all returned slots for each object.
+  /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot) ? (f(*object_in(slot)), true) : true; });
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*object_in(slot)), true; });
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none", missing);
     error.unit = "bytes";

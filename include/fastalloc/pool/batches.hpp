@@ -59,7 +59,8 @@ class Batches : public AnyOwner {
   using batch_handle_type = BatchHandle<T, Owner>;
 
   /// Writes handles to n objects, each built from `args`, to `out`; takes the slots in one step. Returns: the end of the output.
-  /// All or nothing: throws as allocate() does, before anything is written, and the pool is then as it was.
+  /// All or nothing: throws as allocate() does, before anything is written, and the pool is then as it was. (A constructor that takes
+  /// slots of the same pool itself may use up what the batch needs: then some handles are written already.)
   template <class OutputIt, class... Args>
     requires(!std::is_reference_v<OutputIt>)
   OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
@@ -80,7 +81,7 @@ class Batches : public AnyOwner {
   template <class Range>
     requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
-    auto const n = static_cast<std::size_t>(std::distance(std::begin(values), std::end(values)));
+    auto const n = static_cast<std::size_t>(std::ranges::distance(std::begin(values), std::end(values)));
     std::vector<handle_type> handles;
     handles.reserve(n);
     auto next = std::begin(values);
@@ -230,8 +231,8 @@ class Batches : public AnyOwner {
     static_assert(TakesRuns<typename Pool::Supply::Slots>,
                   "fastalloc: adjacent slots are found in a bitmap; use BitmapAllocator with allocate_n(), or allocate_batch_handle() with any allocator");
     static_assert(Pool::slot_size == sizeof(T),
-                  "fastalloc: the slots of this pool are bigger than T (Recycle, Generations and Shared keep something in each), so adjacent objects are no array; "
-                  "use allocate_batch_handle(), or leave those policies out");
+                  "fastalloc: the slots of this pool are bigger than T (Recycle, Generations and Shared keep something in each, those of a ThreadLocalPool "
+                  "hold at least an address), so adjacent objects are no array; use allocate_batch_handle(), or leave those policies out");
     if (n == 0) return std::nullopt;
     pool().open_inline();
     auto& core = pool().core_;
@@ -259,8 +260,13 @@ class Batches : public AnyOwner {
     return error;
   }
 
-  /// Ends n objects, the last one first, then gives back their slots. What the checks policy refuses stays where it is.
+  /// Ends n objects, the last one first, then gives back their slots: in one step where nobody can meet the dead ones meanwhile, or a lock
+  /// makes single steps dear. What the checks policy refuses stays where it is.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
+    if constexpr (!Pool::is_locked && (!std::is_trivially_destructible_v<T> || HasOnRelease<T>)) {
+      while (n-- != 0) pool().release_from_handle(Pool::object_in(at(n)));
+      return;
+    }
     std::size_t end = n;
     auto const give = [&](std::size_t from) {
       if (from != end) pool().return_slots([&](std::size_t i) { return at(from + i); }, end - from);

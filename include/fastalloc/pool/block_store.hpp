@@ -56,7 +56,8 @@ class BlockStore : public Blocks<Shape::growing> {
     if (data == nullptr) return false;
     Block const block{.data = data, .end = data + plan.slot_bytes, .slots = slots, .tail = data + plan.tail, .bytes = plan.bytes, .page = page};
     if constexpr (Checks::tracks_slots) std::memset(block.tail, 0, SlotMarks::bytes_for(slots));
-    if constexpr (Shape::poisons) poison(data, plan.slot_bytes);
+    // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
+    if constexpr (Shape::poisons && !(Shape::counted && requires { requires Slots::owns_frontier; })) poison(data, plan.slot_bytes);
     if constexpr (growing) {
       auto* const record = ::new (static_cast<void*>(data + plan.metadata)) Block(block);
       if (!extend_directory(record, allocator, error)) return give_back(data, plan.bytes), false;

@@ -65,11 +65,13 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       serve();
     }
     wait(waiter);
-    Guard guard(slow_lock(lock_));
-    waiters_.leave(waiter);
-    caches_.reopen(supply_);
+    {
+      Guard guard(slow_lock(lock_));
+      waiters_.leave(waiter);
+      caches_.reopen(supply_);
+      if (waiter.taken.slot == nullptr) stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
+    }
     if (waiter.taken.slot != nullptr) prepare(waiter.taken);
-    else stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
     return waiter.taken;
   }
 
@@ -154,7 +156,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       }
     }
     if constexpr (Checks::fills || FASTALLOC_ASAN)
-      for (std::size_t i = 0; i != n; ++i) retire(at(i));
+      for (std::size_t i = 0; i != n; ++i) retire_last(at(i));
     Guard guard(lock_);
     if constexpr (Caches::enabled) note_peak();
     supply_.give_many(at, n);
@@ -239,18 +241,28 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return false;
   }
 
-  /// Calls f(slot) for the live slots in address order until it returns false, without the lock. Slots that come back
-  /// meanwhile are skipped: they come to the depot at once, caches are closed. Returns: the bytes that a snapshot needs and
-  /// that were not to be had, or 0.
-  template <class F> std::size_t visit(F&& f) {
+  /// Calls f(slot) for the live slots for which holds(slot) is true, in address order until it returns false, without the lock. Slots
+  /// that come back meanwhile are skipped: they come to the depot at once, caches are closed. holds() is asked under the lock, so the slot's
+  /// block is there. Returns: the bytes that a snapshot needs and that were not to be had, or 0.
+  template <class Holds, class F> std::size_t visit(Holds&& holds, F&& f) {
     struct Closed {
       PoolCore& core;
       explicit Closed(PoolCore& c) : core(c) { core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); }); }
       ~Closed() { core.locked_slow([&] { core.caches_.reopen(core.supply_); }); }
     } const closed(*this);
     if constexpr (TracksOccupancy<typename Supply::Slots>) {
-      auto cursor = locked_slow([&] { return LiveCursor<Supply>(supply_); });
-      while (cursor.slot() != nullptr && f(cursor.slot())) locked_slow([&] { caches_.poll(supply_), cursor.next(); });
+      LiveCursor<Supply> cursor;
+      locked_slow([&] {
+        cursor = LiveCursor<Supply>(supply_);
+        while (cursor.slot() != nullptr && !holds(cursor.slot())) cursor.next();
+      });
+      while (cursor.slot() != nullptr && f(cursor.slot())) {
+        locked_slow([&] {
+          caches_.poll(supply_);
+          do cursor.next();
+          while (cursor.slot() != nullptr && !holds(cursor.slot()));
+        });
+      }
       return 0;
     } else {
       Snapshot snapshot;
@@ -261,7 +273,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
         Snapshot& snapshot;
         ~End() { core.locked_slow([&] { core.supply_.end(snapshot); }); }
       } const end{*this, snapshot};
-      auto const next = [&] { return locked_slow([&] { return caches_.poll(supply_), supply_.next(snapshot); }); };
+      auto const next = [&] {
+        return locked_slow([&] {
+          caches_.poll(supply_);
+          std::byte* slot = supply_.next(snapshot);
+          while (slot != nullptr && !holds(slot)) slot = supply_.next(snapshot);
+          return slot;
+        });
+      };
       for (std::byte* slot = next(); slot != nullptr && f(slot);) slot = next();
       return 0;
     }
@@ -298,10 +317,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {
     if constexpr (!Shape::counted) retire(slot);
   }
-  /// Takes back a worn slot, for good. Iterations ask for its word, and so for the index behind the payload.
+  /// Takes back a worn slot, for good.
   FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
     retire_last(slot);
-    unpoison(slot + Shape::payload, Shape::size - Shape::payload);
     Guard guard(slow_lock(lock_));
     note_peak();
     supply_.retire();

@@ -71,6 +71,8 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
       auto& self = static_cast<PoolObjects&>(static_cast<Derived&>(owner));
       if constexpr (Types::shares)
         if (what >= ReleaseOf::shared) return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
+      if constexpr (Checks::tracks_slots)  // what lies in no slot is refused by address
+        if (what == ReleaseOf::part && !self.core_.owns(object)) what = ReleaseOf::object;
       self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
     });
   }
@@ -136,7 +138,10 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
     core_.end_keys(reinterpret_cast<std::byte*>(object));
-    if constexpr (Types::shares) core_.retire(reinterpret_cast<std::byte*>(object));
+    if constexpr (Types::shares) {
+      core_.retire(reinterpret_cast<std::byte*>(object));
+      counts_of(reinterpret_cast<std::byte*>(object)).end_unique();
+    }
     return true;
   }
   /// Gives back a slot in which no object is left.
@@ -207,13 +212,12 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     bool any_object = false;
-    core_.visit([&](std::byte* slot) {
-      if (core_.is_worn(slot)) return true;
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_worn(slot); }, [&](std::byte* slot) {
       any_object = any_object || holds_object(slot);
       if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices || !any_object;
     });
-    if (Types::shares && !any_object)
+    if (Types::shares && missing == 0 && !any_object)
       error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, or let the pool live longer";
     report_typed(error);
   }

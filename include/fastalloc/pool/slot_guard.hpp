@@ -32,7 +32,7 @@ class SlotGuard {
   /// Makes the bytes of a slot in which no object is left unusable.
   FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot, [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Checks::fills && !KeepsObjects) fill(slot, bytes_of(Shape::payload, stride), fill_dead);
-    if constexpr (Shape::poisons) poison(slot, bytes_of(Shape::unusable, stride));
+    if constexpr (Shape::poisons) poison(slot, bytes_of(Shape::payload, stride));
   }
 
   /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts

@@ -128,7 +128,6 @@ class SlotSupply {
     std::size_t fresh;
   };
   [[nodiscard]] Run take_run(std::size_t n) noexcept requires TakesRuns<Slots> {
-    static_assert(!Shape::keyed, "hand_out() tells no keys");
     sync_frontier();
     settle();
     for (std::size_t b = 0; b != blocks_.count(); ++b) {
@@ -143,11 +142,12 @@ class SlotSupply {
     return {nullptr, 0};
   }
 
-  /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
+  /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was. (Not where cursors
+  /// read the allocator's bits: they hear of bits that change, not of the frontier.)
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
-    if (taken.fresh && taken.slot + blocks_.stride() == fresh_) fresh_ = taken.slot;
+    if (!TracksOccupancy<Slots> && taken.fresh && taken.slot + blocks_.stride() == fresh_) fresh_ = taken.slot;
     else give(taken.slot);
   }
 
@@ -332,17 +332,22 @@ class SlotSupply {
 
   /// Hands out the next n fresh slots of a block. Requires: Block::handed is up to date.
   void hand_out(Block& block, std::size_t n) noexcept {
-    if constexpr (HearsOfFreshSlots<Slots>)
-      for (std::size_t i = 0; i != n; ++i) slots_.fresh(block.data + (block.handed + i) * blocks_.stride(), blocks_);
+    for (std::size_t i = 0; i != n; ++i) note_fresh(block.data + (block.handed + i) * blocks_.stride(), block, block.handed + i);
     if (!growing || &block == fresh_block_) fresh_ += n * blocks_.stride();
     else pending_ -= n;
     block.handed += n;
   }
   FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot) noexcept {
+    Block const& block = growing ? *fresh_block_ : blocks_[0];
+    note_fresh(slot, block, Shape::keyed ? blocks_.place(block, slot) : 0);
+  }
+  FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot, [[maybe_unused]] Block const& block,
+                                          [[maybe_unused]] std::size_t place) noexcept {
     if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
-    if constexpr (Shape::keyed) {
-      Block const& block = growing ? *fresh_block_ : blocks_[0];
-      blocks_.keys().fresh(slot, block, blocks_.place(block, slot));
+    if constexpr (Shape::keyed) blocks_.keys().fresh(slot, block, place);
+    if constexpr (Shape::counted) {  // no object yet, for iterations that others run
+      unpoison(slot + Shape::payload, Shape::size - Shape::payload);
+      std::memset(slot + Shape::payload, 0, sizeof(std::uint64_t));
     }
   }
 

@@ -130,7 +130,10 @@ class ThreadLocalPool final {
     Raw const raw = try_allocate_first(std::forward<Args>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
-  template <class... Args> auto allocate_batch(Args&&... args) { return Visit(*this).get().allocate_batch(std::forward<Args>(args)...); }
+  template <class OutputIt, class... Args> OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
+    return Visit(*this).get().allocate_batch(n, out, args...);
+  }
+  template <class Range> [[nodiscard]] auto allocate_batch(Range&& values) { return Visit(*this).get().allocate_batch(std::forward<Range>(values)); }
   template <class OutputIt, class... Args>
   [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     Visit visit(*this);

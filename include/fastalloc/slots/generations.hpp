@@ -39,7 +39,9 @@ struct NoKeys {
 };
 
 /// When to use: something outside refers to objects that may be gone: entity ids, network ids, save games, undo lists. 4 bytes a slot,
-/// 8 and an eighth in pools that grow. A slot serves 2^Bits - 1 objects that had keys, and is then retired: capacity() falls by one.
+/// 8 and an eighth in pools that grow. A slot serves 2^Bits - 1 objects that had keys, and is then retired: capacity() falls by one, until a
+/// pool that may acquire blocks needs it again (up to the capacity it began with, with every growth strategy). With LockFree all words are
+/// written at construction.
 template <int Bits>
 struct BasicGenerations {
   static_assert(Bits >= 1 && Bits <= 31, "fastalloc: a generation has 1 to 31 bits; write Generations for 31");
@@ -223,7 +225,7 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     auto const index = static_cast<std::uint32_t>(block.page * page_slots + place);
     unpoison(slot, Shape::size);
     std::memcpy(slot + Shape::index_offset, &index, sizeof index);
-    if constexpr (Shape::poisons) poison(slot, Shape::size);
+    if constexpr (Shape::poisons) poison(slot, Shape::payload);
   }
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept {
     std::uint32_t index = 0;

@@ -42,9 +42,8 @@ struct SlotShape {
   static constexpr bool counted = CountsOffset != 0;
   /// Where a slot of a growing pool keeps its index for keys, used or free.
   static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
-  /// Bytes for the object and what belongs to it, which are filled; and those which are poisoned.
+  /// Bytes for the object and what belongs to it, which are filled and poisoned. Iterations may look at the others.
   static constexpr std::size_t payload = counted ? CountsOffset : keyed && Growing ? index_offset : Size;
-  static constexpr std::size_t unusable = counted ? CountsOffset : Size;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 
