@@ -7,34 +7,25 @@
 // No lock is held and no invariant is open while constructors, destructors, hooks or functions of the user run.
 #pragma once
 
-#include <fastalloc/handle/handle.hpp>
 #include <fastalloc/handle/key.hpp>
-#include <fastalloc/pool/batches.hpp>
 #include <fastalloc/pool/live_range.hpp>
-#include <fastalloc/pool/pool_types.hpp>
+#include <fastalloc/pool/pool_objects.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: what it differs in.
 template <class Derived, class T, class Kind, class... Ps>
-class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename Kind::template owner<Derived>> {
-  static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
-                "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
-  static_assert(std::is_nothrow_destructible_v<T>,
-                "fastalloc: ~T() must be noexcept and accessible; handles destroy objects where nothing may be thrown");
-
+class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
+  using Objects = PoolObjects<Derived, T, Kind, Ps...>;
   using Types = PoolTypes<T, Kind, Ps...>;
-  using Core = typename Types::core;
   using Lifetime = typename Types::P::lifetime;
-  using Sharing = typename Types::P::sharing;
   using Checks = typename Types::P::checks;
-  using StorageState = typename Types::storage;
   using Owner = typename Kind::template owner<Derived>;
-  static constexpr bool Growing = Types::Growing;
+  using Objects::core_, Objects::Growing, Objects::is_locked;
+  using Objects::build, Objects::derived, Objects::destroy_objects, Objects::fail_typed, Objects::holds_object, Objects::is_shared, Objects::object_in,
+      Objects::prebuild, Objects::report_live_handles, Objects::report_shared, Objects::report_typed, Objects::set_erased, Objects::take_slow;
   static constexpr bool is_inline = Types::inline_slots != 0;
-  static constexpr bool is_external = std::same_as<StorageState, ExternalStorage>;
-  static constexpr std::size_t slot_size = Types::size;
-  static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
+  static constexpr bool is_external = std::same_as<typename Types::storage, ExternalStorage>;
 
  public:
   static constexpr bool has_statistics = Types::P::stats::enabled;
@@ -42,7 +33,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   using value_type = T;
   using handle_type = Handle<T, Owner>;
   using lifetime_type = Lifetime;
-  using storage_type = StorageState;
+  using storage_type = typename Types::storage;
 
   /// Effects: capacity N of InlineStorage<N>; does nothing at run time before the first allocation.
   constexpr BasicPool() noexcept
@@ -62,8 +53,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   /// Complexity: constant; with pre_initialize linear in the capacity.
   template <class... Values>
     requires((axis_of<std::remove_cvref_t<Values>>() != Axis::none) && ...)
-  explicit BasicPool(PoolConfig const& config, Values&&... values)
-      : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)), core_(pick_storage(std::forward<Values>(values)...)) {
+  explicit BasicPool(PoolConfig const& config, Values&&... values) : Objects(std::in_place, std::forward<Values>(values)...) {
     Error error;
     if (!open(config, error)) fail(error);
     prebuild(config);
@@ -72,11 +62,11 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   /// As many slots as the span has room for. Throws: InvalidConfiguration when it holds none or is misaligned.
   explicit BasicPool(std::span<std::byte> bytes)
     requires is_external && std::default_initializable<Lifetime>
-      : BasicPool(PoolConfig{.capacity = at_least_one(Core::slots_in(bytes.size()))}, ExternalStorage(bytes)) {}
+      : BasicPool(PoolConfig{.capacity = std::max<std::size_t>(Types::core::slots_in(bytes.size()), 1)}, ExternalStorage(bytes)) {}
 
   /// What Result calls: fills in `error` instead of throwing.
   template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
-      : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)), core_(pick_storage(std::forward<Values>(values)...)) {
+      : Objects(std::in_place, std::forward<Values>(values)...) {
     if (!open(config, error)) return;
     if (!swallow([&] { prebuild(config); })) {
       error = core_.describe(ErrorCode::allocation_failed, "the init function of recycle() threw while objects were built up front");
@@ -104,7 +94,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   /// Throws: PoolExhausted, MaxCapacityExceeded, AllocationFailed (growth), or what T's constructor, init() or on_acquire()
   /// throws; the pool is then as it was. Complexity: constant, except when a GrowingPool grows.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
-    check_arguments<Args...>();
+    Objects::template check_arguments<Args...>();
     Taken taken = core_.take();
     if (taken.slot == nullptr) [[unlikely]] taken = take_slow(false);
     return build(taken, std::forward<Args>(args)...);
@@ -112,7 +102,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
 
   /// The same, but returns an empty handle where allocate() would throw for want of a slot; `args` are then untouched.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
-    check_arguments<Args...>();
+    Objects::template check_arguments<Args...>();
     Taken taken = core_.take();
     if (taken.slot == nullptr) [[unlikely]] {
       taken = take_slow(true);
@@ -226,7 +216,7 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   /// An object in a slot that may come back while `wait(waiter)` waits; empty when it did not.
   template <class Expired, class Wait, class... Args>
   handle_type allocate_waiting(Expired&& expired, Wait&& wait, Args&&... args) {
-    check_arguments<Args...>();
+    Objects::template check_arguments<Args...>();
     Error error;
     Taken taken = core_.take();
     if (taken.slot == nullptr) {
@@ -246,30 +236,11 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
   }
 
  private:
-  template <class> friend class fastalloc::detail::OwnerWord;
-  template <class Pool, class U, class O>
-  friend class Batches;
-  template <class Pool, class At>
-  friend struct Building;
-  template <class Pool, class U>
-  friend class LiveIterator;
-  using Supply = typename Core::Supply;
-
-  [[nodiscard]] Supply& supply() noexcept { return core_.supply(); }
-  template <class U> static auto live_as(BasicPool& pool) noexcept {
+  template <class U> static auto live_as(Objects& pool) noexcept {
     static_assert(!is_locked, "fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each()");
-    static_assert(TracksOccupancy<typename Supply::Slots>,
+    static_assert(TracksOccupancy<typename Types::core::Supply::Slots>,
                   "fastalloc: live() needs a slot allocator that tracks which slots are in use; use BitmapAllocator, or for_each()");
-    return LiveRange<BasicPool, U>(pool);
-  }
-
-  template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T> &&
-                                        noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
-
-  template <class... Args> static constexpr void check_arguments() noexcept {
-    static_assert(Lifetime::template accepts<T, Args...>,
-                  "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
-                  "Recycle builds objects by its init function: call allocate() without arguments)");
+    return LiveRange<Objects, U>(pool);
   }
 
   static constexpr void need_keys() noexcept {
@@ -281,19 +252,6 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
     return slot == nullptr ? nullptr : object_in(slot);
   }
 
-  [[nodiscard]] Derived* derived() noexcept { return static_cast<Derived*>(this); }
-  static T* object_in(std::byte* slot) noexcept { return std::launder(reinterpret_cast<T*>(slot)); }
-  static constexpr std::size_t at_least_one(std::size_t n) noexcept { return n == 0 ? 1 : n; }
-
-  /// The storage among `values`; Nothing where a default constructed one will do (inline storage is never copied).
-  template <class... Values> static constexpr auto pick_storage(Values&&... values) {
-    constexpr bool given = (false || ... || std::same_as<std::remove_cvref_t<Values>, StorageState>);
-    static_assert(given || std::default_initializable<StorageState>,
-                  "fastalloc: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage(span)");
-    if constexpr (given) return pick_value<StorageState>(std::forward<Values>(values)...);
-    else return Nothing{};
-  }
-
   bool open(PoolConfig const& config, Error& error) noexcept {
     set_erased();
     if (Kind::shared && !Growing && config.growth_strategy.grows())
@@ -302,163 +260,6 @@ class BasicPool : public Batches<BasicPool<Derived, T, Kind, Ps...>, T, typename
     error.type_name = type_name<T>();
     return false;
   }
-  constexpr void set_erased() noexcept {
-    this->set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
-      auto& self = static_cast<BasicPool&>(static_cast<Derived&>(owner));
-      if constexpr (Types::shares)
-        if (what >= ReleaseOf::shared) return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
-      self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
-    });
-  }
-
-  /// What a constructor that may run at compile time could not do.
-  void open_inline() noexcept {
-    if constexpr (is_inline && !is_locked) set_erased();
-  }
-
-  void prebuild(PoolConfig const& config) {
-    if constexpr (Lifetime::keeps_objects) {
-      if (!config.pre_initialize) return;
-      core_.for_each_new([&](std::byte* slot) { lifetime_.template acquire<T>(slot, true); },
-                         [&](std::byte* slot) { lifetime_.template destroy_kept<T>(slot); });
-    } else {
-      (void)config;
-    }
-  }
-
-  /// Destroys what a block holds before its memory goes away.
-  void destroy_objects(Block const& block) noexcept {
-    unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
-    std::byte* const end = block.data + block.handed * core_.stride();
-    for (std::byte* slot = block.data; slot != end; slot += core_.stride()) lifetime_.template destroy_kept<T>(slot);
-  }
-
-  template <class... Args> FASTALLOC_ALWAYS_INLINE T* construct(Taken taken, Args&&... args) {
-    if constexpr (Types::shares) counts_of(taken.slot).set_unique();
-    return lifetime_.template acquire<T>(taken.slot, taken.fresh, std::forward<Args>(args)...);
-  }
-  template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
-    if constexpr (nothrow_build<Args...>) {
-      T* const object = construct(taken, std::forward<Args>(args)...);
-      call_on_acquire(*object);
-      return HandleAccess::make<Owner>(object, derived());
-    } else {
-      auto const at = [&](std::size_t) { return taken.slot; };
-      Building<BasicPool, decltype(at)> building{*this, at, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
-      T* const object = construct(taken, std::forward<Args>(args)...);
-      building.built = 1;
-      call_on_acquire(*object);
-      building.next = 1;
-      return HandleAccess::make<Owner>(object, derived());
-    }
-  }
-
-  FASTALLOC_COLD void unbuild(Taken taken, bool built) noexcept {
-    if (built) {
-      lifetime_.template release<T>(taken.slot);
-      if constexpr (Lifetime::keeps_objects) taken.fresh = false;  // the slot holds an object now
-    } else if constexpr (Lifetime::keeps_objects) {
-      if (taken.fresh) lifetime_.template begin<T>(taken.slot);  // a batch may return slots that acquire() never saw
-    }
-    core_.withdraw(taken);
-  }
-
-  FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {
-    if (dispose(object)) [[likely]] return_slot(reinterpret_cast<std::byte*>(object));
-  }
-  /// The object's end; its slot stays taken. Returns: false, after a report, where the checks policy refuses the pointer.
-  FASTALLOC_ALWAYS_INLINE bool dispose(T* object) noexcept {
-    if constexpr (Checks::tracks_slots) {
-      Error error;
-      if (!core_.check_in_use(object, true, error)) return report_typed(error), false;
-    }
-    call_on_release(*object);
-    lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
-    core_.end_keys(reinterpret_cast<std::byte*>(object));
-    if constexpr (Types::shares) core_.retire(reinterpret_cast<std::byte*>(object));
-    return true;
-  }
-  /// Gives back a slot in which no object is left.
-  FASTALLOC_ALWAYS_INLINE void return_slot(std::byte* slot) noexcept {
-    if constexpr (requires { derived()->is_home(); }) {
-      if (!derived()->is_home()) [[unlikely]] return core_.give_remote(slot);
-    }
-    core_.give(slot);
-  }
-  /// The same for many, in one step; at(i) is the i-th.
-  template <class At> FASTALLOC_ALWAYS_INLINE void return_slots(At const& at, std::size_t n) noexcept {
-    if constexpr (requires { derived()->is_home(); }) {
-      if (!derived()->is_home()) [[unlikely]] {
-        while (n != 0) core_.give_remote(at(--n));
-        return;
-      }
-    }
-    core_.give_many(at, n);
-  }
-  /// False for a slot that was handed out and holds no object: it is worn, or WeakHandles keep it.
-  [[nodiscard]] bool holds_object(std::byte* slot) const noexcept {
-    if constexpr (Types::shares)
-      if (counts_of(slot).is_dead()) return false;
-    return !core_.is_worn(slot);
-  }
-
-  [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Sharing::counts_are_atomic); }
-  [[nodiscard]] static bool is_shared([[maybe_unused]] T* object) noexcept {
-    if constexpr (Types::shares) return counts_of(reinterpret_cast<std::byte*>(object)).is_shared();
-    return false;
-  }
-  /// Returns: the counts of an object that had one owner.
-  CountsRef share_from_handle(T* object) noexcept {
-    static_assert(Types::shares, "fastalloc: objects of this pool have one owner each; name a sharing policy behind T, as in "
-                                 "FixedPool<T, Shared>, or AtomicShared where threads share them");
-    CountsRef const counts = counts_of(reinterpret_cast<std::byte*>(object));
-    counts.set_shared(this);
-    return counts;
-  }
-  /// The last handle of a kind is gone: the end of the object, or of the time for which its slot was kept.
-  void release_counts(std::byte* slot, ReleaseOf what) noexcept {
-    if (what == ReleaseOf::slot || (dispose(object_in(slot)) && counts_of(slot).drop_weak())) return_slot(slot);
-  }
-
-  FASTALLOC_COLD Taken take_slow(bool may_fail) {
-    Error error;
-    open_inline();
-    Taken const taken = core_.take_slow(error);
-    if (taken.slot == nullptr && !may_fail) fail_typed(error);
-    return taken;
-  }
-
-  [[noreturn]] FASTALLOC_COLD static void fail_typed(Error& error) {
-    error.type_name = type_name<T>();
-    fail(error);
-  }
-  FASTALLOC_COLD static void report_typed(Error& error) noexcept {
-    error.type_name = type_name<T>();
-    report(error);
-  }
-
-  FASTALLOC_COLD void report_shared(T* object) noexcept {
-    Error error = core_.describe(ErrorCode::invalid_handle, "the object is shared and cannot have a Handle; copy one of its SharedHandles, or lock() a WeakHandle");
-    error.address = object;
-    report_typed(error);
-  }
-  FASTALLOC_COLD void report_live_handles() noexcept {
-    Error error = core_.describe(ErrorCode::live_handles,
-                                 "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
-    bool any_object = false;
-    core_.visit([&](std::byte* slot) {
-      if (core_.is_worn(slot)) return true;
-      any_object = any_object || holds_object(slot);
-      if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
-      return error.index_count != Error::max_indices || !any_object;
-    });
-    if (Types::shares && !any_object)
-      error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, or let the pool live longer";
-    report_typed(error);
-  }
-
-  FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};
-  Core core_{};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

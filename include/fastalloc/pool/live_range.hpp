@@ -20,7 +20,7 @@ class LiveIterator {
 
   /// The end.
   constexpr LiveIterator() noexcept = default;
-  FASTALLOC_ALWAYS_INLINE explicit LiveIterator(Pool& pool) noexcept : cursor_(pool.supply()), pool_(&pool) { skip(); }
+  FASTALLOC_ALWAYS_INLINE explicit LiveIterator(Pool& pool) noexcept : cursor_(pool.core_.supply()), pool_(&pool) { skip(); }
 
   /// Requires: not at the end, and the object lives.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator*() const noexcept { return *Pool::object_in(cursor_.slot()); }
