@@ -88,6 +88,13 @@
 #define FASTALLOC_ASSUME(condition) void()
 #endif
 
+// For what will soon be written to.
+#if defined(__GNUC__) && !defined(__arm__)
+#define FASTALLOC_PREFETCH(address) __builtin_prefetch(address, 1)
+#else
+#define FASTALLOC_PREFETCH(address) void()
+#endif
+
 #if defined(_MSC_VER)
 #define FASTALLOC_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
 #define FASTALLOC_ALWAYS_INLINE __forceinline

@@ -26,14 +26,14 @@ set(layers_breaks
   "misc/strange.hpp lies in no layer")
 set(core_breaks
   "pool/pool.hpp includes <functional>"
-  "the core has 7 lines of code. the limit is 7")
+  "core has 7 lines of code. the limit is 6")
 set(leftovers_breaks
   "unlicensed.hpp leaves something to do"
   "unlicensed.hpp has no SPDX line"
   "FASTALLOC_VERSION_STRING is not 1.2.3")
 
 execute_process(
-  COMMAND ${CMAKE_COMMAND} -D RULE=${RULE} -D ROOT=${WORK_DIR} -D MAX_CORE_LINES=7 -P ${CMAKE_CURRENT_LIST_DIR}/rules.cmake
+  COMMAND ${CMAKE_COMMAND} -D RULE=${RULE} -D ROOT=${WORK_DIR} -D core_limit=6 -P ${CMAKE_CURRENT_LIST_DIR}/rules.cmake
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 foreach(break IN LISTS ${RULE}_breaks)
   if(result EQUAL 0 OR NOT output MATCHES "${break}")

@@ -66,7 +66,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
       top_.store(top + 1, owner_publish);  // release: the slot is there for thieves again
       return nullptr;
     }
-    prefetch(top[-static_cast<std::ptrdiff_t>(lookahead)]);
+    FASTALLOC_PREFETCH(top[-static_cast<std::ptrdiff_t>(lookahead)]);
     if constexpr (counts) count(top);
     std::byte* const slot = *top;
     FASTALLOC_ASSUME(slot != nullptr);
@@ -145,11 +145,6 @@ class alignas(cache_line) Magazine : public ThreadPart {
   }
   static Entry* highest() noexcept { return reinterpret_cast<Entry*>(std::numeric_limits<std::uintptr_t>::max()); }
 
-  FASTALLOC_ALWAYS_INLINE static void prefetch([[maybe_unused]] std::byte const* slot) noexcept {
-#if defined(__GNUC__) && !defined(__arm__)
-    __builtin_prefetch(slot, 1);
-#endif
-  }
   /// Plain loads and stores: only the owner writes.
   FASTALLOC_ALWAYS_INLINE void count(Entry* top) noexcept {
     allocations_.store(allocations_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -173,7 +168,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   std::size_t most_;                    ///< slots there is memory for
 };
 
-/// Tells a PoolCore what happens to threads and to the process.
+/// Tells a PoolDepot what happens to threads and to the process.
 template <class Core> bool tell_core(void* pool, ThreadParts::Event event, ThreadPart* part) noexcept {
   using Event = ThreadParts::Event;
   auto& core = *static_cast<Core*>(pool);

@@ -180,15 +180,12 @@ class alignas(cache_line) ThreadParts {
   }
   bool tell(Event event, ThreadPart* part = nullptr) noexcept { return listener_(pool_, event, part); }
   void remove(ThreadPart* part) noexcept {
-    ThreadPart** at = &first_;
-    while (*at != part) at = &(*at)->next_in_pool;
-    *at = part->next_in_pool;
+    unlink(&first_, part, &ThreadPart::next_in_pool);
     --count_;
   }
-  static void drop(ThreadPart*& list, ThreadPart* part) noexcept {
-    ThreadPart** at = &list;
-    while (*at != part) at = &(*at)->next_in_thread;
-    *at = part->next_in_thread;
+  static void unlink(ThreadPart** at, ThreadPart* part, ThreadPart* ThreadPart::*next) noexcept {
+    while (*at != part) at = &((*at)->*next);
+    *at = part->*next;
   }
 
   static constexpr std::uint64_t no_id = ~std::uint64_t{0};
@@ -312,7 +309,8 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
   while (*at != this) at = &(*at)->next_pool_;
   *at = next_pool_;
   for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
-    if (ThreadTable* const owner = part->owner.load(std::memory_order_relaxed); owner != nullptr && owner != lost()) drop(owner->parts, part);
+    if (ThreadTable* const owner = part->owner.load(std::memory_order_relaxed); owner != nullptr && owner != lost())
+      unlink(&owner->parts, part, &ThreadPart::next_in_thread);
   return std::exchange(first_, nullptr);
 }
 

@@ -169,8 +169,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <class F> void for_each(F&& f) {
     std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot) ? (f(*object_in(slot)), true) : true; });
     if (missing == 0) return;
-    Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none");
-    error.requested = missing;
+    Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none", missing);
     error.unit = "bytes";
     fail_typed(error);
   }

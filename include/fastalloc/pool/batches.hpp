@@ -144,6 +144,10 @@ class Batches : public AnyOwner {
   static constexpr std::size_t batch_slots = 64;  ///< remembered without a heap allocation
   static constexpr std::size_t batch_chunk = 8;   ///< taken at a time, in registers, where nothing can throw
 
+  struct Memory : Listed {
+    ~Memory() { free(); }
+  };
+
   [[nodiscard]] Pool& pool() noexcept { return static_cast<Pool&>(*this); }
 
   /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
@@ -194,9 +198,7 @@ class Batches : public AnyOwner {
   template <class OutputIt, class Build>
   std::optional<Error> checked_batch(std::size_t n, OutputIt& out, Build& build) {
     std::byte* few[batch_slots];
-    struct Memory : Listed {
-      ~Memory() { free(); }
-    } many;
+    Memory many;
     if (n > batch_slots && !many.make(n)) return no_memory(n);
     Building<Pool, Listed> building{pool(), Listed{n > batch_slots ? many.slots : few}, 0, 0};
     if (Error error; !pool().core_.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
@@ -212,9 +214,7 @@ class Batches : public AnyOwner {
     Pool::template check_arguments<Args const&...>();
     if (n == 0) return std::nullopt;
     pool().open_inline();
-    struct Memory : Listed {
-      ~Memory() { free(); }
-    } memory;
+    Memory memory;
     if (!memory.make(n)) return no_memory(n);
     Building<Pool, Listed> building{pool(), memory, 0, 0};
     if (Error error; !pool().core_.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
@@ -249,15 +249,12 @@ class Batches : public AnyOwner {
   }
 
   [[nodiscard]] FASTALLOC_COLD Error no_memory(std::size_t n) {
-    Error error = pool().core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once");
-    error.requested = n;
-    return error;
+    return pool().core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once", n);
   }
 
   [[nodiscard]] FASTALLOC_COLD Error apart() {
     Error error = pool().core_.describe(ErrorCode::invalid_alignment, "PoolConfig::alignment (the requested bytes) keeps objects apart, so adjacent ones "
-                                                                     "are no array; give T the alignment (alignas), or leave it 0");
-    error.requested = pool().core_.stride();
+                                                                     "are no array; give T the alignment (alignas), or leave it 0", pool().core_.stride());
     error.unit = "bytes";
     return error;
   }

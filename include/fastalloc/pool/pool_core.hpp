@@ -192,16 +192,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       Undo& undo;
       bool done = false;
       ~Return() {
-        core.supply_.sync_frontier();
-        for (std::size_t b = 0; b != core.supply_.blocks().count(); ++b) {
-          Block const& block = core.supply_.blocks()[b];
+        core.for_each_block([&](Block const& block) {
           for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);
             if constexpr (Shape::poisons) poison(slot, Shape::size);
             core.supply_.give(slot);
           }
-        }
+        });
         core.supply_.reset_peak();
       }
     } guard{*this, undo};

@@ -120,8 +120,8 @@ class PoolDepot {
   }
 
   /// An error with the values of this pool.
-  [[nodiscard]] Error describe(ErrorCode code, char const* text) const {
-    return locked([&] { return describe_here(code, text); });
+  [[nodiscard]] Error describe(ErrorCode code, char const* text, std::size_t requested = 0) const {
+    return locked([&] { return describe_here(code, text, requested); });
   }
 
   /// True when the pool's own account of its slots is consistent. Complexity: linear.

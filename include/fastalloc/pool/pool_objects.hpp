@@ -80,14 +80,11 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     if constexpr (Types::inline_slots != 0 && !is_locked) set_erased();
   }
 
-  void prebuild(PoolConfig const& config) {
-    if constexpr (Lifetime::keeps_objects) {
-      if (!config.pre_initialize) return;
-      core_.for_each_new([&](std::byte* slot) { lifetime_.template acquire<T>(slot, true); },
-                         [&](std::byte* slot) { lifetime_.template destroy_kept<T>(slot); });
-    } else {
-      (void)config;
-    }
+  void prebuild([[maybe_unused]] PoolConfig const& config) {
+    if constexpr (Lifetime::keeps_objects)
+      if (config.pre_initialize)
+        core_.for_each_new([&](std::byte* slot) { lifetime_.template acquire<T>(slot, true); },
+                           [&](std::byte* slot) { lifetime_.template destroy_kept<T>(slot); });
   }
 
   /// Destroys what a block holds before its memory goes away.

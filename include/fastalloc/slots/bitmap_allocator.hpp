@@ -193,14 +193,11 @@ struct BitmapAllocator {
         if ((level_[level][word / bits] &= ~(Word{1} << word % bits)) != 0) return;
     }
 
-    /// Stores a word of level 0. Requires: no summary bit is set for it.
-    void put(std::size_t word, Word value) noexcept {
-      level_[0][word] = value;
-      if (value != 0) set_summary(word);
-    }
-
     void check_in() noexcept {
-      if (word_ != 0) put(current_, word_);
+      if (word_ != 0) {
+        level_[0][current_] = word_;
+        set_summary(current_);
+      }
       word_ = 0;
       current_ = none;
     }

@@ -46,7 +46,7 @@ struct StackAllocator {
     FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const&) noexcept {
       if (static_cast<std::size_t>(top_ - limit_) > lookahead) [[likely]] {
         Entry const entry = *--top_;
-        prefetch(Code::decode(base_, top_[-static_cast<std::ptrdiff_t>(lookahead)]));
+        FASTALLOC_PREFETCH(Code::decode(base_, top_[-static_cast<std::ptrdiff_t>(lookahead)]));
         return Code::decode(base_, entry);
       }
       if (top_ == limit_) {
@@ -93,12 +93,6 @@ struct StackAllocator {
     [[nodiscard]] std::size_t low_water() const noexcept { return static_cast<std::size_t>(limit_ - stack_); }
 
    private:
-    FASTALLOC_ALWAYS_INLINE static void prefetch([[maybe_unused]] std::byte const* slot) noexcept {
-#if defined(__GNUC__) && !defined(__arm__)
-      __builtin_prefetch(slot, 1);
-#endif
-    }
-
     Entry* top_ = nullptr;
     Entry* limit_ = nullptr;
     std::byte* base_ = nullptr;
