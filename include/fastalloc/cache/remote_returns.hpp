@@ -9,11 +9,9 @@
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
-#include <fastalloc/storage/poison.hpp>
+#include <fastalloc/slots/slot_shape.hpp>
 
 #include <atomic>
-#include <cstring>
-#include <utility>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -21,6 +19,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 template <class Shape>
 class RemoteReturns : public NoCaches {
   static_assert(Shape::link_size >= sizeof(std::byte*));
+  using Link = SlotLink<Shape, std::byte*>;
 
  public:
   using NoCaches::NoCaches;
@@ -29,7 +28,7 @@ class RemoteReturns : public NoCaches {
   void push(std::byte* slot) noexcept {
     std::byte* head = head_.load(std::memory_order_relaxed);  // relaxed: only linked to
     do {
-      link(slot, [&](std::byte* at) { std::memcpy(at, &head, sizeof head); });
+      Link::store(slot, head);
       // release: the link, and all that was done to the slot, are seen by gather(). relaxed: a failure only brings the head.
     } while (!head_.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
   }
@@ -38,7 +37,7 @@ class RemoteReturns : public NoCaches {
     if (head_.load(std::memory_order_relaxed) == nullptr) return false;  // relaxed: the exchange looks again
     // acquire: pairs with the release in push().
     for (std::byte* slot = head_.exchange(nullptr, std::memory_order_acquire); slot != nullptr;) {
-      std::byte* const next = follow(slot);
+      std::byte* const next = Link::load(slot);
       depot.give(slot);
       slot = next;
     }
@@ -51,23 +50,11 @@ class RemoteReturns : public NoCaches {
   [[nodiscard]] std::size_t cached() const noexcept {
     std::size_t count = 0;
     // acquire: pairs with the release in push(). Nobody takes slots away meanwhile.
-    for (std::byte* slot = head_.load(std::memory_order_acquire); slot != nullptr; slot = follow(slot)) ++count;
+    for (std::byte* slot = head_.load(std::memory_order_acquire); slot != nullptr; slot = Link::load(slot)) ++count;
     return count;
   }
 
  private:
-  template <class F> static void link(std::byte* slot, F&& f) noexcept {
-    std::byte* const at = slot + Shape::link_offset;
-    unpoison(at, sizeof at);
-    f(at);
-    if constexpr (Shape::poisons) poison(at, sizeof at);
-  }
-  static std::byte* follow(std::byte* slot) noexcept {
-    std::byte* next = nullptr;
-    link(slot, [&](std::byte* at) { std::memcpy(&next, at, sizeof next); });
-    return next;
-  }
-
   std::atomic<std::byte*> head_{nullptr};
 };
 

@@ -8,9 +8,6 @@
 #pragma once
 
 #include <fastalloc/slots/slot_allocator.hpp>
-#include <fastalloc/storage/poison.hpp>
-
-#include <cstring>
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
@@ -28,6 +25,7 @@ struct FreeListAllocator {
     static_assert(Shape::link_size >= (wide ? sizeof(void*) : sizeof(std::uint32_t)), "the shape has no room for a link");
     using Code = SlotCode<Shape, wide>;
     using Link = typename Code::type;
+    using InSlot = detail::SlotLink<Shape, Link>;
 
    public:
     static constexpr bool growing = Shape::growing;
@@ -69,10 +67,10 @@ struct FreeListAllocator {
         if (predicate(slot)) return;
         ++size_;
         if (last == nullptr) kept = Code::encode(base_, slot);
-        if (last != nullptr) store(last, Code::encode(base_, slot));
+        if (last != nullptr) InSlot::store(last, Code::encode(base_, slot));
         last = slot;
       });
-      if (last != nullptr) store(last, Code::none());
+      if (last != nullptr) InSlot::store(last, Code::none());
       reserve_ = kept;
       low_water_ = size_;
     }
@@ -82,7 +80,7 @@ struct FreeListAllocator {
       std::byte* last = nullptr;
       walk(head_, [&](std::byte* slot) { f(last = slot); });
       if (last != nullptr) {
-        store(last, reserve_);
+        InSlot::store(last, reserve_);
         reserve_ = std::exchange(head_, Code::none());
       }
       low_water_ = size_;
@@ -90,35 +88,21 @@ struct FreeListAllocator {
     [[nodiscard]] std::size_t low_water() const noexcept { return low_water_; }
 
    private:
-    // Free slots are poisoned; the link is uncovered only while it is read or written.
-    FASTALLOC_ALWAYS_INLINE static Link load(std::byte const* slot) noexcept {
-      Link link;
-      detail::unpoison(slot + Shape::link_offset, sizeof link);
-      std::memcpy(&link, slot + Shape::link_offset, sizeof link);
-      if constexpr (Shape::poisons) detail::poison(slot + Shape::link_offset, sizeof link);
-      return link;
-    }
-    FASTALLOC_ALWAYS_INLINE static void store(std::byte* slot, Link link) noexcept {
-      detail::unpoison(slot + Shape::link_offset, sizeof link);
-      std::memcpy(slot + Shape::link_offset, &link, sizeof link);
-      if constexpr (Shape::poisons) detail::poison(slot + Shape::link_offset, sizeof link);
-    }
-
     FASTALLOC_ALWAYS_INLINE std::byte* pop(Link& list) noexcept {
       std::byte* const slot = Code::decode(base_, list);
-      list = load(slot);
+      list = InSlot::load(slot);
       --size_;
       return slot;
     }
     FASTALLOC_ALWAYS_INLINE void push(Link& list, std::byte* slot) noexcept {
-      store(slot, list);
+      InSlot::store(slot, list);
       list = Code::encode(base_, slot);
     }
 
     template <class F> void walk(Link list, F&& f) const {
       while (list != Code::none()) {
         std::byte* const slot = Code::decode(base_, list);
-        list = load(slot);
+        list = InSlot::load(slot);
         f(slot);
       }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotShape: what a slot allocator knows about slots at compile time. SlotCode: how it writes an address down.
+// SlotShape: what a slot allocator knows about slots at compile time. SlotCode: how it writes an address down. SlotLink: where.
 //
 //   stride     bytes from one slot to the next: `size`, or a multiple of PoolConfig::alignment (known at run time)
 //   granule    the largest power of two that divides `size`; it divides every stride, too
@@ -11,10 +11,12 @@
 #pragma once
 
 #include <fastalloc/fwd.hpp>
+#include <fastalloc/storage/poison.hpp>
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace fastalloc::inline FASTALLOC_MODE {
@@ -80,3 +82,24 @@ struct SlotCode {
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The link in a free slot. Free slots are poisoned; it is uncovered only while it is read or written.
+template <class Shape, class Link>
+struct SlotLink {
+  FASTALLOC_ALWAYS_INLINE static Link load(std::byte const* slot) noexcept {
+    Link link;
+    unpoison(slot + Shape::link_offset, sizeof link);
+    std::memcpy(&link, slot + Shape::link_offset, sizeof link);
+    if constexpr (Shape::poisons) poison(slot + Shape::link_offset, sizeof link);
+    return link;
+  }
+  FASTALLOC_ALWAYS_INLINE static void store(std::byte* slot, Link link) noexcept {
+    unpoison(slot + Shape::link_offset, sizeof link);
+    std::memcpy(slot + Shape::link_offset, &link, sizeof link);
+    if constexpr (Shape::poisons) poison(slot + Shape::link_offset, sizeof link);
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
