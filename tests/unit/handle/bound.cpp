@@ -31,6 +31,7 @@ struct Other {
 struct Node : Base, Other, test::Tracked {
   explicit Node(std::uint64_t value = 0) : Tracked(value) {}
   std::vector<Handle<Node, Bound<bound_nodes>>> children;  // Node is incomplete here
+  Handle<Node, Bound<bound_nodes>> next = nullptr;
 };
 using Nodes = Bound<bound_nodes>;
 
@@ -53,6 +54,8 @@ TEST_CASE("bound: handles of one word own, move and convert as others do") {
     root->children.push_back(Nodes::allocate(2U));
     root->children.back()->children.push_back(Nodes::try_allocate(3U));
     CHECK(bound_nodes.allocated() == 3);
+    root->next = Nodes::allocate(4U);
+    root->next.reset();
     auto moved = std::move(root);
     CHECK_FALSE(root);
     CHECK(moved->value() == 1);
