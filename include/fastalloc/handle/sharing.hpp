@@ -93,7 +93,7 @@ class CountsRef {
   FASTALLOC_ALWAYS_INLINE void set_unique() const noexcept { store(Counts::strong); }
   /// The object is gone, if it had one Handle: iterations pass it by until its slot is free.
   FASTALLOC_ALWAYS_INLINE void end_unique() const noexcept {
-    if (load() == Counts::strong) store(0);
+    if (atomic() ? load() == Counts::strong : add_plain<Counts::strong>(0) != 0) store(0);
   }
   /// The object has one SharedHandle.
   void set_shared(AnyOwner* owner) const noexcept {
