@@ -8,6 +8,7 @@
 //
 // LIMIT is what the container costs: its allocator is a list of free nodes per type and a pointer into one array, inlined, with no
 // look at whether anything is left. What a source of memory adds is its time less that of LIMIT in the same round: "beyond".
+#include "panels.hpp"
 #include "suite.hpp"
 #include "thread_workloads.hpp"
 
@@ -325,6 +326,11 @@ void print_report(std::ostream& out, Results const& results, Strings const& gene
   print_targets(out, results, general);
 }
 
-void write_svg(std::ostream&, Results const&, std::string const&) { throw std::runtime_error("this suite has no picture"); }
+void write_svg(std::ostream& out, Results const& results, std::string const& machine) {
+  Panels panels(165);
+  panels.add_all(results, std::array{"alone pair", "alone churn 100k", "threads 2", "churn list 1k", "churn unordered_map 1k", "churn map 1k",
+                                     "churn list 100k", "churn unordered_map 100k", "churn map 100k"});
+  panels.write(out, "ns per allocate+free pair (alone, threads), per element erased and inserted (churn): shorter is better", machine);
+}
 
 }  // namespace bench

@@ -3,11 +3,15 @@
 // its ratio to the first row of its table. First all that is measured while the process has one thread, then the rest beside a second,
 // sleeping one.
 //
-//   fastalloc-bench-ownership [--benchmark_...]     Google Benchmark's flags; --benchmark_filter has no effect
+//   fastalloc-bench-ownership [--svg FILE] [--benchmark_...]     a picture of some tables; Google Benchmark's flags
+//                                                                (--benchmark_filter has no effect)
 #include "ownership.hpp"
+#include "panels.hpp"
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <stop_token>
 #include <thread>
@@ -70,6 +74,22 @@ void print(Collector& collector) {
   }
 }
 
+void write_svg(Collector& collector, char const* file) {
+  Panels panels(215);
+  for (char const* table : {"copy and drop an owner, a second thread lives", "lock a weak one, and drop", "make an object with one owner, and drop it",
+                            "find one of 1,000 by a number, random order", "find one of a million by a number, random order", "replace a random one of a million",
+                            "loop over 10000 slots, 100 % live", "loop over 10000 slots, 50 % live", "loop over 10000 slots, 10 % live",
+                            "free 1000 objects of a FixedPool", "free 1000 objects of a ThreadSafePool", "a coroutine is created, run and destroyed"}) {
+    std::vector<Bar> bars;
+    for (Row const& row : rows())
+      if (row.table == table) bars.push_back({row.name, collector.median(row)});
+    panels.add(table, std::move(bars));
+  }
+  std::ofstream out(file);
+  panels.write(out, "ns per operation, per live object visited, per object freed: shorter is better", "g++ -O3, medians");
+  if (!out.flush()) std::fprintf(stderr, "cannot write %s\n", file), std::exit(1);
+}
+
 }  // namespace
 
 benchmark::internal::Benchmark* add(Threads threads, std::string const& table, std::string const& row,
@@ -88,6 +108,13 @@ int main(int argc, char** argv) {
   add_iteration();
   add_many();
 
+  char const* svg = nullptr;
+  if (argc > 2 && std::string(argv[1]) == "--svg") {
+    svg = argv[2];
+    argv[2] = argv[0];
+    argv += 2;
+    argc -= 2;
+  }
   std::string defaults[] = {"--benchmark_repetitions=9", "--benchmark_min_time=0.1", "--benchmark_enable_random_interleaving=true"};
   std::vector<char*> arguments{argv[0]};
   for (auto& text : defaults) arguments.push_back(text.data());
@@ -106,4 +133,5 @@ int main(int argc, char** argv) {
   }
   std::fputc('\n', stderr);
   print(collector);
+  if (svg != nullptr) write_svg(collector, svg);
 }
