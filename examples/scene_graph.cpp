@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // A scene graph: who owns, who shares, and who only remembers.
 //
-//   nodes    are owned by their parents (handles), and remembered by everybody else by key: selection, scripts, saved games
+//   nodes    are owned by their parents (handles), and remembered by everybody else by key: selection, scripts
 //   meshes   are shared by the nodes that show them (shared handles), and remembered by the cache that loads them (weak handles)
 //
 // A node that is deleted takes its children along, and lets go of its mesh. Keys of deleted nodes find nothing, also when another node

@@ -38,7 +38,7 @@ struct NoKeys {
   static constexpr int generation_bits = 0;
 };
 
-/// When to use: something outside refers to objects that may be gone: entity ids, network ids, save games, undo lists. 4 bytes a slot,
+/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4 bytes a slot,
 /// 8 and an eighth in pools that grow. A slot serves 2^Bits - 1 objects that had keys, and is then retired: capacity() falls by one, until a
 /// pool that may acquire blocks needs it again (up to the capacity it began with, with every growth strategy). With LockFree all words are
 /// written at construction.
