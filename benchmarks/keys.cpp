@@ -109,23 +109,14 @@ void add_churn() {
   });
 }
 
-template <class Pool>
+template <class Pool, bool keyed = false>
 void pair_of(benchmark::State& state) {
   Pool pool(100);
   std::uint64_t value = 0;
   for (auto _ : state) {
     auto const handle = pool.allocate(++value);
-    escape(handle.get());
-  }
-}
-template <class Pool>
-void keyed_pair_of(benchmark::State& state) {
-  Pool pool(100);
-  std::uint64_t value = 0;
-  for (auto _ : state) {
-    auto const handle = pool.allocate(++value);
-    auto const key = pool.key(handle);
-    benchmark::DoNotOptimize(key);
+    if constexpr (keyed) benchmark::DoNotOptimize(pool.key(handle));
+    else escape(handle.get());
   }
 }
 
@@ -133,9 +124,9 @@ void add_pairs() {
   std::string const table = "allocate and release one object";
   add(Threads::one, table, "FixedPool", pair_of<FixedPool<Object>>);
   add(Threads::one, table, "FixedPool, Generations, no key made", pair_of<FixedPool<Object, Generations>>);
-  add(Threads::one, table, "FixedPool, Generations, a key made", keyed_pair_of<FixedPool<Object, Generations>>);
+  add(Threads::one, table, "FixedPool, Generations, a key made", pair_of<FixedPool<Object, Generations>, true>);
   add(Threads::one, table, "GrowingPool, Generations, no key made", pair_of<GrowingPool<Object, Generations>>);
-  add(Threads::one, table, "GrowingPool, Generations, a key made", keyed_pair_of<GrowingPool<Object, Generations>>);
+  add(Threads::one, table, "GrowingPool, Generations, a key made", pair_of<GrowingPool<Object, Generations>, true>);
 }
 
 }  // namespace

@@ -211,14 +211,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// Effects: gives every wholly free block back to the storage. Returns: the bytes.
   std::size_t release_free_blocks() noexcept requires Growing {
-    std::size_t bytes = 0;
-    for (Block* block = core_.detach_free_blocks(); block != nullptr;) {
-      Block* const next = block->next;
-      if constexpr (Lifetime::keeps_objects) destroy_objects(*block);
-      bytes += core_.release_block(block);
-      block = next;
-    }
-    return bytes;
+    return core_.release_free_blocks([&]([[maybe_unused]] Block const& block) {
+      if constexpr (Lifetime::keeps_objects) destroy_objects(block);
+    });
   }
 
   /// An object in a slot that may come back while `wait(waiter)` waits; empty when it did not.

@@ -70,15 +70,21 @@ class PoolDepot {
     return add_block(slots - supply_.usable(), error);
   }
 
-  /// Takes every wholly free block out of the pool. Returns: a list of them (Block::next), for release_block().
-  [[nodiscard]] Block* detach_free_blocks() noexcept {
-    return locked_slow([&] {
+  /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
+  /// Returns: the bytes.
+  template <class F> std::size_t release_free_blocks(F&& before) noexcept {
+    Block* block = locked_slow([&] {
       collect();
       return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
     });
+    std::size_t bytes = 0;
+    while (block != nullptr) {
+      Block* const gone = std::exchange(block, block->next);
+      before(*gone);
+      bytes += locked_slow([&] { return supply_.blocks().release(gone); });
+    }
+    return bytes;
   }
-  /// Gives the memory of a detached block back. Returns its bytes.
-  std::size_t release_block(Block* block) noexcept { return locked_slow([&] { return supply_.blocks().release(block); }); }
 
   /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock is held.
   template <class F> void for_each_block(F&& f) {

@@ -74,7 +74,7 @@ class SlotSupply {
   /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (TakesMany<Slots>) {
-      if (hot_ != nullptr) [[unlikely]] slots_.give(std::exchange(hot_, nullptr), blocks_);
+      cool();
       if (slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
     }
     return take_some(out, n, fresh);
@@ -115,7 +115,7 @@ class SlotSupply {
   /// Takes back n slots; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
     if constexpr (GivesMany<Slots>) {
-      if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+      cool();
       slots_.give_many(at, n, blocks_);
     } else {
       for (std::size_t i = n; i-- != 0;) give(at(i));
@@ -286,7 +286,7 @@ class SlotSupply {
 
   // For LiveCursor; see TracksOccupancy.
   std::size_t settle() noexcept {
-    if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+    cool();
     return slots_.settle(blocks_);
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
@@ -351,10 +351,15 @@ class SlotSupply {
     }
   }
 
+  /// Effects: the hot slot joins the others.
+  FASTALLOC_ALWAYS_INLINE void cool() noexcept {
+    if (hot_ != nullptr) [[unlikely]] slots_.give(std::exchange(hot_, nullptr), blocks_);
+  }
+
   /// Effects: the hot slot joins the others, running iterations hear what was returned, the low-water mark is set anew.
   void mark() noexcept {
     sync_frontier();
-    if (hot_ != nullptr) slots_.give(std::exchange(hot_, nullptr), blocks_);
+    cool();
     auto const tell = [&](std::byte* slot) {
       for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(slot);
     };

@@ -46,6 +46,13 @@ std::optional<std::size_t> first_fit(std::vector<bool> const& used, std::size_t 
       (GrowingPool<T, BitmapAllocator, MutexLock, FullChecks>), (FixedPool<T, BitmapAllocator, InlineStorage<200>>),            \
       (ThreadSafePool<T, BitmapAllocator, AtomicStats>), (ThreadLocalPool<T, BitmapAllocator>)
 
+/// One of RUN_POOLS, with 200 slots.
+template <class Pool>
+Pool make_pool() {
+  if constexpr (std::default_initializable<Pool>) return Pool();
+  else return Pool(200);
+}
+
 }  // namespace
 
 TEST_CASE("runs: the lowest place that fits, against a model") {
@@ -87,11 +94,7 @@ TEST_CASE("runs: the lowest place that fits, against a model") {
 
 TEMPLATE_TEST_CASE("runs: one array that the pool sees as objects", "", RUN_POOLS(Tracked)) {
   test::Audit const audit;
-  static auto const make = [] {
-    if constexpr (std::default_initializable<TestType>) return TestType();
-    else return TestType(200);
-  };
-  TestType pool = make();
+  TestType pool = make_pool<TestType>();
   std::vector<typename TestType::handle_type> handles;
   for (unsigned i = 0; i != 10; ++i) handles.push_back(pool.allocate(i));
   handles.resize(7);  // three returned slots, then fresh ones: the run lies across
@@ -235,11 +238,7 @@ TEST_CASE("runs: PoolConfig::alignment makes no arrays") {
 #if FASTALLOC_EXCEPTIONS
 TEMPLATE_TEST_CASE("runs: a constructor that throws at the k-th leaves the pool as it was", "", RUN_POOLS(ThrowOnNth)) {
   test::Audit const audit;
-  static auto const make = [] {
-    if constexpr (std::default_initializable<TestType>) return TestType();
-    else return TestType(200);
-  };
-  TestType pool = make();
+  TestType pool = make_pool<TestType>();
   std::vector<typename TestType::handle_type> handles;
   for (unsigned i = 0; i != 70; ++i) handles.push_back(pool.allocate(i));
   handles.resize(60);
