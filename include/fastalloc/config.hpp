@@ -90,8 +90,10 @@
 
 // For what will soon be written to.
 #if defined(__GNUC__) && !defined(__arm__)
+#define FASTALLOC_PREFETCHES 1
 #define FASTALLOC_PREFETCH(address) __builtin_prefetch(address, 1)
 #else
+#define FASTALLOC_PREFETCHES 0
 #define FASTALLOC_PREFETCH(address) void()
 #endif
 

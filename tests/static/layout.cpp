@@ -34,10 +34,11 @@ static_assert(sizeof(FixedPool<int, OwnLock>) == sizeof(FixedPool<int>));
 // The pool's own data does not depend on T.
 static_assert(sizeof(FixedPool<char>) == sizeof(FixedPool<std::string>));
 
-// An inline pool is the pool and its slots, and little else.
-static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, FreeListAllocator, NoChecks>) <= 800 + 264);
-static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, StackAllocator, NoChecks>) <= 1200 + 264);
-static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<6400>, BitmapAllocator, NoChecks>) <= 51200 + 800 + 16 + 512);
+// An inline pool is its slots, the metadata of its slot allocator, and a few words; with a bitmap some more, for the levels it may have.
+constexpr std::size_t word = sizeof(void*);
+static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, FreeListAllocator, NoChecks>) <= 800 + 18 * word);
+static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, StackAllocator, NoChecks>) <= 1200 + 17 * word);
+static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<6400>, BitmapAllocator, NoChecks>) <= 51200 + 832 + 33 * word);
 struct alignas(256) Big {
   char bytes[256];
 };

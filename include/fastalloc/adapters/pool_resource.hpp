@@ -130,7 +130,7 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Effects: gives every wholly free block of slots back to the upstream resource. Returns: the bytes. Complexity: linear in the free slots.
   std::size_t shrink_to_fit() noexcept {
     std::size_t bytes = 0;
-    for (Core& core : cores_) bytes += core.release_free_blocks([](Block const&) {});
+    for (Core& core : cores_) bytes += core.release_free_blocks([](GrowingBlock const&) {});
     return bytes;
   }
 

@@ -8,7 +8,11 @@
 
 #include <fastalloc/handle/owned_slots.hpp>
 
+#include <new>
+
+#if __STDC_HOSTED__
 #include <iterator>
+#endif
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
@@ -20,7 +24,9 @@ class ListedIterator {
   using difference_type = std::ptrdiff_t;
   using reference = T&;
   using pointer = T*;
+#if __STDC_HOSTED__
   using iterator_category = std::random_access_iterator_tag;
+#endif
 
   constexpr ListedIterator() noexcept = default;
   explicit ListedIterator(std::byte* const* at) noexcept : at_(at) {}

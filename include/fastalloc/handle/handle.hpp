@@ -76,7 +76,7 @@ class AnyOwner {
   AnyOwner& operator=(AnyOwner const&) = delete;
 
   /// Set before the first handle exists; not by the constructor, which may run at compile time and leave only zeros.
-  constexpr void set_release(Release release) noexcept { release_ = release; }
+  void set_release(Release release) noexcept { release_ = release; }
 
  private:
   friend class detail::OwnerWord<AnyOwner>;

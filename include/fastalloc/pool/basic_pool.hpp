@@ -23,7 +23,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   using Owner = typename Kind::template owner<Derived>;
   using Objects::core_, Objects::Growing, Objects::is_locked;
   using Objects::build, Objects::derived, Objects::destroy_objects, Objects::fail_typed, Objects::holds_object, Objects::is_shared, Objects::object_in,
-      Objects::prebuild, Objects::report_live_handles, Objects::report_shared, Objects::report_typed, Objects::set_erased, Objects::take_slow;
+      Objects::prebuild, Objects::report_live_handles, Objects::report_shared, Objects::report_typed, Objects::set_erased, Objects::take_or_fail, Objects::try_take_slow;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<typename Types::storage, ExternalStorage>;
 
@@ -38,9 +38,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Effects: capacity N of InlineStorage<N>; does nothing at run time before the first allocation.
   constexpr BasicPool() noexcept
     requires is_inline && std::default_initializable<Lifetime>
-  {
-    if (is_locked) set_erased();
-  }
+  {}
 
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: constant; touches no slot.
   explicit BasicPool(std::size_t capacity)
@@ -62,7 +60,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// As many slots as the span has room for. Throws: InvalidConfiguration when it holds none or is misaligned.
   explicit BasicPool(std::span<std::byte> bytes)
     requires is_external && std::default_initializable<Lifetime>
-      : BasicPool(PoolConfig{.capacity = std::max<std::size_t>(Types::core::slots_in(bytes.size()), 1)}, ExternalStorage(bytes)) {}
+      : BasicPool(PoolConfig{.capacity = Types::greater(Types::core::slots_in(bytes.size()), 1)}, ExternalStorage(bytes)) {}
 
   /// What Result calls: fills in `error` instead of throwing.
   template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
@@ -84,7 +82,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Where it returns, the memory goes back to the storage; live objects are not destroyed, except those of Recycle.
   ~BasicPool() {
     if (core_.allocated() != 0) [[unlikely]] report_live_handles();
-    if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](Block const& block) { destroy_objects(block); });
+    if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }
 
   BasicPool(BasicPool const&) = delete;
@@ -96,7 +94,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     Objects::template check_arguments<Args...>();
     Taken taken = core_.take();
-    if (taken.slot == nullptr) [[unlikely]] taken = take_slow(false);
+    if (taken.slot == nullptr) [[unlikely]] taken = take_or_fail();
     return build(taken, std::forward<Args>(args)...);
   }
 
@@ -105,11 +103,15 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Objects::template check_arguments<Args...>();
     Taken taken = core_.take();
     if (taken.slot == nullptr) [[unlikely]] {
-      taken = take_slow(true);
+      taken = try_take_slow();
       if (taken.slot == nullptr) return {};
     }
     return build(taken, std::forward<Args>(args)...);
   }
+
+  /// Effects: whatever only the first allocation by this thread would do: opens inline storage; a ThreadSafePool gives the thread its cache,
+  /// a ThreadLocalPool its sub-pool. For real-time threads before they start, and for pools that interrupt handlers use.
+  void warm_up() { this->open_inline(), core_.warm_up(); }
 
   [[nodiscard]] std::size_t capacity() const { return core_.capacity(); }
   [[nodiscard]] std::size_t allocated() const { return core_.allocated(); }
@@ -211,7 +213,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// Effects: gives every wholly free block back to the storage. Returns: the bytes.
   std::size_t release_free_blocks() noexcept requires Growing {
-    return core_.release_free_blocks([&]([[maybe_unused]] Block const& block) {
+    return core_.release_free_blocks([&]([[maybe_unused]] GrowingBlock const& block) {
       if constexpr (Lifetime::keeps_objects) destroy_objects(block);
     });
   }
@@ -223,8 +225,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Error error;
     Taken taken = core_.take();
     if (taken.slot == nullptr) {
+      this->open_inline();
       bool const polls = expired();
-      taken = core_.take_slow(error, polls);
+      taken = core_.take_slow(&error, polls);
       if (taken.slot == nullptr && !polls) taken = core_.take_waiting(wait, error);
     }
     if (taken.slot == nullptr) return {};

@@ -14,8 +14,6 @@
 #include <fastalloc/lifetime/hooks.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
 
-#include <algorithm>
-
 #if __STDC_HOSTED__
 #include <iterator>
 #include <vector>

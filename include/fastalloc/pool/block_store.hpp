@@ -14,13 +14,24 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 struct Nothing {};
 
+/// What stands for a number that is always N.
+template <std::size_t N>
+struct Constant {
+  constexpr operator std::size_t() const noexcept { return N; }
+};
+
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class BlockStore : public Blocks<Shape::growing> {
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
   using Slots = typename Layout::Slots;
+  using Plan = typename Layout::Plan;
   static constexpr bool growing = Shape::growing;
+  static constexpr bool is_borrowed = requires { requires StorageState::is_borrowed; };
 
  public:
+  using Block = BlockOf<growing>;
+  static constexpr std::size_t block_alignment = Layout::block_alignment;
+
   constexpr BlockStore() noexcept = default;
   explicit constexpr BlockStore(StorageState storage) noexcept : storage_(std::move(storage)) {}
   explicit constexpr BlockStore(Nothing) noexcept {}
@@ -30,17 +41,17 @@ class BlockStore : public Blocks<Shape::growing> {
   ~BlockStore() {
     for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
     if constexpr (Shape::keyed && growing) keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
-    if constexpr (growing) give_back(directory_, directory_bytes_);
+    if constexpr (growing) give_back(many_.directory, many_.directory_bytes);
   }
 
-  void configure(std::size_t alignment, bool pre_initialize) noexcept {
-    alignment_ = alignment > Layout::block_alignment ? alignment : Layout::block_alignment;
-    pre_initialize_ = pre_initialize;
+  /// `alignment`: that of every slot; 0 for what T needs.
+  void configure(std::size_t alignment) noexcept {
+    if constexpr (keeps_alignment) alignment_ = alignment > Layout::block_alignment ? alignment : Layout::block_alignment;
     this->set_stride(Layout::stride(alignment));
   }
 
-  /// Effects: acquires a block of `slots` slots. Requires: Block::handed is up to date.
-  bool add(std::size_t slots, Slots& allocator, Error& error) noexcept {
+  /// Effects: acquires a block of `slots` slots. Touch: every page of it. Requires: Block::handed is up to date.
+  bool add(std::size_t slots, bool touch, Slots& allocator, Error& error) noexcept {
     auto const plan = Layout::block(slots, this->stride());
     if (!plan.valid) {
       error.code = this->count() == 0 ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
@@ -49,24 +60,28 @@ class BlockStore : public Blocks<Shape::growing> {
       error.limit = (growing ? std::numeric_limits<std::size_t>::max() / 32 : Layout::max_fixed_bytes) / this->stride();
       return false;
     }
-    std::size_t page = 0;
+    [[maybe_unused]] std::size_t page = 0;
     if constexpr (Shape::keyed && growing)
-      if (!reserve_pages(slots, page, error)) return false;
-    std::byte* const data = acquire(plan.bytes, error);
+      if (!reserve_pages(slots, touch, page, error)) return false;
+    std::byte* const data = acquire(plan.bytes, touch, error);
     if (data == nullptr) return false;
-    Block const block{.data = data, .end = data + plan.slot_bytes, .slots = slots, .tail = data + plan.tail, .bytes = plan.bytes, .page = page};
-    if constexpr (Checks::tracks_slots) std::memset(block.tail, 0, SlotMarks::bytes_for(slots));
-    // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
-    if constexpr (Shape::poisons && !(Shape::counted && requires { requires Slots::owns_frontier; })) poison(data, plan.slot_bytes);
     if constexpr (growing) {
-      auto* const record = ::new (static_cast<void*>(data + plan.metadata)) Block(block);
-      if (!extend_directory(record, allocator, error)) return give_back(data, plan.bytes), false;
+      auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slots)};
+      record->bytes = plan.bytes;
+      record->page = page;
+      if (!extend_directory(record, touch, allocator, error)) return give_back(data, plan.bytes), false;
     } else {
-      (*this)[0] = block;
-      if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; });
-      allocator.bind(data + plan.metadata, *this);
+      bind(data, plan, slots, allocator);
     }
     return true;
+  }
+
+  /// The same for the one block that inline storage has, where nothing can fail.
+  template <std::size_t InlineSlots> void add_inline(Slots& allocator) noexcept {
+    static constexpr auto plan = Layout::block(InlineSlots, Shape::size);
+    static_assert(plan.valid, "fastalloc: InlineStorage<N> has more slots than can be addressed; lower N");
+    configure(0);
+    bind(static_cast<std::byte*>(storage_.acquire(plan.bytes, Layout::block_alignment)), plan, InlineSlots, allocator);
   }
 
   /// After the caller moved the blocks that stay to the first `count` places of the directory, with `slots` slots in all:
@@ -77,7 +92,7 @@ class BlockStore : public Blocks<Shape::growing> {
     auto* const memory = count == 0 ? nullptr : static_cast<std::byte*>(storage_.acquire(plan.bytes, alignment_));
     if (memory == nullptr && count != 0) {
       this->set_directory(old, count);
-      allocator.bind(directory_, *this);
+      allocator.bind(many_.directory, *this);
       return;
     }
     auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);
@@ -90,13 +105,28 @@ class BlockStore : public Blocks<Shape::growing> {
 
   /// Gives the memory of a block back. Returns its bytes.
   std::size_t release(Block* block) noexcept {
-    std::size_t const bytes = block->bytes;  // the Block may lie in the memory that goes
+    std::size_t bytes = 0;  // copied: the record may lie in the memory that goes
+    if constexpr (growing) bytes = block->bytes;
+    else if constexpr (!is_borrowed || FASTALLOC_ASAN) bytes = Layout::block(block->slots, this->stride()).bytes;
     give_back(block->data, bytes);
     return bytes;
   }
 
  private:
-  bool reserve_pages(std::size_t slots, std::size_t& page, Error& error) noexcept {
+  /// What is written down of new memory, after what must be in it from the beginning.
+  fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
+    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slots));
+    // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
+    if constexpr (Shape::poisons && !(Shape::counted && requires { requires Slots::owns_frontier; })) poison(data, plan.slot_bytes);
+    return {.data = data, .end = data + plan.slot_bytes, .tail = data + plan.tail, .slots = slots};
+  }
+  void bind(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(!growing) {
+    (*this)[0] = divide(data, plan, slots);
+    if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; });
+    allocator.bind(data + plan.metadata, *this);
+  }
+
+  bool reserve_pages(std::size_t slots, bool touch, std::size_t& page, Error& error) noexcept {
     using Keys = GenerationTable<Shape>;
     std::size_t const pages = Keys::pages_for(slots);
     page = Keys::find_pages(pages, *this);
@@ -104,10 +134,10 @@ class BlockStore : public Blocks<Shape::growing> {
       error = Error{.code = ErrorCode::allocation_failed, .requested = slots, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
       return false;
     }
-    return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, error); });
+    return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); });
   }
 
-  bool extend_directory(Block* record, Slots& allocator, Error& error) noexcept {
+  bool extend_directory(Block* record, bool touch, Slots& allocator, Error& error) noexcept {
     std::size_t const count = this->count() + 1;
     std::size_t slots = record->slots;
     for (std::size_t b = 0; b + 1 != count; ++b) {
@@ -116,7 +146,7 @@ class BlockStore : public Blocks<Shape::growing> {
       if (std::size_t const end = block.first + block.slots; end > record->first) record->first = end;
     }
     auto const plan = Layout::directory(slots, count);
-    std::byte* const memory = acquire(plan.bytes, error);
+    std::byte* const memory = acquire(plan.bytes, touch, error);
     if (memory == nullptr) return false;
     auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);
     for (std::size_t b = 0; b + 1 != count; ++b) entries[b] = &(*this)[b];
@@ -128,13 +158,13 @@ class BlockStore : public Blocks<Shape::growing> {
   void replace_directory(std::byte* memory, std::size_t bytes, Block** entries, std::size_t count, Slots& allocator) noexcept {
     this->set_directory(entries, count);
     allocator.bind(memory, *this);
-    give_back(std::exchange(directory_, memory), std::exchange(directory_bytes_, bytes));
+    give_back(std::exchange(many_.directory, memory), std::exchange(many_.directory_bytes, bytes));
   }
 
-  [[nodiscard]] std::byte* acquire(std::size_t bytes, Error& error) noexcept {
+  [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error) noexcept {
     auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
     if (memory != nullptr) {
-      if (pre_initialize_) touch(memory, bytes);
+      if (touch) touch_pages(memory, bytes);
       return memory;
     }
     error.code = ErrorCode::allocation_failed;
@@ -162,19 +192,24 @@ class BlockStore : public Blocks<Shape::growing> {
   void give_back(std::byte* memory, std::size_t bytes) noexcept {
     if (memory == nullptr) return;
     unpoison(memory, bytes);
-    storage_.release(memory, bytes, alignment_);
+    if constexpr (!is_borrowed) storage_.release(memory, bytes, alignment_);
   }
 
-  static void touch(std::byte* memory, std::size_t bytes) noexcept {
+  static void touch_pages(std::byte* memory, std::size_t bytes) noexcept {
     constexpr std::size_t page = 4096;
     for (std::size_t at = 0; at < bytes; at += page) *const_cast<std::byte volatile*>(memory + at) = std::byte{0};
     *const_cast<std::byte volatile*>(memory + bytes - 1) = std::byte{0};
   }
 
-  std::size_t alignment_ = 0;         ///< bytes; what memory is acquired with
-  std::size_t directory_bytes_ = 0;   ///< of the directory (growing pools)
-  std::byte* directory_ = nullptr;    ///< with the metadata of the slot allocator in front (growing pools)
-  bool pre_initialize_ = false;
+  struct Many {
+    std::byte* directory = nullptr;  ///< with the metadata of the slot allocator in front
+    std::size_t directory_bytes = 0;
+  };
+
+  static constexpr bool keeps_alignment = !requires { StorageState::fixed_alignment; };
+  /// Bytes; what memory is acquired with.
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<keeps_alignment, std::size_t, Constant<Layout::block_alignment>> alignment_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
   FASTALLOC_NO_UNIQUE_ADDRESS GenerationTable<Shape> keys_{};
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
 };

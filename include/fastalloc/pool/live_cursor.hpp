@@ -17,6 +17,8 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 /// All but slot() need the lock of the pool.
 template <class Supply>
 class LiveCursor {
+  using Block = BlockOf<Supply::growing>;
+
  public:
   /// At the end.
   constexpr LiveCursor() noexcept = default;

@@ -4,7 +4,9 @@
 
 #include <fastalloc/pool/live_cursor.hpp>
 
+#if __STDC_HOSTED__
 #include <iterator>
+#endif
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -16,7 +18,9 @@ class LiveIterator {
   using difference_type = std::ptrdiff_t;
   using reference = T&;
   using pointer = T*;
+#if __STDC_HOSTED__
   using iterator_category = std::forward_iterator_tag;
+#endif
 
   /// The end.
   constexpr LiveIterator() noexcept = default;
@@ -60,7 +64,9 @@ class LiveRange {
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
+#if __STDC_HOSTED__
 template <class Pool, class T>
 inline constexpr bool std::ranges::enable_view<fastalloc::detail::LiveRange<Pool, T>> = true;
 template <class Pool, class T>
 inline constexpr bool std::ranges::enable_borrowed_range<fastalloc::detail::LiveRange<Pool, T>> = true;
+#endif

@@ -22,6 +22,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       Depot::note_taken, Depot::serve, Depot::serve_all;
 
  public:
+  /// One thread, one block.
+  static constexpr bool alone = !Shape::growing && std::same_as<Lock, NoLock> && std::same_as<Caches, NoCaches>;
   using Supply = typename Depot::Supply;
   using Depot::stride;
 
@@ -45,8 +47,21 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// The same, and grows, opens inline storage, or takes from other threads' caches. On failure `slot` is null and `error` says why.
-  FASTALLOC_COLD Taken take_slow(Error& error, bool count_failure = true) {
+  /// take_slow() of pools of one thread and one block: since take() nothing came but what was just opened.
+  FASTALLOC_ALWAYS_INLINE Taken take_opened() requires(alone) {
+    Taken const taken = supply_.take_fresh();
+    if (taken.slot != nullptr) note_taken(taken.slot), prepare(taken);
+    else stats_.failed();
+    return taken;
+  }
+
+  /// The same, and grows, or takes from other threads' caches. On failure `slot` is null and `error`, where one is wanted, says why.
+  FASTALLOC_COLD Taken take_slow(Error* error, bool count_failure = true) {
+    if constexpr (alone) {
+      Taken const taken = take_opened();
+      if (taken.slot == nullptr && error != nullptr) make_room(1, error);
+      return taken;
+    }
     for (;;) {
       if (Taken const taken = take_from_depot(); taken.slot != nullptr) return prepare(taken), taken;
       if (make_room(1, error)) continue;
@@ -85,7 +100,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       });
       prepare_all(out, count, fresh);
       if (count == n) return true;
-      if (make_room(n, error) && count == 0) continue;
+      if (make_room(n, &error) && count == 0) continue;
       locked([&] { stats_.failed(); });
       return false;
     }
@@ -108,7 +123,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
         for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.fresh});
         return run;
       }
-      if (make_room(n, error, true)) continue;
+      if (make_room(n, &error, true)) continue;
       locked([&] { stats_.failed(); });
       return run;
     }
@@ -116,7 +131,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
   FASTALLOC_ALWAYS_INLINE bool ensure(std::size_t n, Error& error) {
     while (supply_.at_hand() < n) [[unlikely]] {
-      if (caches_.gather(supply_) || make_room(n, error)) continue;
+      if (caches_.gather(supply_) || make_room(n, &error)) continue;
       return stats_.failed(), false;
     }
     return true;
@@ -127,6 +142,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     prepare_all(out, count, fresh);
     return count;
   }
+
+  /// Effects: this thread has its cache, where threads have caches.
+  void warm_up() { (void)caches_.attach(); }
 
   /// Makes the bytes of a slot in which no object is left unusable.
   FASTALLOC_ALWAYS_INLINE void retire(std::byte* slot) const noexcept { Bytes::retire(slot, stride()); }
@@ -194,7 +212,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       Undo& undo;
       bool done = false;
       ~Return() {
-        core.for_each_block([&](Block const& block) {
+        core.for_each_block([&](BlockOf<Shape::growing> const& block) {
           for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);

@@ -39,8 +39,22 @@ class PoolDepot {
       error = Error{.capacity = config.capacity, .limit = Inline, .text = "InlineStorage<N> has room for fewer slots (the limit); raise N"};
       return false;
     }
+    if (Inline != 0 && config.alignment > Supply::Store::block_alignment) {
+      error = Error{.code = ErrorCode::invalid_alignment, .capacity = config.capacity, .requested = config.alignment, .limit = Supply::Store::block_alignment,
+                    .text = "InlineStorage<N> is aligned as T is (the limit); give T the alignment (alignas), or use HeapStorage", .unit = "bytes"};
+      return false;
+    }
     configure(config);
-    return supply_.add(config.capacity, error);
+    return supply_.add(config.capacity, config.pre_initialize, error);
+  }
+  /// Effects: inline storage is opened, after before(), unless it is open.
+  template <class F> void open_inline(F&& before) noexcept requires(Inline != 0) {
+    if constexpr (lock_free)  // an interrupt handler must not wait for what it interrupted, but at the very first
+      if (supply_.total() != 0) return;
+    Guard guard(slow_lock(lock_));
+    if (supply_.total() != 0) return;
+    before();
+    supply_.template add_inline<Inline>();
   }
   /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
   /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
@@ -73,13 +87,13 @@ class PoolDepot {
   /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
   /// Returns: the bytes.
   template <class F> std::size_t release_free_blocks(F&& before) noexcept {
-    Block* block = locked_slow([&] {
+    GrowingBlock* block = locked_slow([&] {
       collect();
       return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
     });
     std::size_t bytes = 0;
     while (block != nullptr) {
-      Block* const gone = std::exchange(block, block->next);
+      GrowingBlock* const gone = std::exchange(block, block->next);
       before(*gone);
       bytes += locked_slow([&] { return supply_.blocks().release(gone); });
     }
@@ -212,7 +226,7 @@ class PoolDepot {
   }
   FASTALLOC_ALWAYS_INLINE void mark_taken([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) {
-      Block const& block = supply_.blocks().of(slot);
+      auto const& block = supply_.blocks().of(slot);
       SlotMarks::flip<shared_marks>(block, supply_.blocks().place(block, slot));
     }
   }
@@ -240,42 +254,20 @@ class PoolDepot {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.usable();
   }
 
-  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be. Adjacent: they are wanted side by
-  /// side, and there are none such.
-  bool make_room(std::size_t n, Error& error, bool adjacent = false) {
-    if constexpr (Inline != 0) {
-      if (!lock_free || supply_.total() == 0) {
-        Guard guard(slow_lock(lock_));
-        if (supply_.total() == 0) return open(PoolConfig{.capacity = Inline}, error);
-        if constexpr (lock_free) return true;
-      }
-    }
-    if constexpr (lock_free) {  // the list was empty; its count says less, where a thread is stopped half way
-      error = describe_here(ErrorCode::pool_exhausted, all_in_use, n);
-      return false;
-    }
-    std::size_t current = 0;
-    std::size_t wanted = 0;
-    bool refuses = true;
+  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be, where somebody wants to know. Adjacent: they
+  /// are wanted side by side, and there are none such.
+  bool make_room(std::size_t n, Error* error, bool adjacent = false) {
     if constexpr (growing) {
-      // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
-      current = capacity();
-      wanted = current == 0 ? 0 : config_.growth_strategy.slots_to_add(current);
-      refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
-      // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
-      if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-    }
-    Guard guard(slow_lock(lock_));
-    std::size_t const at_hand = supply_.at_hand();
-    if ((at_hand >= n && !adjacent) || (growing && supply_.usable() != current)) return true;
-    if constexpr (growing) {
-      std::size_t const needed = adjacent ? n : n - at_hand;
-      if (grow(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
+      Error why;
+      bool const made = grow(n, adjacent, why);
+      if (error != nullptr) *error = why;
+      return made;
     } else {
-      error = describe_here(ErrorCode::pool_exhausted, all_in_use, n);
+      bool const at_hand = !lock_free && locked_slow([&] { return supply_.at_hand() >= n && !adjacent; });
+      // With LockFree the list was empty; its count says less, where a thread is stopped half way.
+      if (!at_hand && error != nullptr) *error = describe(ErrorCode::pool_exhausted, adjacent ? none_adjacent : all_in_use, n);
+      return at_hand;
     }
-    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
-    return false;
   }
 
   Supply supply_{};
@@ -287,7 +279,7 @@ class PoolDepot {
 
  private:
   void configure(PoolConfig const& config) noexcept {
-    supply_.blocks().configure(config.alignment, config.pre_initialize);
+    supply_.blocks().configure(config.alignment);
     if constexpr (growing) config_ = config;
     if constexpr (Inline == 0) caches_.enroll();
   }
@@ -298,7 +290,23 @@ class PoolDepot {
       "so many adjacent slots are free nowhere in the pool, though capacity less allocated are free in all; return handles, take runs "
       "before single objects, take shorter runs, or let the pool grow";
 
-  bool grow(std::size_t wanted, std::size_t needed, Error& error) noexcept {
+  bool grow(std::size_t n, bool adjacent, Error& error) requires growing {
+    // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
+    std::size_t const current = this->capacity();
+    std::size_t wanted = current == 0 ? 0 : config_.growth_strategy.slots_to_add(current);
+    bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
+    // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
+    if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
+    Guard guard(slow_lock(lock_));
+    std::size_t const at_hand = supply_.at_hand();
+    if ((at_hand >= n && !adjacent) || supply_.usable() != current) return true;
+    std::size_t const needed = adjacent ? n : n - at_hand;
+    if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
+    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
+    return false;
+  }
+
+  bool grow_by(std::size_t wanted, std::size_t needed, Error& error) noexcept requires growing {
     std::size_t const total = supply_.usable();
     std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : std::numeric_limits<std::size_t>::max();
     if (wanted == 0) {
@@ -315,7 +323,7 @@ class PoolDepot {
   }
 
   bool add_block(std::size_t slots, Error& error) noexcept {
-    if (!supply_.add(slots, error)) return false;
+    if (!supply_.add(slots, config_.pre_initialize, error)) return false;
     return stats_.grown(), serve(), true;
   }
 

@@ -2,8 +2,8 @@
 // PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short block.
 //
 //   one block    | slots | generations | marks of the checks | metadata of the slot allocator |
-//   many blocks  | slots | marks of the checks | Block |          each
-//   directory    | metadata of the slot allocator | Block* ... |  one for all blocks, replaced when they change
+//   many blocks  | slots | marks of the checks | GrowingBlock |          each
+//   directory    | metadata of the slot allocator | GrowingBlock* ... |  one for all blocks, replaced when they change
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
@@ -59,7 +59,7 @@ struct PoolLayout {
       ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slots * each, plan.tail);
     }
     ok = ok && checked_add(plan.tail, Checks::tracks_slots ? SlotMarks::bytes_for(slots) : 0, plan.metadata);
-    std::size_t const rest = Shape::growing ? sizeof(Block) : ok ? Slots::metadata_bytes(slots, 1) : 0;
+    std::size_t const rest = Shape::growing ? sizeof(GrowingBlock) : ok ? Slots::metadata_bytes(slots, 1) : 0;
     plan.bytes = plan.metadata;
     if (rest != 0) {
       ok = ok && checked_round_up(plan.metadata, alignof(Block), plan.metadata);
@@ -70,11 +70,11 @@ struct PoolLayout {
     return plan;
   }
 
-  /// Plan::metadata is here the offset of the Block* entries: they are written at once, and big blocks are on huge pages.
+  /// Plan::metadata is here the offset of the GrowingBlock* entries: they are written at once, and big blocks are on huge pages.
   static constexpr Plan directory(std::size_t slots, std::size_t blocks) noexcept {
     Plan plan;
-    plan.metadata = (Slots::metadata_bytes(slots, blocks) + alignof(Block*) - 1) / alignof(Block*) * alignof(Block*);
-    plan.valid = checked_add(plan.metadata, blocks * sizeof(Block*), plan.bytes);
+    plan.metadata = (Slots::metadata_bytes(slots, blocks) + alignof(GrowingBlock*) - 1) / alignof(GrowingBlock*) * alignof(GrowingBlock*);
+    plan.valid = checked_add(plan.metadata, blocks * sizeof(GrowingBlock*), plan.bytes);
     return plan;
   }
 };

@@ -66,7 +66,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   [[nodiscard]] Derived* derived() noexcept { return static_cast<Derived*>(this); }
   static T* object_in(std::byte* slot) noexcept { return std::launder(reinterpret_cast<T*>(slot)); }
 
-  constexpr void set_erased() noexcept {
+  void set_erased() noexcept {
     this->set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
       auto& self = static_cast<PoolObjects&>(static_cast<Derived&>(owner));
       if constexpr (Types::shares)
@@ -77,9 +77,9 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     });
   }
 
-  /// What a constructor that may run at compile time could not do.
+  /// What a constructor that may run at compile time could not do. On the slow path of every request.
   void open_inline() noexcept {
-    if constexpr (Types::inline_slots != 0 && !is_locked) set_erased();
+    if constexpr (Types::inline_slots != 0) core_.open_inline([&] { set_erased(); });
   }
 
   void prebuild([[maybe_unused]] PoolConfig const& config) {
@@ -90,7 +90,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   }
 
   /// Destroys what a block holds before its memory goes away.
-  void destroy_objects(Block const& block) noexcept {
+  void destroy_objects(BlockOf<Growing> const& block) noexcept {
     unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
     std::byte* const end = block.data + block.handed * core_.stride();
     for (std::byte* slot = block.data; slot != end; slot += core_.stride()) lifetime_.template destroy_kept<T>(slot);
@@ -186,12 +186,19 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     if (what == ReleaseOf::slot || (dispose(object_in(slot)) && counts_of(slot).drop_weak())) return_slot(slot);
   }
 
-  FASTALLOC_COLD Taken take_slow(bool may_fail) {
+  /// A slot, or an exception.
+  FASTALLOC_COLD Taken take_or_fail() {
     Error error;
     open_inline();
-    Taken const taken = core_.take_slow(error);
-    if (taken.slot == nullptr && !may_fail) fail_typed(error);
+    Taken const taken = core_.take_slow(&error);
+    if (taken.slot == nullptr) fail_typed(error);
     return taken;
+  }
+  /// A slot, or none: nobody wants to know why, so texts and the values that go with them need not be linked in.
+  FASTALLOC_COLD Taken try_take_slow() {
+    open_inline();
+    if constexpr (Core::alone) return core_.take_opened();
+    else return core_.take_slow(nullptr);
   }
 
   [[noreturn]] FASTALLOC_COLD static void fail_typed(Error& error) {

@@ -9,8 +9,6 @@
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
-#include <algorithm>
-
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what stands
@@ -36,18 +34,19 @@ struct PoolTypes {
   /// A ThreadSafePool may grow where its policies can.
   static constexpr bool Growing = Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
   using slots = typename P::slots;
+  static constexpr std::size_t greater(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
   static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept { return (bytes + unit - 1) / unit * unit; }
   static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
   static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
   static constexpr std::size_t object = shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
-  static constexpr std::size_t align = shares ? std::max(alignof(T), SharedCounts::alignment) : alignof(T);
-  static constexpr std::size_t link = std::max(link_bytes<slots>(Growing, object), Kind::least_link);
+  static constexpr std::size_t align = shares ? greater(alignof(T), SharedCounts::alignment) : alignof(T);
+  static constexpr std::size_t link = greater(link_bytes<slots>(Growing, object), Kind::least_link);
   // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
   static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
   static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
   static constexpr int generation_bits = P::keys::generation_bits;
   static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
-  static constexpr std::size_t used = std::max(link_offset + link, object) + index_bytes;
+  static constexpr std::size_t used = greater(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = round_up(used, align);
   using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
                           shares ? counts_offset : 0>;

@@ -45,7 +45,7 @@ class SlotGuard {
       error.address = p;
       return false;
     };
-    Block const* const block = blocks.find(p);
+    auto const* const block = blocks.find(p);
     if (block == nullptr)
       return refuse(ErrorCode::invalid_handle, "the pointer is not from this pool; return it to the pool that handed it out");
     auto const offset = static_cast<std::size_t>(static_cast<std::byte const*>(p) - block->data);

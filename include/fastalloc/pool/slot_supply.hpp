@@ -3,10 +3,12 @@
 //
 //   hot_               the slot returned last, handed out first
 //   slots_             the other returned slots
-//   fresh_..fresh_end_ the frontier: slots of the current block that were never handed out
-//   pending_           slots in further blocks that were never handed out; in each they are the last ones
+//   fresh_..fresh_end  the frontier: slots of the current block that were never handed out
+//   pending            slots in further blocks that were never handed out; in each they are the last ones
 //
-//   total_ == live + retired_ + (hot_ ? 1 : 0) + slots_.size() + (fresh_end_ - fresh_) / stride + pending_      (check_invariants)
+//   total() == live + retired_ + (hot_ ? 1 : 0) + slots_.size() + (fresh_end - fresh_) / stride + pending       (check_invariants)
+//
+// All is zero at the start, so that a pool in static storage lies in .bss. What only a pool of many blocks needs is in Many.
 //
 // Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty. So at a peak
 // the free slots below the frontier are just the least slots_.size() there was, and the peak needs no counting.
@@ -24,16 +26,12 @@ struct Taken {
   bool fresh;  ///< handed out for the first time
 };
 
-/// What stands for a number that is always 0.
-struct Zero {
-  constexpr operator std::size_t() const noexcept { return 0; }
-};
-
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class SlotSupply {
  public:
   using Store = BlockStore<Shape, SlotPolicy, StorageState, Checks>;
   using Slots = typename SlotPolicy::template Slots<Shape>;
+  using Block = BlockOf<Shape::growing>;
   static constexpr bool growing = Shape::growing;
   static constexpr bool derives_peak = MarksReturns<Slots>;
   static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };  ///< the allocator does: TaggedList
@@ -57,13 +55,16 @@ class SlotSupply {
         }
       }
       if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
-      if (std::byte* const slot = fresh_; slot != fresh_end_) {
-        fresh_ = slot + blocks_.stride();
-        note_fresh(slot);
-        return {slot, true};
-      }
-      return {nullptr, false};
+      return take_fresh();
     }
+  }
+  FASTALLOC_ALWAYS_INLINE Taken take_fresh() noexcept requires(!owns_frontier) {
+    std::byte* const slot = fresh_;
+    if (slot == fresh_end()) return {nullptr, false};
+    FASTALLOC_ASSUME(slot != nullptr);
+    fresh_ = slot + blocks_.stride();
+    note_fresh(slot);
+    return {slot, true};
   }
   /// The same, and goes on to the next untouched block.
   Taken take_one() noexcept {
@@ -91,10 +92,10 @@ class SlotSupply {
     if (hot_ != nullptr && n != 0) out[count++] = std::exchange(hot_, nullptr);
     while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
     fresh = count;
-    while (count != n && (fresh_ != fresh_end_ || next_block())) {
+    while (count != n && (!at_frontier_end() || next_block())) {
       std::byte* next = fresh_;
       std::size_t const stride = blocks_.stride();
-      for (; count != n && next != fresh_end_; next += stride) {
+      for (std::byte* const end = fresh_end(); count != n && next != end; next += stride) {
         note_fresh(next);
         out[count++] = next;
       }
@@ -153,37 +154,45 @@ class SlotSupply {
 
   /// Moves the frontier to the block of the lowest index that has fresh slots. Returns: false when there is none.
   bool next_block() noexcept {
-    if (pending_ == 0) return false;
     if constexpr (growing) {
+      if (many_.pending == 0) return false;
       sync_frontier();
       Block* found = nullptr;
       for (std::size_t b = 0; b != blocks_.count(); ++b) {
         Block& block = blocks_[b];
-        if (block.handed != block.slots && &block != fresh_block_ && (found == nullptr || block.first < found->first)) found = &block;
+        if (block.handed != block.slots && &block != many_.fresh_block && (found == nullptr || block.first < found->first)) found = &block;
       }
-      fresh_block_ = found;
+      many_.fresh_block = found;
+      fresh_ = found->data + found->handed * blocks_.stride();  // not 0 where a run was taken from it
+      many_.fresh_end = found->end;
+      many_.pending -= found->slots - found->handed;
+      return true;
     }
-    Block const& block = growing ? *fresh_block_ : blocks_[0];
-    fresh_ = block.data + block.handed * blocks_.stride();  // not 0 where a run was taken from it
-    fresh_end_ = block.end;
-    pending_ -= block.slots - block.handed;
-    return true;
+    return false;
   }
-  [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end_; }
+  [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end(); }
 
-  /// Effects: adds a block of `slots` slots. On failure nothing changes.
-  bool add(std::size_t slots, Error& error) noexcept {
+  /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes.
+  bool add(std::size_t slots, bool touch, Error& error) noexcept {
     sync_frontier();
-    if (!blocks_.add(slots, slots_, error)) {
+    if (!blocks_.add(slots, touch, slots_, error)) {
       error.capacity = total() != 0 ? usable() : slots;
       error.allocated = live();
       return false;
     }
-    if constexpr (owns_frontier) return total_.store(slots, std::memory_order_release), true;  // release: total() finds the block
-    total_ += slots;
-    pending_ += slots;
-    if (at_frontier_end()) next_block();
+    if constexpr (growing) {
+      many_.total += slots;
+      many_.pending += slots;
+      if (at_frontier_end()) next_block();
+    } else {
+      begin_frontier();
+    }
     return true;
+  }
+  /// The same for inline storage, where nothing can fail.
+  template <std::size_t InlineSlots> void add_inline() noexcept {
+    blocks_.template add_inline<InlineSlots>(slots_);
+    begin_frontier();
   }
 
   /// Takes every wholly free block out. With nothing live the one of at most `initial` slots that came first stays.
@@ -208,18 +217,19 @@ class SlotSupply {
         directory[kept++] = block;
         continue;
       }
-      if (block == fresh_block_) fresh_block_ = nullptr, fresh_ = fresh_end_ = nullptr;
-      else pending_ -= block->slots - block->handed;
-      total_ -= block->slots;
+      if (block == many_.fresh_block) many_.fresh_block = nullptr, fresh_ = many_.fresh_end = nullptr;
+      else many_.pending -= block->slots - block->handed;
+      many_.total -= block->slots;
       block->next = std::exchange(gone, block);
     }
-    if (gone != nullptr) blocks_.shrink_directory(kept, total_, slots_);
+    if (gone != nullptr) blocks_.shrink_directory(kept, total(), slots_);
     return gone;
   }
 
   [[nodiscard]] std::size_t total() const noexcept {
     if constexpr (owns_frontier) return total_.load(std::memory_order_acquire);  // acquire: pairs with the release in add()
-    else return total_;
+    else if constexpr (growing) return many_.total;
+    else return blocks_[0].slots;
   }
   [[nodiscard]] std::size_t live() const noexcept { return handed_out() - returned() - retired_; }
   /// A slot that was taken will not be given back: its generations are used up.
@@ -255,9 +265,9 @@ class SlotSupply {
     if constexpr (owns_frontier) {
       blocks_[0].handed = slots_.handed();
     } else if constexpr (growing) {
-      if (fresh_block_ != nullptr) fresh_block_->handed = blocks_.place(*fresh_block_, fresh_);
+      if (Block* const block = many_.fresh_block; block != nullptr) block->handed = blocks_.place(*block, fresh_);
     } else {
-      if (blocks_.count() != 0) blocks_[0].handed = blocks_.place(blocks_[0], fresh_);
+      blocks_[0].handed = blocks_.place(blocks_[0], fresh_);
     }
   }
 
@@ -299,7 +309,8 @@ class SlotSupply {
   };
   [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
     std::byte const* end = fresh_;
-    if (growing && &block != fresh_block_) end = block.handed == block.slots ? block.end : block.data + block.handed * blocks_.stride();
+    if constexpr (growing)
+      if (&block != many_.fresh_block) end = block.handed == block.slots ? block.end : block.data + block.handed * blocks_.stride();
     if (base >= end) return {0, false};
     std::size_t const bits = ~slots_.free_bits(block.word + blocks_.place(block, base) / word_bits, blocks_);
     auto const left = static_cast<std::size_t>(end - base);
@@ -325,21 +336,44 @@ class SlotSupply {
   }
 
  private:
+  /// Of a pool of many blocks.
+  struct Many {
+    std::byte* fresh_end = nullptr;
+    Block* fresh_block = nullptr;  ///< the block of the frontier
+    std::size_t total = 0;         ///< slots
+    std::size_t pending = 0;       ///< slots
+  };
+
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* fresh_end() const noexcept {
+    if constexpr (growing) return many_.fresh_end;
+    else return blocks_[0].end;
+  }
+  /// The one block is there.
+  void begin_frontier() noexcept requires(!growing) {
+    fresh_ = blocks_[0].data;
+    // release: total() finds the block
+    if constexpr (owns_frontier) total_.store(blocks_[0].slots, std::memory_order_release);
+  }
+
   [[nodiscard]] std::size_t handed_out() const noexcept {
     if constexpr (owns_frontier) return slots_.handed();
-    else return total_ - pending_ - blocks_.slots_in(static_cast<std::size_t>(fresh_end_ - fresh_));
+    else if constexpr (growing) return many_.total - many_.pending - blocks_.slots_in(static_cast<std::size_t>(many_.fresh_end - fresh_));
+    else return blocks_.slots_in(static_cast<std::size_t>(fresh_ - blocks_[0].data));
   }
 
   /// Hands out the next n fresh slots of a block. Requires: Block::handed is up to date.
   void hand_out(Block& block, std::size_t n) noexcept {
     for (std::size_t i = 0; i != n; ++i) note_fresh(block.data + (block.handed + i) * blocks_.stride(), block, block.handed + i);
-    if (!growing || &block == fresh_block_) fresh_ += n * blocks_.stride();
-    else pending_ -= n;
     block.handed += n;
+    if constexpr (growing)
+      if (&block != many_.fresh_block) return void(many_.pending -= n);
+    fresh_ += n * blocks_.stride();
   }
   FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot) noexcept {
-    Block const& block = growing ? *fresh_block_ : blocks_[0];
-    note_fresh(slot, block, Shape::keyed ? blocks_.place(block, slot) : 0);
+    Block const* block = nullptr;
+    if constexpr (growing) block = many_.fresh_block;
+    else block = &blocks_[0];
+    note_fresh(slot, *block, Shape::keyed ? blocks_.place(*block, slot) : 0);
   }
   FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot, [[maybe_unused]] Block const& block,
                                           [[maybe_unused]] std::size_t place) noexcept {
@@ -381,13 +415,11 @@ class SlotSupply {
   std::byte* hot_ = nullptr;
   Slots slots_{};
   std::byte* fresh_ = nullptr;
-  std::byte* fresh_end_ = nullptr;
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
   Store blocks_{};
-  std::conditional_t<owns_frontier, std::atomic<std::size_t>, std::size_t> total_{0};  ///< slots
-  std::size_t pending_ = 0;        ///< slots
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed, std::atomic<std::size_t>, Zero> retired_{};  ///< slots
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<owns_frontier, std::atomic<std::size_t>, Nothing> total_{};  ///< slots
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed, std::atomic<std::size_t>, Constant<0>> retired_{};  ///< slots
   std::size_t peak_floor_ = 0;     ///< slots; the peak before the low-water mark was set
-  Block* fresh_block_ = nullptr;   ///< the block of the frontier (growing pools)
   Snapshot* snapshots_ = nullptr;  ///< of the iterations that run
 };
 

@@ -8,7 +8,7 @@
 //
 // While a word is checked out, level 0 holds zero for it and no summary bit speaks of it:
 //   size() == (recent_ ? 1 : 0) + popcount(word_) + popcount(level 0)
-//   current_ < every word of level 0 that is not zero,    recent_ is taken when it is lower than them all
+//   the word that is checked out < every word of level 0 that is not zero,    recent_ is taken when it is lower than them all
 // take() and give() so work on a member most of the time; levels are touched only when a word becomes empty or ceases
 // to be (three read-modify-write chains an operation otherwise: 16 ns against 4, benchmarks/README.md). A slot that is
 // returned and taken again at once does not even become a bit.
@@ -17,7 +17,6 @@
 
 #include <fastalloc/slots/slot_allocator.hpp>
 
-#include <algorithm>
 #include <bit>
 
 namespace fastalloc::inline FASTALLOC_MODE {
@@ -29,10 +28,10 @@ struct BitmapAllocator {
 
   template <class Shape>
   class Slots {
+    using Block = BlockOf<Shape::growing>;
     using Word = std::size_t;
     static constexpr std::size_t bits = word_bits;
     static constexpr std::size_t max_levels = bits == 64 ? 11 : 7;
-    static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
    public:
     static constexpr bool growing = Shape::growing;
@@ -55,7 +54,7 @@ struct BitmapAllocator {
         words += blocks[b].slots / bits;
         // Upwards, since in the same memory words move down only.
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
-          level_[0][blocks[b].word + i] = old[blocks[b].old_word + i];
+          level_[0][blocks[b].word + i] = old[old_word(blocks[b]) + i];
       }
       for (levels_ = 1; words > 1; ++levels_) {
         level_[levels_] = level_[levels_ - 1] + words;
@@ -132,7 +131,7 @@ struct BitmapAllocator {
     /// Brings all bits into level 0. What is returned later shows in recent_; all else that changes level 0 in changes_.
     std::size_t settle(Blocks<growing> const& blocks) noexcept {
       if (recent_ != nullptr) insert(std::exchange(recent_, nullptr), blocks), ++changes_;
-      if (current_ != none) check_in();
+      check_in();
       return changes_;
     }
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
@@ -147,7 +146,7 @@ struct BitmapAllocator {
         Word free = free_bits(block.word + first / bits, blocks);
         if (block.handed - first < bits) free |= ~Word{0} << (block.handed - first);  // fresh, or behind the end of the block
         std::size_t const end = first + static_cast<std::size_t>(std::countr_one(free));
-        if (std::min(end, block.slots) - begin >= n) return begin;
+        if ((end < block.slots ? end : block.slots) - begin >= n) return begin;
         if (free == ~Word{0}) continue;
         if (n < bits)
           if (std::size_t const at = run_in(free, n); at != bits && first + at <= block.slots - n) return first + at;
@@ -159,7 +158,8 @@ struct BitmapAllocator {
       size_ -= n;
       while (n != 0) {
         std::size_t const word = block.word + place / bits;
-        std::size_t const count = std::min(bits - place % bits, n);
+        std::size_t const rest = bits - place % bits;
+        std::size_t const count = n < rest ? n : rest;
         level_[0][word] &= ~(~Word{0} >> (bits - count) << place % bits);
         if (level_[0][word] == 0) clear_summary(word);
         place += count;
@@ -171,15 +171,19 @@ struct BitmapAllocator {
     /// The lowest of n adjacent bits; `bits` when there are none. Each step halves what is asked of the runs that begin at a bit.
     static std::size_t run_in(Word word, std::size_t n) noexcept {
       for (std::size_t step = 1, left = n - 1; left != 0 && word != 0; step *= 2) {
-        std::size_t const by = std::min(step, left);
+        std::size_t const by = step < left ? step : left;
         word &= word >> by;
         left -= by;
       }
       return lowest(word);
     }
+    static std::size_t old_word([[maybe_unused]] Block const& block) noexcept {
+      if constexpr (growing) return block.old_word;
+      else return 0;
+    }
     static std::size_t lowest(Word word) noexcept { return static_cast<std::size_t>(std::countr_zero(word)); }
 
-    [[nodiscard]] Word bits_of(std::size_t word) const noexcept { return word == current_ ? word_ : level_[0][word]; }
+    [[nodiscard]] Word bits_of(std::size_t word) const noexcept { return word + 1 == current_ ? word_ : level_[0][word]; }
 
     void set_summary(std::size_t word) noexcept {
       for (std::size_t level = 1; level < levels_; ++level, word /= bits) {
@@ -195,11 +199,11 @@ struct BitmapAllocator {
 
     void check_in() noexcept {
       if (word_ != 0) {
-        level_[0][current_] = word_;
-        set_summary(current_);
+        level_[0][current_ - 1] = word_;
+        set_summary(current_ - 1);
       }
       word_ = 0;
-      current_ = none;
+      current_ = 0;
     }
 
     void check_out(std::size_t word, Word also, Blocks<growing> const& blocks) noexcept {
@@ -210,7 +214,7 @@ struct BitmapAllocator {
         clear_summary(word);
       }
       word_ = stored | also;
-      current_ = word;
+      current_ = word + 1;
       Block const& block = blocks.of_word(word);
       stride_ = blocks.stride();
       data_ = block.data + (word - block.word) * bits * stride_;
@@ -235,9 +239,9 @@ struct BitmapAllocator {
       std::size_t const place = blocks.place(block, slot);
       std::size_t const word = block.word + place / bits;
       Word const bit = Word{1} << place % bits;
-      if (word == current_) {
+      if (word + 1 == current_) {
         word_ |= bit;
-      } else if (word < current_ && current_ != none) {  // with none checked out, a lower word may have bits
+      } else if (word + 1 < current_) {
         check_in();
         check_out(word, bit, blocks);
       } else {
@@ -249,7 +253,7 @@ struct BitmapAllocator {
 
     std::byte* recent_ = nullptr;  ///< the slot returned last, in none of the words
     Word word_ = 0;               ///< bits of the word that is checked out
-    std::size_t current_ = none;  ///< its number
+    std::size_t current_ = 0;     ///< its number, and 1; 0 while none is checked out
     std::byte* data_ = nullptr;   ///< the slot of its bit 0
     std::size_t stride_ = 0;      ///< bytes
     std::size_t size_ = 0;        ///< returned slots

@@ -18,19 +18,28 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// One contiguous run of slots.
 struct Block {
-  std::byte* data = nullptr;  ///< the first slot
-  std::byte* end = nullptr;   ///< behind the last slot
+  static constexpr std::size_t first = 0;  ///< index of the first slot
+  static constexpr std::size_t word = 0;   ///< first word of one bit a slot, over all blocks
+  std::byte* data = nullptr;               ///< the first slot
+  std::byte* end = nullptr;                ///< behind the last slot
+  std::byte* tail = nullptr;               ///< per-block bytes of the checks policy
   std::size_t slots = 0;
-  std::size_t first = 0;      ///< index of the first slot
-  std::size_t word = 0;       ///< first word of one bit a slot, over all blocks
-  std::size_t old_word = 0;   ///< `word` before the directory last changed
-  std::byte* tail = nullptr;  ///< per-block bytes of the checks policy
-  std::size_t bytes = 0;      ///< as acquired from the storage
-  std::size_t handed = 0;     ///< slots that were handed out at least once; they come first
-  std::size_t marked = 0;     ///< scratch of shrink_to_fit
-  Block* next = nullptr;      ///< scratch of shrink_to_fit
-  std::size_t page = 0;       ///< first page of generations (growing pools with keys)
+  std::size_t handed = 0;                  ///< slots that were handed out at least once; they come first
 };
+
+/// One of many. `first` and `word` hide those of a block that is alone, so it is always named by its own type.
+struct GrowingBlock : Block {
+  std::size_t first = 0;
+  std::size_t word = 0;
+  std::size_t old_word = 0;      ///< `word` before the directory last changed
+  std::size_t bytes = 0;         ///< as acquired from the storage
+  std::size_t marked = 0;        ///< scratch of shrink_to_fit
+  GrowingBlock* next = nullptr;  ///< scratch of shrink_to_fit
+  std::size_t page = 0;          ///< first page of generations
+};
+
+template <bool Growing>
+using BlockOf = std::conditional_t<Growing, GrowingBlock, Block>;
 
 inline constexpr std::size_t word_bits = std::numeric_limits<std::size_t>::digits;
 
@@ -39,6 +48,7 @@ constexpr std::size_t words_for(std::size_t slots) noexcept { return slots / wor
 
 /// Divides multiples of a stride by the stride: multiplication by the inverse of its odd part modulo 2^w, and a shift
 /// (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
+/// A default constructed one makes 0 of 0.
 class ExactDivider {
  public:
   constexpr ExactDivider() noexcept = default;
@@ -54,7 +64,7 @@ class ExactDivider {
 
  private:
   int shift_ = 0;
-  std::size_t inverse_ = 1;
+  std::size_t inverse_ = 0;
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
@@ -126,6 +136,8 @@ class Blocks : public detail::BlocksBase {
 
 template <>
 class Blocks<true> : public detail::BlocksBase {
+  using Block = GrowingBlock;
+
  public:
   constexpr Blocks() noexcept = default;
 

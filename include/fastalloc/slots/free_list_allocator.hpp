@@ -23,7 +23,7 @@ struct FreeListAllocator {
   class Slots {
     static constexpr bool wide = Shape::growing || Shape::link_size == sizeof(void*);
     static_assert(Shape::link_size >= (wide ? sizeof(void*) : sizeof(std::uint32_t)), "the shape has no room for a link");
-    using Code = SlotCode<Shape, wide>;
+    using Code = SlotCode<Shape, wide, true>;
     using Link = typename Code::type;
     using InSlot = detail::SlotLink<Shape, Link>;
 
@@ -33,83 +33,80 @@ struct FreeListAllocator {
 
     static constexpr std::size_t metadata_bytes(std::size_t, std::size_t) noexcept { return 0; }
 
-    void bind(std::byte*, Blocks<growing> const& blocks) noexcept {
-      base_ = blocks.count() != 0 ? blocks[0].data : nullptr;
-    }
+    void bind(std::byte*, Blocks<growing> const&) noexcept {}
 
-    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const&) noexcept {
-      if (head_ == Code::none()) {
-        if (reserve_ == Code::none()) return nullptr;
+    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+      if (head_ == Code::none) {
+        if (reserve_ == Code::none) return nullptr;
         --low_water_;
-        return pop(reserve_);
+        return pop(reserve_, blocks);
       }
-      return pop(head_);
+      return pop(head_, blocks);
     }
 
-    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const&) noexcept {
-      push(head_, slot);
+    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+      push(head_, slot, blocks);
       ++size_;
     }
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
 
-    template <class F> void for_each(F&& f, Blocks<growing> const&) const {
-      for (Link list : {head_, reserve_}) walk(list, f);
+    template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const {
+      for (Link list : {head_, reserve_}) walk(list, f, blocks);
     }
 
     /// Complexity: linear in size().
     template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       drain([](std::byte*) {}, blocks);
       size_ = 0;
-      Link kept = Code::none();
+      Link kept = Code::none;
       std::byte* last = nullptr;
       walk(reserve_, [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
         if (predicate(slot)) return;
         ++size_;
-        if (last == nullptr) kept = Code::encode(base_, slot);
-        if (last != nullptr) InSlot::store(last, Code::encode(base_, slot));
+        if (last == nullptr) kept = Code::encode(blocks, slot);
+        if (last != nullptr) InSlot::store(last, Code::encode(blocks, slot));
         last = slot;
-      });
-      if (last != nullptr) InSlot::store(last, Code::none());
+      }, blocks);
+      if (last != nullptr) InSlot::store(last, Code::none);
       reserve_ = kept;
       low_water_ = size_;
     }
 
     /// Complexity: linear in the number of slots returned since the last mark.
-    template <class F> void drain(F&& f, Blocks<growing> const&) noexcept {
+    template <class F> void drain(F&& f, Blocks<growing> const& blocks) noexcept {
       std::byte* last = nullptr;
-      walk(head_, [&](std::byte* slot) { f(last = slot); });
+      walk(head_, [&](std::byte* slot) { f(last = slot); }, blocks);
       if (last != nullptr) {
         InSlot::store(last, reserve_);
-        reserve_ = std::exchange(head_, Code::none());
+        reserve_ = std::exchange(head_, Code::none);
       }
       low_water_ = size_;
     }
     [[nodiscard]] std::size_t low_water() const noexcept { return low_water_; }
 
    private:
-    FASTALLOC_ALWAYS_INLINE std::byte* pop(Link& list) noexcept {
-      std::byte* const slot = Code::decode(base_, list);
+    FASTALLOC_ALWAYS_INLINE std::byte* pop(Link& list, Blocks<growing> const& blocks) noexcept {
+      std::byte* const slot = Code::decode(blocks, list);
       list = InSlot::load(slot);
       --size_;
       return slot;
     }
-    FASTALLOC_ALWAYS_INLINE void push(Link& list, std::byte* slot) noexcept {
+    FASTALLOC_ALWAYS_INLINE void push(Link& list, std::byte* slot, Blocks<growing> const& blocks) noexcept {
       InSlot::store(slot, list);
-      list = Code::encode(base_, slot);
+      list = Code::encode(blocks, slot);
     }
 
-    template <class F> void walk(Link list, F&& f) const {
-      while (list != Code::none()) {
-        std::byte* const slot = Code::decode(base_, list);
+    template <class F> void walk(Link list, F&& f, Blocks<growing> const& blocks) const {
+      while (list != Code::none) {
+        std::byte* const slot = Code::decode(blocks, list);
         list = InSlot::load(slot);
         f(slot);
       }
     }
 
-    Link head_ = Code::none();
-    Link reserve_ = Code::none();
-    std::byte* base_ = nullptr;
+    Link head_ = Code::none;
+    Link reserve_ = Code::none;
     std::size_t size_ = 0;
     std::size_t low_water_ = 0;
   };

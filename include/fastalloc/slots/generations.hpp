@@ -159,6 +159,7 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
 /// The words of a pool of many blocks.
 template <class Shape>
 class PagedGenerations : public GenerationWords<Shape::generation_bits> {
+  using Block = GrowingBlock;
   static constexpr std::size_t page_slots = 128;
   static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
   /// Of the directory.

@@ -94,7 +94,7 @@ concept GivesMany = requires(S s, std::byte* (*at)(std::size_t), std::size_t n, 
 ///   Block::handed; Block::slots when there are none.
 /// - `take_run(place, n, block)`: takes n adjacent returned slots.
 template <class S>
-concept TakesRuns = TracksOccupancy<S> && requires(S s, S const c, std::size_t n, Block const& block, Blocks<S::growing> const& blocks) {
+concept TakesRuns = TracksOccupancy<S> && requires(S s, S const c, std::size_t n, BlockOf<S::growing> const& block, Blocks<S::growing> const& blocks) {
   { c.find_run(n, block, blocks) } noexcept -> std::same_as<std::size_t>;
   { s.take_run(n, n, block) } noexcept;
 };

@@ -3,7 +3,7 @@
 //
 //   stride     bytes from one slot to the next: `size`, or a multiple of PoolConfig::alignment (known at run time)
 //   granule    the largest power of two that divides `size`; it divides every stride, too
-//   code       a free slot in a list: 32 bits, (address - base) / granule, where there is one block;
+//   code       a free slot in a list: 32 bits, (address - data) / granule, where there is one block;
 //              the address itself where there are many
 //
 // Offsets in granules need neither a division nor, for powers of two, a multiplication to become addresses; indices
@@ -53,27 +53,25 @@ struct AnySizeShape : SlotShape<Granule, Granule, true> {
   static constexpr bool any_size = true;
 };
 
-/// Translates between slot addresses and list entries. Wide: entries are addresses.
-template <class Shape, bool Wide>
+/// Translates between slot addresses and list entries. Wide: entries are addresses. HasNone: 0 stands for no slot, so that a list that is
+/// all zeros is an empty one.
+template <class Shape, bool Wide, bool HasNone = false>
 struct SlotCode {
   using type = std::conditional_t<Wide, std::byte*, std::uint32_t>;
 
-  static constexpr type none() noexcept {
-    if constexpr (Wide) return nullptr;
-    else return static_cast<type>(-1);
-  }
+  static constexpr type none{};
 
-  FASTALLOC_ALWAYS_INLINE static type encode([[maybe_unused]] std::byte* base, std::byte* slot) noexcept {
+  template <class Blocks> FASTALLOC_ALWAYS_INLINE static type encode([[maybe_unused]] Blocks const& blocks, std::byte* slot) noexcept {
     if constexpr (Wide) return slot;
-    else return static_cast<type>(static_cast<std::size_t>(slot - base) >> Shape::granule_shift);
+    else return static_cast<type>((static_cast<std::size_t>(slot - blocks[0].data) >> Shape::granule_shift) + HasNone);
   }
 
-  FASTALLOC_ALWAYS_INLINE static std::byte* decode([[maybe_unused]] std::byte* base, type code) noexcept {
+  template <class Blocks> FASTALLOC_ALWAYS_INLINE static std::byte* decode([[maybe_unused]] Blocks const& blocks, type code) noexcept {
     if constexpr (Wide) {
-      FASTALLOC_ASSUME(code != nullptr);  // callers look for none() first
+      FASTALLOC_ASSUME(code != nullptr);  // callers look for none first
       return code;
     } else {
-      std::byte* const slot = base + (static_cast<std::size_t>(code) << Shape::granule_shift);
+      std::byte* const slot = blocks[0].data + ((static_cast<std::size_t>(code) - HasNone) << Shape::granule_shift);
       FASTALLOC_ASSUME(slot != nullptr);
       return slot;
     }

@@ -33,42 +33,41 @@ struct StackAllocator {
 
     static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept { return slots * sizeof(Entry); }
 
-    void bind(std::byte* memory, Blocks<growing> const& blocks) noexcept {
+    void bind(std::byte* memory, Blocks<growing> const&) noexcept {
       auto* const stack = reinterpret_cast<Entry*>(memory);
       std::size_t const returned = size();
       if (returned != 0) std::memmove(stack, stack_, returned * sizeof(Entry));
       limit_ = stack + (limit_ - stack_);
       top_ = stack + returned;
       stack_ = stack;
-      base_ = blocks.count() != 0 ? blocks[0].data : nullptr;
     }
 
-    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const&) noexcept {
-      if (static_cast<std::size_t>(top_ - limit_) > lookahead) [[likely]] {
+    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+      if (FASTALLOC_PREFETCHES && static_cast<std::size_t>(top_ - limit_) > lookahead) [[likely]] {
         Entry const entry = *--top_;
-        FASTALLOC_PREFETCH(Code::decode(base_, top_[-static_cast<std::ptrdiff_t>(lookahead)]));
-        return Code::decode(base_, entry);
+        FASTALLOC_PREFETCH(Code::decode(blocks, top_[-static_cast<std::ptrdiff_t>(lookahead)]));
+        return Code::decode(blocks, entry);
       }
       if (top_ == limit_) {
         if (limit_ == stack_) return nullptr;
         --limit_;
       }
-      return Code::decode(base_, *--top_);
+      return Code::decode(blocks, *--top_);
     }
 
-    FASTALLOC_ALWAYS_INLINE void take_many(std::byte** out, std::size_t n, Blocks<growing> const&) noexcept {
+    FASTALLOC_ALWAYS_INLINE void take_many(std::byte** out, std::size_t n, Blocks<growing> const& blocks) noexcept {
       top_ -= n;
       limit_ = limit_ < top_ ? limit_ : top_;
-      FASTALLOC_UNROLL for (std::size_t i = 0; i != n; ++i) out[i] = Code::decode(base_, top_[n - 1 - i]);
+      FASTALLOC_UNROLL for (std::size_t i = 0; i != n; ++i) out[i] = Code::decode(blocks, top_[n - 1 - i]);
     }
 
-    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const&) noexcept {
-      *top_++ = Code::encode(base_, slot);
+    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+      *top_++ = Code::encode(blocks, slot);
     }
 
     /// The first of them is the next to be handed out.
-    template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n, Blocks<growing> const&) noexcept {
-      for (std::size_t i = 0; i != n; ++i) top_[n - 1 - i] = Code::encode(base_, at(i));
+    template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n, Blocks<growing> const& blocks) noexcept {
+      for (std::size_t i = 0; i != n; ++i) top_[n - 1 - i] = Code::encode(blocks, at(i));
       top_ += n;
     }
 
@@ -76,26 +75,25 @@ struct StackAllocator {
       return static_cast<std::size_t>(top_ - stack_);
     }
 
-    template <class F> void for_each(F&& f, Blocks<growing> const&) const {
-      for (Entry const* entry = stack_; entry != top_; ++entry) f(Code::decode(base_, *entry));
+    template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const {
+      for (Entry const* entry = stack_; entry != top_; ++entry) f(Code::decode(blocks, *entry));
     }
 
-    template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const&) noexcept {
+    template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
       Entry* kept = stack_;
       for (Entry const* entry = stack_; entry != top_; ++entry)
-        if (!predicate(Code::decode(base_, *entry))) *kept++ = *entry;
+        if (!predicate(Code::decode(blocks, *entry))) *kept++ = *entry;
       top_ = limit_ = kept;
     }
 
-    template <class F> void drain(F&& f, Blocks<growing> const&) noexcept {
-      for (; limit_ != top_; ++limit_) f(Code::decode(base_, *limit_));
+    template <class F> void drain(F&& f, Blocks<growing> const& blocks) noexcept {
+      for (; limit_ != top_; ++limit_) f(Code::decode(blocks, *limit_));
     }
     [[nodiscard]] std::size_t low_water() const noexcept { return static_cast<std::size_t>(limit_ - stack_); }
 
    private:
     Entry* top_ = nullptr;
     Entry* limit_ = nullptr;
-    std::byte* base_ = nullptr;
     Entry* stack_ = nullptr;
   };
 };

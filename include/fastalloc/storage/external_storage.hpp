@@ -13,6 +13,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// P::required_alignment(), hold exactly n. The pool writes nowhere outside the span and never frees it.
 struct ExternalStorage {
   static constexpr bool can_grow = false;
+  static constexpr bool is_borrowed = true;
 
   constexpr ExternalStorage(std::span<std::byte> bytes) noexcept : bytes_(bytes) {}
 

@@ -18,6 +18,8 @@ struct InlineStorage {
   class region {
    public:
     static constexpr bool can_grow = false;
+    static constexpr bool is_borrowed = true;
+    static constexpr std::size_t fixed_alignment = Alignment;  ///< bytes, of the block; more is refused
 
     constexpr region() noexcept : unused_() {}
 

@@ -22,6 +22,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// - `S::can_grow` (static constexpr bool): acquire() may be called again while earlier blocks are in use.
 /// - `acquire(bytes, alignment)`: a block, or null when there is none. Never throws.
 /// - `release(block, bytes, alignment)`: takes back a block, with the values it was acquired with. Never throws.
+/// It may say `S::is_borrowed` (static constexpr bool): the memory is somebody else's, and release() is never called.
 template <class S>
 concept Storage = requires(S storage, void* block, std::size_t bytes, std::size_t alignment) {
   { S::can_grow } -> std::convertible_to<bool>;

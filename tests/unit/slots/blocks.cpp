@@ -60,8 +60,8 @@ TEST_CASE("blocks: many blocks, added in any order, are found by address") {
   constexpr std::size_t count = 33;
   constexpr std::size_t stride = 40;
   std::vector<std::byte> memory(count * 100 * stride);
-  std::vector<Block> records(count);
-  std::vector<Block*> directory(count);
+  std::vector<GrowingBlock> records(count);
+  std::vector<GrowingBlock*> directory(count);
   std::mt19937 random(5);
   std::vector<std::size_t> order(count);
   for (std::size_t i = 0; i != count; ++i) order[i] = i;
@@ -72,7 +72,7 @@ TEST_CASE("blocks: many blocks, added in any order, are found by address") {
   for (std::size_t n = 0; n != count; ++n) {
     std::size_t const slots = 1 + random() % 99;
     std::byte* const data = memory.data() + order[n] * 100 * stride;
-    records[n] = Block{.data = data, .end = data + slots * stride, .slots = slots, .first = first};
+    records[n] = GrowingBlock{{.data = data, .end = data + slots * stride, .slots = slots}, first};
     first += slots;
     directory[n] = &records[n];
     blocks.set_directory(directory.data(), n + 1);
@@ -85,7 +85,7 @@ TEST_CASE("blocks: many blocks, added in any order, are found by address") {
       for (std::size_t w = blocks[b].word; w != word; ++w) CHECK(&blocks.of_word(w) == &blocks[b]);
     }
     for (std::size_t b = 0; b <= n; ++b) {
-      Block const& block = records[b];
+      GrowingBlock const& block = records[b];
       CHECK(blocks.find(block.data) == &block);
       CHECK(blocks.find(block.end - 1) == &block);
       CHECK((blocks.find(block.end) == nullptr || blocks.find(block.end)->data == block.end));

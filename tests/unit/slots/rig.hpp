@@ -29,7 +29,7 @@ class SlotRig {
     auto& block = memory_.emplace_back(std::make_unique<Memory>());
     block->bytes.resize(slots * Size / 8 + 1);
     auto* const data = reinterpret_cast<std::byte*>(block->bytes.data());
-    block->record = fastalloc::Block{.data = data, .end = data + slots * Size, .slots = slots, .first = total()};
+    block->record = fastalloc::GrowingBlock{{.data = data, .end = data + slots * Size, .slots = slots}, total()};
     bind_with(block.get());
   }
 
@@ -111,13 +111,14 @@ class SlotRig {
 
   [[nodiscard]] std::size_t live() const { return live_.size(); }
   [[nodiscard]] std::size_t blocks() const { return memory_.size(); }
+  [[nodiscard]] fastalloc::Blocks<Growing> const& map() const { return blocks_; }
 
   Slots allocator{};
 
  private:
   struct Memory {
     std::vector<std::uint64_t> bytes;
-    fastalloc::Block record;
+    fastalloc::GrowingBlock record;
     std::size_t handed = 0;
   };
 
@@ -168,7 +169,7 @@ class SlotRig {
   }
 
   fastalloc::Blocks<Growing> blocks_;
-  std::vector<fastalloc::Block*> directory_;
+  std::vector<fastalloc::GrowingBlock*> directory_;
   std::vector<std::uint64_t> metadata_;
   std::size_t guard_ = 0;
   std::vector<std::unique_ptr<Memory>> memory_;

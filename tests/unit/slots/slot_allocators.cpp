@@ -129,16 +129,16 @@ TEST_CASE("stack: takes many at once, last in first out") {
   rig.add_block(50);
   std::vector<std::byte*> given;
   for (int i = 0; i != 50; ++i) given.push_back(rig.fresh());
-  Blocks<false> const unused;
-  for (std::byte* const slot : given) rig.allocator.give(slot, unused);
+  auto const& blocks = rig.map();
+  for (std::byte* const slot : given) rig.allocator.give(slot, blocks);
   std::byte* out[50];
-  rig.allocator.take_many(out, 0, unused);
+  rig.allocator.take_many(out, 0, blocks);
   CHECK(rig.allocator.size() == 50);
-  rig.allocator.take_many(out, 20, unused);
+  rig.allocator.take_many(out, 20, blocks);
   CHECK(rig.allocator.size() == 30);
   CHECK(rig.allocator.low_water() == 0);
   for (std::size_t i = 0; i != 20; ++i) CHECK(out[i] == given[49 - i]);
-  rig.allocator.take_many(out, 30, unused);
+  rig.allocator.take_many(out, 30, blocks);
   for (std::size_t i = 0; i != 30; ++i) CHECK(out[i] == given[29 - i]);
   CHECK(rig.allocator.size() == 0);
 }
@@ -146,14 +146,14 @@ TEST_CASE("stack: takes many at once, last in first out") {
 TEST_CASE("stack: taking many lowers the low-water mark") {
   SlotRig<StackAllocator, false> rig;
   rig.add_block(50);
-  Blocks<false> const unused;
-  for (int i = 0; i != 50; ++i) rig.allocator.give(rig.fresh(), unused);
-  rig.allocator.drain([](std::byte*) {}, unused);
+  auto const& blocks = rig.map();
+  for (int i = 0; i != 50; ++i) rig.allocator.give(rig.fresh(), blocks);
+  rig.allocator.drain([](std::byte*) {}, blocks);
   CHECK(rig.allocator.low_water() == 50);
   std::byte* out[50];
-  rig.allocator.take_many(out, 10, unused);
+  rig.allocator.take_many(out, 10, blocks);
   CHECK(rig.allocator.low_water() == 40);
-  rig.allocator.give(out[0], unused);
+  rig.allocator.give(out[0], blocks);
   CHECK(rig.allocator.low_water() == 40);
   CHECK(rig.allocator.size() == 41);
 }
