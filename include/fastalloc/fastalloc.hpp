@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // fastalloc: typed memory pools whose RAII handles return their slot when they are destroyed.
 // This header is all that most programs need: pools, handles, policies, configuration, errors, statistics.
+// Compiled with -ffreestanding it leaves out what needs threads, a heap or text: include/fastalloc/README.md has the list.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
-#include <fastalloc/cache/thread_cache.hpp>
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/checks/no_checks.hpp>
 #include <fastalloc/config.hpp>
@@ -19,16 +19,13 @@
 #include <fastalloc/handle/span_handle.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
-#include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
-#include <fastalloc/lock/mutex_lock.hpp>
 #include <fastalloc/lock/spin_lock.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/pool/growing_pool.hpp>
+#include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/pool/pool_config.hpp>
-#include <fastalloc/pool/thread_local_pool.hpp>
-#include <fastalloc/pool/thread_safe_pool.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
 #include <fastalloc/slots/generations.hpp>
@@ -36,7 +33,15 @@
 #include <fastalloc/stats/atomic_stats.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 #include <fastalloc/stats/pool_statistics.hpp>
-#include <fastalloc/stats/report.hpp>
 #include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
+
+#if __STDC_HOSTED__
+#include <fastalloc/cache/thread_cache.hpp>
+#include <fastalloc/lock/adaptive_lock.hpp>
+#include <fastalloc/lock/mutex_lock.hpp>
+#include <fastalloc/pool/thread_local_pool.hpp>
+#include <fastalloc/pool/thread_safe_pool.hpp>
+#include <fastalloc/stats/report.hpp>
+#endif

@@ -214,11 +214,11 @@ class ThreadCaches : public ThreadParts {
   /// other caches. `returned_only`: batches are of slots that were handed out before.
   /// `counted`: the cache keeps account of it.
   template <class Depot> auto take(Magazine* magazine, Depot& depot, bool returned_only, bool& counted) noexcept {
-    using Taken = decltype(depot.take_one());
+    using One = decltype(depot.take_one());
     note_peak(depot);
     counted = true;
     if (magazine != nullptr)
-      if (std::byte* const slot = magazine->template settle<counts>()) return Taken{slot, false};
+      if (std::byte* const slot = magazine->template settle<counts>()) return One{slot, false};
     for (bool last = false;; last = true) {
       if (magazine != nullptr && closed_ == 0) {
         magazine->open(share(depot));
@@ -226,10 +226,10 @@ class ThreadCaches : public ThreadParts {
         std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, (std::min(share(depot), magazine->most()) + 1) / 2);
         std::size_t fresh = 0;
         if (at_hand != 0 && magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
-          return Taken{magazine->template settle<counts>(), false};
+          return One{magazine->template settle<counts>(), false};
       }
-      if (Taken const taken = depot.take_one(); taken.slot != nullptr || last) return counted = false, taken;
-      if (roomy_bytes != 0 || !gather(depot)) return Taken{nullptr, false};
+      if (One const taken = depot.take_one(); taken.slot != nullptr || last) return counted = false, taken;
+      if (roomy_bytes != 0 || !gather(depot)) return One{nullptr, false};
     }
   }
 
