@@ -19,7 +19,7 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__has_include)
+#if __STDC_HOSTED__ && defined(__has_include)
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #define FASTALLOC_ONLY_THREAD (__libc_single_threaded != 0)
