@@ -195,10 +195,10 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Where the upstream resource has no memory for a block by the growth factor, other threads may have slots, and a smaller block may do.
   FASTALLOC_COLD Taken take_slow(Core& core) {
     Error error;
-    Taken taken = core.take_slow(error);
-    if (taken.slot == nullptr) core.trim(), taken = core.take_slow(error);
+    Taken taken = core.take_slow(&error);
+    if (taken.slot == nullptr) core.trim(), taken = core.take_slow(&error);
     for (std::size_t more = std::max(core.capacity(), first_slots(core.stride())); taken.slot == nullptr && (more /= 2) != 0;)
-      if (core.reserve(core.capacity() + more, error)) taken = core.take_slow(error);
+      if (core.reserve(core.capacity() + more, error)) taken = core.take_slow(&error);
     if (taken.slot == nullptr) {
       error.text = no_memory;
       fail(error);
