@@ -23,7 +23,8 @@ endfunction()
 string(REPLACE "," ";" defines "${DEFINES}")
 list(TRANSFORM defines PREPEND -D)
 step("spin" ${SPIN} -a ${defines} ${MODEL})
-step("the C compiler" ${CC} -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=${MAX_MB} -o pan pan.c)
+# -O1: the search is as quick as with -O2, and the compiler takes half of the time.
+step("the C compiler" ${CC} -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=${MAX_MB} -o pan pan.c)
 # -c0: do not stop at an error. A model with a fault breaks several assertions, and the first says little.
 step("pan" ${WORK_DIR}/pan -m100000 -n -c0)
 
