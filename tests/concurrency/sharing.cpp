@@ -41,7 +41,7 @@ void end_together(std::size_t rounds) {
     test::Random random(me + 1);
     while (true) {
       if (me == 0) {
-        stop = done == rounds || watch.time() > test::slice();
+        stop = done == rounds || watch.time() > test::limit();
         if (!stop) {
           ++done;
           auto first = pool.allocate(done).share();
@@ -118,7 +118,7 @@ void hand_over(std::size_t rounds) {
   test::Stopwatch const watch;
   test::run(workers, [&](std::size_t me) {
     test::Random random(me + 11);
-    for (std::size_t n = 0; n != rounds && watch.time() < test::slice(); ++n) {
+    for (std::size_t n = 0; n != rounds && watch.time() < test::limit(); ++n) {
       Cell& cell = cells[random(cells.size())];
       auto mine = pool.try_allocate(n);
       if (!mine) continue;

@@ -2,7 +2,7 @@
 // Threads allocate, hand objects to each other through a mailbox, release what others allocated, and end; over every kind of
 // pool that they may share. At the end everything must be back, and every count be exact.
 //
-// Each scenario runs for 0.6 s, or for FASTALLOC_STRESS_SECONDS.
+// Each scenario runs for 0.3 s, under ThreadSanitizer for 0.6 s, or for FASTALLOC_STRESS_SECONDS.
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>

@@ -2,7 +2,7 @@
 // What the concurrency tests share. Catch2's checks are the main thread's only: other threads note what goes wrong in
 // Faults, and the test looks there at the end.
 //
-//   Stopwatch, slice(), short_slice(seconds), scaled(n, long_n)   short runs in CI, long ones with FASTALLOC_STRESS_SECONDS
+//   Stopwatch, slice(), limit(), short_slice(seconds), scaled(n, long_n)   short runs in CI, long ones with FASTALLOC_STRESS_SECONDS
 //   run(n, f)                               f(0) ... f(n - 1) on threads of their own
 //   Asleep                                  tells when a thread sleeps in the kernel: then it waits
 //   Payload                                 cookie ^ index, checked when it ends; lives are counted
@@ -41,8 +41,10 @@ inline double asked_seconds() {
   }();
   return seconds;
 }
-/// Of a stress scenario.
-inline std::chrono::duration<double> slice() { return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : 0.6); }
+/// Of a stress scenario. ThreadSanitizer, which looks at orders that did not happen, too, gets twice the time.
+inline std::chrono::duration<double> slice() { return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : FASTALLOC_TSAN ? 0.6 : 0.3); }
+/// Of what counts rounds, and ends before it did all where the machine is slow.
+inline std::chrono::duration<double> limit() { return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : 0.6); }
 /// Of what need not run for minutes.
 inline std::chrono::duration<double> short_slice(double usual) { return std::chrono::duration<double>(asked_seconds() > 0 ? 10 * usual : usual); }
 inline std::size_t scaled(std::size_t usual, std::size_t in_long_runs) { return asked_seconds() > 0 ? in_long_runs : usual; }
