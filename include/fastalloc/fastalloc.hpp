@@ -19,6 +19,7 @@
 #include <fastalloc/handle/span_handle.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
+#include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/lock/spin_lock.hpp>

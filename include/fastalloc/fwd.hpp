@@ -64,6 +64,8 @@ class MutexLock;
 class SpinLock;
 class AdaptiveLock;
 class LockFree;
+template <auto Enter, auto Exit>
+class InterruptLock;
 
 // cache: slots that threads keep for themselves
 template <std::size_t Slots = 256>

@@ -20,6 +20,12 @@ template <class P, bool Growing>
 using State = typename P::template Slots<Shape<Growing>>;
 using TestRecycle = Recycle<std::string (*)(), void (*)(std::string&)>;
 
+// The two kinds of functions that InterruptLock takes.
+[[maybe_unused]] int mask() noexcept { return 0; }
+[[maybe_unused]] void unmask(int) noexcept {}
+[[maybe_unused]] void off() noexcept {}
+[[maybe_unused]] void on() noexcept {}
+
 // What is on which axis: each policy on exactly one, other types on none.
 static_assert(axis_of<StackAllocator>() == Axis::slots);
 static_assert(axis_of<FreeListAllocator>() == Axis::slots);
@@ -33,6 +39,8 @@ static_assert(axis_of<MutexLock>() == Axis::lock);
 static_assert(axis_of<std::mutex>() == Axis::lock);
 static_assert(axis_of<std::recursive_mutex>() == Axis::lock);
 static_assert(axis_of<std::shared_mutex>() == Axis::lock);
+static_assert(axis_of<InterruptLock<mask, unmask>>() == Axis::lock);
+static_assert(axis_of<InterruptLock<off, on>>() == Axis::lock);
 static_assert(axis_of<NoStats>() == Axis::stats);
 static_assert(axis_of<BasicStats>() == Axis::stats);
 static_assert(axis_of<ConstructOnAllocate>() == Axis::lifetime);
@@ -90,6 +98,9 @@ struct NoDefault {
   void unlock();
 };
 static_assert(!LockPolicy<LockOnly> && !LockPolicy<NoDefault> && !LockPolicy<int>);
+static_assert(LockPolicy<InterruptLock<mask, unmask>> && LockPolicy<InterruptLock<off, on>> && LockPolicy<InterruptLock<[] { return 1L; }, [](long) {}>>);
+static_assert(detail::InterruptFunctions<mask, unmask> && detail::InterruptFunctions<off, on> && !detail::InterruptFunctions<mask, on> &&
+              !detail::InterruptFunctions<off, unmask> && !detail::InterruptFunctions<unmask, mask> && !detail::InterruptFunctions<3, unmask>);
 
 struct ThrowingStats : NoStats {
   void failed() {}

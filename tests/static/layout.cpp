@@ -31,6 +31,15 @@ struct OwnLock {
 };
 static_assert(sizeof(FixedPool<int, OwnLock>) == sizeof(FixedPool<int>));
 
+// InterruptLock keeps what its Enter returns, and nothing else.
+[[maybe_unused]] unsigned mask() noexcept { return 0; }
+[[maybe_unused]] void unmask(unsigned) noexcept {}
+[[maybe_unused]] void off() noexcept {}
+[[maybe_unused]] void on() noexcept {}
+static_assert(sizeof(InterruptLock<mask, unmask>) == sizeof(unsigned) && std::is_empty_v<InterruptLock<off, on>>);
+static_assert(sizeof(FixedPool<int, InterruptLock<off, on>>) == sizeof(FixedPool<int>) &&
+              sizeof(FixedPool<int, InterruptLock<mask, unmask>>) <= sizeof(FixedPool<int>) + sizeof(void*));
+
 // The pool's own data does not depend on T.
 static_assert(sizeof(FixedPool<char>) == sizeof(FixedPool<std::string>));
 

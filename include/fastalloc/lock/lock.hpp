@@ -7,6 +7,7 @@
 //   SpinLock       spins; no system call but a yield        real-time threads that do not outnumber processors
 //   MutexLock      std::mutex                               where tools or conventions want one
 //   LockFree       no lock: a tagged list                   interrupt handlers, shared memory
+//   InterruptLock  masks interrupts by functions of yours   interrupt handlers on one core
 //
 // Any type with lock() and unlock() fits, std::mutex itself included.
 #pragma once
