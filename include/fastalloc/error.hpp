@@ -153,10 +153,17 @@ FASTALLOC_COLD inline void report(Error const& error) {
 }  // namespace detail
 
 /// Effects: makes `handler` the one that is called where nothing can be thrown; null restores the default, which
-/// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe.
+/// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe; on a processor that
+/// cannot swap (Cortex-M0) two calls at once may return the same one: let interrupt handlers set none.
 inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
-  // acq_rel: publishes what the new handler needs, and receives what the previous one was published with.
-  return detail::error_handler.exchange(handler, std::memory_order_acq_rel);
+  if constexpr (!std::atomic<ErrorHandler>::is_always_lock_free) {
+    ErrorHandler const previous = detail::error_handler.load(std::memory_order_acquire);  // as below
+    detail::error_handler.store(handler, std::memory_order_release);                      // as below
+    return previous;
+  } else {
+    // acq_rel: publishes what the new handler needs, and receives what the previous one was published with.
+    return detail::error_handler.exchange(handler, std::memory_order_acq_rel);
+  }
 }
 
 #if __STDC_HOSTED__

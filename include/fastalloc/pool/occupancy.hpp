@@ -19,7 +19,9 @@ class Snapshot {
   Snapshot() noexcept = default;
   Snapshot(Snapshot const&) = delete;
   Snapshot& operator=(Snapshot const&) = delete;
+#if __STDC_HOSTED__
   ~Snapshot() { ::operator delete(ranges_); }
+#endif
 
   /// Effects: takes note of the slots that were handed out. Returns: the bytes that were needed and not to be had, or 0.
   template <bool Growing> std::size_t begin(Blocks<Growing> const& blocks) noexcept {
@@ -29,7 +31,7 @@ class Snapshot {
     std::size_t words = 0;
     for (std::size_t b = 0; b != count_; ++b) words += words_for(blocks[b].handed);
     std::size_t const bytes = count_ * sizeof(Range) + words * sizeof(std::size_t);
-    void* const memory = ::operator new(bytes, std::nothrow);
+    void* const memory = acquire(bytes);
     if (memory == nullptr) return count_ = 0, bytes;
     ranges_ = static_cast<Range*>(memory);
     auto* bits = reinterpret_cast<std::size_t*>(ranges_ + count_);
@@ -78,6 +80,12 @@ class Snapshot {
     std::size_t slots;
     std::size_t* bits;
   };
+#if __STDC_HOSTED__
+  static void* acquire(std::size_t bytes) noexcept { return ::operator new(bytes, std::nothrow); }
+#else  // no heap: up to 1024 slots, on the stack
+  void* acquire(std::size_t bytes) noexcept { return bytes <= sizeof here_ ? here_ : nullptr; }
+  alignas(Range) std::byte here_[sizeof(Range) + 1024 / 8];
+#endif
   static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
 
   Range* ranges_ = nullptr;

@@ -235,7 +235,7 @@ class SlotSupply {
   /// A slot that was taken will not be given back: its generations are used up.
   void retire() noexcept {
     if constexpr (!owns_frontier) mark();  // the peak so far counts the slot
-    if constexpr (Shape::keyed) ++retired_;
+    if constexpr (Shape::keyed) retired_ = retired_ + 1;  // in two steps, under the lock: a Cortex-M0 cannot add at once
   }
   /// Slots that are, or may be, in use.
   [[nodiscard]] std::size_t usable() const noexcept { return total() - retired_; }

@@ -99,8 +99,15 @@ class GenerationWords {
 
  protected:
   void seed() noexcept {
-    // relaxed: a number that nobody else gets.
-    start_ = next(generation_seed.fetch_add(0x9E3779B9U, std::memory_order_relaxed) | 1, 0);
+    constexpr GenerationWord step = 0x9E3779B9U;
+    GenerationWord number = 0;
+    if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
+      number = generation_seed.fetch_add(step, std::memory_order_relaxed);  // relaxed: a number that nobody else gets
+    } else {  // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same number
+      number = generation_seed.load(std::memory_order_relaxed);           // relaxed: as above
+      generation_seed.store(number + step, std::memory_order_relaxed);  // relaxed: as above
+    }
+    start_ = next(number | 1, 0);
   }
   GenerationWord start_ = 0;  ///< of slots that nothing lived in yet
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# cmake [-D WORK_DIR=<folder>] -P sizes.cmake
+# Flash and RAM of FixedPool<Sample, InlineStorage<32>, policies>, held to this table, in bytes. Prints what it measured.
+cmake_minimum_required(VERSION 3.23)
+include(${CMAKE_CURRENT_LIST_DIR}/machines.cmake)
+
+# code    at most, of the two functions that allocate and free, with all that is inlined
+# own     exactly, RAM of the pool besides slots and what the slot allocator keeps about them
+# cpu | policies | code | own
+set(table
+  "cortex-m3|StackAllocator|160|128"
+  "cortex-m3|FreeListAllocator|172|128"
+  "cortex-m3|BitmapAllocator|340|172"
+  "cortex-m3|InterruptsOff|190|136"
+  "cortex-m3|LockFree|200|136"
+  "cortex-m0|StackAllocator|170|128"
+  "cortex-m0|FreeListAllocator|180|128"
+  "cortex-m0|BitmapAllocator|370|172"
+  "cortex-m0|InterruptsOff|200|136")
+
+# number(<text> <regex> <result>): what the parentheses of the expression match in the text.
+function(number text regex result)
+  if(NOT text MATCHES "${regex}")
+    message(FATAL_ERROR "'${regex}' is nowhere in:\n${text}")
+  endif()
+  set(${result} ${CMAKE_MATCH_1} PARENT_SCOPE)
+endfunction()
+
+set(wrong "")
+message("| cpu | policies | allocate + free | with all they call | pool's own RAM | .data |\n|---|---|---|---|---|---|")
+foreach(row IN LISTS table)
+  string(REPLACE "|" ";" row "${row}")
+  list(GET row 0 cpu)
+  list(GET row 1 policies)
+  list(GET row 2 code_limit)
+  list(GET row 3 own_expected)
+  set(object ${WORK_DIR}/size_${cpu}_${policies}.o)
+  run_command("${cpu} ${policies}" ${compile} -mcpu=${cpu} -DPROBE_POLICIES=${policies} -c ${here}/size_probe.cpp -o ${object})
+  run_command("nm" ${NM} -S --radix=d ${object})
+  number("${output}" " 0*([0-9]+) T get\n" get)
+  number("${output}" " 0*([0-9]+) T put\n" put)
+  number("${output}" " 0*([0-9]+) [A-Za-z] size_of_pool\n" pool)
+  number("${output}" " 0*([0-9]+) [A-Za-z] size_of_slots\n" slots)
+  math(EXPR code "${get} + ${put}")
+  math(EXPR own "${pool} - ${slots}")
+  # The same in an image, without what nobody calls; from a folder's own libraries comes nothing, so memcpy and its like are not counted.
+  run_command("${cpu} ${policies}, linked" ${COMPILER} -mcpu=${cpu} -mthumb -nostartfiles -nostdlib -Wl,--gc-sections,--unresolved-symbols=ignore-all,-e,get,-u,put
+    ${object} -o ${object}.elf)
+  run_command("size" ${SIZE} -A ${object}.elf)
+  set(flash 0)
+  foreach(section text rodata)
+    if(output MATCHES "\\.${section} +([0-9]+)")
+      math(EXPR flash "${flash} + ${CMAKE_MATCH_1}")
+    endif()
+  endforeach()
+  run_command("size" ${SIZE} -A ${object}.elf)
+  set(data 0)
+  set(bss 0)
+  if(output MATCHES "\\.data +([0-9]+)")
+    set(data ${CMAKE_MATCH_1})
+  endif()
+  if(output MATCHES "\\.bss +([0-9]+)")
+    set(bss ${CMAKE_MATCH_1})
+  endif()
+  message("| ${cpu} | ${policies} | ${code} | ${flash} | ${own} | ${data} |")
+  if(code GREATER code_limit)
+    string(APPEND wrong "\n  ${cpu} ${policies}: get() and put() have ${code} bytes; the limit is ${code_limit}")
+  endif()
+  if(NOT own EQUAL own_expected)
+    string(APPEND wrong "\n  ${cpu} ${policies}: the pool has ${pool} bytes, ${own} more than slots and metadata; the table says ${own_expected}")
+  endif()
+  if(NOT data EQUAL 0)
+    string(APPEND wrong "\n  ${cpu} ${policies}: ${data} bytes are in .data, and so in flash, too; a pool begins as zeros")
+  endif()
+  math(EXPR handler "${bss} - ${pool}")
+  if(handler LESS 0 OR handler GREATER 4)  # the error handler's address, where the linker keeps it
+    string(APPEND wrong "\n  ${cpu} ${policies}: .bss has ${bss} bytes; the pool ${pool}")
+  endif()
+endforeach()
+if(wrong)
+  message(FATAL_ERROR "sizes are not those of the table in sizes.cmake:${wrong}")
+endif()
