@@ -14,8 +14,11 @@ foreach(machine IN LISTS machines)
   # -icount: time is counted in instructions (8 ns each), so that a run does not depend on what else the host does.
   set(program ${QEMU} -M ${machine} -display none -serial none -monitor none -icount shift=3
     -semihosting-config enable=on,chardev=host -chardev stdio,id=host,signal=off -kernel ${image})
-  run_command("running on ${machine}" ${CMAKE_COMMAND} -D "PROGRAM=${program}" -D EXPECTED=${here}/${machine}.expected
-    -P ${root}/tests/support/check_output.cmake)
+  execute_process(COMMAND ${CMAKE_COMMAND} -D "PROGRAM=${program}" -D EXPECTED=${here}/${machine}.expected -P ${root}/tests/support/check_output.cmake
+    RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${machine}: not as expected")
+  endif()
   file(READ ${here}/${machine}.expected expected)
   run_command("size of ${machine}" ${SIZE} ${image})
   message("${machine} printed, as expected:\n${expected}${output}")

@@ -130,8 +130,7 @@ void samples_from_interrupt() {
 
 void messages_to_interrupt() {
   on_tick = free_messages;
-  // A pool in InlineStorage is opened by its first allocation, for which LockFree takes a spin lock: before there are interrupts.
-  messages->try_allocate().reset();
+  messages->warm_up();  // with LockFree the first operation takes a spin lock: before there are interrupts
   cortex_m::start_systick(tick);
   std::uint32_t number = 0;
   while (freed != 1000) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // TaggedList: the free slots of one block in a list that threads change by compare-and-swap; what LockFree uses.
 //
-//   head_    | index | tag |      one word; the tag counts changes, so that a head that went and came back is another one
-//   next_[]  index of the slot behind, beside the slots: a slot's bytes may be an object's while somebody reads its link
+//   head_    | number | tag |     one word; the tag counts changes, so that a head that went and came back is another one
+//   next_[]  number of the slot behind, beside the slots: a slot's bytes may be an object's while somebody reads its link
 //   fresh_   slots handed out at least once; those behind were never touched
 //
+//   number == index + 1, or 0 for none, so that an empty list is all zeros
 //   fresh_ == live + free_      when no thread is inside
 //
 // 32 bits each where 64 can be swapped, else 16 bits each. The tag wraps after 2^32 (2^16) changes: a thread would have to
@@ -32,14 +33,14 @@ class TaggedList {
   using Index = std::conditional_t<sizeof(Word) == 8, std::uint32_t, std::uint16_t>;
   static_assert(std::atomic<Word>::is_always_lock_free, "fastalloc: this processor cannot compare and swap; LockFree needs that. Use a lock");
   static constexpr int half = std::numeric_limits<Word>::digits / 2;
-  static constexpr Word none = std::numeric_limits<Index>::max();
-  static constexpr Word tag_mask = TagBits == 0 ? none : (Word{1} << TagBits) - 1;
+  static constexpr Word number_mask = std::numeric_limits<Index>::max();
+  static constexpr Word tag_mask = TagBits == 0 ? number_mask : (Word{1} << TagBits) - 1;
 
  public:
   static constexpr bool growing = false;
   static constexpr bool hot_slot = false;
   static constexpr bool owns_frontier = true;  ///< fresh slots are here, too
-  static constexpr std::size_t max_slots = static_cast<std::size_t>(none);
+  static constexpr std::size_t max_slots = static_cast<std::size_t>(number_mask);
 
   static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept { return slots * sizeof(std::atomic<Index>); }
 
@@ -55,15 +56,16 @@ class TaggedList {
     // made itself known (WaitQueue::any).
     Word head = head_.load(std::memory_order_seq_cst);
     for (bool last = false;; last = true) {
-      while ((head & none) != none) {
+      while ((head & number_mask) != 0) {
+        auto const place = static_cast<std::size_t>((head & number_mask) - 1);
         // relaxed: came with the head; where it changed since, the tag did, too, and the swap fails.
-        Word const next = next_[head & none].load(std::memory_order_relaxed);
+        Word const next = next_[place].load(std::memory_order_relaxed);
         Pause{}();
         // acquire: as above, for the head that a failure brings. A pop publishes nothing.
         if (head_.compare_exchange_weak(head, next | bump(head), std::memory_order_acquire, std::memory_order_acquire)) {
           free_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: a count
           fresh = false;
-          return blocks[0].data + static_cast<std::size_t>(head & none) * blocks.stride();
+          return blocks[0].data + place * blocks.stride();
         }
       }
       if (last) return nullptr;
@@ -83,13 +85,13 @@ class TaggedList {
   }
 
   void give(std::byte* slot, Blocks<false> const& blocks) noexcept {
-    auto const index = static_cast<Word>(blocks.index_of(slot));
+    std::size_t const place = blocks.index_of(slot);
     free_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a count; before the slot can be taken, so that it never wraps
     Word head = head_.load(std::memory_order_relaxed);  // relaxed: only compared
     do {
-      next_[index].store(static_cast<Index>(head & none), std::memory_order_relaxed);  // relaxed: published by the swap
+      next_[place].store(static_cast<Index>(head & number_mask), std::memory_order_relaxed);  // relaxed: published by the swap
       // seq_cst: releases link and slot to take(); and comes before the look for waiting threads.
-    } while (!head_.compare_exchange_weak(head, index | bump(head), std::memory_order_seq_cst, std::memory_order_relaxed));
+    } while (!head_.compare_exchange_weak(head, static_cast<Word>(place + 1) | bump(head), std::memory_order_seq_cst, std::memory_order_relaxed));
   }
 
   // What follows is exact when no thread is inside.
@@ -97,16 +99,16 @@ class TaggedList {
   [[nodiscard]] std::size_t handed() const noexcept { return fresh_.load(std::memory_order_relaxed); }
 
   template <class F> void for_each(F&& f, Blocks<false> const& blocks) const {
-    Word at = head_.load(std::memory_order_acquire) & none;
-    for (std::size_t n = size(); at != none && n != 0; at = next_[at].load(std::memory_order_relaxed), --n)
-      f(blocks[0].data + static_cast<std::size_t>(at) * blocks.stride());
+    Word at = head_.load(std::memory_order_acquire) & number_mask;
+    for (std::size_t n = size(); at != 0 && n != 0; at = next_[at - 1].load(std::memory_order_relaxed), --n)
+      f(blocks[0].data + static_cast<std::size_t>(at - 1) * blocks.stride());
   }
 
  private:
   /// The tag of the head after `head`, in its place.
   static Word bump(Word head) noexcept { return static_cast<Word>(((head >> half) + 1) & tag_mask) << half; }
 
-  std::atomic<Word> head_{none};
+  std::atomic<Word> head_{0};
   std::atomic<std::size_t> fresh_{0};
   std::atomic<std::size_t> free_{0};
   std::atomic<std::size_t> slots_{0};
