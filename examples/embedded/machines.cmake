@@ -10,7 +10,7 @@ foreach(tool COMPILER:arm-none-eabi-g++ QEMU:qemu-system-arm NM:arm-none-eabi-nm
   list(GET tool 1 program)
   find_program(${variable} ${program})
   if(NOT ${variable})
-    message(FATAL_ERROR "${program} is not there; on Debian and Ubuntu: apt-get install gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm")
+    message(FATAL_ERROR "${program} is not there; on Debian and Ubuntu: apt-get install gcc-arm-none-eabi libstdc++-arm-none-eabi-dev libnewlib-dev qemu-system-arm")
   endif()
 endforeach()
 

@@ -21,7 +21,7 @@ set(threads_names "thread_|/cache/remote|/(spin|adaptive|interrupt)_lock|lock_fr
 set(ownership_names "generations|/key\\.hpp|/bound|sharing|shared_handle|live_cursor|live_range|batches|span_handle|batch_handle|owned_slots")
 set(core_names "")
 set(threads_limit 1190)
-set(ownership_limit 1000)
+set(ownership_limit 1010)
 if(NOT DEFINED core_limit)
   set(core_limit 3840)
 endif()

@@ -32,14 +32,15 @@ concept InterruptFunctions = requires { Enter(); } && (requires { Exit(Enter());
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: interrupt handlers and the code that they interrupt share a pool, on one core. With several cores masking keeps nobody
-/// out: there use SpinLock under masked interrupts, or LockFree; also where interrupts must never be off, and the processor can compare and swap.
-/// Interrupts are off for the steps of one pool operation, which allocate() and the end of a handle bound by a constant; never while
-/// constructors, destructors, hooks, or the F of for_each() run. What looks at all slots has them off as long: the first
-/// allocation from inline storage with a checks policy or LockFree's keys (it clears one bit, or word, a slot), a batch (its length),
-/// the begin of for_each() without BitmapAllocator, reset_statistics() with FreeListAllocator, check_invariants(). A GrowingPool acquires
-/// its blocks with interrupts off.
-/// Enter and Exit: functions, or lambdas without captures. They need not keep the compiler from moving memory accesses over them: the lock does. A handler
-/// of higher priority than Enter masks (BASEPRI), or one that cannot be masked (NMI), must not use the pool.
+/// out: there take SpinLock (under masked interrupts) or LockFree; LockFree, too, where interrupts must never be off, and the processor
+/// can compare and swap.
+/// Interrupts are off for the steps of one pool operation: a constant number for allocate() and the end of a handle. They are on while
+/// constructors, destructors, hooks, and the F of for_each() run. What looks at all slots has them off as long: the first allocation
+/// from inline storage with a checks policy, which clears one bit a slot (or warm_up(), before interrupts start); a batch (its
+/// length); the begin of for_each() without BitmapAllocator, reset_statistics() with FreeListAllocator, check_invariants(). A
+/// GrowingPool acquires its blocks with interrupts off.
+/// Enter and Exit: functions, or lambdas without captures. They need not keep the compiler from moving memory accesses over them: the
+/// lock does. A handler of higher priority than Enter masks (BASEPRI), or one that cannot be masked (NMI), must not use the pool.
 /// sizeof is that of what Enter returns, usually a word; 0 bytes where that is void.
 template <auto Enter, auto Exit>
 class InterruptLock {

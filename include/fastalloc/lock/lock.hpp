@@ -61,8 +61,8 @@ template <class Lock> constexpr auto& block_lock(Lock& lock) noexcept {
 template <class Lock>
 class [[nodiscard]] Guard {
  public:
-  explicit Guard(Lock& lock) : lock_(lock) { lock_.lock(); }
-  ~Guard() { lock_.unlock(); }
+  FASTALLOC_ALWAYS_INLINE explicit Guard(Lock& lock) : lock_(lock) { lock_.lock(); }
+  FASTALLOC_ALWAYS_INLINE ~Guard() { lock_.unlock(); }
   Guard(Guard const&) = delete;
   Guard& operator=(Guard const&) = delete;
 

@@ -55,6 +55,16 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
+  /// Nothing can be done about a full pool, and threads keep no slots for themselves.
+  static constexpr bool shared_alone = !Shape::growing && !Caches::enabled && !Waiters::enabled;
+  /// take_slow() for those who do not want to know why there is none: no texts need be linked in.
+  FASTALLOC_ALWAYS_INLINE Taken take_quietly() requires(shared_alone) {
+    Taken const taken = take_from_depot();
+    if (taken.slot != nullptr) prepare(taken);
+    else locked([&] { stats_.failed(); });
+    return taken;
+  }
+
   /// The same, and grows, or takes from other threads' caches. On failure `slot` is null and `error`, where one is wanted, says why.
   FASTALLOC_COLD Taken take_slow(Error* error, bool count_failure = true) {
     if constexpr (alone) {

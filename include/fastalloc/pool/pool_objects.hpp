@@ -198,6 +198,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   FASTALLOC_COLD Taken try_take_slow() {
     open_inline();
     if constexpr (Core::alone) return core_.take_opened();
+    else if constexpr (Core::shared_alone) return core_.take_quietly();
     else return core_.take_slow(nullptr);
   }
 
