@@ -3,11 +3,9 @@
 #include "cortex_m.hpp"
 #include "sensor_queue.hpp"
 
-#include "support/bare_checks.hpp"
-
-#if !defined(__ARM_ARCH_6M__)
 #include <fastalloc/lock/lock_free.hpp>
-#endif
+
+#include "support/bare_checks.hpp"
 
 namespace {
 
@@ -25,7 +23,7 @@ void note(bool ok, char const* what, std::uint32_t line) {
   print("\n");
 }
 
-#if !defined(__ARM_ARCH_6M__)
+#if ATOMIC_INT_LOCK_FREE == 2  // this processor can compare and swap
 // LockFree swaps 32 bits: 16 for the first free slot, and 16 that tell one head of the list from the next.
 static_assert(sizeof(fastalloc::detail::TaggedWord) == 4);
 

@@ -6,13 +6,10 @@
 #include "cortex_m.hpp"
 
 #include <fastalloc/lock/interrupt_lock.hpp>
+#include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
-
-#if !defined(__ARM_ARCH_6M__)
-#include <fastalloc/lock/lock_free.hpp>
-#endif
 
 #include <atomic>
 
@@ -22,12 +19,12 @@ using cortex_m::print;
 using fastalloc::FixedPool, fastalloc::InlineStorage, fastalloc::NoDestructor;
 
 using InterruptsOff = fastalloc::InterruptLock<cortex_m::mask_interrupts, cortex_m::restore_interrupts>;
-#if defined(__ARM_ARCH_6M__)
-using SharedWithInterrupts = InterruptsOff;  // this processor cannot compare and swap
-constexpr char const* lock_name = "InterruptLock";
-#else
+#if ATOMIC_INT_LOCK_FREE == 2  // this processor can compare and swap
 using SharedWithInterrupts = fastalloc::LockFree;  // interrupts are never off
 constexpr char const* lock_name = "LockFree";
+#else
+using SharedWithInterrupts = InterruptsOff;
+constexpr char const* lock_name = "InterruptLock";
 #endif
 
 struct Sample {

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // What sizes.cmake measures: a pool, one function that allocates from it, and one that frees. PROBE_POLICIES: what follows T.
 #include <fastalloc/lock/interrupt_lock.hpp>
+#include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
 #include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
-
-#if !defined(__ARM_ARCH_6M__)
-#include <fastalloc/lock/lock_free.hpp>
-#endif
 
 #include "cortex_m.hpp"
 
