@@ -15,7 +15,6 @@
 
 #include <fastalloc/slots/slot_allocator.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <new>
 
@@ -95,7 +94,10 @@ class TaggedList {
   }
 
   // What follows is exact when no thread is inside.
-  [[nodiscard]] std::size_t size() const noexcept { return std::min(free_.load(std::memory_order_relaxed), handed()); }
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t const free = free_.load(std::memory_order_relaxed);  // relaxed: a count
+    return free < handed() ? free : handed();
+  }
   [[nodiscard]] std::size_t handed() const noexcept { return fresh_.load(std::memory_order_relaxed); }
 
   template <class F> void for_each(F&& f, Blocks<false> const& blocks) const {
