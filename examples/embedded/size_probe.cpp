@@ -6,7 +6,6 @@
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
-#include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
 #include "cortex_m.hpp"
@@ -24,7 +23,7 @@ template <class... Policies>
 struct Probe {
   using Pool = FixedPool<Sample, InlineStorage<32>, Policies...>;
   /// Of the slots, and of what the slot allocator keeps about them.
-  static constexpr std::size_t slot_bytes = FixedPool<Sample, ExternalStorage, Policies...>::required_bytes(32);
+  static constexpr std::size_t slot_bytes = sizeof(typename Pool::storage_type);
 };
 using Probed = Probe<PROBE_POLICIES>;
 
