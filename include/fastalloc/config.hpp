@@ -7,7 +7,8 @@
 // No macro changes the layout of a type. Macros that change what a function does are part of its namespace, so files
 // compiled with different settings can be linked together:
 //   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS: configuration, results, handles
-//   FASTALLOC_MODE  depends on the checks and on AddressSanitizer and ThreadSanitizer as well: policies and pools
+//   FASTALLOC_MODE  depends on the checks, on AddressSanitizer and ThreadSanitizer, and on whether there is an operating system, as well:
+//                   policies and pools
 #pragma once
 
 #if defined(__has_include)
@@ -62,7 +63,11 @@
 #define FASTALLOC_ABI abi0_noexcept
 #endif
 
-#if FASTALLOC_CHECKED && FASTALLOC_ASAN
+#if !__STDC_HOSTED__ && FASTALLOC_CHECKED
+#define FASTALLOC_MODE checked_bare
+#elif !__STDC_HOSTED__
+#define FASTALLOC_MODE unchecked_bare
+#elif FASTALLOC_CHECKED && FASTALLOC_ASAN
 #define FASTALLOC_MODE checked_asan
 #elif FASTALLOC_CHECKED && FASTALLOC_TSAN
 #define FASTALLOC_MODE checked_tsan
