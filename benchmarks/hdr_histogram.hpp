@@ -24,7 +24,10 @@ class Histogram {
   Histogram() : counts_(buckets) {}  // written here, so that record() meets no page for the first time
 
   /// Not inlined: one place that a program can run once before its code is needed.
-  [[gnu::noinline]] void record(std::uint64_t value) noexcept {
+#if defined(__GNUC__)
+  [[gnu::noinline]]
+#endif
+  void record(std::uint64_t value) noexcept {
     ++counts_[bucket_of(value)];
     ++count_;
     max_ = std::max(max_, value);
