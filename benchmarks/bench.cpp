@@ -8,6 +8,7 @@
 //   fastalloc-bench-threads ...          the same
 #include "cases.hpp"
 #include "process.hpp"
+#include "spawn.hpp"
 #include "suite.hpp"
 
 #include <algorithm>
@@ -18,16 +19,9 @@
 #include <map>
 #include <random>
 #include <stdexcept>
-#include <string_view>
-#include <thread>
 
 namespace bench {
 namespace {
-
-struct Preload {
-  std::string name;
-  std::string library;
-};
 
 struct Options {
   bool quick = false;
@@ -87,21 +81,6 @@ bool run_all(Options const& options, Results& results) {
   return good;
 }
 
-// ---- what it runs on
-
-std::string machine() {
-  std::string cpu = "unknown CPU";
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name")) cpu = line.substr(std::min(line.size(), line.find(':') + 2));
-#if defined(__clang__)
-  std::string const compiler = "clang " + std::to_string(__clang_major__);
-#else
-  std::string const compiler = "g++ " + std::to_string(__GNUC__);
-#endif
-  return cpu + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, " + compiler;
-}
-
 // ---- options
 
 int positive(std::string const& text) {
@@ -114,17 +93,7 @@ int positive(std::string const& text) {
 
 Options parse(std::vector<std::string> const& arguments) {
   Options options;
-  auto const preload = [&](std::string_view text) {
-    std::size_t const equals = text.find('=');
-    if (equals == std::string_view::npos) throw std::runtime_error("--preload wants NAME=LIBRARY");
-    options.preloads.push_back({std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))});
-  };
-  std::string_view found = BENCH_PRELOADS;  // NAME=LIBRARY, separated by ':'
-  while (!found.empty()) {
-    std::size_t const end = std::min(found.find(':'), found.size());
-    preload(found.substr(0, end));
-    found.remove_prefix(std::min(end + 1, found.size()));
-  }
+  options.preloads = preloads_of(BENCH_PRELOADS);
   for (std::size_t i = 0; i != arguments.size(); ++i) {
     std::string const& name = arguments[i];
     auto const value = [&]() -> std::string const& {
@@ -135,7 +104,7 @@ Options parse(std::vector<std::string> const& arguments) {
     else if (name == "--rounds") options.rounds = positive(value());
     else if (name == "--columns") options.columns = value();
     else if (name == "--subjects") options.subjects = value();
-    else if (name == "--preload") preload(value());
+    else if (name == "--preload") options.preloads.push_back(preload_of(value()));
     else if (name == "--json") options.json = value();
     else if (name == "--svg") options.svg = value();
     else throw std::runtime_error("unknown option " + name + "; see the head of bench.cpp");
@@ -169,8 +138,7 @@ int run_table(Options options) {
   bool const good = run_all(options, results);
   Strings general{"new", "malloc"};
   for (Preload const& preload : options.preloads) general.push_back(preload.name);
-  bool const complete = options.columns.empty() && options.subjects.empty();
-  print_report(std::cout, results, general, complete, options.quick);
+  print_report(std::cout, results, general);
   write(options.json, write_json, results);
   write(options.svg, write_svg, results);
   return good ? 0 : 1;

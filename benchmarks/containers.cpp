@@ -314,7 +314,7 @@ int rounds_of(std::string const& column, bool quick) {
   return 9;
 }
 
-void print_report(std::ostream& out, Results const& results, Strings const& general, bool, bool) {
+void print_report(std::ostream& out, Results const& results, Strings const& general) {
   Results const beyond = beyond_limit(results);
   print_group(out, results, "Sources of memory alone, ns per pair", {"alone pair", "alone bulkRND 1k", "alone bulkRND 100k", "alone churn 1k", "alone churn 100k"});
   print_group(out, results, "The same for threads", {"threads 1", "threads 2"});

@@ -4,8 +4,7 @@
 #include "heap.hpp"
 #include "workloads.hpp"
 
-#include <cstdlib>
-#include <new>
+#include <memory>
 
 namespace bench {
 namespace {
@@ -17,19 +16,6 @@ struct Unique {
   owner make(std::uint64_t value) { return std::make_unique<Object>(value); }
   void kill(owner& object) { object.reset(); }
   static Object const* object(owner const& object) { return object.get(); }
-};
-
-struct Malloc {
-  using owner = Object*;
-  static constexpr bool owner_frees = false;
-  explicit Malloc(std::size_t) {}
-  Object* make(std::uint64_t value) {
-    void* const memory = std::malloc(sizeof(Object));
-    if (memory == nullptr) throw std::bad_alloc();
-    return ::new (memory) Object(value);
-  }
-  void kill(Object* object) { std::free(object); }
-  static Object const* object(Object* object) { return object; }
 };
 
 }  // namespace

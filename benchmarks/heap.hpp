@@ -4,7 +4,9 @@
 
 #include "subject.hpp"
 
+#include <cstdlib>
 #include <memory_resource>
+#include <new>
 
 namespace bench {
 
@@ -14,6 +16,19 @@ struct New {
   explicit New(std::size_t) {}
   Object* make(std::uint64_t value) { return new Object(value); }
   void kill(Object* object) { delete object; }
+  static Object const* object(Object* object) { return object; }
+};
+
+struct Malloc {
+  using owner = Object*;
+  static constexpr bool owner_frees = false;
+  explicit Malloc(std::size_t) {}
+  Object* make(std::uint64_t value) {
+    void* const memory = std::malloc(sizeof(Object));
+    if (memory == nullptr) throw std::bad_alloc();
+    return ::new (memory) Object(value);
+  }
+  void kill(Object* object) { std::free(object); }
   static Object const* object(Object* object) { return object; }
 };
 

@@ -21,6 +21,7 @@ struct Ours {
   using owner = Owner;
   static constexpr bool owner_frees = true;
   explicit Ours(std::size_t n) : pool(First != 0 ? First : n) {}
+  explicit Ours(fastalloc::PoolConfig const& config) : pool(config) {}
   // Always inlined, as a pool's own functions are: what is measured is not this wrapper.
   [[gnu::always_inline]] owner make(std::uint64_t value) { return pool.allocate(value); }
   owner try_make(std::uint64_t value) { return pool.try_allocate(value); }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// One case in a process of its own: a fresh heap, a fresh address layout, and another allocator in LD_PRELOAD where the
-// subject is one.
+// One case in a process of its own (spawn.hpp).
 #pragma once
 
 #include "cases.hpp"

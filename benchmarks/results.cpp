@@ -133,9 +133,9 @@ void Targets::add(std::string const& what, std::string const& relation, double b
   rows_.push_back({what, relation + number(bound), number(*measured), verdict});
 }
 
-void Targets::print(std::ostream& out) const {
+void Targets::print(std::ostream& out, std::string const& title) const {
   if (rows_.size() == 1) return;
-  out << "\nTargets (medians of the ratios of each round)\n\n";
+  out << "\n" << title << "\n\n";
   print_table(out, rows_);
 }
 

@@ -43,7 +43,7 @@ class Targets {
   /// `noise`: what would have been measured if the subject took no time.
   void add(std::string const& what, std::string const& relation, double bound, std::optional<double> measured,
            double noise = 0);
-  void print(std::ostream& out) const;
+  void print(std::ostream& out, std::string const& title = "Targets (medians of the ratios of each round)") const;
 
  private:
   Results const& results_;

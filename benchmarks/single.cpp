@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The suite of fastalloc-bench: the single-thread workloads, their tables and targets.
 #include "cases.hpp"
-#include "latency.hpp"
 #include "suite.hpp"
 
 #include <optional>
@@ -18,18 +17,6 @@ std::optional<double> difference(Results const& results, std::string const& a, s
   return *x - *y;
 }
 
-void print_latency(std::ostream& out, LatencyReport const& latency) {
-  auto const row = [](char const* name, Percentiles const& p) {
-    return Strings{name, number(p.p50), number(p.p99), number(p.p999), number(p.p9999), number(p.max)};
-  };
-  out << "\nSingle operations on a full, pre-initialized FixedPool of 100,000, " << latency.samples
-      << " of each, ns, the reading of the clock included\n\n";
-  print_table(out, {{"", "p50", "p99", "p99.9", "p99.99", "max"},
-                    row("nothing (the machine's noise)", latency.empty),
-                    row("allocate", latency.allocate),
-                    row("free", latency.free)});
-}
-
 void print_times(std::ostream& out, Results const& results) {
   print_group(out, results, "Up to ten thousand objects, ns per pair",
               {"pairObj", "pair", "bulkRND 1k", "bulkFIFO 1k", "bulkLIFO 1k", "churn 1k", "wave 10k"});
@@ -40,8 +27,7 @@ void print_times(std::ostream& out, Results const& results) {
   print_group(out, results, "Construction with room for a million objects, µs", {"build 1M"}, 1000);
 }
 
-void print_targets(std::ostream& out, Results const& results, Strings const& general,
-                   std::optional<LatencyReport> const& latency) {
+void print_targets(std::ostream& out, Results const& results, Strings const& general) {
   Targets targets(results);
   std::string const ours = "FixedPool";
   auto const best_general = [&](std::string const& column) { return results.fastest(general, column); };
@@ -71,12 +57,6 @@ void print_targets(std::ostream& out, Results const& results, Strings const& gen
   targets.faster("allocate", "FixedPool, batches", ours, 2);
   if (auto const time = results.median(ours, "build 1M"))
     targets.add("build 1M: FixedPool, µs", "≤ ", 20, *time / 1000);
-  if (latency) {
-    double const noise = latency->empty.p9999;
-    targets.add("allocate: p99.99, ns", "≤ ", 200, latency->allocate.p9999, noise);
-    targets.add("free: p99.99, ns", "≤ ", 200, latency->free.p9999, noise);
-    targets.add("page faults after pre_initialize", "≤ ", 0, static_cast<double>(latency->page_faults));
-  }
   targets.print(out);
 }
 
@@ -106,12 +86,9 @@ int rounds_of(std::string const& column, bool quick) {
   return is_long ? 5 : column.ends_with("100k") ? 9 : 21;
 }
 
-void print_report(std::ostream& out, Results const& results, Strings const& general, bool complete, bool quick) {
-  std::optional<LatencyReport> latency;
-  if (complete) latency = measure_latency(quick ? 200'000 : 2'000'000);
+void print_report(std::ostream& out, Results const& results, Strings const& general) {
   print_times(out, results);
-  if (latency) print_latency(out, *latency);
-  print_targets(out, results, general, latency);
+  print_targets(out, results, general);
 }
 
 }  // namespace bench

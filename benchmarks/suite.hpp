@@ -13,8 +13,8 @@ namespace bench {
 void add_all_cases();
 /// 0 leaves the column out.
 int rounds_of(std::string const& column, bool quick);
-/// `general`: the subjects that are general allocators. `complete`: no column or subject was left out by the user.
-void print_report(std::ostream& out, Results const& results, Strings const& general, bool complete, bool quick);
+/// `general`: the subjects that are general allocators.
+void print_report(std::ostream& out, Results const& results, Strings const& general);
 void write_svg(std::ostream& out, Results const& results, std::string const& machine);
 
 }  // namespace bench

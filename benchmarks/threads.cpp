@@ -65,7 +65,7 @@ int rounds_of(std::string const& column, bool quick) {
   return column == "failures" ? 5 : 9;
 }
 
-void print_report(std::ostream& out, Results const& measured, Strings const&, bool, bool) {
+void print_report(std::ostream& out, Results const& measured, Strings const&) {
   Results results = measured;
   add_beyond_the_ring(results);
   print_groups(out, results, "ns per pair", "");
