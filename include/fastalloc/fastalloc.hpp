@@ -45,4 +45,5 @@
 #include <fastalloc/pool/thread_local_pool.hpp>
 #include <fastalloc/pool/thread_safe_pool.hpp>
 #include <fastalloc/stats/report.hpp>
+#include <fastalloc/storage/page_storage.hpp>
 #endif

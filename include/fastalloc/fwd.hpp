@@ -11,6 +11,7 @@
 namespace fastalloc {
 
 struct PoolStatistics;
+struct Error;
 class Key;
 
 inline namespace FASTALLOC_ABI {
@@ -41,6 +42,10 @@ struct HeapStorage;
 template <std::size_t Slots>
 struct InlineStorage;
 struct ExternalStorage;
+class PageStorage;
+struct PageOptions;
+enum class HugePages : unsigned char;
+enum class PageFeature : unsigned char;
 
 // slots: which slot is handed out next
 struct StackAllocator;

@@ -1,4 +1,4 @@
-// expect: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage
+// expect: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

@@ -33,6 +33,7 @@ static_assert(axis_of<BitmapAllocator>() == Axis::slots);
 static_assert(axis_of<HeapStorage>() == Axis::storage);
 static_assert(axis_of<InlineStorage<3>>() == Axis::storage);
 static_assert(axis_of<ExternalStorage>() == Axis::storage);
+static_assert(axis_of<PageStorage>() == Axis::storage);
 static_assert(axis_of<test::CountingStorage>() == Axis::storage);
 static_assert(axis_of<NoLock>() == Axis::lock);
 static_assert(axis_of<MutexLock>() == Axis::lock);
@@ -88,6 +89,7 @@ struct ByteStorage {
 static_assert(!Storage<ThrowingStorage> && !Storage<SilentStorage> && !Storage<ByteStorage> && !Storage<int>);
 static_assert(Storage<HeapStorage> && Storage<ExternalStorage> && !Storage<InlineStorage<1>>);
 static_assert(Storage<InlineStorage<1>::region<16, 16>>);
+static_assert(Storage<PageStorage> && !ExplainsFailure<HeapStorage> && !Prefaults<HeapStorage>);
 
 struct LockOnly {
   void lock();
@@ -169,5 +171,7 @@ static_assert(std::constructible_from<FixedPool<int, ExternalStorage>, std::span
 static_assert(!std::constructible_from<FixedPool<int>, std::span<std::byte>>);
 static_assert(!std::constructible_from<FixedPool<int>, PoolConfig, int>);
 static_assert(std::constructible_from<FixedPool<int, ExternalStorage>, PoolConfig, ExternalStorage>);
+static_assert(std::constructible_from<FixedPool<int, PageStorage>, std::size_t>);
+static_assert(std::constructible_from<ThreadSafePool<int, PageStorage>, PoolConfig, PageStorage>);
 
 }  // namespace

@@ -139,7 +139,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
  private:
   Magazine(std::size_t guard, std::size_t most) noexcept
       : begin_(reinterpret_cast<Entry*>(this + 1) + guard), most_(most) {
-    std::fill(begin_ - guard, begin_, nullptr);
+    std::fill(begin_ - guard, begin_ + most + 1, nullptr);  // all of them: no page fault later
     close();
     rebase(begin_);
   }
@@ -246,7 +246,8 @@ class ThreadCaches : public ThreadParts {
     note_peak(depot);
     std::size_t const before = depot.at_hand();
     for_each([](Magazine& magazine) { magazine.close(); });
-    heavy_fence();
+    // The caller's own cache is in order as it is: one thread alone makes no system call.
+    if (first() != mine() || first()->next_in_pool != nullptr) heavy_fence();
     for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { depot.give(slot); }); });
     if (closed_ == 0) for_each([&](Magazine& magazine) { magazine.open(share(depot)); });
     return depot.at_hand() != before;

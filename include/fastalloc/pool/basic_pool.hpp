@@ -126,6 +126,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: constant with StackAllocator and BitmapAllocator; linear in the returned slots with FreeListAllocator.
   void reset_statistics() requires has_statistics { core_.reset_statistics(); }
 
+  /// The storage, for what it has to say, as PageStorage::note().
+  [[nodiscard]] storage_type const& storage() const noexcept { return core_.storage(); }
+
   /// True when `p` points into one of this pool's slots, used or free. Complexity: logarithmic in the number of blocks.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
 

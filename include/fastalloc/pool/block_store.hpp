@@ -100,6 +100,7 @@ class BlockStore : public Blocks<Shape::growing> {
     replace_directory(memory, plan.bytes, entries, count, allocator);
   }
 
+  [[nodiscard]] StorageState const& storage() const noexcept { return storage_; }
   [[nodiscard]] auto& keys() noexcept { return keys_; }
   [[nodiscard]] auto const& keys() const noexcept { return keys_; }
 
@@ -164,7 +165,7 @@ class BlockStore : public Blocks<Shape::growing> {
   [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error) noexcept {
     auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
     if (memory != nullptr) {
-      if (touch) touch_pages(memory, bytes);
+      if (touch && !is_prefaulted()) touch_pages(memory, bytes);
       return memory;
     }
     error.code = ErrorCode::allocation_failed;
@@ -186,6 +187,7 @@ class BlockStore : public Blocks<Shape::growing> {
       error.text = "the storage has no room for the requested bytes at this alignment; give T the alignment (alignas), or use HeapStorage";
       if (alignment_ > Layout::block_alignment) error.code = ErrorCode::invalid_alignment;
     }
+    if constexpr (ExplainsFailure<StorageState>) storage_.explain(error);
     return nullptr;
   }
 
@@ -195,8 +197,12 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (!is_borrowed) storage_.release(memory, bytes, alignment_);
   }
 
+  [[nodiscard]] bool is_prefaulted() const noexcept {
+    if constexpr (Prefaults<StorageState>) return storage_.is_prefaulted();
+    return false;
+  }
   static void touch_pages(std::byte* memory, std::size_t bytes) noexcept {
-    constexpr std::size_t page = 4096;
+    constexpr std::size_t page = 4096;  // no system has smaller ones
     for (std::size_t at = 0; at < bytes; at += page) *const_cast<std::byte volatile*>(memory + at) = std::byte{0};
     *const_cast<std::byte volatile*>(memory + bytes - 1) = std::byte{0};
   }

@@ -72,14 +72,14 @@ template <class D, class... Ps>
 struct Policies {
   static_assert(((axis_of<Ps>() != Axis::none) && ...),
                 "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator (slots); "
-                "HeapStorage, InlineStorage<N>, ExternalStorage (storage); NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
+                "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
                 "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared");
   static_assert(((axis_of<Ps>() != Axis::several) && ...),
                 "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
   static_assert(count_on<Ps...>(Axis::slots) <= 1,
                 "fastalloc: two slot allocators; keep one of StackAllocator, FreeListAllocator, BitmapAllocator");
   static_assert(count_on<Ps...>(Axis::storage) <= 1,
-                "fastalloc: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage");
+                "fastalloc: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage");
   static_assert(count_on<Ps...>(Axis::lock) <= 1, "fastalloc: two locks; keep one of NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree, InterruptLock<Enter, Exit>, or your own");
   static_assert(count_on<Ps...>(Axis::stats) <= 1, "fastalloc: two statistics policies; keep one of NoStats, BasicStats, AtomicStats");
   static_assert(count_on<Ps...>(Axis::checks) <= 1,

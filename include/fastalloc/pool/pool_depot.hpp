@@ -108,6 +108,7 @@ class PoolDepot {
 
   /// For iterators of pools without a lock.
   [[nodiscard]] Supply& supply() noexcept { return supply_; }
+  [[nodiscard]] StorageState const& storage() const noexcept { return supply_.blocks().storage(); }
 
   [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_usable(); }); }
   [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }

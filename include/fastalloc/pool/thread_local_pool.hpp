@@ -168,6 +168,9 @@ class ThreadLocalPool final {
   std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
+  /// The storage of the calling thread's sub-pool, which is made where there is none yet. Throws: AllocationFailed.
+  [[nodiscard]] typename Sub::storage_type const& storage() const { return Visit(*this).get().storage(); }
+
   /// Sub-pools, and slots in all of them.
   [[nodiscard]] std::size_t sub_pools() const { return sum([](Sub&) { return std::size_t{1}; }); }
   [[nodiscard]] std::size_t total_capacity() const { return sum([](Sub& sub) { return sub.capacity(); }); }

@@ -6,7 +6,8 @@
 // With capacity C, any number of threads get exactly C objects before one of them hears that the pool is exhausted. What it
 // costs: an operation that the thread's own cache can serve takes no lock and no locked instruction. One in N / 2 moves a
 // batch to or from the depot under the lock. When the depot is empty, all caches are emptied into it: one system call
-// (membarrier, 0.2 µs) and one step for each slot in them. tests/README.md says how that is verified.
+// (membarrier, 0.2 µs; none where no other thread has a cache) and one step for each slot in them. Other calls: a thread's first
+// operation makes its cache (heap). tests/README.md says how all that is verified.
 #pragma once
 
 #include <fastalloc/cache/thread_cache.hpp>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The storage axis: where the bytes of a pool come from.
 //
-//   HeapStorage        the heap, by aligned operator new; big blocks on huge pages       default; the only one that grows
+//   HeapStorage        the heap, by aligned operator new; big blocks on huge pages       default; grows
 //   InlineStorage<N>   N slots inside the pool object; no heap                           embedded, .bss, on the stack
 //   ExternalStorage    a span of bytes that the caller owns                              arenas, shared or special memory
+//   PageStorage        pages from the system: huge, brought in, locked, of a NUMA node   real time, big pools; grows
 //
 // A storage of your own has the three members of the concept below (examples/custom_allocator.cpp shows policies of
 // one's own). acquire() must return exactly `bytes` usable bytes, or null; the pool asks for no more than it uses.
@@ -28,6 +29,19 @@ concept Storage = requires(S storage, void* block, std::size_t bytes, std::size_
   { S::can_grow } -> std::convertible_to<bool>;
   { storage.acquire(bytes, alignment) } noexcept -> std::same_as<void*>;
   { storage.release(block, bytes, alignment) } noexcept -> std::same_as<void>;
+};
+
+/// Optional. `explain(error)` is called when acquire() returned null: it may set code, text, requested, limit and unit of the error, which
+/// otherwise says that there is no memory.
+template <class S>
+concept ExplainsFailure = Storage<S> && requires(S const& storage, Error& error) {
+  { storage.explain(error) } noexcept -> std::same_as<void>;
+};
+
+/// Optional. `is_prefaulted()`: acquire() brings in every page of a block, so PoolConfig::pre_initialize need not touch them.
+template <class S>
+concept Prefaults = Storage<S> && requires(S const& storage) {
+  { storage.is_prefaulted() } noexcept -> std::same_as<bool>;
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What PageStorage asks of the operating system. Nothing here throws, allocates, or keeps state; calls return 0 or an errno.
+//
+//   map_pages         whole pages at an aligned address                mmap, munmap of what lies around
+//   map_huge_pages    reserved huge pages                              mmap(MAP_HUGETLB)             Linux
+//   advise_huge       transparent huge pages                           madvise(MADV_HUGEPAGE)        Linux
+//   advise_small      none of them                                     madvise(MADV_NOHUGEPAGE)      Linux
+//   populate          the pages are brought in                         madvise(MADV_POPULATE_WRITE), Linux 5.14; else a write to each
+//   lock_pages        they stay in                                     mlock; munmap unlocks
+//   bind_to_node      they come from a NUMA node                       mbind                         Linux
+//
+// mbind and move_pages are called directly: libnuma's numa_tonode_memory() makes the very call, and a library to link to is more than a
+// header may ask for. The policy is MPOL_PREFERRED, libnuma's, too: with MPOL_BIND a full node ends the program (the OOM killer).
+#pragma once
+
+#include <fastalloc/fwd.hpp>
+
+#if __STDC_HOSTED__ && __has_include(<sys/mman.h>)
+#define FASTALLOC_HAS_PAGES 1
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+#else
+#define FASTALLOC_HAS_PAGES 0
+#endif
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// `bytes` in whole pages; 0 on overflow. `unit`: a power of two.
+constexpr std::size_t whole_pages(std::size_t bytes, std::size_t unit) noexcept {
+  std::size_t const rounded = (bytes + (unit - 1)) & ~(unit - 1);
+  return rounded >= bytes ? rounded : 0;
+}
+
+#if FASTALLOC_HAS_PAGES
+
+inline std::size_t page_size() noexcept { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+
+#if defined(MAP_ANONYMOUS)
+inline constexpr int private_pages = MAP_PRIVATE | MAP_ANONYMOUS;
+#else
+inline constexpr int private_pages = MAP_PRIVATE | MAP_ANON;
+#endif
+
+/// Address space without memory in which `bytes` bytes at a multiple of `alignment` are: [begin, begin + bytes). Null: there is none.
+class Reservation {
+ public:
+  Reservation(std::size_t bytes, std::size_t alignment) noexcept : bytes_(bytes), all_(bytes + alignment) {
+    void* const base = all_ < bytes ? MAP_FAILED : ::mmap(nullptr, all_, PROT_NONE, private_pages, -1, 0);
+    if (base == MAP_FAILED) return;
+    base_ = static_cast<std::byte*>(base);
+    begin_ = base_ + (alignment - reinterpret_cast<std::uintptr_t>(base_) % alignment) % alignment;
+  }
+  [[nodiscard]] std::byte* begin() const noexcept { return begin_; }
+  void drop() const noexcept { ::munmap(base_, all_); }
+  /// Effects: only [begin, begin + bytes) is left. Returns: begin; null, and nothing is left, when there are too many mappings for that.
+  [[nodiscard]] std::byte* trim() const noexcept {
+    auto const before = static_cast<std::size_t>(begin_ - base_);
+    std::size_t const behind = all_ - before - bytes_;
+    if ((before == 0 || ::munmap(base_, before) == 0) && (behind == 0 || ::munmap(begin_ + bytes_, behind) == 0)) return begin_;
+    return drop(), nullptr;
+  }
+
+ private:
+  std::size_t bytes_;
+  std::size_t all_;
+  std::byte* base_ = nullptr;
+  std::byte* begin_ = nullptr;
+};
+
+/// Requires: `bytes` is in whole pages. Returns: null when there is no memory.
+inline std::byte* map_pages(std::size_t bytes, std::size_t alignment) noexcept {
+  if (alignment <= page_size()) {
+    void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, private_pages, -1, 0);
+    return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
+  }
+  Reservation const space(bytes, alignment);
+  std::byte* const pages = space.begin() == nullptr ? nullptr : space.trim();
+  if (pages == nullptr || ::mprotect(pages, bytes, PROT_READ | PROT_WRITE) == 0) return pages;
+  ::munmap(pages, bytes);
+  return nullptr;
+}
+
+/// Writes to each page; they must be fresh, since it writes zeros.
+inline void write_to_pages(std::byte* pages, std::size_t bytes) noexcept {
+  for (std::size_t at = 0; at < bytes; at += page_size()) *const_cast<std::byte volatile*>(pages + at) = std::byte{0};
+}
+
+inline int lock_pages(std::byte* pages, std::size_t bytes) noexcept { return ::mlock(pages, bytes) == 0 ? 0 : errno; }
+
+inline constexpr std::size_t no_limit = ~std::size_t{0};
+
+/// Bytes that a process without the privilege may lock in all.
+inline std::size_t lock_limit() noexcept {
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return no_limit;
+  return static_cast<std::size_t>(limit.rlim_cur);
+}
+
+#if defined(__linux__)
+
+/// Effects: reads the start of a small file. Returns: what was read, in `buffer`; empty when it cannot be.
+template <std::size_t Size> char const* read_file(char const* path, char (&buffer)[Size]) noexcept {
+  int const file = ::open(path, O_RDONLY | O_CLOEXEC);
+  ::ssize_t const count = file < 0 ? -1 : ::read(file, buffer, Size - 1);
+  if (file >= 0) ::close(file);
+  buffer[count > 0 ? count : 0] = '\0';
+  return buffer;
+}
+
+/// Bytes in reserved huge pages of this size that nobody has or was promised.
+inline std::size_t free_huge_bytes(std::size_t huge_page) noexcept {
+  auto const pages = [&](char const* which) {
+    char path[96];
+    char text[24];
+    std::snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-%zukB/%s", huge_page / 1024, which);
+    std::size_t number = 0;
+    for (char const* digit = read_file(path, text); *digit >= '0' && *digit <= '9'; ++digit) number = number * 10 + static_cast<std::size_t>(*digit - '0');
+    return number;
+  };
+  std::size_t const free = pages("free_hugepages");
+  std::size_t const promised = pages("resv_hugepages");
+  return free > promised ? (free - promised) * huge_page : 0;
+}
+
+/// Requires: `bytes` is in whole huge pages. Returns: null, and an errno, when they are not to be had.
+inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::size_t huge_page, int& error) noexcept {
+  constexpr int size_shift = 26;  // MAP_HUGE_SHIFT, which older headers lack
+  int log = 0;
+  while (std::size_t{1} << log < huge_page) ++log;
+  int const flags = private_pages | MAP_HUGETLB | static_cast<int>(static_cast<unsigned>(log) << size_shift);
+  auto const map = [&](void* address, int fixed) {
+    void* const pages = ::mmap(address, bytes, PROT_READ | PROT_WRITE, flags | fixed, -1, 0);
+    error = pages == MAP_FAILED ? errno : 0;
+    return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
+  };
+  if (alignment <= huge_page) return map(nullptr, 0);
+  Reservation const space(bytes, alignment);
+  if (space.begin() == nullptr) return error = ENOMEM, nullptr;
+  if (map(space.begin(), MAP_FIXED) != nullptr) return space.trim();
+  return space.drop(), nullptr;
+}
+
+/// EINVAL: the kernel has no transparent huge pages, or they are switched off there, or for the process.
+inline int advise_huge(std::byte* pages, std::size_t bytes) noexcept {
+#if defined(MADV_HUGEPAGE)
+  if (::madvise(pages, bytes, MADV_HUGEPAGE) != 0) return errno;
+  char text[64];
+  bool const never = std::strstr(read_file("/sys/kernel/mm/transparent_hugepage/enabled", text), "[never]") != nullptr;
+  return never || ::prctl(PR_GET_THP_DISABLE, 0L, 0L, 0L, 0L) == 1 ? EINVAL : 0;
+#else
+  return (void)pages, (void)bytes, ENOSYS;
+#endif
+}
+
+inline void advise_small([[maybe_unused]] std::byte* pages, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(MADV_NOHUGEPAGE)
+  (void)::madvise(pages, bytes, MADV_NOHUGEPAGE);  // a kernel that refuses has none
+#endif
+}
+
+inline int populate(std::byte* pages, std::size_t bytes) noexcept {
+  constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, which older headers lack
+  if (::madvise(pages, bytes, populate_write) == 0) return 0;
+  if (errno == ENOMEM || errno == EFAULT || errno == EHWPOISON) return errno;  // to touch them would end the program
+  return write_to_pages(pages, bytes), 0;
+}
+
+inline int bind_to_node(std::byte* pages, std::size_t bytes, int node) noexcept {
+  constexpr int most_nodes = 1024;
+  constexpr int word = 8 * sizeof(unsigned long);
+  constexpr long preferred = 1;  // MPOL_PREFERRED
+  if (node < 0 || node >= most_nodes) return EINVAL;
+  unsigned long mask[most_nodes / word] = {};
+  mask[node / word] = 1UL << node % word;
+  // The kernel looks at one bit less than it is told.
+  if (::syscall(SYS_mbind, pages, bytes, preferred, mask, static_cast<unsigned long>(most_nodes) + 1, 0UL) == 0) return 0;
+  return errno == ENOSYS && node == 0 ? 0 : errno;  // a kernel without NUMA has one node
+}
+
+/// True when none of the pages, one each `step` bytes, is on another node. Those that are not there yet are on none.
+inline bool all_on_node(std::byte* pages, std::size_t bytes, std::size_t step, int node) noexcept {
+  constexpr std::size_t at_once = 128;
+  for (std::size_t at = 0; at < bytes;) {
+    void* addresses[at_once];
+    int nodes[at_once];
+    std::size_t count = 0;
+    for (; count != at_once && at < bytes; at += step) addresses[count++] = pages + at;
+    if (::syscall(SYS_move_pages, 0, count, addresses, nullptr, nodes, 0) != 0) return true;  // asks only; not allowed everywhere
+    for (std::size_t i = 0; i != count; ++i)
+      if (nodes[i] >= 0 && nodes[i] != node) return false;
+  }
+  return true;
+}
+
+#else
+
+inline std::size_t free_huge_bytes(std::size_t) noexcept { return 0; }
+inline std::byte* map_huge_pages(std::size_t, std::size_t, std::size_t, int& error) noexcept { return error = ENOSYS, nullptr; }
+inline int advise_huge(std::byte*, std::size_t) noexcept { return ENOSYS; }
+inline void advise_small(std::byte*, std::size_t) noexcept {}
+inline int populate(std::byte* pages, std::size_t bytes) noexcept { return write_to_pages(pages, bytes), 0; }
+inline int bind_to_node(std::byte*, std::size_t, int) noexcept { return ENOSYS; }
+inline bool all_on_node(std::byte*, std::size_t, std::size_t, int) noexcept { return true; }
+
+#endif
+#endif
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// PageStorage: blocks of whole pages straight from the operating system: on huge pages, brought in, locked, from a NUMA node.
+//
+//   FixedPool<Order, PageStorage> pool(PoolConfig{.capacity = 100'000, .pre_initialize = true},
+//                                      PageStorage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node = 0}});
+//   if (pool.storage().has_note()) std::puts(pool.storage().note().to_string().c_str());
+//
+// A system that cannot do what was asked for still gives memory, and the storage keeps a note that says what is missing and what to type.
+// With `required` there is no memory then, and that note is the error of the pool.
+#pragma once
+
+#include <fastalloc/storage/os_pages.hpp>
+#include <fastalloc/storage/storage.hpp>
+
+#if FASTALLOC_HAS_PAGES
+
+#include <fastalloc/error.hpp>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// none: pages of the usual size, though a system set to "always" may use huge ones. transparent: blocks of a huge page or more begin
+/// at one, and the kernel is advised to use them; it may split them again. reserved: from the kernel's own stock of them (hugetlbfs:
+/// sysctl vm.nr_hugepages=N), which stay whole and are never swapped; every block takes whole ones, the directory of a growing pool, too.
+enum class HugePages : unsigned char { none, transparent, reserved };
+
+/// What a note may be about, the gravest first.
+enum class PageFeature : unsigned char { lock_memory, prefault, huge_pages, numa_node };
+
+struct PageOptions {
+  HugePages huge_pages = HugePages::transparent;
+  bool prefault = false;                              ///< all pages are brought in before acquire() returns: no page fault later
+  bool lock_memory = false;                           ///< the same, and they stay in memory: never swapped or written back
+  int numa_node = -1;                                 ///< the node that pages come from, while it has memory; -1: any
+  std::size_t huge_page_size = std::size_t{2} << 20;  ///< bytes; those that the processor has: 2 MiB, 1 GiB, ...
+  bool required = false;                              ///< what is asked for and cannot be had is a failure; not transparent huge pages, which are advice
+};
+
+/// When to use: where the first touch of a page, or swap, would come at the wrong time; where page walks are what a program waits for; to
+/// say which NUMA node memory is on. Every block is a mapping of its own in whole pages, so it is no storage for many small pools.
+///
+/// Linux has all features; other POSIX systems map, bring in and lock, and note the rest. The kernel works on a block as long as it
+/// takes to clear the pages: with prefault or lock_memory growth is nothing for a real-time thread.
+/// After fork() the child's memory is not locked, and both processes copy pages at their next write.
+/// Thread safety: as a pool's storage; notes may be read by any thread at any time.
+class PageStorage {
+ public:
+  static constexpr bool can_grow = true;
+
+  constexpr PageStorage(PageOptions options = {}) noexcept : options_(options) {}
+
+  /// Effects: maps `bytes` bytes, rounded up to whole pages, then does what the options say. What cannot be had leaves a note.
+  /// Returns: null when there is no memory, or a feature that is required is missing; nothing is held then.
+  /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
+  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    failure_ = {};
+    std::size_t const size = detail::whole_pages(bytes, detail::page_size());
+    if (size == 0) return nullptr;
+    if (options_.huge_pages == HugePages::reserved) {
+      std::byte* const block = acquire_reserved(bytes, alignment);
+      if (block != nullptr || failure_.text != nullptr) return block;
+    }
+    bool const huge = options_.huge_pages != HugePages::none && is_huge_page_size() && bytes >= options_.huge_page_size;
+    std::byte* const block = detail::map_pages(size, huge && alignment < options_.huge_page_size ? options_.huge_page_size : alignment);
+    if (block == nullptr) return nullptr;
+    if (options_.huge_pages == HugePages::none) detail::advise_small(block, size);
+    int const advised = huge ? detail::advise_huge(block, size) : 0;
+    if (advised != 0 && options_.huge_pages == HugePages::transparent) keep(PageFeature::huge_pages, {advised == ENOSYS ? not_here : no_transparent, size, 0});
+    State state = bring_in(block, size);
+    if (state == State::short_of_pages) state = miss(PageFeature::prefault, {not_brought_in, size, 0}) ? State::ready : State::failed;
+    if (state == State::ready && secure(block, size, detail::page_size())) return block;
+    ::munmap(block, size);
+    return nullptr;
+  }
+
+  void release(void* block, std::size_t bytes, std::size_t) noexcept {
+    // A mapping of reserved huge pages cannot be cut in the middle of one: then the block is such, and goes in whole ones.
+    if (::munmap(block, detail::whole_pages(bytes, detail::page_size())) != 0 && options_.huge_pages == HugePages::reserved)
+      ::munmap(block, detail::whole_pages(bytes, options_.huge_page_size));
+  }
+
+  /// After acquire() returned null: why, where it is for want of a required feature.
+  void explain(Error& error) const noexcept {
+    if (failure_.text != nullptr) describe(failed_, failure_, error);
+  }
+  /// True when acquire() brings in every page itself (where it can).
+  [[nodiscard]] constexpr bool is_prefaulted() const noexcept { return options_.prefault || options_.lock_memory; }
+
+  [[nodiscard]] constexpr PageOptions const& options() const noexcept { return options_; }
+
+  /// True when some feature that was asked for could not be had.
+  [[nodiscard]] bool has_note() const noexcept {
+    for (std::size_t f = 0; f != features; ++f)
+      if (has_note(static_cast<PageFeature>(f))) return true;
+    return false;
+  }
+  [[nodiscard]] bool has_note(PageFeature feature) const noexcept { return text_of(feature) != nullptr; }
+
+  /// What is missing, the gravest first; an Error without a text when nothing is. Of several blocks the first that missed a feature is
+  /// noted, and that note stays.
+  [[nodiscard]] Error note() const noexcept {
+    for (std::size_t f = 0; f != features; ++f)
+      if (has_note(static_cast<PageFeature>(f))) return note(static_cast<PageFeature>(f));
+    return {};
+  }
+  /// What is missing of one feature.
+  [[nodiscard]] Error note(PageFeature feature) const noexcept {
+    Error error;
+    if (has_note(feature)) describe(feature, notes_[static_cast<std::size_t>(feature)], error);
+    return error;
+  }
+
+ private:
+  static constexpr std::size_t features = 4;
+  static constexpr char const* lock_limited =
+      "the memory cannot be locked: the process may lock no more than RLIMIT_MEMLOCK (the limit) in all; raise it (ulimit -l unlimited, memlock in "
+      "/etc/security/limits.conf, LimitMEMLOCK= of a service), or grant CAP_IPC_LOCK. Unless that is required, unlocked memory is in use";
+  static constexpr char const* lock_refused =
+      "the system cannot lock the memory, or does not let this process; free memory, or grant CAP_IPC_LOCK. Unless that is required, unlocked memory is in use";
+  static constexpr char const* not_brought_in =
+      "the pages cannot be brought in: memory is short, here or in the control group; free some, or raise memory.max. Unless that is required, "
+      "pages are brought in at their first use";
+  static constexpr char const* no_transparent =
+      "transparent huge pages are switched off, or not there; type echo madvise > /sys/kernel/mm/transparent_hugepage/enabled, or ask for "
+      "HugePages::none. Normal pages are in use";
+  static constexpr char const* no_reserved =
+      "too few reserved huge pages are free (the limit, or none); reserve more (sysctl vm.nr_hugepages=N, N: bytes of all blocks / bytes of a huge "
+      "page), or ask for HugePages::transparent. Unless that is required, other pages are in use";
+  static constexpr char const* no_such_size =
+      "there are no reserved huge pages of this size; ls /sys/kernel/mm/hugepages shows the sizes for PageOptions::huge_page_size. Unless that is "
+      "required, other pages are in use";
+  static constexpr char const* no_node =
+      "there is no such NUMA node with memory that this process may use; numactl --hardware lists them. Unless that is required, memory of any node is in use";
+  static constexpr char const* node_refused =
+      "the system does not let this process choose a NUMA node; allow mbind in the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
+      "memory of any node is in use";
+  static constexpr char const* not_here = "this system does not offer that; leave the option out. Unless that is required, memory without it is in use";
+  static constexpr char const* node_full =
+      "the NUMA node has too little free memory; numactl --hardware shows how much. Unless that is required, memory of other nodes is in use, too";
+
+  struct Missing {
+    char const* text = nullptr;  ///< null: nothing is missing
+    std::size_t requested = 0;   ///< bytes, or the number of the node
+    std::size_t limit = 0;       ///< bytes; 0: plays no part
+  };
+
+  static void describe(PageFeature feature, Missing const& missing, Error& error) noexcept {
+    error.code = ErrorCode::allocation_failed;
+    error.text = missing.text;
+    error.requested = missing.requested;
+    error.limit = missing.limit;
+    error.unit = feature == PageFeature::numa_node ? "as NUMA node" : "bytes";
+  }
+
+  [[nodiscard]] char const* text_of(PageFeature feature) const noexcept {
+    // acquire: pairs with the release in keep(), so the values of a note are there with its text.
+    return std::atomic_ref(notes_[static_cast<std::size_t>(feature)].text).load(std::memory_order_acquire);
+  }
+  void keep(PageFeature feature, Missing missing) noexcept {
+    if (has_note(feature)) return;
+    Missing& note = notes_[static_cast<std::size_t>(feature)];
+    note.requested = missing.requested;
+    note.limit = missing.limit;
+    std::atomic_ref(note.text).store(missing.text, std::memory_order_release);  // release: see text_of()
+  }
+  /// Notes what is missing. Returns: false when that is a failure.
+  [[nodiscard]] bool miss(PageFeature feature, Missing missing) noexcept {
+    if (!options_.required) return keep(feature, missing), true;
+    failed_ = feature;
+    failure_ = missing;
+    return false;
+  }
+
+  [[nodiscard]] constexpr bool is_huge_page_size() const noexcept {
+    return options_.huge_page_size >= 4096 && (options_.huge_page_size & (options_.huge_page_size - 1)) == 0;
+  }
+
+  /// Null, with a note or a failure, when there are not so many, or they cannot be brought in (the control group's limit): to touch
+  /// them then would end the program.
+  [[nodiscard]] std::byte* acquire_reserved(std::size_t bytes, std::size_t alignment) noexcept {
+    std::size_t const page = options_.huge_page_size;
+    std::size_t const size = is_huge_page_size() ? detail::whole_pages(bytes, page) : 0;
+    int error = EINVAL;
+    if (std::byte* const block = size == 0 ? nullptr : detail::map_huge_pages(size, alignment, page, error)) {
+      State const state = bring_in(block, size);
+      if (state == State::ready && secure(block, size, page)) return block;
+      ::munmap(block, size);
+      if (state != State::short_of_pages) return nullptr;
+    }
+    Missing missing{no_reserved, size, 0};
+    if (error == EINVAL) missing = {no_such_size, page, 0};
+    else if (error == ENOSYS) missing.text = not_here;
+    else missing.limit = detail::free_huge_bytes(page);
+    (void)miss(PageFeature::huge_pages, missing);
+    return nullptr;
+  }
+
+  enum class State : unsigned char { ready, short_of_pages, failed };
+
+  /// Effects: node and prefault for fresh pages.
+  [[nodiscard]] State bring_in(std::byte* block, std::size_t size) noexcept {
+    if (options_.numa_node >= 0) {
+      int const error = detail::bind_to_node(block, size, options_.numa_node);
+      if (error != 0 && !miss_node(error == EINVAL ? no_node : error == ENOSYS ? not_here : node_refused)) return State::failed;
+    }
+    return is_prefaulted() && detail::populate(block, size) != 0 ? State::short_of_pages : State::ready;
+  }
+  /// Effects: locks the pages, of `page` bytes each, and looks where they are. Returns: false for a failure.
+  [[nodiscard]] bool secure(std::byte* block, std::size_t size, std::size_t page) noexcept {
+    if (options_.lock_memory && detail::lock_pages(block, size) != 0) {
+      std::size_t const limit = detail::lock_limit();
+      bool const limited = limit != detail::no_limit;
+      if (!miss(PageFeature::lock_memory, {limited ? lock_limited : lock_refused, size, limited ? limit : 0})) return false;
+    }
+    bool const known = is_prefaulted() && options_.numa_node >= 0;
+    return !known || detail::all_on_node(block, size, page, options_.numa_node) || miss_node(node_full);
+  }
+  [[nodiscard]] bool miss_node(char const* text) noexcept {
+    return miss(PageFeature::numa_node, {text, static_cast<std::size_t>(options_.numa_node), 0});
+  }
+
+  PageOptions options_;
+  PageFeature failed_ = PageFeature::lock_memory;  ///< what failure_ is about
+  Missing failure_{};
+  mutable Missing notes_[features]{};
+};
+
+static_assert(Storage<PageStorage> && ExplainsFailure<PageStorage> && Prefaults<PageStorage>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+#else
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// Here there is no mmap: to use it does not compile.
+class PageStorage {
+ public:
+  static constexpr bool can_grow = true;
+  template <class Bytes> [[nodiscard]] void* acquire(Bytes, std::size_t) noexcept {
+    static_assert(sizeof(Bytes) == 0, "fastalloc: PageStorage needs the mmap() of POSIX, which this system has not; use HeapStorage, or ExternalStorage "
+                                      "over memory that you acquired and locked (VirtualAlloc, VirtualLock)");
+    return nullptr;
+  }
+  void release(void*, std::size_t, std::size_t) noexcept {}
+};
+
+static_assert(Storage<PageStorage>);
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+#endif
+
+#undef FASTALLOC_HAS_PAGES
