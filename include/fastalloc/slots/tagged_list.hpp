@@ -185,6 +185,9 @@ struct TaggedSlots {
   using Slots = TaggedList<Shape>;
 };
 
-static_assert(SlotAllocator<TaggedSlots> && SlotAllocatorState<TaggedList<SlotShape<16, 8, false>>>);
+static_assert(SlotAllocator<TaggedSlots>);
+#if ATOMIC_INT_LOCK_FREE == 2  // else this can be included, and not used
+static_assert(SlotAllocatorState<TaggedList<SlotShape<16, 8, false>>>);
+#endif
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
