@@ -36,7 +36,7 @@ struct Rig {
     blocks.set_stride(Shape::size);
     auto* const data = reinterpret_cast<std::byte*>(memory);
     blocks[0] = Block{.data = data, .end = data + sizeof memory, .slots = slots};
-    list.bind(reinterpret_cast<std::byte*>(metadata), blocks);
+    list.bind(metadata, blocks);
     std::vector<std::byte*> all;
     while (std::byte* const slot = list.take(blocks)) all.push_back(slot);
     CHECK(all.size() == slots);
@@ -63,7 +63,7 @@ struct Rig {
   }
 
   alignas(8) std::byte memory[slots * Shape::size]{};
-  alignas(8) std::uint32_t metadata[slots]{};
+  alignas(8) std::byte metadata[List<TagBits>::metadata_bytes(slots, 1)]{};
   Blocks<false> blocks;
   List<TagBits> list;
 };
@@ -78,7 +78,6 @@ bool each_once() {
 }  // namespace
 
 static_assert(std::atomic<detail::TaggedWord>::is_always_lock_free);
-static_assert(sizeof(std::uint32_t) * Rig<0>::slots >= List<0>::metadata_bytes(Rig<0>::slots, 1));
 
 TEST_CASE("aba: with a tag of two bits a slot has two owners after four changes") { CHECK_FALSE(each_once<2>()); }
 
@@ -112,11 +111,11 @@ TEMPLATE_TEST_CASE("aba: threads that are held up between look and swap never sh
   detail::TaggedList<Shape, 0, Yield, TestType> list;
   static_assert(decltype(list)::max_slots == (sizeof(TestType) == 8 ? 0xFFFFFFFF : 0xFFFF));
   alignas(8) std::byte memory[slots * Shape::size]{};
-  alignas(8) std::uint32_t metadata[slots]{};
+  alignas(8) std::byte metadata[decltype(list)::metadata_bytes(slots, 1)]{};
   Blocks<false> blocks;
   blocks.set_stride(Shape::size);
   blocks[0] = Block{.data = memory, .end = memory + sizeof memory, .slots = slots};
-  list.bind(reinterpret_cast<std::byte*>(metadata), blocks);
+  list.bind(metadata, blocks);
   std::atomic<int> owners[slots] = {};
   test::Stopwatch const watch;
   test::run(4, [&](std::size_t) {

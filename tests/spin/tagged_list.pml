@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The list of free slots under the LockFree policy: a stack of slot indices whose head and tag are one atomic word,
-// with the links in an array beside it, and a frontier behind which no slot was ever used.
+// with the links in an array beside it, and a frontier behind which no slot was ever used. Beside each link stands the number
+// of slots from there on, so the head's number is that of all free slots that were used before.
 //
 // THREADS threads do up to OPS operations each, every one a pop or the push of any slot the thread holds. Every way to
 // place the slots at the start is tried: never used, on the list, or held by a thread.
@@ -8,6 +9,7 @@
 // Checked:
 //   holder    no slot is taken while somebody holds it
 //   saw_full  "exhausted" is said only if at some moment of the call no slot was free
+//   counted   whenever the head changes, its number is right
 //   listed    when all threads are done, each slot is held, on the list once, or behind the frontier
 // Each step is one access to shared memory, and all threads see the accesses in one order: memory orders are not
 // modelled.
@@ -17,6 +19,7 @@
 //   BUG_TAG_BITS   a tag of so many bits: it wraps while a pop sleeps, and the same happens
 //   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the frontier: a slot that came back
 //                  while the last new one was taken is not seen
+//   BUG_COUNT      the number is read before the head: others change the list in between
 #ifndef THREADS
 #define THREADS 3
 #endif
@@ -41,17 +44,22 @@
 byte head_index = NIL;
 byte head_tag;
 byte next[CAPACITY];
+byte count[CAPACITY];
 byte fresh;  // the frontier: slots from here on were never used
 
 // What only the checks know.
 byte holder[CAPACITY];
 byte free;
+byte listed_now;
 bool in_pop[THREADS];
 bool saw_full[THREADS];
 bool listed[CAPACITY];
 byte done;
 
 // In the step that takes the slot away from the others.
+inline check_count() {
+  assert((head_index == NIL -> 0 : count[head_index]) == listed_now)
+}
 inline took(slot) {
   assert(holder[slot] == NOBODY);
   holder[slot] = me;
@@ -68,16 +76,16 @@ inline took(slot) {
   fi;
   in_pop[me] = false;
   saw_full[me] = false;
-  h = 0; tag = 0; n = 0; f = 0; i = 0; again = false
+  h = 0; tag = 0; n = 0; f = 0; c = 0; i = 0; again = false
 }
 
 proctype Thread(byte me) {
-  byte left = OPS, h, tag, n, f, x, i;
+  byte left = OPS, h, tag, n, f, x, c, i;
   bool again;
 
 next_operation:
   atomic {
-    h = 0; tag = 0; n = 0; f = 0; x = 0; i = 0; again = false;
+    h = 0; tag = 0; n = 0; f = 0; x = 0; c = 0; i = 0; again = false;
     if
     :: left > 0 -> left--; in_pop[me] = true; saw_full[me] = (free == 0); goto pop
     :: left > 0 ->
@@ -101,6 +109,8 @@ pop:
       :: head_index == h && head_tag == tag ->
         head_index = n;
         head_tag = NEXT_TAG(tag);
+        listed_now--;
+        check_count();
         took(h);
         goto next_operation
       :: else -> goto pop
@@ -138,13 +148,22 @@ exhausted:
   };
 
 push:
+#ifdef BUG_COUNT
+  c = (head_index == NIL -> 0 : count[head_index]);
+#endif
   atomic { h = head_index; tag = head_tag }
   next[x] = h;
+#ifndef BUG_COUNT
+  c = (h == NIL -> 0 : count[h]);
+#endif
+  count[x] = c + 1;
   atomic {
     if
     :: head_index == h && head_tag == tag ->
       head_index = x;
       head_tag = NEXT_TAG(tag);
+      listed_now++;
+      check_count();
       holder[x] = NOBODY;
       free++;
       goto next_operation
@@ -168,7 +187,7 @@ init {
       :: i < fresh ->
         select(who : 0 .. THREADS);
         if
-        :: who >= THREADS || who > i -> next[i] = head_index; head_index = i
+        :: who >= THREADS || who > i -> next[i] = head_index; head_index = i; listed_now++; count[i] = listed_now
         :: else -> holder[i] = who; free--
         fi
       :: else

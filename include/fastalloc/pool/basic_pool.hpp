@@ -52,6 +52,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <class... Values>
     requires((axis_of<std::remove_cvref_t<Values>>() != Axis::none) && ...)
   explicit BasicPool(PoolConfig const& config, Values&&... values) : Objects(std::in_place, std::forward<Values>(values)...) {
+    (Types::template check_value<std::remove_cvref_t<Values>>(), ...);
     Error error;
     if (!open(config, error)) fail(error);
     prebuild(config);
@@ -62,9 +63,16 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     requires is_external && std::default_initializable<Lifetime>
       : BasicPool(PoolConfig{.capacity = Types::greater(Types::core::slots_in(bytes.size()), 1)}, ExternalStorage(bytes)) {}
 
+  /// The pool that another process made in the span, with the capacity and the alignment that it has.
+  /// Throws: InvalidConfiguration where there is none, where it is another kind of pool, or is not ready yet. Complexity: constant; touches no slot.
+  explicit BasicPool(ExternalStorage::Attached storage)
+    requires is_external && std::default_initializable<Lifetime>
+      : BasicPool(Types::span_block::config_in(storage), storage) {}
+
   /// What Result calls: fills in `error` instead of throwing.
   template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
       : Objects(std::in_place, std::forward<Values>(values)...) {
+    (Types::template check_value<std::remove_cvref_t<Values>>(), ...);
     if (!open(config, error)) return;
     if (!swallow([&] { prebuild(config); })) {
       error = core_.describe(ErrorCode::allocation_failed, "the init function of recycle() threw while objects were built up front");
@@ -78,9 +86,17 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return Result<Derived>(std::in_place, config, std::forward<Values>(values)...);
   }
 
+  [[nodiscard]] static Result<Derived> try_create(ExternalStorage::Attached storage) noexcept
+    requires is_external && std::default_initializable<Lifetime>
+  {
+    return Result<Derived>(std::in_place, Types::span_block::config_in(storage), storage);
+  }
+
   /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first indices.
   /// Where it returns, the memory goes back to the storage; live objects are not destroyed, except those of Recycle.
+  /// A pool that was attached has no say about objects, which may be others': it requires only that this process's handles are gone.
   ~BasicPool() {
+    if (core_.is_attached()) return;
     if (core_.allocated() != 0) [[unlikely]] report_live_handles();
     if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }
@@ -139,6 +155,23 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const { return index_of(handle.get()); }
   [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
 
+  /// The way back from index_of(): the object in slot `index`, in whatever process it was built. Returns: null where the pool has no such
+  /// slot. Requires: the object lives; a checks policy reports where it does not, and where there is no such slot, and returns null.
+  /// Complexity: constant. Thread safety: as get().
+  [[nodiscard]] T* object_at(std::size_t index) noexcept requires(!Growing) {
+    std::byte* const slot = core_.slot_at(index);
+    if constexpr (Checks::tracks_slots) {
+      Error error;
+      if (slot == nullptr) {
+        error = core_.describe(ErrorCode::invalid_handle, "the pool has no slot of the requested index; pass what index_of() returned for an object of this pool", index);
+        error.unit = "(index)";
+      }
+      if (slot == nullptr || !core_.check_in_use(slot, false, error)) return report_typed(error), nullptr;
+    }
+    return slot == nullptr ? nullptr : uncovered(slot);
+  }
+  [[nodiscard]] T const* object_at(std::size_t index) const noexcept requires(!Growing) { return const_cast<BasicPool&>(*this).object_at(index); }
+
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: constant.
   /// Thread safety: of threads that own the object, any number at once.
   /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing.
@@ -181,7 +214,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding: on the stack, of up to 1024 slots); one without MarksReturns looks at all returned slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*object_in(slot)), true; });
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*uncovered(slot)), true; });
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none", missing);
     error.unit = "bytes";
@@ -203,7 +236,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
   /// aligned to the greater of that and required_alignment(). SIZE_MAX when the product overflows.
   [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots, std::size_t alignment = 0) noexcept requires(!Growing) {
-    auto const plan = Types::layout::block(slots, Types::layout::stride(alignment));
+    auto const plan = Types::layout::block(slots, Types::layout::stride(alignment), alignment);
     return plan.valid ? plan.bytes : std::numeric_limits<std::size_t>::max();
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
@@ -258,7 +291,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(Key key) const noexcept {
     need_keys();
     std::byte* const slot = core_.find_key(key.index(), key.generation());
-    return slot == nullptr ? nullptr : object_in(slot);
+    return slot == nullptr ? nullptr : uncovered(slot);
+  }
+  /// The object in a slot that another process may have taken: AddressSanitizer knows only of what this one did.
+  FASTALLOC_ALWAYS_INLINE static T* uncovered(std::byte* slot) noexcept {
+    if constexpr (Types::spans_processes) unpoison(slot, sizeof(T));
+    return object_in(slot);
   }
 
   bool open(PoolConfig const& config, Error& error) noexcept {

@@ -6,8 +6,7 @@
 #pragma once
 
 #include <fastalloc/error.hpp>
-#include <fastalloc/pool/pool_layout.hpp>
-#include <fastalloc/storage/external_storage.hpp>
+#include <fastalloc/pool/span_block.hpp>
 #include <fastalloc/storage/poison.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
@@ -25,6 +24,7 @@ class BlockStore : public Blocks<Shape::growing> {
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
   using Slots = typename Layout::Slots;
   using Plan = typename Layout::Plan;
+  using Span = SpanBlock<Shape, Checks, Layout>;
   static constexpr bool growing = Shape::growing;
   static constexpr bool is_borrowed = requires { requires StorageState::is_borrowed; };
 
@@ -39,6 +39,8 @@ class BlockStore : public Blocks<Shape::growing> {
   BlockStore& operator=(BlockStore const&) = delete;
 
   ~BlockStore() {
+    if constexpr (Shape::spans_processes)
+      if (this->count() != 0 && !is_attached()) header().end();
     for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
     if constexpr (Shape::keyed && growing) keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
     if constexpr (growing) give_back(many_.directory, many_.directory_bytes);
@@ -52,7 +54,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   /// Effects: acquires a block of `slots` slots. Touch: every page of it. Requires: Block::handed is up to date.
   bool add(std::size_t slots, bool touch, Slots& allocator, Error& error) noexcept {
-    auto const plan = Layout::block(slots, this->stride());
+    auto const plan = Layout::block(slots, this->stride(), alignment_);
     if (!plan.valid) {
       error.code = this->count() == 0 ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
@@ -63,8 +65,15 @@ class BlockStore : public Blocks<Shape::growing> {
     [[maybe_unused]] std::size_t page = 0;
     if constexpr (Shape::keyed && growing)
       if (!reserve_pages(slots, touch, page, error)) return false;
-    std::byte* const data = acquire(plan.bytes, touch, error);
-    if (data == nullptr) return false;
+    if constexpr (Shape::spans_processes)
+      if (is_attached() && !Span::may_attach(storage_, Span::describe(plan, slots, this->stride(), alignment_), error)) return false;
+    std::byte* const memory = acquire(plan.bytes, touch && !is_attached(), error);
+    if (memory == nullptr) return false;
+    std::byte* const data = memory + plan.data;
+    if constexpr (Shape::spans_processes) {
+      if (is_attached()) return join(data, plan, slots, allocator), true;
+      SpanHeader::create(memory, Span::describe(plan, slots, this->stride(), alignment_));
+    }
     if constexpr (growing) {
       auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slots)};
       record->bytes = plan.bytes;
@@ -104,26 +113,49 @@ class BlockStore : public Blocks<Shape::growing> {
   [[nodiscard]] auto& keys() noexcept { return keys_; }
   [[nodiscard]] auto const& keys() const noexcept { return keys_; }
 
+  /// The block is one that another pool made.
+  [[nodiscard]] constexpr bool is_attached() const noexcept {
+    if constexpr (Shape::spans_processes) return storage_.attaches();
+    else return false;
+  }
+  [[nodiscard]] SpanHeader& header() noexcept requires(Shape::spans_processes) {
+    return *std::launder(reinterpret_cast<SpanHeader*>(storage_.bytes().data()));
+  }
+
   /// Gives the memory of a block back. Returns its bytes.
   std::size_t release(Block* block) noexcept {
     std::size_t bytes = 0;  // copied: the record may lie in the memory that goes
     if constexpr (growing) bytes = block->bytes;
-    else if constexpr (!is_borrowed || FASTALLOC_ASAN) bytes = Layout::block(block->slots, this->stride()).bytes;
+    else if constexpr (!is_borrowed || FASTALLOC_ASAN) bytes = Layout::block(block->slots, this->stride()).bytes;  // from the slots on
     give_back(block->data, bytes);
     return bytes;
   }
 
  private:
+  static fastalloc::Block block_at(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
+    return {.data = data, .end = data + plan.slot_bytes, .tail = data + plan.tail, .slots = slots};
+  }
   /// What is written down of new memory, after what must be in it from the beginning.
-  fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
+  static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
     if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slots));
     // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
     if constexpr (Shape::poisons && !(Shape::counted && requires { requires Slots::owns_frontier; })) poison(data, plan.slot_bytes);
-    return {.data = data, .end = data + plan.slot_bytes, .tail = data + plan.tail, .slots = slots};
+    return block_at(data, plan, slots);
+  }
+  /// The block is another pool's, with all that is in it.
+  void join(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(Shape::spans_processes) {
+    (*this)[0] = block_at(data, plan, slots);
+    if constexpr (Shape::keyed) keys_.join(data + plan.words, slots, header().seed());
+    allocator.join(data + plan.metadata);
   }
   void bind(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(!growing) {
     (*this)[0] = divide(data, plan, slots);
-    if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; });
+    if constexpr (Shape::spans_processes && Shape::keyed) {
+      keys_.bind(data + plan.words, slots, true, header().seed());
+      header().seed() = keys_.start();
+    } else if constexpr (Shape::keyed) {
+      keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; });
+    }
     allocator.bind(data + plan.metadata, *this);
   }
 

@@ -113,7 +113,7 @@ struct Policies {
 /// The value for a policy type among constructor arguments, else a default constructed one.
 template <class P> constexpr P pick_value() { return P(); }
 template <class P, class First, class... Rest> constexpr P pick_value(First&& first, Rest&&... rest) {
-  if constexpr (std::same_as<P, std::remove_cvref_t<First>>) return std::forward<First>(first);
+  if constexpr (std::derived_from<std::remove_cvref_t<First>, P>) return std::forward<First>(first);
   else return pick_value<P>(std::forward<Rest>(rest)...);
 }
 

@@ -250,6 +250,12 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return false;
   }
 
+  /// The slot of an index, or null where there is none. For pools of one block.
+  [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept requires(!Shape::growing) {
+    if (index >= supply_.total()) return nullptr;
+    return supply_.blocks()[0].data + index * stride();
+  }
+
   /// Index and generation of the key of the object in `slot`, which the caller owns.
   [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();

@@ -12,7 +12,7 @@
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/pool/pool_config.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
-#include <fastalloc/stats/basic_stats.hpp>
+#include <fastalloc/stats/span_stats.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -45,7 +45,16 @@ class PoolDepot {
       return false;
     }
     configure(config);
-    return supply_.add(config.capacity, config.pre_initialize, error);
+    if (!supply_.add(config.capacity, config.pre_initialize, error)) {
+      if (is_attached()) error.capacity = 0;  // the pool is not this one
+      return false;
+    }
+    if constexpr (Shape::spans_processes) {
+      auto& header = supply_.blocks().header();
+      if constexpr (Stats::enabled) stats_.bind(reinterpret_cast<std::byte*>(&header + 1), is_attached());
+      if (!is_attached()) header.publish();
+    }
+    return true;
   }
   /// Effects: inline storage is opened, after before(), unless it is open.
   template <class F> void open_inline(F&& before) noexcept requires(Inline != 0) {
@@ -56,6 +65,8 @@ class PoolDepot {
     before();
     supply_.template add_inline<Inline>();
   }
+  /// True where what is in the pool may be others'.
+  [[nodiscard]] constexpr bool is_attached() const noexcept { return supply_.blocks().is_attached(); }
   /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
   /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
   void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(Shape::growing && Shape::any_size) {
@@ -68,8 +79,8 @@ class PoolDepot {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
     std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / Shape::size;
     while (n != 0 && Layout::block(n, Shape::size).bytes > bytes) {
-      std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + sizeof(void*));
-      n -= step == 0 ? 1 : step;
+      std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + 2 * sizeof(std::uint64_t));
+      n -= step == 0 ? 1 : step < n ? step : n;
     }
     // A step may free more than its slots: whole words of metadata.
     for (auto more = Layout::block(n + 1, Shape::size); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, Shape::size)) ++n;
@@ -265,14 +276,14 @@ class PoolDepot {
       return made;
     } else {
       bool const at_hand = !lock_free && locked_slow([&] { return supply_.at_hand() >= n && !adjacent; });
-      // With LockFree the list was empty; its count says less, where a thread is stopped half way.
+      // With LockFree the list was empty, whatever came back since.
       if (!at_hand && error != nullptr) *error = describe(ErrorCode::pool_exhausted, adjacent ? none_adjacent : all_in_use, n);
       return at_hand;
     }
   }
 
   Supply supply_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS Stats stats_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats> stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
   FASTALLOC_NO_UNIQUE_ADDRESS Waiters waiters_{};
   FASTALLOC_NO_UNIQUE_ADDRESS Caches caches_{this};

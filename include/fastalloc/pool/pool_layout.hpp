@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short block.
 //
-//   one block    | slots | generations | marks of the checks | metadata of the slot allocator |
+//   one block    | header | slots | generations | marks of the checks | metadata of the slot allocator |
+//                only of pools that processes share: what they agree on, and statistics
 //   many blocks  | slots | marks of the checks | GrowingBlock |          each
 //   directory    | metadata of the slot allocator | GrowingBlock* ... |  one for all blocks, replaced when they change
 #pragma once
@@ -26,8 +27,15 @@ template <class Shape, class SlotPolicy, class Checks>
 struct PoolLayout {
   using Slots = typename SlotPolicy::template Slots<Shape>;
 
+  static constexpr std::size_t metadata_alignment = [] {
+    if constexpr (requires { Slots::metadata_alignment; }) return Slots::metadata_alignment > alignof(Block) ? Slots::metadata_alignment : alignof(Block);
+    else return alignof(Block);
+  }();
   /// What every block is aligned to at least.
-  static constexpr std::size_t block_alignment = Shape::align > alignof(Block) ? Shape::align : alignof(Block);
+  static constexpr std::size_t block_alignment = [] {
+    std::size_t const least = Shape::align > alignof(Block) ? Shape::align : alignof(Block);
+    return least > metadata_alignment ? least : metadata_alignment;
+  }();
   /// Bytes that a fixed block may have for its slots, so that 32-bit offsets in granules reach them all.
   static constexpr std::size_t max_fixed_bytes =
       std::numeric_limits<std::size_t>::max() >> Shape::granule_shift > 0xFFFFFFFFU
@@ -38,6 +46,7 @@ struct PoolLayout {
   static constexpr std::size_t max_bytes = std::numeric_limits<std::size_t>::max() / 2;
 
   struct Plan {
+    std::size_t data = 0;         ///< offset of the slots; the others begin there
     std::size_t slot_bytes = 0;   ///< slots * stride
     std::size_t words = 0;        ///< offset of the generations
     std::size_t tail = 0;         ///< offset of the marks
@@ -50,7 +59,8 @@ struct PoolLayout {
     return alignment <= Shape::align ? Shape::size : (Shape::size + alignment - 1) & ~(alignment - 1);
   }
 
-  static constexpr Plan block(std::size_t slots, std::size_t stride) noexcept {
+  /// `alignment`: of the block.
+  static constexpr Plan block(std::size_t slots, std::size_t stride, std::size_t alignment = 0) noexcept {
     Plan plan;
     bool ok = checked_multiply(slots, stride, plan.slot_bytes) && slots <= std::numeric_limits<std::size_t>::max() / 32 &&
               (Shape::growing || plan.slot_bytes <= max_fixed_bytes);
@@ -62,10 +72,14 @@ struct PoolLayout {
     std::size_t const rest = Shape::growing ? sizeof(GrowingBlock) : ok ? Slots::metadata_bytes(slots, 1) : 0;
     plan.bytes = plan.metadata;
     if (rest != 0) {
-      ok = ok && checked_round_up(plan.metadata, alignof(Block), plan.metadata);
+      ok = ok && checked_round_up(plan.metadata, metadata_alignment, plan.metadata);
       ok = ok && checked_add(plan.metadata, rest, plan.bytes);
     }
     if constexpr (requires { Slots::max_slots; }) ok = ok && slots <= Slots::max_slots;
+    if constexpr (Shape::spans_processes) {
+      ok = ok && checked_round_up(Shape::header, alignment > block_alignment ? alignment : block_alignment, plan.data);
+      ok = ok && checked_add(plan.bytes, plan.data, plan.bytes);
+    }
     plan.valid = ok && plan.bytes <= max_bytes;
     return plan;
   }

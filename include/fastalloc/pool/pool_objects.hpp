@@ -47,7 +47,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
 
   /// The storage among `values`; Nothing where a default constructed one will do (inline storage is never copied).
   template <class... Values> static constexpr auto pick_storage(Values&&... values) {
-    constexpr bool given = (false || ... || std::same_as<std::remove_cvref_t<Values>, StorageState>);
+    constexpr bool given = (false || ... || std::derived_from<std::remove_cvref_t<Values>, StorageState>);
     static_assert(given || std::default_initializable<StorageState>,
                   "fastalloc: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage(span)");
     if constexpr (given) return pick_value<StorageState>(std::forward<Values>(values)...);

@@ -48,9 +48,18 @@ struct PoolTypes {
   static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
   static constexpr std::size_t used = greater(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = round_up(used, align);
+  /// Processes may share it: all that changes lies in the span (storage/external_storage.hpp says what that takes).
+  static constexpr bool is_lock_free_in_span = std::same_as<typename P::storage, ExternalStorage> && P::lock_free && !Growing && !Kind::shared;
+  static constexpr bool joins = requires { requires slots::can_be_joined; };
+  static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
+  template <class Value> static constexpr void check_value() noexcept {
+    check_attached<Value, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>();
+  }
+  static constexpr std::size_t header = spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
   using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
-                          shares ? counts_offset : 0>;
+                          shares ? counts_offset : 0, header>;
   using layout = PoolLayout<shape, slots, typename P::checks>;
+  using span_block = SpanBlock<shape, typename P::checks, layout>;
 
   template <class S>
   struct StorageOf {

@@ -231,21 +231,25 @@ class SlotSupply {
     else if constexpr (growing) return many_.total;
     else return blocks_[0].slots;
   }
-  [[nodiscard]] std::size_t live() const noexcept { return handed_out() - returned() - retired_; }
+  [[nodiscard]] std::size_t live() const noexcept {
+    if constexpr (owns_frontier) return slots_.live();
+    else return handed_out() - returned() - retired_;
+  }
   /// A slot that was taken will not be given back: its generations are used up.
   void retire() noexcept {
-    if constexpr (!owns_frontier) mark();  // the peak so far counts the slot
-    if constexpr (Shape::keyed) retired_ = retired_ + 1;  // in two steps, under the lock: a Cortex-M0 cannot add at once
+    if constexpr (owns_frontier) return slots_.retire();
+    else mark();  // the peak so far counts the slot
+    if constexpr (Shape::keyed && !owns_frontier) retired_ = retired_ + 1;  // in two steps, under the lock: a Cortex-M0 cannot add at once
   }
   /// Slots that are, or may be, in use.
-  [[nodiscard]] std::size_t usable() const noexcept { return total() - retired_; }
+  [[nodiscard]] std::size_t usable() const noexcept { return total() - retired(); }
   /// Slots that were handed out before and are free now.
   [[nodiscard]] std::size_t returned() const noexcept { return slots_.size() + (hot_ != nullptr ? 1 : 0); }
   /// Slots that take() finds, in this block or the next.
   [[nodiscard]] std::size_t at_hand() const noexcept { return usable() - live(); }
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (derives_peak) {
-      std::size_t const since = handed_out() - slots_.low_water() - retired_;
+      std::size_t const since = handed_out() - slots_.low_water() - retired();
       return since > peak_floor_ ? since : peak_floor_;
     } else {
       return peak_floor_;
@@ -355,6 +359,10 @@ class SlotSupply {
     if constexpr (owns_frontier) total_.store(blocks_[0].slots, std::memory_order_release);
   }
 
+  [[nodiscard]] std::size_t retired() const noexcept {
+    if constexpr (owns_frontier) return slots_.retired();
+    else return retired_;
+  }
   [[nodiscard]] std::size_t handed_out() const noexcept {
     if constexpr (owns_frontier) return slots_.handed();
     else if constexpr (growing) return many_.total - many_.pending - blocks_.slots_in(static_cast<std::size_t>(many_.fresh_end - fresh_));
@@ -418,7 +426,7 @@ class SlotSupply {
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
   Store blocks_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<owns_frontier, std::atomic<std::size_t>, Nothing> total_{};  ///< slots
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed, std::atomic<std::size_t>, Constant<0>> retired_{};  ///< slots
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed && !owns_frontier, std::atomic<std::size_t>, Constant<0>> retired_{};  ///< slots
   std::size_t peak_floor_ = 0;     ///< slots; the peak before the low-water mark was set
   Snapshot* snapshots_ = nullptr;  ///< of the iterations that run
 };

@@ -98,7 +98,7 @@ class GenerationWords {
   }
 
  protected:
-  void seed() noexcept {
+  void seed(GenerationWord other = 0) noexcept {
     constexpr GenerationWord step = 0x9E3779B9U;
     GenerationWord number = 0;
     if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
@@ -107,7 +107,7 @@ class GenerationWords {
       number = generation_seed.load(std::memory_order_relaxed);           // relaxed: as above
       generation_seed.store(number + step, std::memory_order_relaxed);  // relaxed: as above
     }
-    start_ = next(number | 1, 0);
+    start_ = next((number + other * step) | 1, 0);
   }
   GenerationWord start_ = 0;  ///< of slots that nothing lived in yet
 
@@ -133,13 +133,21 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
   static constexpr std::size_t block_bytes(std::size_t slots) noexcept { return slots * sizeof(GenerationWord); }
 
   /// `at_once`: fresh() will not be called.
-  void bind(std::byte* memory, std::size_t slots, bool at_once) noexcept {
-    this->seed();
+  /// `other`: where an earlier pool began in the same place, in whatever process.
+  void bind(std::byte* memory, std::size_t slots, bool at_once, GenerationWord other = 0) noexcept {
+    this->seed(other);
     words_ = reinterpret_cast<GenerationWord*>(memory);
     if (!at_once) return;
     for (std::size_t i = 0; i != slots; ++i) words_[i] = this->start_;
     publish(known_, slots);
   }
+  /// The words are those that another process bound to this memory.
+  void join(std::byte* memory, std::size_t slots, GenerationWord start) noexcept {
+    this->start_ = start;
+    words_ = reinterpret_cast<GenerationWord*>(memory);
+    publish(known_, slots);
+  }
+  [[nodiscard]] GenerationWord start() const noexcept { return this->start_; }
   /// A slot is handed out for the first time; for the second where it was not used after all.
   FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place) noexcept {
     if (place < known_) return;

@@ -26,8 +26,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must not share
 /// where threads that hold no lock hand them out. GenerationBits: 0, or keys name slots (slots/generations.hpp).
 /// CountsOffset: 0, or where counts of owners lie (handle/sharing.hpp): a for_each() may look at them at any time.
+/// Header: bytes in front of the slots, for a pool that processes share (storage/span_header.hpp).
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true,
-          int GenerationBits = 0, std::size_t CountsOffset = 0>
+          int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -40,6 +41,8 @@ struct SlotShape {
   static constexpr int generation_bits = GenerationBits;
   static constexpr bool keyed = GenerationBits != 0;
   static constexpr bool counted = CountsOffset != 0;
+  static constexpr std::size_t header = Header;
+  static constexpr bool spans_processes = Header != 0;
   /// Where a slot of a growing pool keeps its index for keys, used or free.
   static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
   /// Bytes for the object and what belongs to it, which are filled and poisoned. Iterations may look at the others.

@@ -137,7 +137,7 @@ TEMPLATE_TEST_CASE("trap: required_bytes is wrong: small sizes", "", StackAlloca
   check_sizes<TestType>(std::make_index_sequence<12>{});
 }
 
-TEMPLATE_TEST_CASE("trap: required_bytes is wrong: alignments 1 to 4096", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("trap: required_bytes is wrong: alignments 1 to 4096", "", StackAllocator, FreeListAllocator, BitmapAllocator, LockFree) {
   check_alignments<TestType>();
 }
 
@@ -164,7 +164,7 @@ void check_configured(Guarded& memory, std::size_t alignment) {
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: required_bytes is wrong: configured alignments", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("trap: required_bytes is wrong: configured alignments", "", StackAllocator, FreeListAllocator, BitmapAllocator, LockFree) {
   Guarded memory;
   for (std::size_t alignment = 1; alignment <= 4096; alignment *= 2) {
     check_configured<TestType, 1>(memory, alignment);
@@ -189,7 +189,8 @@ TEST_CASE("required_bytes: grows with every slot and overflows to SIZE_MAX") {
 
 TEMPLATE_TEST_CASE("required_bytes: a span takes as many slots as fit, for every number of bytes", "", (FixedPool<Sized<1, 1>, ExternalStorage, NoChecks>),
                    (FixedPool<Sized<1, 1>, ExternalStorage, BitmapAllocator, NoChecks>), (FixedPool<Sized<3, 1>, ExternalStorage, DebugChecks>),
-                   (FixedPool<Sized<8, 8>, ExternalStorage, BitmapAllocator, DebugChecks>), (FixedPool<Sized<40, 8>, ExternalStorage, FreeListAllocator>)) {
+                   (FixedPool<Sized<8, 8>, ExternalStorage, BitmapAllocator, DebugChecks>), (FixedPool<Sized<40, 8>, ExternalStorage, FreeListAllocator>),
+                   (FixedPool<Sized<1, 1>, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>), (FixedPool<Sized<40, 8>, ExternalStorage, LockFree>)) {
   alignas(16) static std::byte buffer[4096];
   for (std::size_t bytes = TestType::required_bytes(1); bytes <= sizeof buffer; ++bytes) {
     TestType const pool(std::span(buffer, bytes));

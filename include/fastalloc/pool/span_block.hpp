@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// SpanBlock: the block of a pool that processes share, as its header describes it; who may attach to it, and with what.
+#pragma once
+
+#include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/pool/pool_layout.hpp>
+#include <fastalloc/storage/external_storage.hpp>
+#include <fastalloc/storage/span_header.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// No data. Layout: a PoolLayout.
+template <class Shape, class Checks, class Layout>
+struct SpanBlock {
+  using Plan = typename Layout::Plan;
+
+  static SpanLayout describe(Plan const& plan, std::size_t slots, std::size_t stride, std::size_t alignment) noexcept {
+    return {.word_bytes = sizeof(std::size_t),
+            .swap_bytes = Layout::metadata_alignment,
+            .slot_bytes = Shape::size,
+            .stride = stride,
+            .alignment = alignment,
+            .slots = slots,
+            .generation_bits = Shape::generation_bits,
+            .checks = Checks::tracks_slots * 1U + Checks::fills * 2U + Checks::verifies_fill * 4U,
+            .stats_bytes = Shape::header - sizeof(SpanHeader),
+            .bytes = plan.bytes};
+  }
+  /// Where `storage` attaches: true when the span holds just the pool that is described; otherwise the error says what differs.
+  static bool may_attach(ExternalStorage const& storage, SpanLayout const& mine, Error& error) noexcept {
+    SpanHeader* const header = SpanHeader::find(storage.bytes(), error);
+    return header != nullptr && mine.matches(header->layout(), error);
+  }
+
+  /// What the pool that `storage` attaches to was made with; anything where there is none, which open() will say.
+  static PoolConfig config_in(ExternalStorage const& storage) noexcept {
+    Error error;
+    PoolConfig config{.capacity = 1};
+    if (SpanHeader* const header = SpanHeader::find(storage.bytes(), error)) {
+      auto const& layout = header->layout();
+      config.capacity = static_cast<std::size_t>(layout.slots);
+      config.alignment = static_cast<std::size_t>(layout.alignment);
+      if (config.alignment <= Layout::block_alignment) {  // any that gives the same stride
+        std::size_t const most = std::exchange(config.alignment, 1);
+        while (config.alignment < most && Layout::stride(config.alignment) != layout.stride) config.alignment *= 2;
+      }
+    }
+    return config;
+  }
+};
+
+/// Value: of a constructor argument. Says what to type where that is a span to attach to, and the pool is not for it.
+template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps> constexpr void check_attached() noexcept {
+  if constexpr (std::same_as<Value, ExternalStorage::Attached>) {
+    static_assert(LockFreeInSpan, "fastalloc: processes can share only what lies in the span, and this pool keeps free slots, or those who wait for one, in the pool object; attach to a "
+                                  "FixedPool<T, ExternalStorage, LockFree>");
+    static_assert(!Shares, "fastalloc: owners of shared objects find the pool by its address, which is another one in each process; leave "
+                           "Shared or AtomicShared out of a pool to attach to, and hand on keys");
+    static_assert(!Keeps, "fastalloc: a pool with Recycle destroys what it keeps when it ends, which other processes may still use; leave Recycle "
+                          "out of a pool to attach to");
+    static_assert(Joins || !LockFreeInSpan, "fastalloc: the slots of this lock policy have no join(); attach to a FixedPool<T, ExternalStorage, LockFree>");
+  }
+}
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
