@@ -238,7 +238,7 @@ class SlotSupply {
   /// A slot that was taken will not be given back: its generations are used up.
   void retire() noexcept {
     if constexpr (owns_frontier) return slots_.retire();
-    else mark();  // the peak so far counts the slot
+    if constexpr (derives_peak) peak_floor_ = peak();  // counts the slot, which later peaks, from the same low-water mark, do not
     if constexpr (Shape::keyed && !owns_frontier) retired_ = retired_ + 1;  // in two steps, under the lock: a Cortex-M0 cannot add at once
   }
   /// Slots that are, or may be, in use.
@@ -407,7 +407,8 @@ class SlotSupply {
     };
     if constexpr (MarksReturns<Slots>) {
       peak_floor_ = peak();
-      slots_.drain(tell, blocks_);
+      if (snapshots_ != nullptr) slots_.drain(tell, blocks_);
+      else slots_.drain([](std::byte*) noexcept {}, blocks_);  // nothing to do for each: StackAllocator has no loop then
     } else {
       if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
     }
