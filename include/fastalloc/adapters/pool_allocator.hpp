@@ -52,12 +52,12 @@ class PoolAllocator {
 
   [[nodiscard]] Resource& resource() const noexcept { return *resource_; }
 
-  /// Memory for n objects. Throws: std::bad_array_new_length when no memory could hold them, else as PoolResource::allocate().
+  /// Memory for n objects. Complexity: PoolResource::allocate()'s. Throws: std::bad_array_new_length when no memory could hold them, else as PoolResource::allocate().
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* allocate(std::size_t n) {
     if (n > max_size()) [[unlikely]] detail::too_long(n);
     return static_cast<T*>(resource_->allocate(n * sizeof(T), alignof(T)));
   }
-  /// Requires: `objects` is from allocate(n) of an equal allocator.
+  /// Requires: `objects` is from allocate(n) of an equal allocator. Complexity: PoolResource::deallocate()'s.
   FASTALLOC_ALWAYS_INLINE void deallocate(T* objects, std::size_t n) noexcept { resource_->deallocate(objects, n * sizeof(T), alignof(T)); }
 
   [[nodiscard]] constexpr std::size_t max_size() const noexcept {

@@ -13,13 +13,14 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: while developing. Costs 1 bit a slot and two fills an object.
+/// Complexity: 1 step for the mark, each way, log2 b + 1 where the block is looked for, and the bytes of one object.
 struct DebugChecks {
   static constexpr bool tracks_slots = true;
   static constexpr bool fills = true;
   static constexpr bool verifies_fill = false;
 };
 
-/// When to use: to hunt a write to a dead object, or where a double free must never pass. Costs one more read a slot.
+/// When to use: to hunt a write to a dead object, or where a double free must never pass. Costs one more read a slot. Complexity: as DebugChecks.
 struct FullChecks {
   static constexpr bool tracks_slots = true;
   static constexpr bool fills = true;

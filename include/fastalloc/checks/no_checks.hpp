@@ -21,7 +21,7 @@ concept ChecksPolicy = requires {
   { P::verifies_fill } -> std::convertible_to<bool>;
 };
 
-/// When to use: where the tests have run with DebugChecks.
+/// When to use: where the tests have run with DebugChecks. Complexity: 0 steps.
 struct NoChecks {
   static constexpr bool tracks_slots = false;   ///< one bit a slot, in the tail of each block: is it in use?
   static constexpr bool fills = false;          ///< writes patterns into slots that are handed out and returned

@@ -88,7 +88,8 @@ namespace fastalloc::inline FASTALLOC_ABI {
 
 /// One of the owners of an object; made by Handle::share(). Requires: the pool outlives it. Thread safety: with AtomicShared
 /// that of std::shared_ptr: handles to one object may be used, copied and dropped by several threads at once, one handle by one
-/// thread at a time. With Shared all handles to an object are one thread's. Complexity: constant; no function throws.
+/// thread at a time. With Shared all handles to an object are one thread's. No function throws. Complexity:
+/// 1 step (the counts); with AtomicShared lock() again for each other thread that changed them meanwhile; the last drop: that of a Handle's end and 2 steps.
 template <class T>
 class [[nodiscard]] SharedHandle : public detail::CountedHandle<T, detail::SharedCounts::strong> {
   using Base = detail::CountedHandle<T, detail::SharedCounts::strong>;

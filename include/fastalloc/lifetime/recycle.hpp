@@ -10,7 +10,8 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers.
+/// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers. Complexity: 1 step (whether the slot holds an object),
+/// and what init() or reset() takes.
 ///
 /// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
 /// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that

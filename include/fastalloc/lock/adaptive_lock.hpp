@@ -11,6 +11,8 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default where threads share a pool; critical sections are a few nanoseconds, so it seldom sleeps. 4 bytes.
+/// Complexity: 1 step each way while free, no system call. Contended: spins_before_sleep looks, then a sleep without a bound, nor an order among those who wait; unlock() then
+/// makes a system call.
 class AdaptiveLock {
  public:
   static constexpr bool is_thread_safe = true;

@@ -25,7 +25,7 @@ concept LockPolicy = std::default_initializable<L> && requires(L lock) {
   lock.unlock();
 };
 
-/// When to use: one thread, or a lock of your own around the pool. 0 bytes, 0 instructions.
+/// When to use: one thread, or a lock of your own around the pool. Complexity: 0 steps, 0 instructions, 0 bytes.
 struct NoLock {
   static constexpr bool is_thread_safe = false;
   constexpr void lock() const noexcept {}

@@ -9,6 +9,7 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: several threads share a pool now and then.
+/// Complexity: what the C library takes: while free some dozen instructions, contended no bound.
 class MutexLock {
  public:
   static constexpr bool is_thread_safe = true;

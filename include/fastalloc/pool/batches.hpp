@@ -99,7 +99,7 @@ class Batches : public AnyOwner {
   /// One owner for n objects, each built from `args`, in the order in which their slots were taken. Named after what it returns: beside
   /// allocate_batch(n, out, args...), whose second argument is an iterator, the same name would say two things. n == 0 gives
   /// an empty one. All or nothing: throws as allocate() does, and AllocationFailed when there is no heap for n addresses; the pool
-  /// is then as it was. Complexity: linear in n; taken under one lock, and so given back.
+  /// is then as it was. Complexity: linear: n times that of allocate() and of a handle's end, under one lock.
   template <class... Args> [[nodiscard]] batch_handle_type allocate_batch_handle(std::size_t n, Args const&... args) {
     batch_handle_type handle;
     if (auto error = listed(handle, n, args...)) [[unlikely]] Pool::fail_typed(*error);
@@ -117,8 +117,8 @@ class Batches : public AnyOwner {
   ///
   /// Which: the lowest n free slots side by side in one block (first fit); slots that were used before may be followed by fresh ones. A
   /// growing pool that has no such run adds a block of at least n slots.
-  /// Cost: linear in the words of the bitmap (64 slots each) up to the run, log n steps a word, under the lock: the one way to
-  /// take slots that is not O(1). Slots that threads cache are gathered first.
+  /// Complexity: linear in the words of the bitmap (64 slots each) up to the run, log2 n steps a word, under the lock: the one way to
+  /// take slots that looks for them. Slots that threads cache are gathered first.
   /// Fragmentation: none inside, n slots are n slots. A buddy system finds a run in log n steps and rounds it up to a power of two, so
   /// up to half of it lies idle inside; first fit leaves gaps between runs instead, which single objects fill, since they take the lowest free
   /// slot, too. Runs of one length leave no gap that does not fit the next one.

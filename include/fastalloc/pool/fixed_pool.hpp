@@ -6,7 +6,9 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: the number of objects has a known bound. Every operation takes O(1) steps in the worst case.
+/// When to use: the number of objects has a known bound. Every operation has a bound in steps that does not depend on the capacity (BitmapAllocator: on its
+/// levels), but for those that say that they loop: for_each(), live(), batches, allocate_n(), reset_statistics() with FreeListAllocator, and the beginning
+/// and end of the pool. A handle's end: 1 step beside those of the slot policy. tests/steps counts them.
 /// PoolConfig::growth_strategy and max_capacity are validated and then of no effect.
 /// Thread safety: that of its lock policy; with NoLock one thread at a time.
 template <class T, class... Policies>

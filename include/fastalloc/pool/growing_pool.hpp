@@ -8,6 +8,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: the number of objects has no known bound. Its hot path is that of FixedPool; growth follows
 /// PoolConfig::growth_strategy, never past max_capacity. GrowingPool(n) doubles; a PoolConfig without a strategy does not grow.
+/// Complexity: that of FixedPool, with log2 b + 1 steps for b blocks where a block is looked for (owns, index_of, BitmapAllocator, checks), and b where the frontier
+/// comes to another block. The exception is an allocate() that grows: linear in the free slots and blocks, and the storage's time. Who must not meet it calls
+/// reserve() first, and sets max_capacity.
 /// Thread safety: that of its lock policy; with NoLock one thread at a time.
 template <class T, class... Policies>
 class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, T, detail::GrowingKind, Policies...> {
@@ -18,11 +21,12 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
 
   /// Effects: adds one block so that the capacity is at least `slots`; nothing when it is already. Works with every
   /// growth strategy. Throws: MaxCapacityExceeded, AllocationFailed, InvalidConfiguration (overflow); nothing changes then.
+  /// Complexity: linear in the free slots and the blocks.
   void reserve(std::size_t slots) { Base::reserve_slots(slots); }
 
   /// Effects: gives every wholly free block back to the storage, whatever the order in which objects came back; growth
   /// continues from the capacity that is left. With nothing live the capacity falls to at most the initial one.
-  /// Returns: bytes given back. Complexity: n log b for n slots in the free lists and b blocks.
+  /// Returns: bytes given back. Complexity: linear: 3 n log2 b steps for n free slots and b blocks.
   std::size_t shrink_to_fit() noexcept { return Base::release_free_blocks(); }
 };
 

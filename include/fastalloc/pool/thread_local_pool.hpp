@@ -76,6 +76,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// are each thread's own (a storage with values is copied for each), and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
 /// a thread that ended, at a thread's first use; with it come the objects that still live in it. Slots are at least as big as an
 /// address. Works for static, member and local pools.
+/// Complexity: that of GrowingPool or FixedPool on the owner's thread; a release on another thread takes 1 step, again where a third thread came between. The exception is an
+/// allocate() that finds its sub-pool empty: it takes back all that came from other threads, one step (of the slot policy) for each slot. owns() and
+/// adopt() ask each sub-pool, as do the functions named total_. A thread's first operation makes its sub-pool (warm_up() does that earlier).
 /// There is no way to wait here: slots of this thread come back from others unheard of. Take ThreadSafePool to wait.
 /// Thread safety: all functions may be called by any thread at any time, but construction, destruction, total_allocated() and
 /// total_statistics().
@@ -119,7 +122,7 @@ class ThreadLocalPool final {
     }
   }
 
-  /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool.
+  /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool. Complexity: see above.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     if (Sub* const sub = mine()) [[likely]] return sub->allocate(std::forward<Args>(args)...);
     Raw const raw = allocate_first(std::forward<Args>(args)...);
@@ -171,7 +174,7 @@ class ThreadLocalPool final {
   /// The storage of the calling thread's sub-pool, which is made where there is none yet. Throws: AllocationFailed.
   [[nodiscard]] typename Sub::storage_type const& storage() const { return Visit(*this).get().storage(); }
 
-  /// Sub-pools, and slots in all of them.
+  /// Sub-pools, and slots in all of them. Complexity of this and the other totals: linear in the sub-pools, and total_allocated() and total_statistics() in the slots that came back from other threads.
   [[nodiscard]] std::size_t sub_pools() const { return sum([](Sub&) { return std::size_t{1}; }); }
   [[nodiscard]] std::size_t total_capacity() const { return sum([](Sub& sub) { return sub.capacity(); }); }
   /// Of all sub-pools, those of ended threads included; the peak is the sum of their peaks. Requires: no other thread is inside a
@@ -183,11 +186,11 @@ class ThreadLocalPool final {
     return total;
   }
 
-  /// True when `p` points into a slot of any thread's.
+  /// True when `p` points into a slot of any thread's. Complexity: log2 b + 1 steps for each sub-pool, of b blocks.
   [[nodiscard]] bool owns(void const* p) const { return home_of(p) != nullptr; }
   /// Number of the slot in the sub-pool that the object came from.
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return detail::HandleAccess::owner(handle)->index_of(handle.get()); }
-  /// As in FixedPool, for an object of any thread's.
+  /// As in FixedPool, for an object of any thread's. Complexity: as owns().
   [[nodiscard]] handle_type adopt(T* object) {
     Sub* const home = object == nullptr ? nullptr : home_of(object);
     return home != nullptr ? home->adopt(object) : Visit(*this).get().adopt(object);

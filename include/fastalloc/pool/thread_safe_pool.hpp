@@ -34,6 +34,10 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Thread safety: all functions may be called by any thread at any time, but construction and destruction. A handle may be destroyed by any thread. Threads may end, and the pool may be
 /// destroyed before they do. After fork() (not from inside for_each()) the child has the pool as it was, without
 /// other threads.
+/// Complexity, while nobody else has the lock: an operation that the thread's own cache serves takes 1 step. Another takes the lock once or twice and moves at most half
+/// a cache (128 slots with ThreadCache<>), each by the steps of the slot policy; allocate() on an empty depot closes all caches: one system call, 2 steps for each thread that has one and one for
+/// each slot in them, so at most threads * ThreadCache::max_cached. A thread's first operation also takes memory for its cache (warm_up() does that earlier). Release while somebody waits: one step more
+/// for each who is served. NoCache: that of FixedPool. A lock that somebody else has: see the lock policy.
 /// Policies: AdaptiveLock and ThreadCache<> by default; NoCache for pools of few slots; LockFree; AtomicStats.
 template <class T, class... Policies>
 class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {
@@ -45,7 +49,7 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
 
   /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any way, or
   /// until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot meanwhile. A timeout
-  /// of 0 or less does not wait. Blocks the thread: coroutines poll with try_allocate(). Returns: an empty handle when time is up; `args` are then untouched.
+  /// of 0 or less does not wait. Complexity: that of try_allocate(), and the wait. Blocks the thread: coroutines poll with try_allocate(). Returns: an empty handle when time is up; `args` are then untouched.
   template <class Rep, class Period, class... Args>
   [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, Args&&... args) {
     return allocate_until(deadline(timeout), std::forward<Args>(args)...);
@@ -73,7 +77,7 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   }
 #endif
 
-  /// Effects: slots that threads keep for themselves go back to where all threads find them. Complexity: linear in those slots.
+  /// Effects: slots that threads keep for themselves go back to where all threads find them. Complexity: linear: 2 steps for each thread's cache, one for each slot in them.
   void trim() noexcept { Base::trim_caches(); }
 
   /// As in GrowingPool; of pools that may grow.

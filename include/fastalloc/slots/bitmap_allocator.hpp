@@ -22,7 +22,9 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: for compact live sets (churn over millions of objects), iteration in address order, 1 bit a slot.
-/// Complexity: O(levels), 4 for a million slots, 6 for 64 thousand million; in a GrowingPool give() finds the block by binary search when it is not the last one.
+/// Complexity, for L levels (2 for 64 slots, 3 for 4096, 4 for a million, 5 for 64 million): take() at most 2 L steps: a word of each level on the way down to the lowest bit,
+/// and a word of each on the way up where that was the last of its word. give() at most 2 L: one word is checked in, another out. Most calls take 1. Blocks of a
+/// GrowingPool are found by binary search, log2 b + 1 steps, when it is not the last one. Never a loop over words, but in bind, for_each, erase_if, find_run and take_run.
 struct BitmapAllocator {
   static constexpr bool is_slot_policy = true;
 

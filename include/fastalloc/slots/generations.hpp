@@ -41,7 +41,7 @@ struct NoKeys {
 /// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4 bytes a slot,
 /// 8 and an eighth in pools that grow. A slot serves 2^Bits - 1 objects that had keys, and is then retired: capacity() falls by one, until a
 /// pool that may acquire blocks needs it again (up to the capacity it began with, with every growth strategy). With LockFree all words are
-/// written at construction.
+/// written at construction. Complexity: lookups at most 3 steps, an object's end 1; the first slot of a page of 128 in a pool that grows 128. Growth: linear in the pages.
 template <int Bits>
 struct BasicGenerations {
   static_assert(Bits >= 1 && Bits <= 31, "fastalloc: a generation has 1 to 31 bits; write Generations for 31");

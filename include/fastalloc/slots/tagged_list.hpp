@@ -29,6 +29,8 @@ struct DoNotPause {
 
 using TaggedWord = std::conditional_t<std::atomic<std::uint64_t>::is_always_lock_free, std::uint64_t, std::uint32_t>;
 
+/// Complexity: take, give: 1 step (the head), and again for each other thread that changed the head meanwhile: some thread always goes on, no thread has a bound of its own.
+/// Alone, an empty take() takes 3. for_each: linear.
 /// For tests: TagBits, the bits of the tag that are used; Pause, called between the look at the head and the swap.
 template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = TaggedWord>
 class TaggedList {

@@ -12,6 +12,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: in ThreadSafePool. Threads with a cache count in it, without a locked instruction; so totals are exact when no
 /// thread is inside an operation, those of threads that ended included. The peak is exact as long as one thread allocates;
 /// otherwise it may count slots that lay in caches as used. It is never below the true one, nor above the capacity.
+/// Complexity: 1 step each; fill() and reset() 5; with LockFree the peak again for each other thread that raised it meanwhile.
 class AtomicStats {
   using Count = std::atomic<std::uint64_t>;
   static constexpr auto relaxed = std::memory_order_relaxed;  // of all operations here: counts that publish nothing

@@ -31,7 +31,7 @@ concept StatsPolicy = std::default_initializable<S> && requires(S s, S const c, 
   { s.reset(n) } noexcept;
 };
 
-/// When to use: where nobody reads the numbers.
+/// When to use: where nobody reads the numbers. Complexity: 0 steps.
 struct NoStats {
   static constexpr bool enabled = false;
   static constexpr bool is_thread_safe = true;
@@ -43,7 +43,7 @@ struct NoStats {
   constexpr void reset(std::size_t) noexcept {}
 };
 
-/// When to use: in pools of one thread, or under a lock policy.
+/// When to use: in pools of one thread, or under a lock policy. Complexity: 1 step each; fill() and reset() 4. BitmapAllocator: one more an allocation, for the peak.
 class BasicStats {
  public:
   static constexpr bool enabled = true;

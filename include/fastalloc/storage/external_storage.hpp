@@ -36,7 +36,7 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// `FixedPool<T, ExternalStorage> pool(span)` takes as many slots as fit; P::required_bytes(n) bytes, aligned to
-/// P::required_alignment(), hold exactly n. The pool writes nowhere outside the span and never frees it.
+/// P::required_alignment(), hold exactly n. The pool writes nowhere outside the span and never frees it. Complexity: 1 step.
 struct ExternalStorage {
   static constexpr bool can_grow = false;
   static constexpr bool is_borrowed = true;

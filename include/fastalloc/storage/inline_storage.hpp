@@ -8,7 +8,7 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// `FixedPool<T, InlineStorage<N>>` uses no heap, has capacity N and is default constructible.
+/// `FixedPool<T, InlineStorage<N>>` uses no heap, has capacity N and is default constructible. Complexity: 1 step.
 template <std::size_t Slots>
 struct InlineStorage {
   static_assert(Slots >= 1, "fastalloc: InlineStorage<0> holds nothing; write InlineStorage<N> with N >= 1");
