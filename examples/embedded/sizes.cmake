@@ -13,7 +13,7 @@ set(table
   "cortex-m3|FreeListAllocator|160|350|72"
   "cortex-m3|BitmapAllocator|320|1050|116"
   "cortex-m3|InterruptsOff|170|560|72"
-  "cortex-m3|LockFree|100|670|64"
+  "cortex-m3|LockFree|100|670|60"
   "cortex-m0|StackAllocator|160|370|68"
   "cortex-m0|FreeListAllocator|170|360|72"
   "cortex-m0|BitmapAllocator|350|1150|116"

@@ -118,6 +118,9 @@ class TaggedList {
     } while (!at.compare_exchange_weak(head, after(head, number), std::memory_order_seq_cst, std::memory_order_acquire));
   }
 
+  /// After bind(), for every thread that sees it, blocks[0] can be read.
+  [[nodiscard]] bool is_bound() const noexcept { return links() != nullptr; }
+
   // What follows is exact when nobody is inside. relaxed, where nothing else is said: counts.
   [[nodiscard]] std::size_t size() const noexcept {
     Link const* const links = this->links();

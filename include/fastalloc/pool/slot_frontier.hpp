@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// SlotFrontier: where slots come from and go back to. Knows neither T nor locks, and nothing of peaks and iterations.
+//
+//   hot_               the slot returned last, handed out first
+//   slots_             the other returned slots
+//   fresh_..fresh_end  the frontier: slots of the current block that were never handed out
+//   pending            slots in further blocks that were never handed out; in each they are the last ones
+//
+//   total() == live + retired_ + (hot_ ? 1 : 0) + slots_.size() + (fresh_end - fresh_) / stride + pending
+//
+// Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty.
+// All is zero at the start, so that a pool in static storage lies in .bss. What only a pool of many blocks needs is in Many.
+#pragma once
+
+#include <fastalloc/pool/block_store.hpp>
+
+#include <atomic>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+struct Taken {
+  std::byte* slot;
+  bool fresh;  ///< handed out for the first time
+};
+
+template <class Shape, class SlotPolicy, class StorageState, class Checks>
+class SlotFrontier {
+ public:
+  using Store = BlockStore<Shape, SlotPolicy, StorageState, Checks>;
+  using Slots = typename SlotPolicy::template Slots<Shape>;
+  using Block = BlockOf<Shape::growing>;
+  static constexpr bool growing = Shape::growing;
+  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };  ///< the allocator does: TaggedList
+
+  constexpr SlotFrontier() noexcept = default;
+  template <class S> explicit constexpr SlotFrontier(S storage) noexcept : blocks_(std::move(storage)) {}
+
+  [[nodiscard]] Store& blocks() noexcept { return blocks_; }
+  [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }
+
+  FASTALLOC_ALWAYS_INLINE Taken take() noexcept {
+    if constexpr (owns_frontier) {
+      Taken taken{nullptr, false};
+      taken.slot = slots_.take(blocks_, taken.fresh);
+      return taken;
+    } else {
+      if constexpr (Slots::hot_slot) {
+        if (std::byte* const slot = hot_; slot != nullptr) {
+          hot_ = nullptr;
+          return {slot, false};
+        }
+      }
+      if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
+      return take_fresh();
+    }
+  }
+  FASTALLOC_ALWAYS_INLINE Taken take_fresh() noexcept requires(!owns_frontier) {
+    std::byte* const slot = fresh_;
+    if (slot == fresh_end()) return {nullptr, false};
+    FASTALLOC_ASSUME(slot != nullptr);
+    fresh_ = slot + blocks_.stride();
+    note_fresh(slot);
+    return {slot, true};
+  }
+  /// The same, and goes on to the next untouched block.
+  Taken take_one() noexcept {
+    Taken const taken = take();
+    return taken.slot == nullptr && next_block() ? take() : taken;
+  }
+
+  /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
+  FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+    if constexpr (TakesMany<Slots>) {
+      cool();
+      if (slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
+    }
+    return take_some(out, n, fresh);
+  }
+  std::size_t take_some(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+    std::size_t count = 0;
+    if constexpr (owns_frontier) {  // other threads give slots back meanwhile: fresh ones are collected at the end
+      std::size_t end = n;
+      for (Taken taken; count != end && (taken = take()).slot != nullptr;) out[taken.fresh ? --end : count++] = taken.slot;
+      fresh = count;
+      for (; end != n; ++end) out[count++] = out[end];
+      return count;
+    }
+    if (hot_ != nullptr && n != 0) out[count++] = std::exchange(hot_, nullptr);
+    while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
+    fresh = count;
+    while (count != n && (!at_frontier_end() || next_block())) {
+      std::byte* next = fresh_;
+      std::size_t const stride = blocks_.stride();
+      for (std::byte* const end = fresh_end(); count != n && next != end; next += stride) {
+        note_fresh(next);
+        out[count++] = next;
+      }
+      fresh_ = next;
+    }
+    return count;
+  }
+
+  FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
+    if constexpr (Slots::hot_slot) {
+      std::byte* const colder = std::exchange(hot_, slot);
+      if (colder != nullptr) slots_.give(colder, blocks_);
+    } else {
+      slots_.give(slot, blocks_);
+    }
+  }
+
+  /// Takes back n slots; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+    if constexpr (GivesMany<Slots>) {
+      cool();
+      slots_.give_many(at, n, blocks_);
+    } else {
+      for (std::size_t i = n; i-- != 0;) give(at(i));
+    }
+  }
+
+  /// The lowest n adjacent slots; `fresh` of them, the last ones, are. `data` is null when there are none.
+  struct Run {
+    std::byte* data;
+    std::size_t fresh;
+  };
+  [[nodiscard]] Run take_run(std::size_t n) noexcept requires TakesRuns<Slots> {
+    sync_frontier();
+    settle();
+    for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      Block& block = blocks_[b];
+      std::size_t const place = slots_.find_run(n, block, blocks_);
+      if (place == block.slots) continue;
+      Run const run{block.data + place * blocks_.stride(), place + n > block.handed ? place + n - block.handed : 0};
+      slots_.take_run(place, n - run.fresh, block);
+      hand_out(block, run.fresh);
+      return run;
+    }
+    return {nullptr, 0};
+  }
+
+  /// Moves the frontier to the block of the lowest index that has fresh slots. Returns: false when there is none.
+  bool next_block() noexcept {
+    if constexpr (growing) {
+      if (many_.pending == 0) return false;
+      sync_frontier();
+      Block* found = nullptr;
+      for (std::size_t b = 0; b != blocks_.count(); ++b) {
+        Block& block = blocks_[b];
+        if (block.handed != block.slots && &block != many_.fresh_block && (found == nullptr || block.first < found->first)) found = &block;
+      }
+      many_.fresh_block = found;
+      fresh_ = found->data + found->handed * blocks_.stride();  // not 0 where a run was taken from it
+      many_.fresh_end = found->end;
+      many_.pending -= found->slots - found->handed;
+      return true;
+    }
+    return false;
+  }
+  [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end(); }
+
+  /// The same for inline storage, where nothing can fail.
+  template <std::size_t InlineSlots> void add_inline() noexcept {
+    blocks_.template add_inline<InlineSlots>(slots_);
+    begin_frontier();
+  }
+
+  [[nodiscard]] std::size_t total() const noexcept {
+    if constexpr (owns_frontier) return slots_.is_bound() ? blocks_[0].slots : 0;
+    else if constexpr (growing) return many_.total;
+    else return blocks_[0].slots;
+  }
+  [[nodiscard]] std::size_t live() const noexcept {
+    if constexpr (owns_frontier) return slots_.live();
+    else return handed_out() - returned() - retired_;
+  }
+  /// Slots that are, or may be, in use.
+  [[nodiscard]] std::size_t usable() const noexcept { return total() - retired(); }
+  /// Slots that were handed out before and are free now.
+  [[nodiscard]] std::size_t returned() const noexcept { return slots_.size() + (hot_ != nullptr ? 1 : 0); }
+  /// Slots that take() finds, in this block or the next.
+  [[nodiscard]] std::size_t at_hand() const noexcept { return usable() - live(); }
+  /// Brings Block::handed of the current block up to date.
+  void sync_frontier() noexcept {
+    if constexpr (owns_frontier) {
+      blocks_[0].handed = slots_.handed();
+    } else if constexpr (growing) {
+      if (Block* const block = many_.fresh_block; block != nullptr) block->handed = blocks_.place(*block, fresh_);
+    } else {
+      blocks_[0].handed = blocks_.place(blocks_[0], fresh_);
+    }
+  }
+
+  /// See TracksOccupancy.
+  std::size_t settle() noexcept {
+    cool();
+    return slots_.settle(blocks_);
+  }
+
+ protected:
+  /// Of a pool of many blocks.
+  struct Many {
+    std::byte* fresh_end = nullptr;
+    Block* fresh_block = nullptr;  ///< the block of the frontier
+    std::size_t total = 0;         ///< slots
+    std::size_t pending = 0;       ///< slots
+  };
+
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* fresh_end() const noexcept {
+    if constexpr (growing) return many_.fresh_end;
+    else return blocks_[0].end;
+  }
+  /// The one block is there.
+  void begin_frontier() noexcept requires(!growing) {
+    if constexpr (!owns_frontier) fresh_ = blocks_[0].data;
+  }
+
+  [[nodiscard]] std::size_t retired() const noexcept {
+    if constexpr (owns_frontier) return slots_.retired();
+    else return retired_;
+  }
+  [[nodiscard]] std::size_t handed_out() const noexcept {
+    if constexpr (owns_frontier) return slots_.handed();
+    else if constexpr (growing) return many_.total - many_.pending - blocks_.slots_in(static_cast<std::size_t>(many_.fresh_end - fresh_));
+    else return blocks_.slots_in(static_cast<std::size_t>(fresh_ - blocks_[0].data));
+  }
+
+  /// Hands out the next n fresh slots of a block. Requires: Block::handed is up to date.
+  void hand_out(Block& block, std::size_t n) noexcept {
+    for (std::size_t i = 0; i != n; ++i) note_fresh(block.data + (block.handed + i) * blocks_.stride(), block, block.handed + i);
+    block.handed += n;
+    if constexpr (growing)
+      if (&block != many_.fresh_block) return void(many_.pending -= n);
+    fresh_ += n * blocks_.stride();
+  }
+  FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot) noexcept {
+    Block const* block = nullptr;
+    if constexpr (growing) block = many_.fresh_block;
+    else block = &blocks_[0];
+    note_fresh(slot, *block, Shape::keyed ? blocks_.place(*block, slot) : 0);
+  }
+  FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot, [[maybe_unused]] Block const& block,
+                                          [[maybe_unused]] std::size_t place) noexcept {
+    if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
+    if constexpr (Shape::keyed) blocks_.keys().fresh(slot, block, place);
+    if constexpr (Shape::counted) {  // no object yet, for iterations that others run
+      unpoison(slot + Shape::payload, Shape::size - Shape::payload);
+      std::memset(slot + Shape::payload, 0, sizeof(std::uint64_t));
+    }
+  }
+
+  /// Effects: the hot slot joins the others.
+  FASTALLOC_ALWAYS_INLINE void cool() noexcept {
+    if (hot_ != nullptr) [[unlikely]] slots_.give(std::exchange(hot_, nullptr), blocks_);
+  }
+
+  std::byte* hot_ = nullptr;
+  Slots slots_{};
+  std::byte* fresh_ = nullptr;
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed && !owns_frontier, std::atomic<std::size_t>, Constant<0>> retired_{};  ///< slots
+  Store blocks_{};
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
