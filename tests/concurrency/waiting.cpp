@@ -532,3 +532,27 @@ TEST_CASE("waiting: many wait, time out, and are served, on few slots") {
   std::vector<decltype(pool)::handle_type> handles(2);
   CHECK(pool.try_allocate_batch(2, handles.begin()));
 }
+
+TEST_CASE("waiting: LockFree serves those who wait under one lock, whoever looks for slots meanwhile") {
+  ThreadSafePool<int, LockFree, NoChecks, AtomicStats> pool(2);
+  test::Stopwatch const watch;
+  test::run(6, [&](std::size_t me) {
+    test::Random random(me + 1);
+    std::vector<decltype(pool)::handle_type> handles(2);
+    while (watch.time() < test::short_slice(0.5)) {
+      if (me < 4) {
+        handles[0] = pool.allocate_for(std::chrono::microseconds(random(200)));
+      } else if (me == 4) {
+        pool.trim();
+        pool.reset_statistics();
+        pool.for_each([](int) {});
+      } else {
+        if (pool.try_allocate_batch(2, handles.begin())) handles[1].reset();
+      }
+      handles[0].reset();
+    }
+  });
+  CHECK(pool.allocated() == 0);
+  CHECK(pool.available() == 2);
+  CHECK(pool.check_invariants());
+}

@@ -123,7 +123,13 @@ class PoolDepot {
 
   [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_usable(); }); }
   [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }
-  [[nodiscard]] std::size_t available() const { return locked([&] { return slots_usable() - live(); }); }
+  [[nodiscard]] std::size_t available() const {
+    return locked([&] {
+      std::size_t const in_use = live();  // first: without a lock others go on meanwhile
+      std::size_t const usable = slots_usable();
+      return usable > in_use ? usable - in_use : 0;
+    });
+  }
   [[nodiscard]] bool owns(void const* p) const {
     return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
   }
@@ -145,7 +151,7 @@ class PoolDepot {
     });
   }
   void reset_statistics() {
-    Guard guard(lock_);
+    Guard guard(slow_lock(lock_));  // iterations hear of what came back
     supply_.reset_peak();
     caches_.reset_counts(supply_);
     stats_.reset(live());
@@ -158,8 +164,9 @@ class PoolDepot {
 
   /// True when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
-    return locked([&] {
-      collect();
+    if constexpr (lock_free) collect();
+    return locked_slow([&] {
+      if constexpr (!lock_free) collect();
       return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
     });
   }
@@ -208,7 +215,7 @@ class PoolDepot {
   /// Effects: all slots that threads keep for themselves are in the depot, or with those who wait. Returns: true when some wait still.
   bool collect() noexcept {
     caches_.gather(supply_);
-    serve();
+    serve_all();
     return waiters_.any();
   }
   /// Hands slots of the depot to those who wait.

@@ -111,9 +111,10 @@ class TaggedList {
     auto const number = static_cast<Word>(blocks.slots_in(static_cast<std::size_t>(blocks[0].end - slot)));
     Word head = at.load(std::memory_order_acquire);  // acquire: the count of the slot in front
     do {
-      // relaxed, all three: published by the swap; where the head changed since, the swap fails.
+      // relaxed: published by the swap; where the head changed since, the swap fails. release: pairs with the acquire in size(), which may
+      // read a count that is newer than its head: then the slots that it counts were handed out, for the reader too.
       links[number].next.store(static_cast<Index>(head & low), std::memory_order_relaxed);
-      links[number].count.store(static_cast<Index>(links[head & low].count.load(std::memory_order_relaxed) + 1), std::memory_order_relaxed);
+      links[number].count.store(static_cast<Index>(links[head & low].count.load(std::memory_order_relaxed) + 1), std::memory_order_release);
       // seq_cst: releases link and slot to take(); and comes before the look for waiting threads. acquire: as above.
     } while (!at.compare_exchange_weak(head, after(head, number), std::memory_order_seq_cst, std::memory_order_acquire));
   }
@@ -168,8 +169,8 @@ class TaggedList {
     return slot;
   }
   static std::size_t size(Link const* links) noexcept {
-    // acquire: the count, and that its slots were handed out. relaxed: came with the head.
-    return links[control(links).head.load(std::memory_order_acquire) & low].count.load(std::memory_order_relaxed);
+    // acquire, both: the count, and that its slots were handed out.
+    return links[control(links).head.load(std::memory_order_acquire) & low].count.load(std::memory_order_acquire);
   }
   static std::size_t retired(Link const* links) noexcept {
     if constexpr (Shape::keyed) return control(links).retired.load(std::memory_order_acquire);  // acquire: that its slots were handed out

@@ -36,10 +36,13 @@ class AtomicStats {
     std::uint64_t base = live_at_reset_.load(relaxed);
     if (static_cast<std::int64_t>(out.total_allocations) < 0)  // an object in use at the reset was not built after all
       base += std::exchange(out.total_allocations, 0);
-    out.total_deallocations = out.total_allocations + base - out.current_usage;
+    // Counted apart from the slots: another thread is between both, or (in shared memory) a process died there. Then more live than were counted.
+    std::uint64_t const begun = out.total_allocations + base;
+    out.total_deallocations = begun > out.current_usage ? begun - out.current_usage : 0;
     out.growth_count = growths_.load(relaxed);
     out.allocation_failures = failures_.load(relaxed);
-    if (std::size_t const peak = peak_.load(relaxed); peak > out.peak_usage) out.peak_usage = peak;
+    for (std::size_t const peak : {peak_.load(relaxed), out.current_usage})
+      if (peak > out.peak_usage) out.peak_usage = peak;
   }
   void reset(std::size_t live) noexcept {
     for (Count* count : {&allocations_, &failures_, &growths_}) count->store(0, relaxed);
