@@ -6,9 +6,8 @@
 //   FASTALLOC_EXCEPTIONS  0 or 1: failures throw, or call the error handler and abort (otherwise: detected)
 // No macro changes the layout of a type. Macros that change what a function does are part of its namespace, so files
 // compiled with different settings can be linked together:
-//   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS: configuration, results, handles
-//   FASTALLOC_MODE  depends on the checks, on AddressSanitizer and ThreadSanitizer, and on whether there is an operating system, as well:
-//                   policies and pools
+//   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS, and on whether there is an operating system: configuration, results, handles
+//   FASTALLOC_MODE  depends on the checks and on AddressSanitizer and ThreadSanitizer as well: policies and pools
 #pragma once
 
 #if defined(__has_include)
@@ -57,28 +56,33 @@
 #define FASTALLOC_TSAN 0
 #endif
 
-#if FASTALLOC_EXCEPTIONS
+#if !__STDC_HOSTED__
+#define FASTALLOC_ABI abi0_bare
+#elif FASTALLOC_EXCEPTIONS
 #define FASTALLOC_ABI abi0
 #else
 #define FASTALLOC_ABI abi0_noexcept
 #endif
 
-#if !__STDC_HOSTED__ && FASTALLOC_CHECKED
-#define FASTALLOC_MODE checked_bare
-#elif !__STDC_HOSTED__
-#define FASTALLOC_MODE unchecked_bare
-#elif FASTALLOC_CHECKED && FASTALLOC_ASAN
-#define FASTALLOC_MODE checked_asan
+#if FASTALLOC_CHECKED && FASTALLOC_ASAN
+#define FASTALLOC_HOSTED_MODE checked_asan
 #elif FASTALLOC_CHECKED && FASTALLOC_TSAN
-#define FASTALLOC_MODE checked_tsan
+#define FASTALLOC_HOSTED_MODE checked_tsan
 #elif FASTALLOC_CHECKED
-#define FASTALLOC_MODE checked
+#define FASTALLOC_HOSTED_MODE checked
 #elif FASTALLOC_TSAN
-#define FASTALLOC_MODE unchecked_tsan
+#define FASTALLOC_HOSTED_MODE unchecked_tsan
 #elif FASTALLOC_ASAN
-#define FASTALLOC_MODE unchecked_asan
+#define FASTALLOC_HOSTED_MODE unchecked_asan
 #else
-#define FASTALLOC_MODE unchecked
+#define FASTALLOC_HOSTED_MODE unchecked
+#endif
+#if __STDC_HOSTED__
+#define FASTALLOC_MODE FASTALLOC_HOSTED_MODE
+#else
+#define FASTALLOC_BARE_(mode) mode##_bare
+#define FASTALLOC_BARE(mode) FASTALLOC_BARE_(mode)
+#define FASTALLOC_MODE FASTALLOC_BARE(FASTALLOC_HOSTED_MODE)
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__)

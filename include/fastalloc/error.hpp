@@ -126,6 +126,13 @@ using ErrorHandler = void (*)(Error const&);
 
 namespace detail {
 
+// Null stands for default_error_handler, so that the variable needs no initialisation at run time.
+inline std::atomic<ErrorHandler> error_handler{nullptr};
+
+}  // namespace detail
+
+namespace detail::inline FASTALLOC_ABI {
+
 /// Prints the error and ends the program.
 [[noreturn]] FASTALLOC_COLD inline void default_error_handler(Error const& error) {
 #if __STDC_HOSTED__
@@ -140,9 +147,6 @@ namespace detail {
 #endif
 }
 
-// Null stands for default_error_handler, so that the variable needs no initialisation at run time.
-inline std::atomic<ErrorHandler> error_handler{nullptr};
-
 /// Hands an error to the error handler; returns if the handler does.
 FASTALLOC_COLD inline void report(Error const& error) {
   // acquire pairs with the release in set_error_handler: what the handler reads was written before it was set.
@@ -150,7 +154,7 @@ FASTALLOC_COLD inline void report(Error const& error) {
   else default_error_handler(error);
 }
 
-}  // namespace detail
+}  // namespace detail::inline FASTALLOC_ABI
 
 /// Effects: makes `handler` the one that is called where nothing can be thrown; null restores the default, which
 /// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe; on a processor that

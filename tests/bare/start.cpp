@@ -151,6 +151,8 @@ TEST_CASE("bare: NoDestructor builds its pool from arguments, and forwards const
   CHECK(same->allocated() == 1);
   CHECK(&*same == pool.get());
   CHECK((*pool).capacity() == 5);
+  using Wrapped = NoDestructor<FixedPool<Sample>>;
+  static_assert(std::is_constructible_v<Wrapped, std::size_t> && !std::is_constructible_v<Wrapped, Wrapped&> && !std::is_copy_constructible_v<Wrapped>);
 }
 
 }  // namespace

@@ -191,4 +191,20 @@ TEST_CASE("fork: children of children, and threads in a child") {
   });
   CHECK(ending == Ending::well);
 }
+
+TEST_CASE("fork: an inline pool without caches, opened by its first allocation, is not locked in the child") {
+  static constinit ThreadSafePool<Payload, InlineStorage<64>, NoCache> pool;
+  std::atomic<bool> stop{false};
+  std::thread threads[2];
+  for (auto& thread : threads)
+    thread = std::thread([&] {
+      while (!stop) auto const handle = pool.try_allocate(std::uint64_t{1});
+    });
+  int well = 0;
+  for (int i = 0; i != 40; ++i)
+    if (in_child([&] { return bool(pool.try_allocate(std::uint64_t{2})); }) == Ending::well) ++well;
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  CHECK(well == 40);
+}
 #endif

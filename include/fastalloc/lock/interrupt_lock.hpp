@@ -37,7 +37,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Interrupts are off for the steps of one pool operation: a constant number for allocate() and the end of a handle. They are on while
 /// constructors, destructors, hooks, and the F of for_each() run. What looks at all slots has them off as long: the first allocation
 /// from inline storage with a checks policy, which clears one bit a slot (or warm_up(), before interrupts start); a batch (its
-/// length); the begin of for_each() without BitmapAllocator, reset_statistics() with FreeListAllocator, check_invariants(). A
+/// length); for_each(), which at each step passes over what is free, and at its begin takes the snapshot; reset_statistics() with
+/// FreeListAllocator, or while somebody iterates; check_invariants(). A
 /// GrowingPool acquires its blocks with interrupts off.
 /// Enter and Exit: functions, or lambdas without captures. They need not keep the compiler from moving memory accesses over them: the
 /// lock does. A handler of higher priority than Enter masks (BASEPRI), or one that cannot be masked (NMI), must not use the pool.

@@ -15,7 +15,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: `constinit NoDestructor<FixedPool<T, InlineStorage<N>>> pool;` in firmware, where the pool then lies in .bss; and for pools that
 /// objects of static storage, or threads that are still running, may use until the very end. Works for any pool; memory that it
-/// acquired is never given back. Handles refer to the pool itself: `pool->allocate()`.
+/// acquired is never given back, so static storage is the only place for it. Handles refer to the pool itself: `pool->allocate()`.
 template <class Pool>
 class NoDestructor {
  public:
@@ -24,7 +24,7 @@ class NoDestructor {
       : pool_() {}
   /// Builds the pool from `args`, and throws what that throws.
   template <class... Args>
-    requires(sizeof...(Args) != 0)
+    requires(sizeof...(Args) != 0 && std::is_constructible_v<Pool, Args...>)
   explicit NoDestructor(Args&&... args) : pool_(std::forward<Args>(args)...) {}
   constexpr ~NoDestructor() {}
   NoDestructor(NoDestructor const&) = delete;

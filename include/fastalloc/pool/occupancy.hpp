@@ -82,7 +82,7 @@ class Snapshot {
   };
 #if __STDC_HOSTED__
   static void* acquire(std::size_t bytes) noexcept { return ::operator new(bytes, std::nothrow); }
-#else  // no heap: up to 1024 slots, on the stack
+#else  // no heap: up to 1024 slots of one block, on the stack
   void* acquire(std::size_t bytes) noexcept { return bytes <= sizeof here_ ? here_ : nullptr; }
   alignas(Range) std::byte here_[sizeof(Range) + 1024 / 8];
 #endif

@@ -244,6 +244,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// as returned from then on.
   [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) noexcept {
     Guard guard(block_lock(lock_));
+    if constexpr (lock_free)  // somebody may just be writing down where the block is
+      if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);
     if (Bytes::find(supply_.blocks(), p, take_mark, error)) return true;
     error.capacity = this->slots_usable();
     error.allocated = this->live();
@@ -252,6 +254,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// The slot of an index, or null where there is none. For pools of one block.
   [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept requires(!Shape::growing) {
+    Guard guard(block_lock(lock_));
     if (index >= supply_.total()) return nullptr;
     return supply_.blocks()[0].data + index * stride();
   }

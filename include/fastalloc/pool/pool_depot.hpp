@@ -60,6 +60,8 @@ class PoolDepot {
   template <class F> void open_inline(F&& before) noexcept requires(Inline != 0) {
     if constexpr (lock_free)  // an interrupt handler must not wait for what it interrupted, but at the very first
       if (supply_.total() != 0) return;
+    if (locked_slow([&] { return supply_.total() != 0; })) return;
+    caches_.enroll();  // takes locks that come before this pool's
     Guard guard(slow_lock(lock_));
     if (supply_.total() != 0) return;
     before();
@@ -300,7 +302,7 @@ class PoolDepot {
   void configure(PoolConfig const& config) noexcept {
     supply_.blocks().configure(config.alignment);
     if constexpr (growing) config_ = config;
-    if constexpr (Inline == 0) caches_.enroll();
+    caches_.enroll();
   }
 
   static constexpr char const* all_in_use =

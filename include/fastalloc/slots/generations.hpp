@@ -52,12 +52,16 @@ static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
 
+namespace fastalloc::detail {
+
+/// Shared by pools of all modes, so not in one of their namespaces. The numbers at which pools begin, one after the other scattered (a multiple of an odd constant meets each value once).
+inline std::atomic<std::uint32_t> generation_seed{0};
+
+}  // namespace fastalloc::detail
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 using GenerationWord = std::uint32_t;
-
-/// The numbers at which pools begin, one after the other scattered (a multiple of an odd constant meets each value once).
-inline std::atomic<GenerationWord> generation_seed{0};
 
 /// Written under the pool's lock, and seen by those who look without it, with all that was written before.
 template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_identity_t<V> value) noexcept {

@@ -27,7 +27,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///   alignment is provided.
 /// - `bind(memory, blocks)`: called before the first use and whenever the blocks changed, with uninitialised
 ///   memory of metadata_bytes(). What was returned stays returned; the previous memory is valid until bind() ends.
-///   It may be the same memory when blocks went; word numbers then only fall.
+///   It may be the same memory when blocks went; word numbers then only fall. Before the first call a default constructed allocator is asked like
+///   one without slots: take() returns null, size() 0.
 /// - `take(blocks)`: a returned slot, or null when there is none.
 /// - `give(slot, blocks)`: takes a slot back.
 /// - `size()`: returned slots that are not taken.

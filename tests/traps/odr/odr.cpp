@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <vector>
 
+#include <fastalloc/fastalloc.hpp>
+
 #include "support/catch.hpp"
+#include "support/death.hpp"
+#include "traps/odr/bare.hpp"
 #include "traps/odr/item.hpp"
 
 TEST_CASE("trap: ODR by macro: each file keeps its own mode") {
@@ -32,3 +36,23 @@ TEST_CASE("trap: ODR by macro: exceptions thrown in one file are caught in anoth
     for (File const* to : files) CHECK(to->catches(from->overflow));
   CHECK(Item::live == 0);
 }
+
+#if __STDC_HOSTED__ && defined(__GNUC__)
+TEST_CASE("trap: ODR by macro: a file that knows of no operating system leaves the others theirs") {
+  CHECK(bare_pool_works());
+  // Its functions come first in the program: a hosted file must not get its error handler, which only traps.
+  fastalloc::FixedPool<int> full(1);
+  auto const only = full.allocate(1);
+  CHECK_THROWS_AS(full.allocate(2), fastalloc::PoolExhausted);
+  auto const ending = test::run_in_child([] { fastalloc::detail::report(fastalloc::Error{.code = fastalloc::ErrorCode::double_free, .text = "twice"}); });
+  CHECK(ending.errors.find("twice") != std::string::npos);
+  CHECK(test::run_in_child([] { bare_pool_fails(); }).errors.find("fastalloc") == std::string::npos);
+}
+
+TEST_CASE("trap: ODR by macro: pools of different modes begin their keys at different numbers") {
+  fastalloc::FixedPool<int, fastalloc::Generations> first(2);
+  auto const object = first.allocate(1);
+  CHECK_FALSE(first.contains(bare_key()));
+  CHECK(first.contains(first.key(object)));
+}
+#endif
