@@ -2,12 +2,15 @@
 // What PageStorage asks of the operating system. Nothing here throws, allocates, or keeps state; calls return 0 or an errno.
 //
 //   map_pages         whole pages at an aligned address                mmap, munmap of what lies around
-//   map_huge_pages    reserved huge pages                              mmap(MAP_HUGETLB)             Linux
+//   map_huge_pages    reserved huge pages                              mmap(MAP_HUGETLB)             Linux; aligned above one: 4.17, else it may fail
 //   advise_huge       transparent huge pages                           madvise(MADV_HUGEPAGE)        Linux
 //   advise_small      none of them                                     madvise(MADV_NOHUGEPAGE)      Linux
 //   populate          the pages are brought in                         madvise(MADV_POPULATE_WRITE), Linux 5.14; else a write to each
 //   lock_pages        they stay in                                     mlock; munmap unlocks
 //   bind_to_node      they come from a NUMA node                       mbind                         Linux
+//
+// Other threads map at any time, and get whatever part of the address space is free. So nothing is unmapped twice, and nothing is mapped
+// with MAP_FIXED: when that fails, for want of huge pages, it has already unmapped what was there, and the place is anybody's.
 //
 // mbind and move_pages are called directly: libnuma's numa_tonode_memory() makes the very call, and a library to link to is more than a
 // header may ask for. The policy is MPOL_PREFERRED, libnuma's, too: with MPOL_BIND a full node ends the program (the OOM killer).
@@ -62,13 +65,15 @@ class Reservation {
     begin_ = base_ + (alignment - reinterpret_cast<std::uintptr_t>(base_) % alignment) % alignment;
   }
   [[nodiscard]] std::byte* begin() const noexcept { return begin_; }
-  void drop() const noexcept { ::munmap(base_, all_); }
-  /// Effects: only [begin, begin + bytes) is left. Returns: begin; null, and nothing is left, when there are too many mappings for that.
+  /// Returns: false, and all is still there, when there are too many mappings: a neighbour's may have become one with it.
+  [[nodiscard]] bool drop() const noexcept { return ::munmap(base_, all_) == 0; }
+  /// Effects: only [begin, begin + bytes) is left. Returns: begin; null, and nothing is left (or, as after drop(), address space without
+  /// memory), when there are too many mappings for that.
   [[nodiscard]] std::byte* trim() const noexcept {
-    auto const before = static_cast<std::size_t>(begin_ - base_);
-    std::size_t const behind = all_ - before - bytes_;
-    if ((before == 0 || ::munmap(base_, before) == 0) && (behind == 0 || ::munmap(begin_ + bytes_, behind) == 0)) return begin_;
-    return drop(), nullptr;
+    std::size_t const before = static_cast<std::size_t>(begin_ - base_), behind = all_ - before - bytes_;
+    if (before != 0 && ::munmap(base_, before) != 0) return (void)drop(), nullptr;
+    if (behind == 0 || ::munmap(begin_ + bytes_, behind) == 0) return begin_;
+    return ::munmap(begin_, bytes_ + behind), nullptr;  // not what lay before: that may be somebody's by now
   }
 
  private:
@@ -135,7 +140,7 @@ inline std::size_t free_huge_bytes(std::size_t huge_page) noexcept {
 
 /// Requires: `bytes` is in whole huge pages. Returns: null, and an errno, when they are not to be had.
 inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::size_t huge_page, int& error) noexcept {
-  constexpr int size_shift = 26;  // MAP_HUGE_SHIFT, which older headers lack
+  constexpr int size_shift = 26, no_replace = 0x100000;  // MAP_HUGE_SHIFT, MAP_FIXED_NOREPLACE, which older headers lack
   int log = 0;
   while (std::size_t{1} << log < huge_page) ++log;
   int const flags = private_pages | MAP_HUGETLB | static_cast<int>(static_cast<unsigned>(log) << size_shift);
@@ -145,10 +150,16 @@ inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::
     return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
   };
   if (alignment <= huge_page) return map(nullptr, 0);
-  Reservation const space(bytes, alignment);
-  if (space.begin() == nullptr) return error = ENOMEM, nullptr;
-  if (map(space.begin(), MAP_FIXED) != nullptr) return space.trim();
-  return space.drop(), nullptr;
+  // The address is looked up and given back first; whoever takes it before the next call has it. A kernel that does not know the flag
+  // takes the address as a wish.
+  for (int attempts = 16; attempts != 0; --attempts) {
+    Reservation const space(bytes, alignment);
+    if (space.begin() == nullptr || !space.drop()) break;
+    std::byte* const pages = map(space.begin(), no_replace);
+    if (pages == space.begin() || (pages == nullptr && error != EEXIST)) return pages;
+    if (pages != nullptr) ::munmap(pages, bytes);
+  }
+  return error = ENOMEM, nullptr;
 }
 
 /// EINVAL: the kernel has no transparent huge pages, or they are switched off there, or for the process.

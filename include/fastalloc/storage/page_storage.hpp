@@ -18,7 +18,7 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// none: pages of the usual size, though a system set to "always" may use huge ones. transparent: blocks of a huge page or more begin
+/// none: pages of the usual size, on a system set to "always", too. transparent: blocks of a huge page or more begin
 /// at one, and the kernel is advised to use them; it may split them again. reserved: from the kernel's own stock of them (hugetlbfs:
 /// sysctl vm.nr_hugepages=N), which stay whole and are never swapped; every block takes whole ones, the directory of a growing pool, too.
 enum class HugePages : unsigned char { none, transparent, reserved };
@@ -47,9 +47,13 @@ class PageStorage {
   static constexpr bool can_grow = true;
 
   constexpr PageStorage(PageOptions options = {}) noexcept : options_(options) {}
+  /// A copy has the options, and no notes: those are about the blocks of the other.
+  constexpr PageStorage(PageStorage const& other) noexcept : options_(other.options_) {}
+  /// The options; notes about its own blocks stay.
+  constexpr PageStorage& operator=(PageStorage const& other) noexcept { return options_ = other.options_, *this; }
 
   /// Effects: maps `bytes` bytes, rounded up to whole pages, then does what the options say. What cannot be had leaves a note.
-  /// Returns: null when there is no memory, or a feature that is required is missing; nothing is held then.
+  /// Returns: null when there is no memory, or a feature that is required is missing; nothing is held then (but see release()).
   /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     failure_ = {};
@@ -72,9 +76,12 @@ class PageStorage {
     return nullptr;
   }
 
+  /// A process that has as many mappings as it may (sysctl vm.max_map_count) cannot always give a block back: the kernel joins neighbours
+  /// to one mapping, and to take from its middle makes two. Such a block stays mapped, with its pages, until the process ends.
   void release(void* block, std::size_t bytes, std::size_t) noexcept {
-    // A mapping of reserved huge pages cannot be cut in the middle of one: then the block is such, and goes in whole ones.
-    if (::munmap(block, detail::whole_pages(bytes, detail::page_size())) != 0 && options_.huge_pages == HugePages::reserved)
+    // EINVAL: a mapping of reserved huge pages, which cannot be cut in the middle of one; it goes in whole ones. After any other failure
+    // the block may be of other pages, and what lies behind it somebody else's.
+    if (::munmap(block, detail::whole_pages(bytes, detail::page_size())) != 0 && errno == EINVAL && options_.huge_pages == HugePages::reserved)
       ::munmap(block, detail::whole_pages(bytes, options_.huge_page_size));
   }
 

@@ -424,6 +424,31 @@ TEST_CASE("page storage: transparent huge pages are switched off for the process
   });
 }
 
+TEST_CASE("page storage: a copy has the options, and no notes") {
+  static_assert([] {
+    PageStorage const storage{{.numa_node = 3}};
+    PageStorage copy(storage);
+    copy = PageStorage{{.numa_node = 4}};
+    return PageStorage(storage).options().numa_node == 3 && copy.options().numa_node == 4;
+  }());
+  PageStorage storage{{.huge_pages = HugePages::none, .numa_node = 1023}};
+  void* const block = storage.acquire(page, 64);
+  REQUIRE(block != nullptr);
+  REQUIRE(storage.has_note());
+  PageStorage copy(storage);
+  CHECK_FALSE(copy.has_note());
+  CHECK(copy.options().numa_node == 1023);
+  storage = copy;
+  CHECK(storage.has_note());
+  storage.release(block, page, 64);
+
+  FixedPool<Item, PageStorage> const first(PoolConfig{.capacity = 10}, PageStorage{{.numa_node = 1023, .required = false}});
+  REQUIRE(first.storage().has_note());
+  PageStorage of_pool = first.storage();
+  CHECK_FALSE(of_pool.has_note());
+  CHECK(of_pool.note().message()[0] == '\0');
+}
+
 TEST_CASE("page storage: a NUMA node that there is not") {
   for (int const node : {63, 1023, 1024, 1 << 30}) {
     PageStorage storage{{.numa_node = node}};
@@ -623,6 +648,66 @@ TEST_CASE("page storage: no memory at the second step: nothing is left") {
       if (block != nullptr) storage.release(block, page * 3, 2 * page);
       NEED(mapped_bytes() == before);
       (void)unused;
+    });
+}
+
+TEST_CASE("page storage: a block that the system does not take back takes no neighbour with it") {
+  // 8 KiB: no system has such reserved pages, so the blocks are of others. The kernel maps downwards: the second is right below the first.
+  for (bool const aligned : {false, true})
+    check_in_child([&] {
+      test::Calls refuse;
+      refuse.deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(page));
+      PageStorage storage{{.huge_pages = HugePages::reserved, .huge_page_size = 2 * page}};
+      std::byte* below = nullptr;
+      std::byte* above = static_cast<std::byte*>(storage.acquire(page, 64));
+      for (int i = 0; i != 20; ++i, above = below) {
+        below = static_cast<std::byte*>(storage.acquire(page, 64));
+        if (below + page == above && is_aligned(below, 2 * page) == aligned) break;
+      }
+      if (below + page != above || !storage.has_note() || !refuse.install()) return;
+      storage.release(below, page, 64);
+      NEED(is_mapped(above, page));
+      NEED(is_mapped(below, page));
+    });
+}
+
+TEST_CASE("page storage: what was cut off a mapping is not unmapped again") {
+  check_in_child([] {
+    // Of 9 pages, 1 is cut off before and 3 behind. The latter fails, and so would an munmap of all 9: what lies before may be another's.
+    auto const place = [] {
+      void* const pages = ::mmap(nullptr, 9 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      ::munmap(pages, 9 * page);
+      return static_cast<std::byte*>(pages);
+    };
+    test::Calls refuse;
+    refuse.deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(3 * page)).deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(9 * page));
+    (void)mapped_bytes();
+    for (int i = 0; i != 8 && !is_aligned(place() + page, 4 * page); ++i) (void)::mmap(nullptr, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!is_aligned(place() + page, 4 * page) || !refuse.install()) return;
+    std::size_t const before = mapped_bytes();
+    PageStorage storage{{.huge_pages = HugePages::none}};
+    NEED(storage.acquire(5 * page, 4 * page) == nullptr);
+    NEED(mapped_bytes() == before);
+  });
+}
+
+TEST_CASE("page storage: the place for reserved huge pages is never mapped over, and tried again when somebody else has it") {
+  constexpr int reserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << 26;
+  constexpr int no_replace = 0x100000;
+  // The answer of each way to map tells which was gone: EINVAL is noted as a size that there is not.
+  for (bool const taken : {false, true})
+    check_in_child([&] {
+      test::Calls refuse;
+      refuse.deny(SYS_mmap, EINVAL, 3, static_cast<std::uint32_t>(reserved | MAP_FIXED));
+      refuse.deny(SYS_mmap, taken ? EEXIST : ENOMEM, 3, static_cast<std::uint32_t>(reserved | no_replace));
+      (void)mapped_bytes();
+      if (!refuse.install()) return;
+      std::size_t const before = mapped_bytes();
+      PageStorage storage{{.huge_pages = HugePages::reserved}};
+      void* const block = storage.acquire(page, 2 * huge);
+      NEED(block != nullptr && is_aligned(block, 2 * huge) && says(storage.note(), "too few reserved huge pages"));
+      storage.release(block, page, 2 * huge);
+      NEED(mapped_bytes() == before);
     });
 }
 
