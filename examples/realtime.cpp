@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A pool for a real-time thread: its memory is brought in and locked before the thread begins, and from then on no operation makes a
-// system call or takes a page fault. What the system refuses (often: locking, to those without the privilege) is said before, not noticed later.
+// A pool for a real-time thread: its memory is brought in and locked before the thread begins, and from then on no operation takes a page
+// fault, nor makes a system call while the lock is free. (Where threads contend for it, AdaptiveLock sleeps and wakes by futex;
+// LockFree never makes a call, SpinLock none but a yield.) What the system refuses (often: locking, to those without the privilege) is said before, not noticed later.
 //
 // A control loop of 1 kHz: each cycle takes samples from the pool, hands them to a logger through a queue, and gives back those that the
 // logger is done with. Both threads use one ThreadSafePool.
@@ -26,7 +27,7 @@ struct Sample {
 };
 
 // AtomicStats: whether the pool ever ran dry. NoCache: no thread keeps slots for itself, so a full pool is full without a search through
-// others' caches, which is the one system call that a ThreadSafePool may make on its way.
+// others' caches, which takes a system call.
 using Pool = ThreadSafePool<Sample, PageStorage, NoCache, AtomicStats>;
 using Owned = Pool::handle_type;
 
