@@ -220,7 +220,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current one, so an f that
   /// allocates at each call goes on until the pool is full). Objects that are just being built or destroyed are met, too: from inside
   /// constructors and hooks (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
-  /// that is being freed: all that it was made of). Complexity: linear in what lives, and in 1/64 of the slots that were handed out; a slot allocator that
+  /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those being built. Complexity: linear in what lives, and in 1/64 of the slots that were handed out; a slot allocator that
   /// does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding: on the stack, of up to 1024 slots in one block); one without MarksReturns looks at all returned slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {

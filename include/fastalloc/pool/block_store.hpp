@@ -40,7 +40,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   ~BlockStore() {
     if constexpr (Shape::spans_processes)
-      if (this->count() != 0 && !is_attached()) header().end();
+      if (this->count() != 0 && !is_attached()) header().end(number_);
     for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
     if constexpr (Shape::keyed && growing) keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
     if constexpr (growing) give_back(many_.directory, many_.directory_bytes);
@@ -60,7 +60,15 @@ class BlockStore : public Blocks<Shape::growing> {
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
       error.requested = slots;
       error.limit = (growing ? std::numeric_limits<std::size_t>::max() / 32 : Layout::max_fixed_bytes) / this->stride();
+      if (error.limit > Layout::max_slots) error.limit = Layout::max_slots;
       return false;
+    }
+    if constexpr (std::same_as<StorageState, ExternalStorage> && !Shape::spans_processes) {
+      if (storage_.attaches()) {  // passed on as an ExternalStorage, so the compiler did not see it
+        error = Error{.text = "this pool cannot attach to one that is there, and would take its memory; attach with a FixedPool<T, ExternalStorage, LockFree>, "
+                              "or create a pool with ExternalStorage(span)"};
+        return false;
+      }
     }
     [[maybe_unused]] std::size_t page = 0;
     if constexpr (Shape::keyed && growing)
@@ -72,7 +80,8 @@ class BlockStore : public Blocks<Shape::growing> {
     std::byte* const data = memory + plan.data;
     if constexpr (Shape::spans_processes) {
       if (is_attached()) return join(data, plan, slots, allocator), true;
-      SpanHeader::create(memory, Span::describe(plan, slots, this->stride(), alignment_));
+      number_ = number_for_pool(memory);
+      SpanHeader::create(memory, Span::describe(plan, slots, this->stride(), alignment_), number_);
     }
     if constexpr (growing) {
       auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slots)};
@@ -126,7 +135,10 @@ class BlockStore : public Blocks<Shape::growing> {
   std::size_t release(Block* block) noexcept {
     std::size_t bytes = 0;  // copied: the record may lie in the memory that goes
     if constexpr (growing) bytes = block->bytes;
-    else if constexpr (!is_borrowed || FASTALLOC_ASAN) bytes = Layout::block(block->slots, this->stride()).bytes;  // from the slots on
+    else if constexpr (!is_borrowed || FASTALLOC_ASAN) {
+      auto const plan = Layout::block(block->slots, this->stride());
+      bytes = plan.bytes - plan.data;  // from the slots on
+    }
     give_back(block->data, bytes);
     return bytes;
   }
@@ -145,17 +157,13 @@ class BlockStore : public Blocks<Shape::growing> {
   /// The block is another pool's, with all that is in it.
   void join(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(Shape::spans_processes) {
     (*this)[0] = block_at(data, plan, slots);
-    if constexpr (Shape::keyed) keys_.join(data + plan.words, slots, header().seed());
+    if constexpr (Shape::keyed) keys_.join(data + plan.words, slots, header().number());
     allocator.join(data + plan.metadata);
   }
   void bind(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(!growing) {
     (*this)[0] = divide(data, plan, slots);
-    if constexpr (Shape::spans_processes && Shape::keyed) {
-      keys_.bind(data + plan.words, slots, true, header().seed());
-      header().seed() = keys_.start();
-    } else if constexpr (Shape::keyed) {
-      keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; });
-    }
+    if constexpr (Shape::spans_processes && Shape::keyed) keys_.bind(data + plan.words, slots, true, number_);
+    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; }, next_generation_seed());
     allocator.bind(data + plan.metadata, *this);
   }
 
@@ -248,6 +256,8 @@ class BlockStore : public Blocks<Shape::growing> {
   /// Bytes; what memory is acquired with.
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<keeps_alignment, std::size_t, Constant<Layout::block_alignment>> alignment_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
+  struct NoNumber {};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes, std::uint32_t, NoNumber> number_{};  ///< of the pool that this one created
   FASTALLOC_NO_UNIQUE_ADDRESS GenerationTable<Shape> keys_{};
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
 };

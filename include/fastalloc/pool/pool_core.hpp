@@ -242,7 +242,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
   /// as returned from then on.
-  [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) noexcept {
+  [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) const noexcept {
     Guard guard(block_lock(lock_));
     if constexpr (lock_free)  // somebody may just be writing down where the block is
       if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);

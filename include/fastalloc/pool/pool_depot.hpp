@@ -80,6 +80,7 @@ class PoolDepot {
   [[nodiscard]] static std::size_t slots_in(std::size_t bytes) noexcept {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
     std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / Shape::size;
+    if (n > Layout::max_slots) n = Layout::max_slots;
     while (n != 0 && Layout::block(n, Shape::size).bytes > bytes) {
       std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + 2 * sizeof(std::uint64_t));
       n -= step == 0 ? 1 : step < n ? step : n;

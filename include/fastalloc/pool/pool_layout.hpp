@@ -10,6 +10,7 @@
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/slots/generations.hpp>
 #include <fastalloc/slots/slot_allocator.hpp>
+#include <fastalloc/storage/span_header.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -33,7 +34,8 @@ struct PoolLayout {
   }();
   /// What every block is aligned to at least.
   static constexpr std::size_t block_alignment = [] {
-    std::size_t const least = Shape::align > alignof(Block) ? Shape::align : alignof(Block);
+    std::size_t least = Shape::align > alignof(Block) ? Shape::align : alignof(Block);
+    if (Shape::spans_processes && least < alignof(SpanHeader)) least = alignof(SpanHeader);
     return least > metadata_alignment ? least : metadata_alignment;
   }();
   /// Bytes that a fixed block may have for its slots, so that 32-bit offsets in granules reach them all.
@@ -44,6 +46,13 @@ struct PoolLayout {
 
   /// No object is bigger, and operator new may round sizes above it up to 0.
   static constexpr std::size_t max_bytes = std::numeric_limits<std::size_t>::max() / 2;
+
+  /// Slots that a block may have, whatever their size.
+  static constexpr std::size_t max_slots = [] {
+    std::size_t const most = std::numeric_limits<std::size_t>::max() / 32;
+    if constexpr (requires { Slots::max_slots; }) return most < Slots::max_slots ? most : Slots::max_slots;
+    else return most;
+  }();
 
   struct Plan {
     std::size_t data = 0;         ///< offset of the slots; the others begin there
@@ -62,7 +71,7 @@ struct PoolLayout {
   /// `alignment`: of the block.
   static constexpr Plan block(std::size_t slots, std::size_t stride, std::size_t alignment = 0) noexcept {
     Plan plan;
-    bool ok = checked_multiply(slots, stride, plan.slot_bytes) && slots <= std::numeric_limits<std::size_t>::max() / 32 &&
+    bool ok = checked_multiply(slots, stride, plan.slot_bytes) && slots <= max_slots &&
               (Shape::growing || plan.slot_bytes <= max_fixed_bytes);
     plan.words = plan.tail = plan.slot_bytes;
     if constexpr (std::size_t const each = GenerationTable<Shape>::block_bytes(1); each != 0) {
@@ -75,7 +84,6 @@ struct PoolLayout {
       ok = ok && checked_round_up(plan.metadata, metadata_alignment, plan.metadata);
       ok = ok && checked_add(plan.metadata, rest, plan.bytes);
     }
-    if constexpr (requires { Slots::max_slots; }) ok = ok && slots <= Slots::max_slots;
     if constexpr (Shape::spans_processes) {
       ok = ok && checked_round_up(Shape::header, alignment > block_alignment ? alignment : block_alignment, plan.data);
       ok = ok && checked_add(plan.bytes, plan.data, plan.bytes);

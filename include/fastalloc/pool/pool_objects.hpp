@@ -165,6 +165,9 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept {
     if constexpr (Types::shares)
       if (counts_of(slot).is_dead()) return false;
+    // What is marked as returned nobody can adopt: somebody is in its destructor, or was killed there.
+    if constexpr (Types::spans_processes && Checks::tracks_slots)
+      if (Error ignored; !core_.check_in_use(slot, false, ignored)) return false;
     return !core_.is_worn(slot);
   }
 

@@ -7,12 +7,50 @@
 #include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/span_header.hpp>
 
+#if __STDC_HOSTED__ && defined(_WIN32)
+#define FASTALLOC_HAS_PROCESSES 1
+#include <ctime>
+#include <process.h>
+#elif __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
+#define FASTALLOC_HAS_PROCESSES 1
+#include <ctime>
+#include <unistd.h>
+#else
+#define FASTALLOC_HAS_PROCESSES 0
+#endif
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// A number for a pool that is created at `at`: others, of this process and of others, have another one but for a chance of 1 in 2^32.
+[[nodiscard]] inline std::uint32_t number_for_pool([[maybe_unused]] std::byte const* at) noexcept {
+  std::uint64_t bits = next_generation_seed();
+#if FASTALLOC_HAS_PROCESSES
+  // What other processes have otherwise, and later ones of the same number: number, time, addresses.
+  std::timespec now{};
+#if defined(_WIN32)
+  (void)std::timespec_get(&now, TIME_UTC);
+  auto const process = static_cast<std::uint64_t>(::_getpid());
+#else
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  auto const process = static_cast<std::uint64_t>(::getpid());
+#endif
+  std::uint64_t const parts[] = {process, static_cast<std::uint64_t>(now.tv_sec), static_cast<std::uint64_t>(now.tv_nsec),
+                                 reinterpret_cast<std::uintptr_t>(&generation_seed), reinterpret_cast<std::uintptr_t>(&now)};
+  for (std::uint64_t const part : parts) {
+    bits = (bits ^ part) * 0x9E3779B97F4A7C15U;
+    bits ^= bits >> 32;  // the high bits depend on all that came before
+  }
+#else
+  bits += SpanHeader::number_before(at) * 0x9E3779B9U;  // a program that starts again counts from the beginning
+#endif
+  return static_cast<std::uint32_t>(bits);
+}
 
 /// No data. Layout: a PoolLayout.
 template <class Shape, class Checks, class Layout>
 struct SpanBlock {
   using Plan = typename Layout::Plan;
+  static_assert(!Shape::spans_processes || Layout::block_alignment >= alignof(SpanHeader), "the header of a pool that processes share lies where its block begins");
 
   static SpanLayout describe(Plan const& plan, std::size_t slots, std::size_t stride, std::size_t alignment) noexcept {
     return {.word_bytes = sizeof(std::size_t),
@@ -63,3 +101,5 @@ template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps>
 }
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+#undef FASTALLOC_HAS_PROCESSES

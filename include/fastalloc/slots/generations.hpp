@@ -6,7 +6,7 @@
 // A key holds the keyed word of its time; it is valid exactly while the slot's word equals it. The end of a keyed object
 // moves the word on to the next generation, unkeyed; objects for which nobody made a key wear nothing. When a slot's generations are
 // used up its word is `worn`, and the slot is not handed out again. Generations begin at a number of the pool's own, so keys of
-// other pools are refused.
+// other pools are refused: in one process always; in memory that processes share but for a chance of 1 in 2^Bits.
 //
 //   one block      | slots | words |                         words_[place], defined below known_
 //   many blocks    directory_ -> | words, first slot | ...   an entry a page of slots; a block begins a page
@@ -63,6 +63,18 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 using GenerationWord = std::uint32_t;
 
+/// A number that no other pool of the process gets.
+[[nodiscard]] inline GenerationWord next_generation_seed() noexcept {
+  constexpr GenerationWord step = 0x9E3779B9U;
+  if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
+    return generation_seed.fetch_add(step, std::memory_order_relaxed);  // relaxed: a number that nobody else gets
+  } else {  // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same number
+    GenerationWord const number = generation_seed.load(std::memory_order_relaxed);  // relaxed: as above
+    generation_seed.store(number + step, std::memory_order_relaxed);                // relaxed: as above
+    return number;
+  }
+}
+
 /// Written under the pool's lock, and seen by those who look without it, with all that was written before.
 template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_identity_t<V> value) noexcept {
   std::atomic_ref(place).store(value, std::memory_order_release);  // release: pairs with the acquire in look()
@@ -102,17 +114,7 @@ class GenerationWords {
   }
 
  protected:
-  void seed(GenerationWord other = 0) noexcept {
-    constexpr GenerationWord step = 0x9E3779B9U;
-    GenerationWord number = 0;
-    if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
-      number = generation_seed.fetch_add(step, std::memory_order_relaxed);  // relaxed: a number that nobody else gets
-    } else {  // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same number
-      number = generation_seed.load(std::memory_order_relaxed);           // relaxed: as above
-      generation_seed.store(number + step, std::memory_order_relaxed);  // relaxed: as above
-    }
-    start_ = next((number + other * step) | 1, 0);
-  }
+  void seed(GenerationWord number) noexcept { start_ = next(number | 1, 0); }
   GenerationWord start_ = 0;  ///< of slots that nothing lived in yet
 
  private:
@@ -137,21 +139,20 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
   static constexpr std::size_t block_bytes(std::size_t slots) noexcept { return slots * sizeof(GenerationWord); }
 
   /// `at_once`: fresh() will not be called.
-  /// `other`: where an earlier pool began in the same place, in whatever process.
-  void bind(std::byte* memory, std::size_t slots, bool at_once, GenerationWord other = 0) noexcept {
-    this->seed(other);
+  /// `number`: what the words follow from.
+  void bind(std::byte* memory, std::size_t slots, bool at_once, GenerationWord number) noexcept {
+    this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
     if (!at_once) return;
     for (std::size_t i = 0; i != slots; ++i) words_[i] = this->start_;
     publish(known_, slots);
   }
   /// The words are those that another process bound to this memory.
-  void join(std::byte* memory, std::size_t slots, GenerationWord start) noexcept {
-    this->start_ = start;
+  void join(std::byte* memory, std::size_t slots, GenerationWord number) noexcept {
+    this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
     publish(known_, slots);
   }
-  [[nodiscard]] GenerationWord start() const noexcept { return this->start_; }
   /// A slot is handed out for the first time; for the second where it was not used after all.
   FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place) noexcept {
     if (place < known_) return;
@@ -214,7 +215,7 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   /// Effects: there is a directory with `pages` entries. `acquire(bytes)` returns memory or null. Returns: false, and
   /// nothing changed, where there is none.
   template <class Acquire> [[nodiscard]] bool reserve(std::size_t pages, Acquire&& acquire) noexcept {
-    if (this->start_ == 0) this->seed();
+    if (this->start_ == 0) this->seed(next_generation_seed());
     if (pages <= pages_) return true;
     Entry* entries = directory_;
     if (pages > room_) {

@@ -15,6 +15,8 @@ class SpanStats {
   static_assert(std::is_standard_layout_v<Stats> && std::is_trivially_destructible_v<Stats>,
                 "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie in the span, where other processes may use them; give the "
                 "policy plain members of one access kind, without a destructor, or use AtomicStats");
+  static_assert(alignof(Stats) <= 8, "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie behind the header of the span, at a multiple of 8 bytes; "
+                                    "leave a greater alignas out of the policy");
 
  public:
   /// `joins`: another process made them.

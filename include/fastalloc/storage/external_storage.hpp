@@ -21,11 +21,15 @@
 // whoever has it; those who are attached may go on, but nobody may attach any more, and the bytes must stay as long as one is there. A
 // creator that is to go before the others ends without that destructor (by _exit(), say, or by a signal): then the pool stays as it is.
 // A forked process may use its copy of a pool object as it is, without attaching. A copy of the one that created the pool counts as that
-// one, so its destructor must not run: leave by _exit(). Who creates a pool where one is still used takes the memory from under it. Who
-// attaches trusts those who write there: bytes that a process spoils are spoilt for all.
-// A process that is killed keeps what it had, and loses the one slot that it was just taking or giving back, at most; all else stays
-// whole and exact. for_each() meets its objects, also one that it had not built, or destroyed, to the end: where T has the process's
-// number, `if (object.process == dead) pool.adopt(&object).reset()` gets them back.
+// one, so its destructor must not run: leave by _exit(). Who creates a pool where one is still used takes the memory from under it; the end of
+// the older one keeps nobody from attaching to the newer one. Who attaches trusts those who write there: bytes that a process spoils are
+// spoilt for all.
+// A process that is killed keeps what it had, and loses the slots that it was just taking or giving back: one at most, in an operation
+// on many objects (batches) those of that operation; all else stays whole and exact. for_each() meets its objects: where T has the
+// process's number, `if (object.process == dead) pool.adopt(&object).reset()` gets them back. This requires that no other process is
+// inside an operation of the pool meanwhile: for_each() meets what one is just building, too, where the number of a dead process may still
+// stand. It also meets an object that the dead one had not built to the end; what it had begun to destroy only without a checks policy,
+// with one that slot is lost. ~T() must bear both.
 #pragma once
 
 #include <fastalloc/storage/storage.hpp>
@@ -68,7 +72,8 @@ struct ExternalStorage {
   std::size_t size_;  ///< twice the bytes, and 1 where it attaches; no object has more than half of all bytes
 };
 
-/// What attach() returns. A type of its own, so that pools that cannot be shared refuse it when they are compiled.
+/// What attach() returns. A type of its own, so that pools that cannot be shared refuse it when they are compiled; copied to an
+/// ExternalStorage it attaches still, and they refuse it when they are constructed.
 struct ExternalStorage::Attached : ExternalStorage {
  private:
   friend ExternalStorage;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // SpanHeader: what a pool that processes share writes in front of its slots, so that others find it, and notice where they differ.
 //
-//   state     creating -> ready -> ended; anything else: no pool. `ready` is written when all else is
+//   state     creating -> ready -> ended; anything else: no pool. `creating` is written before all else, `ready` after it
+//   number    of the pool: those who are created in the same bytes, one after the other, have other ones
 //   layout    where everything lies, as numbers of 64 bits: programs of 32 and of 64 bits read the same
 //   behind    the pool's statistics, where it has some
 #pragma once
@@ -9,8 +10,11 @@
 #include <fastalloc/error.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstring>
+#include <new>
 #include <span>
+#include <type_traits>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -63,14 +67,23 @@ class SpanHeader {
   enum : std::uint32_t { creating = 0xFA57'A110, ready, ended };
 
  public:
-  /// A pool begins. Its seed is what was there before, in a span that held a pool the seed of that one.
-  static SpanHeader& create(std::byte* at, SpanLayout const& layout) noexcept {
-    std::uint32_t seed = 0;
-    std::memcpy(&seed, at + sizeof(std::atomic<std::uint32_t>), sizeof seed);
-    auto* const header = ::new (static_cast<void*>(at)) SpanHeader;
-    header->seed_ = seed;
-    header->layout_ = layout;
-    return *header;
+  /// A pool begins. Nothing of what was there before is looked at: it may be bytes that nobody wrote.
+  static void create(std::byte* at, SpanLayout const& layout, std::uint32_t number) noexcept {
+    auto* const state = ::new (static_cast<void*>(at)) std::atomic<std::uint32_t>;
+    state->store(creating, std::memory_order_relaxed);  // relaxed: the fence orders it
+#if FASTALLOC_TSAN
+    state->exchange(creating, std::memory_order_seq_cst);  // seq_cst: for the fence, which ThreadSanitizer does not know
+#else
+    std::atomic_thread_fence(std::memory_order_release);  // release: what is written from here on, also by the pool, comes after the state
+#endif
+    std::memcpy(at + offsetof(SpanHeader, number_), &number, sizeof number);
+    std::memcpy(at + offsetof(SpanHeader, layout_), &layout, sizeof layout);
+  }
+  /// The number of the pool that was created in these bytes before, or 0. Requires: they have values.
+  [[nodiscard]] static std::uint32_t number_before(std::byte const* at) noexcept {
+    std::uint32_t words[2];  // state, number
+    std::memcpy(words, at, sizeof words);
+    return words[0] >= creating && words[0] <= ended ? words[1] : 0;
   }
   /// The header of the pool in the span, or null, with the error, where there is none to attach to.
   static SpanHeader* find(std::span<std::byte> bytes, Error& error) noexcept {
@@ -88,20 +101,23 @@ class SpanHeader {
   }
 
   void publish() noexcept { state_.store(ready, std::memory_order_release); }  // release: all that the pool wrote
-  void end() noexcept { state_.store(ended, std::memory_order_relaxed); }      // relaxed: nothing follows from it
+  /// Of the pool that was created with this number; not of one that was created in its place since.
+  void end(std::uint32_t number) noexcept {
+    if (number_ == number) state_.store(ended, std::memory_order_relaxed);  // relaxed: nothing follows from it
+  }
 
   [[nodiscard]] SpanLayout const& layout() const noexcept { return layout_; }
-  /// What generations begin at.
-  [[nodiscard]] std::uint32_t& seed() noexcept { return seed_; }
+  /// What generations follow from, too.
+  [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
 
  private:
   SpanHeader() = default;
 
   std::atomic<std::uint32_t> state_{creating};
-  std::uint32_t seed_ = 0;
+  std::uint32_t number_ = 0;
   alignas(8) SpanLayout layout_{};
 };
 
-static_assert(sizeof(SpanHeader) == 96);
+static_assert(sizeof(SpanHeader) == 96 && std::is_standard_layout_v<SpanHeader> && std::is_trivially_copyable_v<SpanLayout>);
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

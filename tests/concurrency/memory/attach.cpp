@@ -321,6 +321,80 @@ TEST_CASE("shared memory: the end of one that attached says and changes nothing;
   CHECK(third.check_invariants());
 }
 
+TEST_CASE("shared memory: the end of a pool says nothing about one that was created in its place") {
+  using Bare = FixedPool<Item, ExternalStorage, LockFree, NoChecks>;
+  alignas(64) std::byte bytes[Bare::required_bytes(3)] = {};
+  std::optional<Bare> old(std::in_place, std::span(bytes));
+  Bare pool{std::span(bytes)};
+  old.reset();
+  auto const handle = pool.allocate(std::uint64_t{1});
+  REQUIRE(Bare::try_create(ExternalStorage::attach(bytes)).has_value());
+  CHECK(Bare(ExternalStorage::attach(bytes)).allocated() == 1);
+}
+
+TEST_CASE("shared memory: a pool that cannot be shared does not take the memory of one that is there") {
+  using Single = FixedPool<Item, ExternalStorage, NoChecks>;
+  alignas(64) std::byte bytes[Pool::required_bytes(8)] = {};
+  Pool pool(PoolConfig{.capacity = 8}, ExternalStorage(std::span(bytes)));
+  auto const handle = pool.allocate(std::uint64_t{5});
+  ExternalStorage const there = ExternalStorage::attach(bytes);  // the compiler knows no more that it attaches
+  auto const result = Single::try_create(PoolConfig{.capacity = 2}, there);
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == ErrorCode::invalid_configuration);
+  CHECK_THAT(text(result.error()), ContainsSubstring("cannot attach to one that is there"));
+  CHECK(handle->is_whole());
+  CHECK(Pool::try_create(PoolConfig{.capacity = 8}, there).has_value());
+  CHECK(pool.check_invariants());
+}
+
+namespace {
+
+/// LockFree as it is where no more than 32 bits can be swapped.
+struct NarrowSlots {
+  static constexpr bool can_be_joined = true;
+  template <class Shape>
+  using Slots = detail::TaggedList<Shape, 0, detail::DoNotPause, std::uint32_t>;
+};
+struct NarrowLockFree : LockFree {
+  using slots = NarrowSlots;
+};
+
+}  // namespace
+
+TEST_CASE("shared memory: of a span with room for more slots than can be numbered, as many as can") {
+  using Narrow = FixedPool<std::uint32_t, ExternalStorage, NarrowLockFree, NoChecks>;
+  constexpr std::size_t most = 65'535;
+  std::vector<std::uint64_t> bytes(Narrow::required_bytes(most) / 8 + 2000);
+  auto const span = std::as_writable_bytes(std::span(bytes));
+  {
+    Narrow pool(span);
+    CHECK(pool.capacity() == most);
+  }
+  auto const more = Narrow::try_create(PoolConfig{.capacity = most + 1}, ExternalStorage(span));
+  REQUIRE_FALSE(more.has_value());
+  CHECK(more.error().limit == most);
+}
+
+#if FASTALLOC_ASAN
+TEST_CASE("shared memory: the end of a pool uncovers nothing behind its span") {
+  using Bare = FixedPool<Item, ExternalStorage, LockFree, NoChecks>;
+  using Single = FixedPool<Item, ExternalStorage, NoChecks>;
+  alignas(64) static std::byte bytes[4096];
+  auto const test = [&](std::size_t size, auto make) {
+    std::size_t const behind = (size + 7) / 8 * 8;
+    detail::poison(bytes + behind, 128);
+    make(std::span(bytes, size));
+    CHECK(__asan_region_is_poisoned(bytes, behind) == nullptr);
+    for (std::size_t i = behind; i != behind + 128; ++i)
+      if (__asan_address_is_poisoned(bytes + i) == 0) FAIL_CHECK("byte " << i - behind << " behind the span is uncovered");
+    detail::unpoison(bytes, sizeof bytes);
+  };
+  test(Bare::required_bytes(8), [](std::span<std::byte> span) { Bare const pool(span); });
+  test(Pool::required_bytes(8), [](std::span<std::byte> span) { Pool const pool(span); });
+  test(Single::required_bytes(8), [](std::span<std::byte> span) { Single const pool(span); });
+}
+#endif
+
 TEST_CASE("shared memory: worn slots are worn for all") {
   using Worn = FixedPool<Item, ExternalStorage, LockFree, BasicGenerations<1>, NoChecks>;
   alignas(64) std::byte bytes[Worn::required_bytes(3)] = {};

@@ -152,7 +152,7 @@ TEMPLATE_TEST_CASE("shared memory: a process that is killed loses the slot it ha
   NEEDS(memory);
   Mapping mapping = memory.map();
   auto& front = *::new (mapping.data()) Front;
-  test::RecordedErrors const errors;  // the checks refuse what was half built, or half destroyed; at its end the pool tells what was lost
+  test::RecordedErrors const errors;  // at its end the pool tells what was lost
   TestType pool(PoolConfig{.capacity = capacity}, ExternalStorage(mapping.pool()));
   test::Random random(7);
 
@@ -197,6 +197,93 @@ TEMPLATE_TEST_CASE("shared memory: a process that is killed loses the slot it ha
     REQUIRE(take_all(pool).size() == capacity - lost);
   }
   CHECK(lost <= rounds);
+  CHECK(errors.count() == 0);  // no check refused anything
+}
+
+namespace {
+
+/// Its destructor, or its constructor, never comes to an end where the process says so.
+struct Mortal {
+  static inline bool dies_at_end = false, dies_at_begin = false;
+  Mortal() {
+    if (dies_at_begin) owner = 0, ::raise(SIGKILL);
+  }
+  ~Mortal() {
+    if (dies_at_end) ::raise(SIGKILL);
+  }
+  ::pid_t owner = ::getpid();
+};
+
+template <class Pool, class F>
+::pid_t killed_while(Mapping const& mapping, F&& f) {
+  ::pid_t const child = test::in_process([&] {
+    Pool pool(ExternalStorage::attach(mapping.pool()));
+    return f(pool), false;
+  });
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+  return child;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("shared memory: what is lost with a process that is killed in a destructor, or in a batch", "", (FixedPool<Mortal, ExternalStorage, LockFree, NoChecks>),
+                   (FixedPool<Mortal, ExternalStorage, LockFree, DebugChecks>), (FixedPool<Mortal, ExternalStorage, LockFree, FullChecks, Generations>)) {
+  constexpr bool checked = !std::is_same_v<TestType, FixedPool<Mortal, ExternalStorage, LockFree, NoChecks>>;
+  Memory const memory(bytes_for<TestType>(20));
+  NEEDS(memory);
+  Mapping const mapping = memory.map();
+  test::RecordedErrors errors;
+  {
+    TestType pool(PoolConfig{.capacity = 20}, ExternalStorage(mapping.pool()));
+    auto const get_back = [&](::pid_t dead) {
+      pool.for_each([&](Mortal& object) {
+        if (object.owner == dead) pool.adopt(&object).reset();
+      });
+    };
+    get_back(killed_while<TestType>(mapping, [](TestType& theirs) {
+      auto const other = theirs.allocate();
+      auto handle = theirs.allocate();
+      Mortal::dies_at_end = true;
+      handle.reset();
+    }));
+    CHECK(errors.count() == 0);
+    CHECK(pool.allocated() == (checked ? 1 : 0));
+    std::size_t const before = pool.allocated();
+    get_back(killed_while<TestType>(mapping, [](TestType& theirs) {
+      auto const other = theirs.allocate();
+      Mortal::dies_at_begin = true;
+      (void)theirs.allocate_batch_handle(7);
+    }));
+    CHECK(errors.count() == 0);
+    CHECK(pool.allocated() <= before + 7);
+    CHECK(pool.allocated() > before);
+    CHECK(pool.check_invariants());
+    errors.clear();
+  }
+  CHECK(errors.count() == 1);  // live objects
+}
+
+TEST_CASE("shared memory: keys of a pool are refused by the pools of other processes") {
+  using Pool = FixedPool<Item, ExternalStorage, LockFree, Generations>;
+  constexpr std::size_t pools = 8;
+  Memory const memory(pools * 4096);
+  NEEDS(memory);
+  Mapping const mapping = memory.map();
+  auto* const keys = &mapping.front<std::uint64_t>();
+  auto const span = [&](std::size_t i) { return mapping.pool().subspan(i * 4096, bytes_for<Pool>(4)); };
+  for (std::size_t i = 0; i != pools; ++i)
+    CHECK(test::ended_well(test::in_process([&] {
+      static Pool* const pool = new Pool(span(i));
+      auto handle = pool->allocate(std::uint64_t{1});
+      keys[i] = pool->key(handle).value();
+      return handle.release() != nullptr;
+    })));
+  for (std::size_t i = 0; i != pools; ++i) {
+    Pool const pool(ExternalStorage::attach(span(i)));
+    for (std::size_t j = 0; j != pools; ++j) CHECK(pool.contains(Key::from_value(keys[j])) == (i == j));
+  }
 }
 
 TEST_CASE("shared memory: a pool outlives the process that made it, when that ends without the destructor") {
