@@ -29,7 +29,7 @@ set(threads_limit 1250)
 set(ownership_limit 1020)
 set(pages_limit 360)
 if(NOT DEFINED core_limit)
-  set(core_limit 4120)
+  set(core_limit 4130)
 endif()
 set(umbrella_limit 6980)
 

@@ -60,8 +60,10 @@ class PoolDepot {
   template <class F> void open_inline(F&& before) noexcept requires(Inline != 0) {
     if constexpr (lock_free)  // an interrupt handler must not wait for what it interrupted, but at the very first
       if (supply_.total() != 0) return;
-    if (locked_slow([&] { return supply_.total() != 0; })) return;
-    caches_.enroll();  // takes locks that come before this pool's
+    if constexpr (!std::same_as<Caches, NoCaches>) {
+      if (locked_slow([&] { return supply_.total() != 0; })) return;
+      caches_.enroll();  // takes locks that come before this pool's
+    }
     Guard guard(slow_lock(lock_));
     if (supply_.total() != 0) return;
     before();
