@@ -175,7 +175,7 @@ template <class Pool> class Mix {
 
 /// What a thread does once before it relies on a pool: ThreadSafePool and ThreadLocalPool make its cache, its sub-pool then.
 struct FirstUse {
-  template <class Pool> void operator()(Pool& pool) const { (void)pool.allocate(); }
+  template <class Pool> void operator()(Pool& pool) const { pool.warm_up(); }
 };
 struct NoFirstUse {
   template <class Pool> void operator()(Pool&) const {}

@@ -122,6 +122,9 @@ class ThreadLocalPool final {
     }
   }
 
+  /// Effects: this thread has its sub-pool: a new one, or that of a thread that ended. For real-time threads before they start. Throws: AllocationFailed.
+  void warm_up() { (void)Visit(*this).get(); }
+
   /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool. Complexity: see above.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     if (Sub* const sub = mine()) [[likely]] return sub->allocate(std::forward<Args>(args)...);
