@@ -43,7 +43,9 @@ TEST_CASE("trap: ODR by macro: a file that knows of no operating system leaves t
   // Its functions come first in the program: a hosted file must not get its error handler, which only traps.
   fastalloc::FixedPool<int> full(1);
   auto const only = full.allocate(1);
+#if FASTALLOC_EXCEPTIONS
   CHECK_THROWS_AS(full.allocate(2), fastalloc::PoolExhausted);
+#endif
   auto const ending = test::run_in_child([] { fastalloc::detail::report(fastalloc::Error{.code = fastalloc::ErrorCode::double_free, .text = "twice"}); });
   CHECK(ending.errors.find("twice") != std::string::npos);
   CHECK(test::run_in_child([] { bare_pool_fails(); }).errors.find("fastalloc") == std::string::npos);
