@@ -29,6 +29,7 @@ class BlockStore : public Blocks<Shape::growing> {
   static constexpr bool is_borrowed = requires { requires StorageState::is_borrowed; };
 
  public:
+  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };  ///< the allocator does: TaggedList
   using Block = BlockOf<growing>;
   static constexpr std::size_t block_alignment = Layout::block_alignment;
 
@@ -74,12 +75,11 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (Shape::keyed && growing)
       if (!reserve_pages(slots, touch, page, error)) return false;
     if constexpr (Shape::spans_processes)
-      if (is_attached() && !Span::may_attach(storage_, Span::describe(plan, slots, this->stride(), alignment_), error)) return false;
-    std::byte* const memory = acquire(plan.bytes, touch && !is_attached(), error);
+      if (is_attached()) return attach(plan, slots, allocator, error);
+    std::byte* const memory = acquire(plan.bytes, touch, error);
     if (memory == nullptr) return false;
     std::byte* const data = memory + plan.data;
     if constexpr (Shape::spans_processes) {
-      if (is_attached()) return join(data, plan, slots, allocator), true;
       number_ = number_for_pool(memory);
       SpanHeader::create(memory, Span::describe(plan, slots, this->stride(), alignment_), number_);
     }
@@ -151,19 +151,24 @@ class BlockStore : public Blocks<Shape::growing> {
   static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
     if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slots));
     // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
-    if constexpr (Shape::poisons && !(Shape::counted && requires { requires Slots::owns_frontier; })) poison(data, plan.slot_bytes);
+    if constexpr (Shape::poisons && !(Shape::counted && owns_frontier)) poison(data, plan.slot_bytes);
     return block_at(data, plan, slots);
   }
   /// The block is another pool's, with all that is in it.
-  void join(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(Shape::spans_processes) {
+  bool attach(Plan const& plan, std::size_t slots, Slots& allocator, Error& error) noexcept requires(Shape::spans_processes) {
+    if (!Span::may_attach(storage_, Span::describe(plan, slots, this->stride(), alignment_), error)) return false;
+    std::byte* const memory = acquire(plan.bytes, false, error);
+    if (memory == nullptr) return false;
+    std::byte* const data = memory + plan.data;
     (*this)[0] = block_at(data, plan, slots);
     if constexpr (Shape::keyed) keys_.join(data + plan.words, slots, header().number());
     allocator.join(data + plan.metadata);
+    return true;
   }
   void bind(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(!growing) {
     (*this)[0] = divide(data, plan, slots);
-    if constexpr (Shape::spans_processes && Shape::keyed) keys_.bind(data + plan.words, slots, true, number_);
-    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, requires { requires Slots::owns_frontier; }, next_generation_seed());
+    if constexpr (Shape::spans_processes && Shape::keyed) keys_.bind(data + plan.words, slots, owns_frontier, number_);
+    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, owns_frontier, next_generation_seed());
     allocator.bind(data + plan.metadata, *this);
   }
 
@@ -240,11 +245,6 @@ class BlockStore : public Blocks<Shape::growing> {
   [[nodiscard]] bool is_prefaulted() const noexcept {
     if constexpr (Prefaults<StorageState>) return storage_.is_prefaulted();
     return false;
-  }
-  static void touch_pages(std::byte* memory, std::size_t bytes) noexcept {
-    constexpr std::size_t page = 4096;  // no system has smaller ones
-    for (std::size_t at = 0; at < bytes; at += page) *const_cast<std::byte volatile*>(memory + at) = std::byte{0};
-    *const_cast<std::byte volatile*>(memory + bytes - 1) = std::byte{0};
   }
 
   struct Many {

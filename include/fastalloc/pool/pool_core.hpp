@@ -24,6 +24,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
  public:
   /// One thread, one block.
   static constexpr bool alone = !Shape::growing && std::same_as<Lock, NoLock> && std::same_as<Caches, NoCaches>;
+  /// Nothing can be done about a full pool, and threads keep no slots for themselves.
+  static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   using Supply = typename Depot::Supply;
   using Depot::stride;
 
@@ -47,19 +49,15 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// take_slow() of pools of one thread and one block: since take() nothing came but what was just opened.
-  FASTALLOC_ALWAYS_INLINE Taken take_opened() requires(alone) {
-    Taken const taken = supply_.take_fresh();
-    if (taken.slot != nullptr) note_taken(taken.slot), prepare(taken);
-    else stats_.failed();
-    return taken;
-  }
-
-  /// Nothing can be done about a full pool, and threads keep no slots for themselves.
-  static constexpr bool shared_alone = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   /// take_slow() for those who do not want to know why there is none: no texts need be linked in.
-  FASTALLOC_ALWAYS_INLINE Taken take_quietly() requires(shared_alone) {
-    Taken const taken = take_from_depot();
+  FASTALLOC_ALWAYS_INLINE Taken take_quietly() requires(stays_full) {
+    Taken taken;
+    if constexpr (alone) {  // since take() nothing came but what was just opened
+      taken = supply_.take_fresh();
+      if (taken.slot != nullptr) note_taken(taken.slot);
+    } else {
+      taken = take_from_depot();
+    }
     if (taken.slot != nullptr) prepare(taken);
     else locked([&] { stats_.failed(); });
     return taken;
@@ -68,7 +66,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// The same, and grows, or takes from other threads' caches. On failure `slot` is null and `error`, where one is wanted, says why.
   FASTALLOC_COLD Taken take_slow(Error* error, bool count_failure = true) {
     if constexpr (alone) {
-      Taken const taken = take_opened();
+      Taken const taken = take_quietly();
       if (taken.slot == nullptr && error != nullptr) make_room(1, error);
       return taken;
     }

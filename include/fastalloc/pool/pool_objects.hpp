@@ -200,8 +200,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   /// A slot, or none: nobody wants to know why, so texts and the values that go with them need not be linked in.
   FASTALLOC_COLD Taken try_take_slow() {
     open_inline();
-    if constexpr (Core::alone) return core_.take_opened();
-    else if constexpr (Core::shared_alone) return core_.take_quietly();
+    if constexpr (Core::stays_full) return core_.take_quietly();
     else return core_.take_slow(nullptr);
   }
 

@@ -30,7 +30,7 @@ class SlotFrontier {
   using Slots = typename SlotPolicy::template Slots<Shape>;
   using Block = BlockOf<Shape::growing>;
   static constexpr bool growing = Shape::growing;
-  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };  ///< the allocator does: TaggedList
+  static constexpr bool owns_frontier = Store::owns_frontier;
 
   constexpr SlotFrontier() noexcept = default;
   template <class S> explicit constexpr SlotFrontier(S storage) noexcept : blocks_(std::move(storage)) {}

@@ -149,7 +149,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return {bits & ((std::size_t{1} << blocks_.slots_in(left)) - 1), true};
   }
 
-  /// True when the equation at the top of this file holds and every returned slot is one. Complexity: linear.
+  /// True when the equation at the top of slot_frontier.hpp holds and every returned slot is one. Complexity: linear.
   [[nodiscard]] bool check_invariants() noexcept {
     sync_frontier();
     std::size_t slots = 0;

@@ -16,7 +16,7 @@
 // header may ask for. The policy is MPOL_PREFERRED, libnuma's, too: with MPOL_BIND a full node ends the program (the OOM killer).
 #pragma once
 
-#include <fastalloc/fwd.hpp>
+#include <fastalloc/storage/storage.hpp>
 
 #if __STDC_HOSTED__ && __has_include(<sys/mman.h>)
 #define FASTALLOC_HAS_PAGES 1
@@ -94,11 +94,6 @@ inline std::byte* map_pages(std::size_t bytes, std::size_t alignment) noexcept {
   if (pages == nullptr || ::mprotect(pages, bytes, PROT_READ | PROT_WRITE) == 0) return pages;
   ::munmap(pages, bytes);
   return nullptr;
-}
-
-/// Writes to each page; they must be fresh, since it writes zeros.
-inline void write_to_pages(std::byte* pages, std::size_t bytes) noexcept {
-  for (std::size_t at = 0; at < bytes; at += page_size()) *const_cast<std::byte volatile*>(pages + at) = std::byte{0};
 }
 
 inline int lock_pages(std::byte* pages, std::size_t bytes) noexcept { return ::mlock(pages, bytes) == 0 ? 0 : errno; }
@@ -184,7 +179,7 @@ inline int populate(std::byte* pages, std::size_t bytes) noexcept {
   constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, which older headers lack
   if (::madvise(pages, bytes, populate_write) == 0) return 0;
   if (errno == ENOMEM || errno == EFAULT || errno == EHWPOISON) return errno;  // to touch them would end the program
-  return write_to_pages(pages, bytes), 0;
+  return touch_pages(pages, bytes), 0;
 }
 
 inline int bind_to_node(std::byte* pages, std::size_t bytes, int node) noexcept {
@@ -220,7 +215,7 @@ inline std::size_t free_huge_bytes(std::size_t) noexcept { return 0; }
 inline std::byte* map_huge_pages(std::size_t, std::size_t, std::size_t, int& error) noexcept { return error = ENOSYS, nullptr; }
 inline int advise_huge(std::byte*, std::size_t) noexcept { return ENOSYS; }
 inline void advise_small(std::byte*, std::size_t) noexcept {}
-inline int populate(std::byte* pages, std::size_t bytes) noexcept { return write_to_pages(pages, bytes), 0; }
+inline int populate(std::byte* pages, std::size_t bytes) noexcept { return touch_pages(pages, bytes), 0; }
 inline int bind_to_node(std::byte*, std::size_t, int) noexcept { return ENOSYS; }
 inline bool all_on_node(std::byte*, std::size_t, std::size_t, int) noexcept { return true; }
 

@@ -95,11 +95,7 @@ class PageStorage {
   [[nodiscard]] constexpr PageOptions const& options() const noexcept { return options_; }
 
   /// True when some feature that was asked for could not be had.
-  [[nodiscard]] bool has_note() const noexcept {
-    for (std::size_t f = 0; f != features; ++f)
-      if (has_note(static_cast<PageFeature>(f))) return true;
-    return false;
-  }
+  [[nodiscard]] bool has_note() const noexcept { return note().text[0] != '\0'; }
   [[nodiscard]] bool has_note(PageFeature feature) const noexcept { return text_of(feature) != nullptr; }
 
   /// What is missing, the gravest first; an Error without a text when nothing is. Of several blocks the first that missed a feature is
