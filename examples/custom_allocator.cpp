@@ -33,7 +33,7 @@ struct QuarantineAllocator {
       ring_ = ring;
       first_ = 0;
       room_ = 0;
-      for (std::size_t b = 0; b != blocks.count(); ++b) room_ += blocks[b].slots;
+      for (std::size_t b = 0; b != blocks.count(); ++b) room_ += blocks[b].slot_count;
     }
 
     std::byte* take(fastalloc::Blocks<growing> const&) noexcept {

@@ -253,9 +253,9 @@ class [[nodiscard]] Result {
   explicit operator bool() const noexcept { return has_value(); }
 
   /// The value. Throws: the exception that belongs to error() when there is none.
-  [[nodiscard]] T& value() & { return check(), *value_; }
-  [[nodiscard]] T const& value() const& { return check(), *value_; }
-  [[nodiscard]] T&& value() && { return check(), *std::move(value_); }
+  [[nodiscard]] T& value() & { return require_value(), *value_; }
+  [[nodiscard]] T const& value() const& { return require_value(), *value_; }
+  [[nodiscard]] T&& value() && { return require_value(), *std::move(value_); }
 
   /// The value. Requires: has_value().
   [[nodiscard]] T& operator*() & noexcept { return *value_; }
@@ -268,7 +268,7 @@ class [[nodiscard]] Result {
   [[nodiscard]] Error const& error() const noexcept { return error_; }
 
  private:
-  void check() const { if (!has_value()) detail::fail(error_); }
+  void require_value() const { if (!has_value()) detail::fail(error_); }
 
   Error error_{};
   std::optional<T> value_;

@@ -93,7 +93,7 @@ struct AtomicShared;
 
 /// What a pool uses on each axis for which it is given no policy.
 struct Defaults {
-  using slots = StackAllocator;
+  using slot_allocator = StackAllocator;
   using storage = HeapStorage;
   using lock = NoLock;
   using stats = NoStats;

@@ -35,7 +35,7 @@ struct Rig {
   Rig() {
     blocks.set_stride(Shape::size);
     auto* const data = reinterpret_cast<std::byte*>(memory);
-    blocks[0] = Block{.data = data, .end = data + sizeof memory, .slots = slots};
+    blocks[0] = Block{.data = data, .end = data + sizeof memory, .slot_count = slots};
     list.bind(metadata, blocks);
     std::vector<std::byte*> all;
     while (std::byte* const slot = list.take(blocks)) all.push_back(slot);
@@ -114,7 +114,7 @@ TEMPLATE_TEST_CASE("aba: threads that are held up between look and swap never sh
   alignas(8) std::byte metadata[decltype(list)::metadata_bytes(slots, 1)]{};
   Blocks<false> blocks;
   blocks.set_stride(Shape::size);
-  blocks[0] = Block{.data = memory, .end = memory + sizeof memory, .slots = slots};
+  blocks[0] = Block{.data = memory, .end = memory + sizeof memory, .slot_count = slots};
   list.bind(metadata, blocks);
   std::atomic<int> owners[slots] = {};
   test::Stopwatch const watch;

@@ -27,9 +27,9 @@ using TestRecycle = Recycle<std::string (*)(), void (*)(std::string&)>;
 [[maybe_unused]] void on() noexcept {}
 
 // What is on which axis: each policy on exactly one, other types on none.
-static_assert(axis_of<StackAllocator>() == Axis::slots);
-static_assert(axis_of<FreeListAllocator>() == Axis::slots);
-static_assert(axis_of<BitmapAllocator>() == Axis::slots);
+static_assert(axis_of<StackAllocator>() == Axis::slot_allocator);
+static_assert(axis_of<FreeListAllocator>() == Axis::slot_allocator);
+static_assert(axis_of<BitmapAllocator>() == Axis::slot_allocator);
 static_assert(axis_of<HeapStorage>() == Axis::storage);
 static_assert(axis_of<InlineStorage<3>>() == Axis::storage);
 static_assert(axis_of<ExternalStorage>() == Axis::storage);
@@ -123,7 +123,7 @@ static_assert(TestRecycle::accepts<std::string> && !TestRecycle::accepts<std::st
 
 // The defaults.
 using None = detail::Policies<Defaults>;
-static_assert(std::same_as<None::slots, StackAllocator> && std::same_as<None::storage, HeapStorage>);
+static_assert(std::same_as<None::slot_allocator, StackAllocator> && std::same_as<None::storage, HeapStorage>);
 static_assert(std::same_as<None::lock, NoLock> && std::same_as<None::stats, NoStats>);
 static_assert(std::same_as<None::lifetime, ConstructOnAllocate>);
 #if FASTALLOC_CHECKED
@@ -136,7 +136,7 @@ static_assert(std::same_as<None::cache, NoCache>);
 using Shared = detail::Policies<ThreadSafeDefaults>;
 static_assert(std::same_as<Shared::lock, AdaptiveLock> && std::same_as<Shared::cache, ThreadCache<256>>);
 using Free = detail::Policies<ThreadSafeDefaults, LockFree>;
-static_assert(std::same_as<Free::cache, NoCache> && std::same_as<Free::slots, detail::TaggedSlots>);
+static_assert(std::same_as<Free::cache, NoCache> && std::same_as<Free::slot_allocator, detail::TaggedSlots>);
 
 // In any order the same pool comes out.
 template <class... Ps>

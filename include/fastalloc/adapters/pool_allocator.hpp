@@ -61,7 +61,7 @@ class PoolAllocator {
   FASTALLOC_ALWAYS_INLINE void deallocate(T* objects, std::size_t n) noexcept { resource_->deallocate(objects, n * sizeof(T), alignof(T)); }
 
   [[nodiscard]] constexpr std::size_t max_size() const noexcept {
-    return static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / sizeof(T);
+    return static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)()) / sizeof(T);
   }
   [[nodiscard]] PoolAllocator select_on_container_copy_construction() const noexcept { return *this; }
 

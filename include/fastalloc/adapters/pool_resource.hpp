@@ -197,7 +197,7 @@ class BasicPoolResource : public std::pmr::memory_resource {
     Error error;
     Taken taken = core.take_slow(&error);
     if (taken.slot == nullptr) core.trim(), taken = core.take_slow(&error);
-    for (std::size_t more = std::max(core.capacity(), first_slots(core.stride())); taken.slot == nullptr && (more /= 2) != 0;)
+    for (std::size_t more = (std::max)(core.capacity(), first_slots(core.stride())); taken.slot == nullptr && (more /= 2) != 0;)
       if (core.reserve(core.capacity() + more, error)) taken = core.take_slow(&error);
     if (taken.slot == nullptr) {
       error.text = no_memory;

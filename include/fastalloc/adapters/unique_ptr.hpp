@@ -43,7 +43,7 @@ class PoolDeleter {
 /// Effects: the pointer owns what the handle did, which is empty then.
 template <class T, class Owner> [[nodiscard]] std::unique_ptr<T, PoolDeleter<T, Owner>> to_unique(Handle<T, Owner>&& handle) noexcept {
   PoolDeleter<T, Owner> deleter;
-  deleter.owner_ = detail::HandleAccess::word(handle);
+  deleter.owner_ = detail::HandleAccess::owner_word(handle);
   return {handle.release(), deleter};
 }
 

@@ -99,7 +99,7 @@ class Upstream {
   static constexpr std::size_t whole_bytes(std::size_t bytes) noexcept {
     std::size_t whole = 0;
     bool const fits = checked_round_up(bytes, alignof(BigBlock), whole) && checked_add(whole, sizeof(BigBlock), whole);
-    return fits && whole <= static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) ? whole : 0;
+    return fits && whole <= static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)()) ? whole : 0;
   }
 
  private:

@@ -97,7 +97,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
     Entry* const top = top_.load(std::memory_order_relaxed);
     Entry* const stays = size() > n ? top - n : floor_;
     for (Entry* entry = floor_; entry < stays; ++entry) give(*entry);
-    rebase(std::copy(stays, std::max(stays, top), begin_));
+    rebase(std::copy(stays, (std::max)(stays, top), begin_));
   }
   /// Effects: `take(entries, n)` writes up to n slots and returns how many. Requires: the cache is empty.
   template <class Take> std::size_t fill(std::size_t n, Take&& take) noexcept {
@@ -113,7 +113,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   }
   void open(std::size_t room) noexcept {
     // relaxed, twice: the owner needs none of our writes.
-    end_.store(begin_ + std::min(room, most_), std::memory_order_relaxed);
+    end_.store(begin_ + (std::min)(room, most_), std::memory_order_relaxed);
     limit_.store(floor_, std::memory_order_relaxed);
   }
   /// Requires: closed, and a heavy fence since.
@@ -133,7 +133,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   /// The fewest slots since reset_least(), where they are counted.
   [[nodiscard]] std::size_t least() const noexcept {
     Entry* const least = least_.load(std::memory_order_relaxed);  // relaxed: as in size()
-    return least > floor_ ? std::min(static_cast<std::size_t>(least - floor_), size()) : 0;
+    return least > floor_ ? (std::min)(static_cast<std::size_t>(least - floor_), size()) : 0;
   }
   void reset_least() noexcept { least_.store(top_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
 
@@ -144,7 +144,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
     close();
     rebase(begin_);
   }
-  static Entry* highest() noexcept { return reinterpret_cast<Entry*>(std::numeric_limits<std::uintptr_t>::max()); }
+  static Entry* highest() noexcept { return reinterpret_cast<Entry*>((std::numeric_limits<std::uintptr_t>::max)()); }
 
   /// Plain loads and stores: only the owner writes.
   FASTALLOC_ALWAYS_INLINE void count(Entry* top) noexcept {
@@ -224,7 +224,7 @@ class ThreadCaches : public ThreadParts {
       if (magazine != nullptr && closed_ == 0) {
         magazine->open(share(depot));
         std::size_t const at_hand = returned_only ? depot.returned() : depot.at_hand();
-        std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, (std::min(share(depot), magazine->most()) + 1) / 2);
+        std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, ((std::min)(share(depot), magazine->most()) + 1) / 2);
         std::size_t fresh = 0;
         if (at_hand != 0 && magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
           return One{magazine->template settle<counts>(), false};
@@ -238,7 +238,7 @@ class ThreadCaches : public ThreadParts {
   template <class Depot> void make_room(Magazine& magazine, Depot& depot) noexcept {
     note_peak(depot);
     if (closed_ == 0) magazine.open(share(depot));
-    magazine.keep(closed_ == 0 ? std::min(share(depot), max_cached) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
+    magazine.keep(closed_ == 0 ? (std::min)(share(depot), max_cached) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
   }
 
   /// Effects: all slots of all caches are in the depot. Returns: false when there were none.
@@ -287,7 +287,7 @@ class ThreadCaches : public ThreadParts {
   template <class Depot> [[nodiscard]] std::size_t peak(Depot const& depot) const noexcept {
     std::size_t const out = depot.live();
     std::size_t const least = sum([](Magazine const& m) { return m.least(); });
-    return std::max(peak_, out > least ? out - least : 0);
+    return (std::max)(peak_, out > least ? out - least : 0);
   }
   /// Called before the depot changes.
   template <class Depot> void note_peak(Depot const& depot) noexcept {
@@ -299,7 +299,7 @@ class ThreadCaches : public ThreadParts {
     if constexpr (!counts) return;
     before_ -= allocations();
     note_peak(depot);
-    peak_ = depot.live() - std::min(depot.live(), cached());
+    peak_ = depot.live() - (std::min)(depot.live(), cached());
   }
 
  private:

@@ -59,7 +59,7 @@ inline bool is_filled(std::byte const* bytes, std::size_t count, unsigned char v
 /// The bits in a block's tail: which slots are in use.
 class SlotMarks {
  public:
-  static constexpr std::size_t bytes_for(std::size_t slots) noexcept { return slots / 8 + 1; }
+  static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return slot_count / 8 + 1; }
 
   template <bool Shared> static bool test(Block const& block, std::size_t place) noexcept {
     auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);

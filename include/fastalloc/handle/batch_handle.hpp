@@ -63,7 +63,7 @@ class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Li
   using iterator = detail::ListedIterator<T>;
   constexpr BatchHandle() noexcept = default;
 
-  [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.slots); }
+  [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.list); }
   [[nodiscard]] iterator end() const noexcept { return begin() + static_cast<std::ptrdiff_t>(this->size_); }
   friend void swap(BatchHandle& a, BatchHandle& b) noexcept { a.swap(b); }
 

@@ -268,7 +268,7 @@ struct HandleAccess {
     return Handle<T, Owner>(object, owner);
   }
   template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept { return Handle<T, Owner>(object, owner); }
-  template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
+  template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> owner_word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
   template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
 };
 

@@ -22,15 +22,15 @@ struct Adjacent {
 
 /// Slots anywhere, in the order in which they were taken.
 struct Listed {
-  std::byte** slots = nullptr;
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* operator()(std::size_t i) const noexcept { return slots[i]; }
+  std::byte** list = nullptr;
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* operator()(std::size_t i) const noexcept { return list[i]; }
   /// Room for n addresses. Returns: false when there is no memory.
   [[nodiscard]] bool make(std::size_t n) noexcept {
     if (n <= static_cast<std::size_t>(-1) / sizeof(std::byte*))
-      slots = static_cast<std::byte**>(::operator new(n * sizeof(std::byte*), std::nothrow));
-    return slots != nullptr;
+      list = static_cast<std::byte**>(::operator new(n * sizeof(std::byte*), std::nothrow));
+    return list != nullptr;
   }
-  void free() const noexcept { ::operator delete(slots); }
+  void free() const noexcept { ::operator delete(list); }
 };
 
 /// Move-only.
@@ -69,9 +69,9 @@ class OwnedSlots {
   void reset() noexcept {
     std::size_t const size = std::exchange(size_, 0);
     if (size == 0) return;
-    Slots const slots = std::exchange(slots_, Slots{});
-    owner_->release_all(slots, size);
-    slots.free();
+    Slots const list = std::exchange(slots_, Slots{});
+    owner_->release_all(list, size);
+    list.free();
   }
   void swap(OwnedSlots& other) noexcept {
     std::swap(slots_, other.slots_);
@@ -80,7 +80,7 @@ class OwnedSlots {
   }
 
  protected:
-  OwnedSlots(Slots slots, std::size_t size, Target* owner) noexcept : slots_(slots), size_(size), owner_(owner) {}
+  OwnedSlots(Slots list, std::size_t size, Target* owner) noexcept : slots_(list), size_(size), owner_(owner) {}
   [[nodiscard]] static T* object_in(std::byte* slot) noexcept { return std::launder(reinterpret_cast<T*>(slot)); }
 
   Slots slots_{};

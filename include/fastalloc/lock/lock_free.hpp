@@ -23,7 +23,7 @@ class LockFree {
  public:
   static constexpr bool is_thread_safe = true;
   static constexpr bool is_lock_free = true;
-  using slots = detail::TaggedSlots;  ///< what StackAllocator becomes
+  using slot_allocator = detail::TaggedSlots;  ///< what StackAllocator becomes
   constexpr LockFree() noexcept = default;
   constexpr void lock() const noexcept {}
   constexpr void unlock() const noexcept {}

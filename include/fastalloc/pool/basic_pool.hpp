@@ -246,9 +246,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
   /// aligned to the greater of that and required_alignment(). SIZE_MAX when the product overflows.
-  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slots, std::size_t alignment = 0) noexcept requires(!Growing) {
-    auto const plan = Types::layout::block(slots, Types::layout::stride(alignment), alignment);
-    return plan.valid ? plan.bytes : std::numeric_limits<std::size_t>::max();
+  [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slot_count, std::size_t alignment = 0) noexcept requires(!Growing) {
+    auto const plan = Types::layout::block(slot_count, Types::layout::stride(alignment), alignment);
+    return plan.valid ? plan.bytes : (std::numeric_limits<std::size_t>::max)();
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
 
@@ -283,9 +283,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   void trim_caches() noexcept { core_.trim(); }
   [[nodiscard]] auto& lock_of_blocks() noexcept { return core_.lock_of_blocks(); }
 
-  void reserve_slots(std::size_t slots) requires Growing {
+  void reserve_slots(std::size_t slot_count) requires Growing {
     Error error;
-    if (!core_.reserve(slots, error)) fail_typed(error);
+    if (!core_.reserve(slot_count, error)) fail_typed(error);
   }
 
  private:

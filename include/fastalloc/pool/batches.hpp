@@ -170,20 +170,20 @@ class Batches : public AnyOwner {
     if constexpr (Quick) {
       auto& core = pool().core_;
       Error error;
-      if (!core.ensure(n, error)) [[unlikely]] return error;
+      if (!core.bring_to_hand(n, error)) [[unlikely]] return error;
       while (n != 0) {
-        std::byte* slots[batch_chunk];
+        std::byte* list[batch_chunk];
         std::size_t fresh = 0;
-        std::size_t const count = n < batch_chunk ? core.take_many(slots, n, fresh) : core.take_many(slots, batch_chunk, fresh);
-        if (count == 0 && !core.ensure(n, error)) [[unlikely]] return error;  // a constructor took slots meanwhile
-        auto const emit = [&](std::size_t i) {
-          T* const object = build(Taken{slots[i], i >= fresh});
+        std::size_t const count = n < batch_chunk ? core.take_many(list, n, fresh) : core.take_many(list, batch_chunk, fresh);
+        if (count == 0 && !core.bring_to_hand(n, error)) [[unlikely]] return error;  // a constructor took slots meanwhile
+        auto const build_next = [&](std::size_t i) {
+          T* const object = build(Taken{list[i], i >= fresh});
           *out++ = HandleAccess::make<Owner>(object, pool().derived());
         };
         if (count == batch_chunk) {
-          FASTALLOC_UNROLL for (std::size_t i = 0; i != batch_chunk; ++i) emit(i);
+          FASTALLOC_UNROLL for (std::size_t i = 0; i != batch_chunk; ++i) build_next(i);
         } else {
-          for (std::size_t i = 0; i != count; ++i) emit(i);
+          for (std::size_t i = 0; i != count; ++i) build_next(i);
         }
         n -= count;
       }
@@ -199,8 +199,8 @@ class Batches : public AnyOwner {
     std::byte* few[batch_slots];
     Memory many;
     if (n > batch_slots && !many.make(n)) return no_memory(n);
-    Building<Pool, Listed> building{pool(), Listed{n > batch_slots ? many.slots : few}, 0, 0};
-    if (Error error; !pool().core_.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
+    Building<Pool, Listed> building{pool(), Listed{n > batch_slots ? many.list : few}, 0, 0};
+    if (Error error; !pool().core_.take_all(building.at.list, n, building.count, building.fresh, error)) return error;
     building.build_all(build);
     while (building.next != n) {
       handle_type handle = HandleAccess::make<Owner>(Pool::object_in(building.at(building.next++)), pool().derived());
@@ -216,11 +216,11 @@ class Batches : public AnyOwner {
     Memory memory;
     if (!memory.make(n)) return no_memory(n);
     Building<Pool, Listed> building{pool(), memory, 0, 0};
-    if (Error error; !pool().core_.take_all(building.at.slots, n, building.count, building.fresh, error)) return error;
+    if (Error error; !pool().core_.take_all(building.at.list, n, building.count, building.fresh, error)) return error;
     auto build = from(args...);
     building.build_all(build);
     building.next = n;
-    out = batch_handle_type(Listed{std::exchange(memory.slots, nullptr)}, n, pool().derived());
+    out = batch_handle_type(Listed{std::exchange(memory.list, nullptr)}, n, pool().derived());
     return std::nullopt;
   }
 

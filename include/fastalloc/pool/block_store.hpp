@@ -54,13 +54,13 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
   /// Effects: acquires a block of `slots` slots. Touch: every page of it. Requires: Block::handed is up to date.
-  bool add(std::size_t slots, bool touch, Slots& allocator, Error& error) noexcept {
-    auto const plan = Layout::block(slots, this->stride(), alignment_);
+  bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error) noexcept {
+    auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
       error.code = this->count() == 0 ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
-      error.requested = slots;
-      error.limit = (growing ? std::numeric_limits<std::size_t>::max() / 32 : Layout::max_fixed_bytes) / this->stride();
+      error.requested = slot_count;
+      error.limit = (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
       if (error.limit > Layout::max_slots) error.limit = Layout::max_slots;
       return false;
     }
@@ -73,23 +73,23 @@ class BlockStore : public Blocks<Shape::growing> {
     }
     [[maybe_unused]] std::size_t page = 0;
     if constexpr (Shape::keyed && growing)
-      if (!reserve_pages(slots, touch, page, error)) return false;
+      if (!reserve_pages(slot_count, touch, page, error)) return false;
     if constexpr (Shape::spans_processes)
-      if (is_attached()) return attach(plan, slots, allocator, error);
+      if (is_attached()) return attach(plan, slot_count, allocator, error);
     std::byte* const memory = acquire(plan.bytes, touch, error);
     if (memory == nullptr) return false;
     std::byte* const data = memory + plan.data;
     if constexpr (Shape::spans_processes) {
       number_ = number_for_pool(memory);
-      SpanHeader::create(memory, Span::describe(plan, slots, this->stride(), alignment_), number_);
+      SpanHeader::create(memory, Span::describe(plan, slot_count, this->stride(), alignment_), number_);
     }
     if constexpr (growing) {
-      auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slots)};
+      auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slot_count)};
       record->bytes = plan.bytes;
       record->page = page;
       if (!extend_directory(record, touch, allocator, error)) return give_back(data, plan.bytes), false;
     } else {
-      bind(data, plan, slots, allocator);
+      bind(data, plan, slot_count, allocator);
     }
     return true;
   }
@@ -104,8 +104,8 @@ class BlockStore : public Blocks<Shape::growing> {
 
   /// After the caller moved the blocks that stay to the first `count` places of the directory, with `slots` slots in all:
   /// a directory of the exact size. Where there is no memory for one, the old one stays in use.
-  void shrink_directory(std::size_t count, std::size_t slots, Slots& allocator) noexcept requires growing {
-    auto const plan = Layout::directory(slots, count);
+  void shrink_directory(std::size_t count, std::size_t slot_count, Slots& allocator) noexcept requires growing {
+    auto const plan = Layout::directory(slot_count, count);
     Block** const old = this->directory();
     auto* const memory = count == 0 ? nullptr : static_cast<std::byte*>(storage_.acquire(plan.bytes, alignment_));
     if (memory == nullptr && count != 0) {
@@ -136,7 +136,7 @@ class BlockStore : public Blocks<Shape::growing> {
     std::size_t bytes = 0;  // copied: the record may lie in the memory that goes
     if constexpr (growing) bytes = block->bytes;
     else if constexpr (!is_borrowed || FASTALLOC_ASAN) {
-      auto const plan = Layout::block(block->slots, this->stride());
+      auto const plan = Layout::block(block->slot_count, this->stride());
       bytes = plan.bytes - plan.data;  // from the slots on
     }
     give_back(block->data, bytes);
@@ -144,40 +144,40 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
  private:
-  static fastalloc::Block block_at(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
-    return {.data = data, .end = data + plan.slot_bytes, .tail = data + plan.tail, .slots = slots};
+  static fastalloc::Block block_at(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
+    return {.data = data, .end = data + plan.slot_bytes, .tail = data + plan.tail, .slot_count = slot_count};
   }
   /// What is written down of new memory, after what must be in it from the beginning.
-  static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slots) noexcept {
-    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slots));
+  static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
+    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slot_count));
     // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
     if constexpr (Shape::poisons && !(Shape::counted && owns_frontier)) poison(data, plan.slot_bytes);
-    return block_at(data, plan, slots);
+    return block_at(data, plan, slot_count);
   }
   /// The block is another pool's, with all that is in it.
-  bool attach(Plan const& plan, std::size_t slots, Slots& allocator, Error& error) noexcept requires(Shape::spans_processes) {
-    if (!Span::may_attach(storage_, Span::describe(plan, slots, this->stride(), alignment_), error)) return false;
+  bool attach(Plan const& plan, std::size_t slot_count, Slots& allocator, Error& error) noexcept requires(Shape::spans_processes) {
+    if (!Span::may_attach(storage_, Span::describe(plan, slot_count, this->stride(), alignment_), error)) return false;
     std::byte* const memory = acquire(plan.bytes, false, error);
     if (memory == nullptr) return false;
     std::byte* const data = memory + plan.data;
-    (*this)[0] = block_at(data, plan, slots);
-    if constexpr (Shape::keyed) keys_.join(data + plan.words, slots, header().number());
+    (*this)[0] = block_at(data, plan, slot_count);
+    if constexpr (Shape::keyed) keys_.join(data + plan.words, slot_count, header().number());
     allocator.join(data + plan.metadata);
     return true;
   }
-  void bind(std::byte* data, Plan const& plan, std::size_t slots, Slots& allocator) noexcept requires(!growing) {
-    (*this)[0] = divide(data, plan, slots);
-    if constexpr (Shape::spans_processes && Shape::keyed) keys_.bind(data + plan.words, slots, owns_frontier, number_);
-    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slots, owns_frontier, next_generation_seed());
+  void bind(std::byte* data, Plan const& plan, std::size_t slot_count, Slots& allocator) noexcept requires(!growing) {
+    (*this)[0] = divide(data, plan, slot_count);
+    if constexpr (Shape::spans_processes && Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier, number_);
+    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier, next_generation_seed());
     allocator.bind(data + plan.metadata, *this);
   }
 
-  bool reserve_pages(std::size_t slots, bool touch, std::size_t& page, Error& error) noexcept {
+  bool reserve_pages(std::size_t slot_count, bool touch, std::size_t& page, Error& error) noexcept {
     using Keys = GenerationTable<Shape>;
-    std::size_t const pages = Keys::pages_for(slots);
+    std::size_t const pages = Keys::pages_for(slot_count);
     page = Keys::find_pages(pages, *this);
     if (pages > Keys::max_pages - page) {
-      error = Error{.code = ErrorCode::allocation_failed, .requested = slots, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
+      error = Error{.code = ErrorCode::allocation_failed, .requested = slot_count, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
       return false;
     }
     return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); });
@@ -185,13 +185,13 @@ class BlockStore : public Blocks<Shape::growing> {
 
   bool extend_directory(Block* record, bool touch, Slots& allocator, Error& error) noexcept {
     std::size_t const count = this->count() + 1;
-    std::size_t slots = record->slots;
+    std::size_t slot_count = record->slot_count;
     for (std::size_t b = 0; b + 1 != count; ++b) {
       Block const& block = (*this)[b];
-      slots += block.slots;
-      if (std::size_t const end = block.first + block.slots; end > record->first) record->first = end;
+      slot_count += block.slot_count;
+      if (std::size_t const end = block.first + block.slot_count; end > record->first) record->first = end;
     }
-    auto const plan = Layout::directory(slots, count);
+    auto const plan = Layout::directory(slot_count, count);
     std::byte* const memory = acquire(plan.bytes, touch, error);
     if (memory == nullptr) return false;
     auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);

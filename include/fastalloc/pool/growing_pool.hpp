@@ -22,7 +22,7 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
   /// Effects: adds one block so that the capacity is at least `slots`; nothing when it is already. Works with every
   /// growth strategy. Throws: MaxCapacityExceeded, AllocationFailed, InvalidConfiguration (overflow); nothing changes then.
   /// Complexity: linear in the free slots and the blocks.
-  void reserve(std::size_t slots) { Base::reserve_slots(slots); }
+  void reserve(std::size_t slot_count) { Base::reserve_slots(slot_count); }
 
   /// Effects: gives every wholly free block back to the storage, whatever the order in which objects came back; growth
   /// continues from the capacity that is left. With nothing live the capacity falls to at most the initial one.

@@ -18,9 +18,9 @@ class GrowthStrategy {
   static constexpr GrowthStrategy none() noexcept { return {}; }
 
   /// Adds `slots` each time. Valid when slots >= 1.
-  static constexpr GrowthStrategy linear(std::size_t slots) noexcept {
+  static constexpr GrowthStrategy linear(std::size_t slot_count) noexcept {
     GrowthStrategy strategy(Kind::linear);
-    strategy.slots_ = slots;
+    strategy.slots_ = slot_count;
     return strategy;
   }
 
@@ -65,17 +65,17 @@ class GrowthStrategy {
       case Kind::exponential: break;
     }
     double const more = static_cast<double>(current) * (factor_ - 1.0);
-    if (more >= static_cast<double>(std::numeric_limits<std::size_t>::max() / 2))
-      return std::numeric_limits<std::size_t>::max() / 2;
-    auto const slots = static_cast<std::size_t>(more);
-    return slots == 0 ? 1 : slots;
+    if (more >= static_cast<double>((std::numeric_limits<std::size_t>::max)() / 2))
+      return (std::numeric_limits<std::size_t>::max)() / 2;
+    auto const slot_count = static_cast<std::size_t>(more);
+    return slot_count == 0 ? 1 : slot_count;
   }
 
   /// Returns: the error when the parameters cannot be used.
   [[nodiscard]] Result<void> validate() const noexcept {
     if (kind_ == Kind::linear && slots_ == 0)
       return Error{.text = "linear growth by 0 slots never grows; write GrowthStrategy::linear(n) with n >= 1, or none()"};
-    if (kind_ == Kind::exponential && !(factor_ > 1.0 && factor_ <= std::numeric_limits<double>::max()))
+    if (kind_ == Kind::exponential && !(factor_ > 1.0 && factor_ <= (std::numeric_limits<double>::max)()))
       return Error{.text = "the factor of exponential growth must be finite and greater than 1; 2.0 is usual", .factor = factor_, .has_factor = true};
     if (kind_ == Kind::custom && call_ == nullptr)
       return Error{.text = "the custom growth function is null; pass a function std::size_t(std::size_t current_capacity)"};

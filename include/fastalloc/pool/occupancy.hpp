@@ -52,7 +52,7 @@ class Snapshot {
       if (address(ranges_[low + half].data) <= address(slot)) low += half;
       n -= half;
     }
-    if (count_ == 0 || address(slot) - address(ranges_[low].data) >= ranges_[low].slots * stride_) return;
+    if (count_ == 0 || address(slot) - address(ranges_[low].data) >= ranges_[low].slot_count * stride_) return;
     std::size_t const place = static_cast<std::size_t>(slot - ranges_[low].data) / stride_;
     ranges_[low].bits[place / word_bits] &= ~(std::size_t{1} << place % word_bits);
   }
@@ -61,7 +61,7 @@ class Snapshot {
   [[nodiscard]] std::byte* next() noexcept {
     for (; range_ != count_; ++range_, word_ = 0) {
       Range const& range = ranges_[range_];
-      for (; word_ != words_for(range.slots); ++word_) {
+      for (; word_ != words_for(range.slot_count); ++word_) {
         std::size_t& bits = range.bits[word_];
         if (bits == 0) continue;
         auto const bit = static_cast<std::size_t>(std::countr_zero(bits));
@@ -77,7 +77,7 @@ class Snapshot {
  private:
   struct Range {
     std::byte* data;
-    std::size_t slots;
+    std::size_t slot_count;
     std::size_t* bits;
   };
 #if __STDC_HOSTED__

@@ -14,7 +14,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-enum class Axis { none, several, slots, storage, lock, stats, checks, lifetime, cache, keys, sharing };
+enum class Axis { none, several, slot_allocator, storage, lock, stats, checks, lifetime, cache, keys, sharing };
 
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
@@ -23,7 +23,7 @@ concept SizedStorage = requires { typename P::template region<64, 8>; };
 template <class P> constexpr Axis axis_of() noexcept {
   Axis axis = Axis::none;
   auto const claim = [&](bool fits, Axis mine) { axis = !fits ? axis : axis == Axis::none ? mine : Axis::several; };
-  claim(SlotAllocator<P>, Axis::slots);
+  claim(SlotAllocator<P>, Axis::slot_allocator);
   claim(Storage<P> || SizedStorage<P>, Axis::storage);
   claim(LockPolicy<P>, Axis::lock);
   claim(StatsPolicy<P>, Axis::stats);
@@ -59,7 +59,7 @@ struct SlotsUnder<Slots, Lock> {
   static_assert(requires { requires Slots::can_be_lock_free; },
                 "fastalloc: LockFree keeps the free slots in a tagged list, which this slot allocator cannot be: a thread would read "
                 "links or bits that others change. Leave the slot allocator out (or write StackAllocator), or take AdaptiveLock");
-  using type = typename Lock::slots;
+  using type = typename Lock::slot_allocator;
 };
 
 /// False only where a policy says so itself.
@@ -76,7 +76,7 @@ struct Policies {
                 "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared");
   static_assert(((axis_of<Ps>() != Axis::several) && ...),
                 "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
-  static_assert(count_on<Ps...>(Axis::slots) <= 1,
+  static_assert(count_on<Ps...>(Axis::slot_allocator) <= 1,
                 "fastalloc: two slot allocators; keep one of StackAllocator, FreeListAllocator, BitmapAllocator");
   static_assert(count_on<Ps...>(Axis::storage) <= 1,
                 "fastalloc: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage");
@@ -94,7 +94,7 @@ struct Policies {
 
   using storage = typename PickPolicy<Axis::storage, typename D::storage, Ps...>::type;
   using lock = typename PickPolicy<Axis::lock, typename D::lock, Ps...>::type;
-  using slots = typename SlotsUnder<typename PickPolicy<Axis::slots, typename D::slots, Ps...>::type, lock>::type;
+  using slot_allocator = typename SlotsUnder<typename PickPolicy<Axis::slot_allocator, typename D::slot_allocator, Ps...>::type, lock>::type;
   using stats = typename PickPolicy<Axis::stats, typename D::stats, Ps...>::type;
   using checks = typename PickPolicy<Axis::checks, typename D::checks, Ps...>::type;
   using lifetime = typename PickPolicy<Axis::lifetime, typename D::lifetime, Ps...>::type;

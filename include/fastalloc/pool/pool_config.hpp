@@ -38,8 +38,8 @@ struct PoolConfig {
 /// Each setter returns the builder. build() hands out the configuration when it is valid.
 class PoolConfigBuilder {
  public:
-  PoolConfigBuilder& capacity(std::size_t slots) noexcept { return config_.capacity = slots, *this; }
-  PoolConfigBuilder& max_capacity(std::size_t slots) noexcept { return config_.max_capacity = slots, *this; }
+  PoolConfigBuilder& capacity(std::size_t slot_count) noexcept { return config_.capacity = slot_count, *this; }
+  PoolConfigBuilder& max_capacity(std::size_t slot_count) noexcept { return config_.max_capacity = slot_count, *this; }
   PoolConfigBuilder& growth_strategy(GrowthStrategy strategy) noexcept { return config_.growth_strategy = strategy, *this; }
   PoolConfigBuilder& alignment(std::size_t bytes) noexcept { return config_.alignment = bytes, *this; }
   PoolConfigBuilder& pre_initialize(bool value = true) noexcept { return config_.pre_initialize = value, *this; }

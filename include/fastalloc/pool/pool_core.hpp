@@ -137,7 +137,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
   }
   /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
-  FASTALLOC_ALWAYS_INLINE bool ensure(std::size_t n, Error& error) {
+  FASTALLOC_ALWAYS_INLINE bool bring_to_hand(std::size_t n, Error& error) {
     while (supply_.at_hand() < n) [[unlikely]] {
       if (caches_.gather(supply_) || make_room(n, &error)) continue;
       return stats_.failed(), false;
@@ -261,7 +261,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();
     std::size_t const index = keys.index(slot, supply_.blocks());
-    return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word(index)));
+    return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word_at(index)));
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
     return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
@@ -346,7 +346,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
   [[nodiscard]] auto& word_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();
-    return keys.word(keys.index(slot, supply_.blocks()));
+    return keys.word_at(keys.index(slot, supply_.blocks()));
   }
   /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written since.
   FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {

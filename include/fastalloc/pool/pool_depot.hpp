@@ -93,11 +93,11 @@ class PoolDepot {
   }
 
   /// Effects: adds a block so that the capacity is at least `slots`.
-  bool reserve(std::size_t slots, Error& error) {
+  bool reserve(std::size_t slot_count, Error& error) {
     Guard guard(slow_lock(lock_));
-    if (slots <= supply_.usable()) return true;
-    if (config_.max_capacity != 0 && slots > config_.max_capacity) return error = at_max(slots), false;
-    return add_block(slots - supply_.usable(), error);
+    if (slot_count <= supply_.usable()) return true;
+    if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
+    return add_block(slot_count - supply_.usable(), error);
   }
 
   /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
@@ -332,7 +332,7 @@ class PoolDepot {
 
   bool grow_by(std::size_t wanted, std::size_t needed, Error& error) noexcept requires growing {
     std::size_t const total = supply_.usable();
-    std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : std::numeric_limits<std::size_t>::max();
+    std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : (std::numeric_limits<std::size_t>::max)();
     if (wanted == 0) {
       error = describe_here(ErrorCode::pool_exhausted,
                             config_.growth_strategy.is_custom()
@@ -342,12 +342,12 @@ class PoolDepot {
       return false;
     }
     if (most < needed) return error = at_max(total + needed), false;
-    std::size_t const slots = wanted < needed ? needed : wanted;
-    return add_block(slots < most ? slots : most, error);
+    std::size_t const slot_count = wanted < needed ? needed : wanted;
+    return add_block(slot_count < most ? slot_count : most, error);
   }
 
-  bool add_block(std::size_t slots, Error& error) noexcept {
-    if (!supply_.add(slots, config_.pre_initialize, error)) return false;
+  bool add_block(std::size_t slot_count, Error& error) noexcept {
+    if (!supply_.add(slot_count, config_.pre_initialize, error)) return false;
     return stats_.grown(), serve(), true;
   }
 

@@ -40,16 +40,16 @@ struct PoolLayout {
   }();
   /// Bytes that a fixed block may have for its slots, so that 32-bit offsets in granules reach them all.
   static constexpr std::size_t max_fixed_bytes =
-      std::numeric_limits<std::size_t>::max() >> Shape::granule_shift > 0xFFFFFFFFU
+      (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU
           ? static_cast<std::size_t>(std::uint64_t{0xFFFFFFFFU} << Shape::granule_shift)
-          : std::numeric_limits<std::size_t>::max();
+          : (std::numeric_limits<std::size_t>::max)();
 
   /// No object is bigger, and operator new may round sizes above it up to 0.
-  static constexpr std::size_t max_bytes = std::numeric_limits<std::size_t>::max() / 2;
+  static constexpr std::size_t max_bytes = (std::numeric_limits<std::size_t>::max)() / 2;
 
   /// Slots that a block may have, whatever their size.
   static constexpr std::size_t max_slots = [] {
-    std::size_t const most = std::numeric_limits<std::size_t>::max() / 32;
+    std::size_t const most = (std::numeric_limits<std::size_t>::max)() / 32;
     if constexpr (requires { Slots::max_slots; }) return most < Slots::max_slots ? most : Slots::max_slots;
     else return most;
   }();
@@ -69,16 +69,16 @@ struct PoolLayout {
   }
 
   /// `alignment`: of the block.
-  static constexpr Plan block(std::size_t slots, std::size_t stride, std::size_t alignment = 0) noexcept {
+  static constexpr Plan block(std::size_t slot_count, std::size_t stride, std::size_t alignment = 0) noexcept {
     Plan plan;
-    bool ok = checked_multiply(slots, stride, plan.slot_bytes) && slots <= max_slots &&
+    bool ok = checked_multiply(slot_count, stride, plan.slot_bytes) && slot_count <= max_slots &&
               (Shape::growing || plan.slot_bytes <= max_fixed_bytes);
     plan.words = plan.tail = plan.slot_bytes;
     if constexpr (std::size_t const each = GenerationTable<Shape>::block_bytes(1); each != 0) {
-      ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slots * each, plan.tail);
+      ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slot_count * each, plan.tail);
     }
-    ok = ok && checked_add(plan.tail, Checks::tracks_slots ? SlotMarks::bytes_for(slots) : 0, plan.metadata);
-    std::size_t const rest = Shape::growing ? sizeof(GrowingBlock) : ok ? Slots::metadata_bytes(slots, 1) : 0;
+    ok = ok && checked_add(plan.tail, Checks::tracks_slots ? SlotMarks::bytes_for(slot_count) : 0, plan.metadata);
+    std::size_t const rest = Shape::growing ? sizeof(GrowingBlock) : ok ? Slots::metadata_bytes(slot_count, 1) : 0;
     plan.bytes = plan.metadata;
     if (rest != 0) {
       ok = ok && checked_round_up(plan.metadata, metadata_alignment, plan.metadata);
@@ -93,9 +93,9 @@ struct PoolLayout {
   }
 
   /// Plan::metadata is here the offset of the GrowingBlock* entries: they are written at once, and big blocks are on huge pages.
-  static constexpr Plan directory(std::size_t slots, std::size_t blocks) noexcept {
+  static constexpr Plan directory(std::size_t slot_count, std::size_t blocks) noexcept {
     Plan plan;
-    plan.metadata = (Slots::metadata_bytes(slots, blocks) + alignof(GrowingBlock*) - 1) / alignof(GrowingBlock*) * alignof(GrowingBlock*);
+    plan.metadata = (Slots::metadata_bytes(slot_count, blocks) + alignof(GrowingBlock*) - 1) / alignof(GrowingBlock*) * alignof(GrowingBlock*);
     plan.valid = checked_add(plan.metadata, blocks * sizeof(GrowingBlock*), plan.bytes);
     return plan;
   }

@@ -33,14 +33,14 @@ struct PoolTypes {
   using P = Policies<typename Kind::defaults, Ps...>;
   /// A ThreadSafePool may grow where its policies can.
   static constexpr bool Growing = Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
-  using slots = typename P::slots;
+  using slot_allocator = typename P::slot_allocator;
   static constexpr std::size_t greater(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
   static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept { return (bytes + unit - 1) / unit * unit; }
   static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
   static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
   static constexpr std::size_t object = shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
   static constexpr std::size_t align = shares ? greater(alignof(T), SharedCounts::alignment) : alignof(T);
-  static constexpr std::size_t link = greater(link_bytes<slots>(Growing, object), Kind::least_link);
+  static constexpr std::size_t link = greater(link_bytes<slot_allocator>(Growing, object), Kind::least_link);
   // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
   static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
   static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
@@ -50,7 +50,7 @@ struct PoolTypes {
   static constexpr std::size_t size = round_up(used, align);
   /// Processes may share it: all that changes lies in the span (storage/external_storage.hpp says what that takes).
   static constexpr bool is_lock_free_in_span = std::same_as<typename P::storage, ExternalStorage> && P::lock_free && !Growing && !Kind::shared;
-  static constexpr bool joins = requires { requires slots::can_be_joined; };
+  static constexpr bool joins = requires { requires slot_allocator::can_be_joined; };
   static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
   template <class Value> static constexpr void check_value() noexcept {
     check_attached<Value, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>();
@@ -58,7 +58,7 @@ struct PoolTypes {
   static constexpr std::size_t header = spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
   using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
                           shares ? counts_offset : 0, header>;
-  using layout = PoolLayout<shape, slots, typename P::checks>;
+  using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using span_block = SpanBlock<shape, typename P::checks, layout>;
 
   template <class S>
@@ -68,8 +68,8 @@ struct PoolTypes {
   };
   template <SizedStorage S>
   struct StorageOf<S> {
-    using type = typename S::template region<layout::block(S::slots, size).bytes, layout::block_alignment>;
-    static constexpr std::size_t inline_slots = S::slots;
+    using type = typename S::template region<layout::block(S::slot_count, size).bytes, layout::block_alignment>;
+    static constexpr std::size_t inline_slots = S::slot_count;
   };
   using storage = typename StorageOf<typename P::storage>::type;
   static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;
@@ -92,7 +92,7 @@ struct PoolTypes {
   static_assert(Kind::cached || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
 
   using caches = typename Kind::template caches<P, shape>;
-  using core = PoolCore<shape, slots, storage, typename P::lock, typename P::stats, typename P::checks, caches,
+  using core = PoolCore<shape, slot_allocator, storage, typename P::lock, typename P::stats, typename P::checks, caches,
                         typename Kind::waiters, P::lifetime::keeps_objects, inline_slots>;
 };
 

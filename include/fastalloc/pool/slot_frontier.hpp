@@ -130,7 +130,7 @@ class SlotFrontier {
     for (std::size_t b = 0; b != blocks_.count(); ++b) {
       Block& block = blocks_[b];
       std::size_t const place = slots_.find_run(n, block, blocks_);
-      if (place == block.slots) continue;
+      if (place == block.slot_count) continue;
       Run const run{block.data + place * blocks_.stride(), place + n > block.handed ? place + n - block.handed : 0};
       slots_.take_run(place, n - run.fresh, block);
       hand_out(block, run.fresh);
@@ -147,12 +147,12 @@ class SlotFrontier {
       Block* found = nullptr;
       for (std::size_t b = 0; b != blocks_.count(); ++b) {
         Block& block = blocks_[b];
-        if (block.handed != block.slots && &block != many_.fresh_block && (found == nullptr || block.first < found->first)) found = &block;
+        if (block.handed != block.slot_count && &block != many_.fresh_block && (found == nullptr || block.first < found->first)) found = &block;
       }
       many_.fresh_block = found;
       fresh_ = found->data + found->handed * blocks_.stride();  // not 0 where a run was taken from it
       many_.fresh_end = found->end;
-      many_.pending -= found->slots - found->handed;
+      many_.pending -= found->slot_count - found->handed;
       return true;
     }
     return false;
@@ -166,9 +166,9 @@ class SlotFrontier {
   }
 
   [[nodiscard]] std::size_t total() const noexcept {
-    if constexpr (owns_frontier) return slots_.is_bound() ? blocks_[0].slots : 0;
+    if constexpr (owns_frontier) return slots_.is_bound() ? blocks_[0].slot_count : 0;
     else if constexpr (growing) return many_.total;
-    else return blocks_[0].slots;
+    else return blocks_[0].slot_count;
   }
   [[nodiscard]] std::size_t live() const noexcept {
     if constexpr (owns_frontier) return slots_.live();

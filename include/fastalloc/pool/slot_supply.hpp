@@ -35,16 +35,16 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   }
 
   /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes.
-  bool add(std::size_t slots, bool touch, Error& error) noexcept {
+  bool add(std::size_t slot_count, bool touch, Error& error) noexcept {
     sync_frontier();
-    if (!blocks_.add(slots, touch, slots_, error)) {
-      error.capacity = total() != 0 ? usable() : slots;
+    if (!blocks_.add(slot_count, touch, slots_, error)) {
+      error.capacity = total() != 0 ? usable() : slot_count;
       error.allocated = live();
       return false;
     }
     if constexpr (growing) {
-      many_.total += slots;
-      many_.pending += slots;
+      many_.total += slot_count;
+      many_.pending += slot_count;
       if (at_frontier_end()) next_block();
     } else {
       begin_frontier();
@@ -59,10 +59,10 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
                                         "or use StackAllocator, FreeListAllocator or BitmapAllocator");
     mark();
     peak_floor_ = peak();
-    for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slots - blocks_[b].handed;
+    for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slot_count - blocks_[b].handed;
     slots_.for_each([&](std::byte* slot) { ++blocks_.find(slot)->marked; }, blocks_);
     if (live() == 0) keep_one(initial);
-    auto const goes = [](Block const& block) { return block.marked == block.slots; };
+    auto const goes = [](Block const& block) { return block.marked == block.slot_count; };
     slots_.erase_if([&](std::byte* slot) { return goes(blocks_.of(slot)); }, blocks_);
 
     Block* gone = nullptr;
@@ -75,8 +75,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
         continue;
       }
       if (block == many_.fresh_block) many_.fresh_block = nullptr, fresh_ = many_.fresh_end = nullptr;
-      else many_.pending -= block->slots - block->handed;
-      many_.total -= block->slots;
+      else many_.pending -= block->slot_count - block->handed;
+      many_.total -= block->slot_count;
       block->next = std::exchange(gone, block);
     }
     if (gone != nullptr) blocks_.shrink_directory(kept, total(), slots_);
@@ -141,7 +141,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
     std::byte const* end = fresh_;
     if constexpr (growing)
-      if (&block != many_.fresh_block) end = block.handed == block.slots ? block.end : block.data + block.handed * blocks_.stride();
+      if (&block != many_.fresh_block) end = block.handed == block.slot_count ? block.end : block.data + block.handed * blocks_.stride();
     if (base >= end) return {0, false};
     std::size_t const bits = ~slots_.free_bits(block.word + blocks_.place(block, base) / word_bits, blocks_);
     auto const left = static_cast<std::size_t>(end - base);
@@ -152,9 +152,9 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   /// True when the equation at the top of slot_frontier.hpp holds and every returned slot is one. Complexity: linear.
   [[nodiscard]] bool check_invariants() noexcept {
     sync_frontier();
-    std::size_t slots = 0;
+    std::size_t slot_count = 0;
     std::size_t handed = 0;
-    for (std::size_t b = 0; b != blocks_.count(); ++b) slots += blocks_[b].slots, handed += blocks_[b].handed;
+    for (std::size_t b = 0; b != blocks_.count(); ++b) slot_count += blocks_[b].slot_count, handed += blocks_[b].handed;
     std::size_t returned = 0;
     bool inside = true;
     slots_.for_each([&](std::byte* slot) {
@@ -163,7 +163,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
                static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
     }, blocks_);
-    return inside && slots == total() && handed == handed_out() && returned == slots_.size() && this->returned() <= handed;
+    return inside && slot_count == total() && handed == handed_out() && returned == slots_.size() && this->returned() <= handed;
   }
 
  private:
@@ -186,7 +186,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   void keep_one(std::size_t initial) noexcept {
     Block* kept = nullptr;
     for (std::size_t b = 0; b != blocks_.count(); ++b)
-      if (blocks_[b].slots <= initial && (kept == nullptr || blocks_[b].first < kept->first)) kept = &blocks_[b];
+      if (blocks_[b].slot_count <= initial && (kept == nullptr || blocks_[b].first < kept->first)) kept = &blocks_[b];
     if (kept != nullptr) kept->marked = 0;
   }
 

@@ -52,13 +52,13 @@ struct SpanBlock {
   using Plan = typename Layout::Plan;
   static_assert(!Shape::spans_processes || Layout::block_alignment >= alignof(SpanHeader), "the header of a pool that processes share lies where its block begins");
 
-  static SpanLayout describe(Plan const& plan, std::size_t slots, std::size_t stride, std::size_t alignment) noexcept {
+  static SpanLayout describe(Plan const& plan, std::size_t slot_count, std::size_t stride, std::size_t alignment) noexcept {
     return {.word_bytes = sizeof(std::size_t),
             .swap_bytes = Layout::metadata_alignment,
             .slot_bytes = Shape::size,
             .stride = stride,
             .alignment = alignment,
-            .slots = slots,
+            .slot_count = slot_count,
             .generation_bits = Shape::generation_bits,
             .checks = Checks::tracks_slots * 1U + Checks::fills * 2U + Checks::verifies_fill * 4U,
             .stats_bytes = Shape::header - sizeof(SpanHeader),
@@ -76,7 +76,7 @@ struct SpanBlock {
     PoolConfig config{.capacity = 1};
     if (SpanHeader* const header = SpanHeader::find(storage.bytes(), error)) {
       auto const& layout = header->layout();
-      config.capacity = static_cast<std::size_t>(layout.slots);
+      config.capacity = static_cast<std::size_t>(layout.slot_count);
       config.alignment = static_cast<std::size_t>(layout.alignment);
       if (config.alignment <= Layout::block_alignment) {  // any that gives the same stride
         std::size_t const most = std::exchange(config.alignment, 1);

@@ -170,7 +170,7 @@ class ThreadLocalPool final {
   }
   void reset_statistics() requires Sub::has_statistics { ask(0, [](Sub& sub) { return sub.reset_statistics(), 0; }); }
   template <class F> void for_each(F&& f) { ask(0, [&](Sub& sub) { return sub.for_each(f), 0; }); }
-  void reserve(std::size_t slots) requires Sub::may_grow { Visit(*this).get().reserve_slots(slots); }
+  void reserve(std::size_t slot_count) requires Sub::may_grow { Visit(*this).get().reserve_slots(slot_count); }
   std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 

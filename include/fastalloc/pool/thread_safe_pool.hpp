@@ -81,17 +81,17 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   void trim() noexcept { Base::trim_caches(); }
 
   /// As in GrowingPool; of pools that may grow.
-  void reserve(std::size_t slots) requires Base::may_grow { Base::reserve_slots(slots); }
+  void reserve(std::size_t slot_count) requires Base::may_grow { Base::reserve_slots(slot_count); }
   std::size_t shrink_to_fit() noexcept requires Base::may_grow { return Base::release_free_blocks(); }
 
  private:
   template <class Rep, class Period> static std::chrono::steady_clock::time_point deadline(std::chrono::duration<Rep, Period> timeout) {
     using Clock = std::chrono::steady_clock;
-    if (!(timeout > timeout.zero())) return Clock::time_point::min();
+    if (!(timeout > timeout.zero())) return (Clock::time_point::min)();
     auto const now = Clock::now();
     // Compared as floating point: a timeout of duration::max() must not wrap.
-    std::chrono::duration<double> const most = Clock::time_point::max() - now;
-    return std::chrono::duration<double>(timeout) >= most ? Clock::time_point::max()
+    std::chrono::duration<double> const most = (Clock::time_point::max)() - now;
+    return std::chrono::duration<double>(timeout) >= most ? (Clock::time_point::max)()
                                                           : now + std::chrono::ceil<Clock::duration>(timeout);
   }
 };

@@ -39,8 +39,8 @@ struct BitmapAllocator {
     static constexpr bool growing = Shape::growing;
     static constexpr bool hot_slot = false;  // the lowest address comes first, not the latest
 
-    static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t blocks) noexcept {
-      std::size_t words = slots / bits + blocks;  // each block begins a word of its own
+    static constexpr std::size_t metadata_bytes(std::size_t slot_count, std::size_t blocks) noexcept {
+      std::size_t words = slot_count / bits + blocks;  // each block begins a word of its own
       std::size_t total = words;
       while (words > 1) total += words = words_for(words);
       return total * sizeof(Word);
@@ -53,7 +53,7 @@ struct BitmapAllocator {
       level_[0] = reinterpret_cast<Word*>(memory);
       std::size_t words = blocks.count();
       for (std::size_t b = 0; b != blocks.count(); ++b) {
-        words += blocks[b].slots / bits;
+        words += blocks[b].slot_count / bits;
         // Upwards, since in the same memory words move down only.
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
           level_[0][blocks[b].word + i] = old[old_word(blocks[b]) + i];
@@ -142,19 +142,19 @@ struct BitmapAllocator {
 
     /// Complexity: a few steps, and log n of them, for each word of the block up to the run: first fit by address.
     [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block, Blocks<growing> const& blocks) const noexcept {
-      if (n > block.slots) return block.slots;
+      if (n > block.slot_count) return block.slot_count;
       std::size_t begin = 0;  // of the run that reaches the word at hand
       for (std::size_t first = 0; first < block.handed; first += bits) {
         Word free = free_bits(block.word + first / bits, blocks);
         if (block.handed - first < bits) free |= ~Word{0} << (block.handed - first);  // fresh, or behind the end of the block
         std::size_t const end = first + static_cast<std::size_t>(std::countr_one(free));
-        if ((end < block.slots ? end : block.slots) - begin >= n) return begin;
+        if ((end < block.slot_count ? end : block.slot_count) - begin >= n) return begin;
         if (free == ~Word{0}) continue;
         if (n < bits)
-          if (std::size_t const at = run_in(free, n); at != bits && first + at <= block.slots - n) return first + at;
+          if (std::size_t const at = run_in(free, n); at != bits && first + at <= block.slot_count - n) return first + at;
         begin = first + bits - static_cast<std::size_t>(std::countl_one(free));
       }
-      return block.slots - begin >= n ? begin : block.slots;
+      return block.slot_count - begin >= n ? begin : block.slot_count;
     }
     void take_run(std::size_t place, std::size_t n, Block const& block) noexcept {
       size_ -= n;

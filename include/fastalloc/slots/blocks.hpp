@@ -23,7 +23,7 @@ struct Block {
   std::byte* data = nullptr;               ///< the first slot
   std::byte* end = nullptr;                ///< behind the last slot
   std::byte* tail = nullptr;               ///< per-block bytes of the checks policy
-  std::size_t slots = 0;
+  std::size_t slot_count = 0;
   std::size_t handed = 0;                  ///< slots that were handed out at least once; they come first
 };
 
@@ -44,7 +44,7 @@ using BlockOf = std::conditional_t<Growing, GrowingBlock, Block>;
 inline constexpr std::size_t word_bits = std::numeric_limits<std::size_t>::digits;
 
 /// Words that hold one bit for each of `slots` slots.
-constexpr std::size_t words_for(std::size_t slots) noexcept { return slots / word_bits + (slots % word_bits != 0); }
+constexpr std::size_t words_for(std::size_t slot_count) noexcept { return slot_count / word_bits + (slot_count % word_bits != 0); }
 
 /// Divides multiples of a stride by the stride: multiplication by the inverse of its odd part modulo 2^w, and a shift
 /// (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
@@ -180,7 +180,7 @@ class Blocks<true> : public detail::BlocksBase {
     std::size_t word = 0;
     for (std::size_t i = 0; i != count; ++i) {
       sorted_[i]->old_word = std::exchange(sorted_[i]->word, word);
-      word += words_for(sorted_[i]->slots);
+      word += words_for(sorted_[i]->slot_count);
     }
   }
   [[nodiscard]] Block** directory() const noexcept { return sorted_; }

@@ -136,22 +136,22 @@ struct NoGenerations {
 template <class Shape>
 class BlockGenerations : public GenerationWords<Shape::generation_bits> {
  public:
-  static constexpr std::size_t block_bytes(std::size_t slots) noexcept { return slots * sizeof(GenerationWord); }
+  static constexpr std::size_t block_bytes(std::size_t slot_count) noexcept { return slot_count * sizeof(GenerationWord); }
 
   /// `at_once`: fresh() will not be called.
   /// `number`: what the words follow from.
-  void bind(std::byte* memory, std::size_t slots, bool at_once, GenerationWord number) noexcept {
+  void bind(std::byte* memory, std::size_t slot_count, bool at_once, GenerationWord number) noexcept {
     this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
     if (!at_once) return;
-    for (std::size_t i = 0; i != slots; ++i) words_[i] = this->start_;
-    publish(known_, slots);
+    for (std::size_t i = 0; i != slot_count; ++i) words_[i] = this->start_;
+    publish(known_, slot_count);
   }
   /// The words are those that another process bound to this memory.
-  void join(std::byte* memory, std::size_t slots, GenerationWord number) noexcept {
+  void join(std::byte* memory, std::size_t slot_count, GenerationWord number) noexcept {
     this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
-    publish(known_, slots);
+    publish(known_, slot_count);
   }
   /// A slot is handed out for the first time; for the second where it was not used after all.
   FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place) noexcept {
@@ -162,7 +162,7 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const& blocks) const noexcept {
     return blocks.place(blocks[0], slot);
   }
-  [[nodiscard]] GenerationWord& word(std::size_t index) const noexcept { return words_[index]; }
+  [[nodiscard]] GenerationWord& word_at(std::size_t index) const noexcept { return words_[index]; }
 
   /// The slot of a key, or null where it is stale. `shared`: other threads change the pool meanwhile.
   template <bool shared, class Blocks>
@@ -198,13 +198,13 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots;  ///< a key has 32 bits for the index
   static constexpr std::size_t block_bytes(std::size_t) noexcept { return 0; }
   static constexpr std::size_t max_slots = max_pages * page_slots - 1;
-  static constexpr std::size_t pages_for(std::size_t slots) noexcept { return slots / page_slots + (slots % page_slots != 0); }
+  static constexpr std::size_t pages_for(std::size_t slot_count) noexcept { return slot_count / page_slots + (slot_count % page_slots != 0); }
 
   /// The first page of `count` that no block has. Complexity: linear in the blocks; quadratic where some in the middle went.
   template <class Blocks> [[nodiscard]] static std::size_t find_pages(std::size_t count, Blocks const& blocks) noexcept {
     std::size_t page = 0;
     for (std::size_t b = 0; b != blocks.count();) {
-      std::size_t const end = blocks[b].page + pages_for(blocks[b].slots);
+      std::size_t const end = blocks[b].page + pages_for(blocks[b].slot_count);
       bool const overlaps = blocks[b].page < page + count && page < end;
       page = overlaps ? end : page;
       b = overlaps ? 0 : b + 1;
@@ -253,7 +253,7 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     std::memcpy(&index, slot + Shape::index_offset, sizeof index);
     return index;
   }
-  [[nodiscard]] GenerationWord& word(std::size_t index) const noexcept {
+  [[nodiscard]] GenerationWord& word_at(std::size_t index) const noexcept {
     return look<true>(look<true>(directory_)[index / page_slots].words)[index % page_slots];
   }
 

@@ -37,7 +37,7 @@ class TaggedList {
   using Index = std::conditional_t<sizeof(Word) == 8, std::uint32_t, std::uint16_t>;
   static_assert(std::atomic<Word>::is_always_lock_free, "fastalloc: this processor cannot compare and swap; LockFree needs that. Use a lock");
   static constexpr int half = std::numeric_limits<Word>::digits / 2;
-  static constexpr Word low = std::numeric_limits<Index>::max();  ///< the bits of the number
+  static constexpr Word low = (std::numeric_limits<Index>::max)();  ///< the bits of the number
   static constexpr Word tag_mask = (Word{1} << TagBits) - 1;
 
   struct Link {
@@ -58,7 +58,7 @@ class TaggedList {
   static constexpr std::size_t max_slots = static_cast<std::size_t>(low);
   static constexpr std::size_t metadata_alignment = alignof(Control);
 
-  static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept { return sizeof(Control) + (slots + 1) * sizeof(Link); }
+  static constexpr std::size_t metadata_bytes(std::size_t slot_count, std::size_t) noexcept { return sizeof(Control) + (slot_count + 1) * sizeof(Link); }
 
   void bind(std::byte* memory, Blocks<false> const&) noexcept {
     ::new (static_cast<void*>(memory)) Control;
@@ -91,7 +91,7 @@ class TaggedList {
       }
       if (last) return nullptr;
       // relaxed: a fresh slot has no history.
-      for (std::size_t place = at.fresh.load(std::memory_order_relaxed); place < blocks[0].slots;) {
+      for (std::size_t place = at.fresh.load(std::memory_order_relaxed); place < blocks[0].slot_count;) {
         if (!at.fresh.compare_exchange_weak(place, place + 1, std::memory_order_relaxed)) continue;
         fresh = true;
         return assume(blocks[0].data + place * blocks.stride());

@@ -46,8 +46,8 @@ struct PoolStatistics {
   friend bool operator==(PoolStatistics const&, PoolStatistics const&) = default;
 
  private:
-  [[nodiscard]] double percent(std::size_t slots) const noexcept {
-    return capacity == 0 ? 0.0 : 100.0 * static_cast<double>(slots) / static_cast<double>(capacity);
+  [[nodiscard]] double percent(std::size_t slot_count) const noexcept {
+    return capacity == 0 ? 0.0 : 100.0 * static_cast<double>(slot_count) / static_cast<double>(capacity);
   }
 };
 

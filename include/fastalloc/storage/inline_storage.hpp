@@ -12,7 +12,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 template <std::size_t Slots>
 struct InlineStorage {
   static_assert(Slots >= 1, "fastalloc: InlineStorage<0> holds nothing; write InlineStorage<N> with N >= 1");
-  static constexpr std::size_t slots = Slots;
+  static constexpr std::size_t slot_count = Slots;
 
   template <std::size_t Bytes, std::size_t Alignment>
   class region {

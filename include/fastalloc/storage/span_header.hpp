@@ -26,7 +26,7 @@ struct SpanLayout {
   std::uint64_t slot_bytes = 0;
   std::uint64_t stride = 0;
   std::uint64_t alignment = 0;
-  std::uint64_t slots = 0;
+  std::uint64_t slot_count = 0;
   std::uint64_t generation_bits = 0;
   std::uint64_t checks = 0;
   std::uint64_t stats_bytes = 0;
@@ -48,7 +48,7 @@ struct SpanLayout {
         {&SpanLayout::slot_bytes, "bytes", "the pool in the span has slots of another size (the limit); attach with the T, and the policies, that it was created with"},
         {&SpanLayout::alignment, "bytes", "the pool in the span has another alignment (the limit); attach with its T and its PoolConfig::alignment, or without a PoolConfig"},
         {&SpanLayout::stride, "bytes", "the pool in the span has its slots further or less far apart (the limit); attach with its PoolConfig::alignment, or without a PoolConfig"},
-        {&SpanLayout::slots, "slots", "the pool in the span has another capacity (the limit); attach with that in PoolConfig::capacity, or without a PoolConfig"},
+        {&SpanLayout::slot_count, "slots", "the pool in the span has another capacity (the limit); attach with that in PoolConfig::capacity, or without a PoolConfig"},
         {&SpanLayout::generation_bits, "bits", "the pool in the span has keys of another size (the limit; 0: none); attach with its policy, Generations or none"},
         {&SpanLayout::checks, "(checks)",
          "the pool in the span has another checks policy (the limit; 0: NoChecks); name the policy after T in both programs, since the default depends on NDEBUG"},

@@ -356,7 +356,7 @@ struct NarrowSlots {
   using Slots = detail::TaggedList<Shape, 0, detail::DoNotPause, std::uint32_t>;
 };
 struct NarrowLockFree : LockFree {
-  using slots = NarrowSlots;
+  using slot_allocator = NarrowSlots;
 };
 
 }  // namespace

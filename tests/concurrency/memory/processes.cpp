@@ -348,7 +348,7 @@ TEMPLATE_TEST_CASE("shared memory: the list alone, between processes", "", std::
   auto const blocks_in = [](Mapping const& where) {
     Blocks<false> blocks;
     blocks.set_stride(Shape::size);
-    blocks[0] = Block{.data = where.pool().data(), .end = where.pool().data() + slot_bytes, .slots = slots};
+    blocks[0] = Block{.data = where.pool().data(), .end = where.pool().data() + slot_bytes, .slot_count = slots};
     return blocks;
   };
   auto const turn = [&](List& list, Blocks<false> const& blocks, Owners& all) {

@@ -46,7 +46,7 @@ TEST_CASE("blocks: one block") {
   blocks.set_stride(24);
   CHECK(blocks.count() == 0);
   CHECK(blocks.find(memory.data()) == nullptr);
-  blocks[0] = Block{.data = memory.data(), .end = memory.data() + 240, .slots = 10};
+  blocks[0] = Block{.data = memory.data(), .end = memory.data() + 240, .slot_count = 10};
   CHECK(blocks.count() == 1);
   for (std::size_t i = 0; i != 10; ++i) CHECK(blocks.index_of(memory.data() + 24 * i) == i);
   CHECK(blocks.find(memory.data()) == &blocks[0]);
@@ -72,7 +72,7 @@ TEST_CASE("blocks: many blocks, added in any order, are found by address") {
   for (std::size_t n = 0; n != count; ++n) {
     std::size_t const slots = 1 + random() % 99;
     std::byte* const data = memory.data() + order[n] * 100 * stride;
-    records[n] = GrowingBlock{{.data = data, .end = data + slots * stride, .slots = slots}, first};
+    records[n] = GrowingBlock{{.data = data, .end = data + slots * stride, .slot_count = slots}, first};
     first += slots;
     directory[n] = &records[n];
     blocks.set_directory(directory.data(), n + 1);
@@ -81,7 +81,7 @@ TEST_CASE("blocks: many blocks, added in any order, are found by address") {
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       CHECK((b == 0 || blocks[b - 1].data < blocks[b].data));
       CHECK(blocks[b].word == word);
-      word += words_for(blocks[b].slots);
+      word += words_for(blocks[b].slot_count);
       for (std::size_t w = blocks[b].word; w != word; ++w) CHECK(&blocks.of_word(w) == &blocks[b]);
     }
     for (std::size_t b = 0; b <= n; ++b) {
@@ -91,7 +91,7 @@ TEST_CASE("blocks: many blocks, added in any order, are found by address") {
       CHECK((blocks.find(block.end) == nullptr || blocks.find(block.end)->data == block.end));
       CHECK(&blocks.of(block.end - stride) == &block);
       CHECK(blocks.index_of(block.data) == block.first);
-      CHECK(blocks.index_of(block.end - stride) == block.first + block.slots - 1);
+      CHECK(blocks.index_of(block.end - stride) == block.first + block.slot_count - 1);
     }
   }
   CHECK(blocks.find(memory.data() - 1) == nullptr);

@@ -29,7 +29,7 @@ class SlotRig {
     auto& block = memory_.emplace_back(std::make_unique<Memory>());
     block->bytes.resize(slots * Size / 8 + 1);
     auto* const data = reinterpret_cast<std::byte*>(block->bytes.data());
-    block->record = fastalloc::GrowingBlock{{.data = data, .end = data + slots * Size, .slots = slots}, total()};
+    block->record = fastalloc::GrowingBlock{{.data = data, .end = data + slots * Size, .slot_count = slots}, total()};
     bind_with(block.get());
   }
 
@@ -53,7 +53,7 @@ class SlotRig {
   /// A slot for the first time; null when all were handed out.
   std::byte* fresh() {
     for (auto const& m : memory_) {
-      if (m->handed == m->record.slots) continue;
+      if (m->handed == m->record.slot_count) continue;
       std::byte* const slot = m->record.data + m->handed++ * Size;
       if constexpr (fastalloc::HearsOfFreshSlots<Slots>) allocator.fresh(slot, blocks_);
       live_.push_back(slot);

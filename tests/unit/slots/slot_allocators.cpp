@@ -96,7 +96,7 @@ TEST_CASE("bitmap: hands out the lowest of 300,000 slots, through all levels") {
   blocks.set_stride(16);
   std::vector<std::uint64_t> memory(capacity * 2);
   auto* const data = reinterpret_cast<std::byte*>(memory.data());
-  blocks[0] = Block{.data = data, .end = data + capacity * 16, .slots = capacity};
+  blocks[0] = Block{.data = data, .end = data + capacity * 16, .slot_count = capacity};
   using Slots = BitmapAllocator::Slots<SlotShape<16, 8, false>>;
   std::vector<std::uint64_t> metadata(Slots::metadata_bytes(capacity, 1) / 8 + 1);
   Slots slots;
