@@ -56,7 +56,7 @@ inline bool is_filled(std::byte const* bytes, std::size_t count, unsigned char v
   return true;
 }
 
-/// The bits in a block's tail: which slots are in use.
+/// The bits in a block's tail: which slots are in use. There is one more than slots; see LinkChecks.
 class SlotMarks {
  public:
   static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return slot_count / 8 + 1; }

@@ -149,7 +149,7 @@ class BlockStore : public Blocks<Shape::growing> {
   }
   /// What is written down of new memory, after what must be in it from the beginning.
   static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
-    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slot_count));
+    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, Layout::tail_bytes(slot_count));
     // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
     if constexpr (Shape::poisons && !(Shape::counted && owns_frontier)) poison(data, plan.slot_bytes);
     return block_at(data, plan, slot_count);

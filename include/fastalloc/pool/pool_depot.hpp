@@ -113,6 +113,7 @@ class PoolDepot {
       before(*gone);
       bytes += locked_slow([&] { return supply_.blocks().release(gone); });
     }
+    report_damage(nullptr);
     return bytes;
   }
 
@@ -156,10 +157,13 @@ class PoolDepot {
     });
   }
   void reset_statistics() {
-    Guard guard(slow_lock(lock_));  // iterations hear of what came back
-    supply_.reset_peak();
-    caches_.reset_counts(supply_);
-    stats_.reset(live());
+    {
+      Guard guard(slow_lock(lock_));  // iterations hear of what came back
+      supply_.reset_peak();
+      caches_.reset_counts(supply_);
+      stats_.reset(live());
+    }
+    report_damage(nullptr);
   }
 
   /// An error with the values of this pool.
@@ -170,10 +174,25 @@ class PoolDepot {
   /// True when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
     if constexpr (lock_free) collect();
-    return locked_slow([&] {
+    bool const right = locked_slow([&] {
       if constexpr (!lock_free) collect();
       return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
     });
+    report_damage(nullptr);
+    return right;
+  }
+
+  /// Tells of links in free slots that were found written over: where a note of that stands in the block of `slot`, or in any. No lock is held.
+  void report_damage([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Supply::Links::enabled) {
+      Error error;
+      if (locked_blocks([&] { return describe_damage(slot, error); })) report(error);
+    }
+  }
+  /// True for a slot that was handed out, and is neither in use nor free for others. Under the lock.
+  [[nodiscard]] bool is_lost([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Supply::Links::enabled) return Supply::Links::is_lost(supply_.blocks(), slot);
+    return false;
   }
 
   /// For what happens to threads and to the process; see ThreadParts::Event.
@@ -267,12 +286,23 @@ class PoolDepot {
   }
   [[nodiscard]] std::size_t live() const noexcept {
     std::size_t const out = supply_.live();
-    std::size_t const cached = caches_.cached();
+    std::size_t const cached = caches_.cached(supply_);
     return out > cached ? out - cached : 0;
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text, std::size_t requested = 0) const noexcept {
     return Error{.code = code, .capacity = slots_usable(), .allocated = live(), .requested = requested, .text = text};
+  }
+  [[nodiscard]] bool describe_damage(std::byte const* slot, Error& error) const noexcept {
+    auto const found = Supply::Links::read_note(supply_.blocks(), slot);
+    if (!found.broken) return false;
+    error = describe_here(ErrorCode::invalid_handle, free_slot_written);
+    error.address = found.slot;
+    if (found.slot != nullptr) error.indices[error.index_count++] = supply_.blocks().index_of(found.slot);
+    if (found.lost == 0) return true;
+    error.text = free_slots_lost;
+    if (found.lost != Supply::Links::unknown) error.requested = found.lost;
+    return true;
   }
   [[nodiscard]] std::size_t slots_usable() const noexcept {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.usable();
