@@ -230,7 +230,7 @@ class BasicPoolResource : public std::pmr::memory_resource {
       }
       if (ours) upstream_.deallocate(p, bytes);
     }
-    if (!ours) refuse(nullptr, p, bytes, Error{});
+    if (!ours) refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
   }
 
   /// `core`: of the class that `p` is said to be of; null for a big block.
@@ -238,9 +238,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
     error.address = p;
     error.requested = bytes;
     error.unit = "bytes";
-    if (error.code != ErrorCode::double_free) {
+    if (error.code == ErrorCode::invalid_handle) {
       bool const elsewhere = std::any_of(cores_, cores_ + size_classes, [&](Core const& other) { return &other != core && other.owns(p); });
-      error.code = ErrorCode::invalid_handle;
       error.text = elsewhere || upstream_.find(p) != 0
                        ? "a block is deallocated with another size or alignment than it was allocated with; pass the same"
                        : "the pointer is not the start of a block of this resource, or no more; deallocate it once, where it was allocated";

@@ -90,7 +90,7 @@ struct LinkChecks {
  private:
   template <class Blocks> static std::size_t free_place(Blocks const& blocks, void const* p) noexcept {
     auto const* const block = blocks.find(p);
-    if (block == nullptr || block->tail == nullptr) return unknown;
+    if (block == nullptr) return unknown;
     auto const offset = reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(block->data);
     std::size_t const place = offset / blocks.stride();
     return offset % blocks.stride() == 0 && !SlotMarks::test<true>(*block, place) ? place : unknown;

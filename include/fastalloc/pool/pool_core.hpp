@@ -397,6 +397,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept {
     this->report_damage(taken.slot);
+    if constexpr (Checks::tracks_slots && !Shape::growing)
+      if (supply_.blocks()[0].tail == nullptr) [[unlikely]] report(Error{.text = other_checks, .address = taken.slot});
     Bytes::prepare(taken, stride());
   }
 

@@ -71,6 +71,8 @@ class PoolDepot {
   }
   /// True where what is in the pool may be others'.
   [[nodiscard]] constexpr bool is_attached() const noexcept { return supply_.blocks().is_attached(); }
+  /// True where files with different checks made parts of the pool.
+  [[nodiscard]] bool is_mixed() const noexcept { return supply_.blocks().is_mixed(); }
   /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
   /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
   void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(Shape::growing && Shape::any_size) {
@@ -81,14 +83,15 @@ class PoolDepot {
   /// Slots that `bytes` bytes have room for. Complexity: a few steps.
   [[nodiscard]] static std::size_t slots_in(std::size_t bytes) noexcept {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
-    std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / Shape::size;
+    std::size_t const stride = Layout::stride(0);
+    std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / stride;
     if (n > Layout::max_slots) n = Layout::max_slots;
-    while (n != 0 && Layout::block(n, Shape::size).bytes > bytes) {
-      std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + 2 * sizeof(std::uint64_t));
+    while (n != 0 && Layout::block(n, stride).bytes > bytes) {
+      std::size_t const step = (Layout::block(n, stride).bytes - bytes) / (2 * stride + 2 * sizeof(std::uint64_t));
       n -= step == 0 ? 1 : step < n ? step : n;
     }
     // A step may free more than its slots: whole words of metadata.
-    for (auto more = Layout::block(n + 1, Shape::size); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, Shape::size)) ++n;
+    for (auto more = Layout::block(n + 1, stride); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, stride)) ++n;
     return n;
   }
 

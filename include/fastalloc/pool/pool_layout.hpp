@@ -65,7 +65,8 @@ struct PoolLayout {
   };
 
   static constexpr std::size_t stride(std::size_t alignment) noexcept {
-    return alignment <= Shape::align ? Shape::size : (Shape::size + alignment - 1) & ~(alignment - 1);
+    std::size_t const unit = alignment > Shape::least_stride_alignment ? alignment : Shape::least_stride_alignment;
+    return (Shape::size + unit - 1) & ~(unit - 1);
   }
 
   static constexpr std::size_t tail_bytes(std::size_t slot_count) noexcept {

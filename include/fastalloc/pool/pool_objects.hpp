@@ -218,6 +218,10 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     error.address = object;
     report_typed(error);
   }
+  FASTALLOC_COLD void report_mixed() noexcept {
+    Error error = core_.describe(ErrorCode::invalid_configuration, other_checks);
+    report_typed(error);
+  }
   FASTALLOC_COLD void report_live_handles() noexcept {
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");

@@ -47,6 +47,7 @@ class SlotGuard {
     auto const* const block = blocks.find(p);
     if (block == nullptr)
       return refuse(ErrorCode::invalid_handle, "the pointer is not from this pool; return it to the pool that handed it out");
+    if (block->tail == nullptr) return refuse(ErrorCode::invalid_configuration, other_checks);
     auto const offset = static_cast<std::size_t>(static_cast<std::byte const*>(p) - block->data);
     std::size_t const place = offset / blocks.stride();
     if (offset % blocks.stride() != 0)

@@ -193,7 +193,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       peak_floor_ = peak();
       if (snapshots_ != nullptr) this->check_links(slots_.size() - slots_.low_water()), slots_.drain(tell, blocks_);
       else if constexpr (requires { slots_.set_mark(); }) slots_.set_mark();
-      else slots_.drain([](std::byte*) noexcept {}, blocks_);  // nothing to do for each: StackAllocator has no loop then
+      else slots_.drain([](std::byte*) noexcept {}, blocks_);
     } else {
       if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
     }

@@ -65,7 +65,8 @@ concept TracksOccupancy = requires(S s, S const c, std::size_t word, Blocks<S::g
 };
 
 /// Tells what was returned since a mark: `drain(f, blocks)` calls f for each such slot that is still free and sets the
-/// mark anew; `low_water()` is the least size() since. From it the pool derives peaks, and iterates while F releases.
+/// mark anew; `low_water()` is the least size() since. From it the pool derives peaks, and iterates while F releases. `set_mark()`, where
+/// there is one, is a drain() that nobody listens to, in a few steps.
 template <class S>
 concept MarksReturns = requires(S s, S const c, Blocks<S::growing> const& blocks) {
   { s.drain([](std::byte*) noexcept {}, blocks) } noexcept;
