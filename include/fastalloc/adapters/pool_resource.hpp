@@ -93,10 +93,12 @@ class BasicPoolResource : public std::pmr::memory_resource {
     return taken.slot;
   }
 
-  /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks policy a pointer that
-  /// is not the start of what is allocated here, and a size or alignment that leads to another size class, or for a big block to another
-  /// multiple of sizeof(void*), go to the error handler and are ignored. Sizes and alignments that lead to the same are not told apart, and do no harm.
-  /// Complexity: 2 steps; with a checks policy log2 b + 1 more for b blocks of the class, and for a big block linear in the big blocks that are in use.
+  /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks
+  /// policy a pointer that is not the start of what is allocated here, and a size or alignment that leads to another
+  /// size class, or for a big block to another multiple of sizeof(void*), go to the error handler and are ignored.
+  /// Sizes and alignments that lead to the same are not told apart, and do no harm.
+  /// Complexity: 2 steps; with a checks policy log2 b + 1 more for b blocks of the class, and for a big block linear in
+  /// the big blocks that are in use.
   FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept {
     std::size_t const wanted = slot_bytes(bytes, alignment);
     if (wanted > largest_) [[unlikely]] return deallocate_big(p, bytes);
@@ -160,7 +162,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Bytes that a slot for the request must have; more than any has where a slot would not be aligned.
   FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
     if (alignment <= SizeClasses::granule) [[likely]] return bytes;
-    if (alignment > SizeClasses::max_alignment || bytes > SizeClasses::largest || !std::has_single_bit(alignment)) return SizeClasses::largest + 1;
+    bool const fits = alignment <= SizeClasses::max_alignment && bytes <= SizeClasses::largest;
+    if (!fits || !std::has_single_bit(alignment)) return SizeClasses::largest + 1;
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
 

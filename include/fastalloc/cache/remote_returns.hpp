@@ -52,7 +52,8 @@ class RemoteReturns : public NoCaches {
     std::size_t count = 0;
     std::size_t const most = depot.total();  // links that were written over may lead in a circle
     // acquire: pairs with the release in push(). Nobody takes slots away meanwhile.
-    for (std::byte* slot = head_.load(std::memory_order_acquire); slot != nullptr && depot.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
+    std::byte* slot = head_.load(std::memory_order_acquire);
+    for (; slot != nullptr && depot.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
     return count;
   }
 

@@ -137,7 +137,7 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (growing) bytes = block->bytes;
     else if constexpr (!is_borrowed || FASTALLOC_ASAN) {
       using Others = PoolLayout<Shape, SlotPolicy, std::conditional_t<Checks::tracks_slots, NoChecks, DebugChecks>>;
-      bool const as_here = (block->tail != nullptr) == Checks::tracks_slots;  // else another file made it, with other checks
+      bool const as_here = (block->tail != nullptr) == Checks::tracks_slots;  // else a file with other checks made it
       bytes = as_here ? bytes_from_slots<Layout>(*block) : bytes_from_slots<Others>(*block);
     }
     give_back(block->data, bytes);
@@ -157,7 +157,8 @@ class BlockStore : public Blocks<Shape::growing> {
     return plan.bytes - plan.data;
   }
   static fastalloc::Block block_at(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
-    return {.data = data, .end = data + plan.slot_bytes, .tail = Checks::tracks_slots ? data + plan.tail : nullptr, .slot_count = slot_count};
+    std::byte* const tail = Checks::tracks_slots ? data + plan.tail : nullptr;
+    return {.data = data, .end = data + plan.slot_bytes, .tail = tail, .slot_count = slot_count};
   }
   /// What is written down of new memory, after what must be in it from the beginning.
   static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {

@@ -91,7 +91,8 @@ class PoolDepot {
       n -= step == 0 ? 1 : step < n ? step : n;
     }
     // A step may free more than its slots: whole words of metadata.
-    for (auto more = Layout::block(n + 1, stride); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, stride)) ++n;
+    auto more = Layout::block(n + 1, stride);
+    for (; more.valid && more.bytes <= bytes; more = Layout::block(n + 1, stride)) ++n;
     return n;
   }
 
@@ -185,7 +186,8 @@ class PoolDepot {
     return right;
   }
 
-  /// Tells of links in free slots that were found written over: where a note of that stands in the block of `slot`, or in any. No lock is held.
+  /// Tells of links in free slots that were found written over: where a note of that stands in the block of `slot`, or
+  /// in any. No lock is held.
   void report_damage([[maybe_unused]] std::byte const* slot) const noexcept {
     if constexpr (Supply::Links::enabled) {
       Error error;

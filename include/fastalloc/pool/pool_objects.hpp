@@ -226,7 +226,8 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     bool any_object = false;
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_worn(slot) && !core_.is_lost(slot); }, [&](std::byte* slot) {
+    auto const counts = [&](std::byte* slot) { return !core_.is_worn(slot) && !core_.is_lost(slot); };
+    std::size_t const missing = core_.visit(counts, [&](std::byte* slot) {
       any_object = any_object || holds_object(slot);
       if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices || !any_object;

@@ -195,7 +195,8 @@ class SlotFrontier {
     }
   }
 
-  /// Where a checks policy asks for it: looks at the links of the first n returned slots, and gives up what cannot be reached by them.
+  /// Where a checks policy asks for it: looks at the links of the first n returned slots, and gives up what cannot be
+  /// reached by them.
   /// Returns: true when all were right.
   bool check_links([[maybe_unused]] std::size_t n = (std::numeric_limits<std::size_t>::max)()) noexcept {
     bool right = true;
@@ -204,7 +205,8 @@ class SlotFrontier {
       cool();  // first: the list may lead to the hot slot
       auto const claim = [&](void const* p) noexcept { return Links::claim(blocks_, p); };
       auto const unclaim = [&](std::byte* slot) noexcept { Links::unclaim(blocks_, slot); };
-      for (LinksCut cut; (cut = slots_.cut(n, claim, unclaim, blocks_)).broken; right = false) Links::write_note(blocks_, cut);
+      for (LinksCut cut; (cut = slots_.cut(n, claim, unclaim, blocks_)).broken; right = false)
+        Links::write_note(blocks_, cut);
     }
     return right;
   }

@@ -11,8 +11,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// KeepsObjects: returned slots hold objects and are not written to. SharedMarks: threads flip marks without a lock. ClearsLinks: a slot that is
-/// handed out has no link in it.
+/// KeepsObjects: returned slots hold objects and are not written to. SharedMarks: threads flip marks without a lock.
+/// ClearsLinks: a slot that is handed out has no link in it.
 template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool ClearsLinks>
 class SlotGuard {
   /// What the shape says about the bytes of a slot, where it knows them.
@@ -23,7 +23,8 @@ class SlotGuard {
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken, [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, bytes_of(Shape::size, stride));
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      if (!taken.fresh && !is_filled(taken.slot, bytes_of(Shape::payload, stride), fill_dead, Shape::link_offset, ClearsLinks ? 0 : Shape::link_size))
+      constexpr std::size_t skipped = ClearsLinks ? 0 : Shape::link_size;
+      if (!taken.fresh && !is_filled(taken.slot, bytes_of(Shape::payload, stride), fill_dead, Shape::link_offset, skipped))
         report(Error{.code = ErrorCode::invalid_handle, .text = free_slot_written, .address = taken.slot});
     }
     if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, bytes_of(Shape::payload, stride), fill_new);

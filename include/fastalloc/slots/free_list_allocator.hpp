@@ -14,8 +14,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: where memory is short. Costs 0 bytes a slot for objects of 4 bytes and more (8 in a GrowingPool on
 /// 64-bit machines; smaller objects get slots of that size).
-/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. Linear in their slots: for_each, erase_if, drain.
-/// bind, set_mark: 1.
+/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. Linear in their slots: for_each,
+/// erase_if, drain. bind, set_mark: 1.
 struct FreeListAllocator {
   static constexpr bool is_slot_policy = true;
   static constexpr std::size_t link_bytes(bool growing, std::size_t object) noexcept {
@@ -88,15 +88,17 @@ struct FreeListAllocator {
     [[nodiscard]] std::size_t low_water() const noexcept { return low_water_; }
 
     /// See LinksSlots. Complexity: linear in n.
-    template <class Claim, class Unclaim> LinksCut cut(std::size_t n, Claim&& claim, Unclaim&& unclaim, Blocks<growing> const& blocks) noexcept {
+    template <class Claim, class Unclaim>
+    LinksCut cut(std::size_t n, Claim&& claim, Unclaim&& unclaim, Blocks<growing> const& blocks) noexcept {
       LinksCut result;
       std::size_t const since = size_ - low_water_;
       Link link = head_;
       std::size_t seen = 0;
       for (; seen <= n; ++seen) {
         bool const mark_is_right = (seen == since) == (link == mark_);
-        if (seen == size_ ? mark_is_right && link == Code::none : mark_is_right && link != Code::none && claim(Code::address(blocks, link))) {
-          if (seen == size_) break;
+        bool const at_end = seen == size_;
+        if (mark_is_right && at_end == (link == Code::none) && (at_end || claim(Code::address(blocks, link)))) {
+          if (at_end) break;
           result.slot = Code::decode(blocks, link);
           link = InSlot::load(result.slot);
           continue;

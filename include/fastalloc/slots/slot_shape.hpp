@@ -84,7 +84,10 @@ struct SlotCode {
   /// What decode() would make of a code that may be anything.
   template <class Blocks> static void const* address([[maybe_unused]] Blocks const& blocks, type code) noexcept {
     if constexpr (Wide) return code;
-    else return reinterpret_cast<void const*>(reinterpret_cast<std::uintptr_t>(blocks[0].data) + ((static_cast<std::size_t>(code) - HasNone) << Shape::granule_shift));
+    else {
+      auto const data = reinterpret_cast<std::uintptr_t>(blocks[0].data);
+      return reinterpret_cast<void const*>(data + ((static_cast<std::size_t>(code) - HasNone) << Shape::granule_shift));
+    }
   }
 };
 
