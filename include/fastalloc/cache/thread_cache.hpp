@@ -277,7 +277,9 @@ class ThreadCaches : public ThreadParts {
     before_ += magazine.allocations();
   }
 
-  [[nodiscard]] std::size_t cached() const noexcept { return sum([](Magazine const& m) { return m.size(); }); }
+  template <class Depot> [[nodiscard]] std::size_t cached(Depot const&) const noexcept {
+    return sum([](Magazine const& m) { return m.size(); });
+  }
   /// Allocations that the depot did not see, since reset_counts().
   [[nodiscard]] std::uint64_t allocations() const noexcept {
     return before_ + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
@@ -299,7 +301,7 @@ class ThreadCaches : public ThreadParts {
     if constexpr (!counts) return;
     before_ -= allocations();
     note_peak(depot);
-    peak_ = depot.live() - (std::min)(depot.live(), cached());
+    peak_ = depot.live() - (std::min)(depot.live(), cached(depot));
   }
 
  private:

@@ -93,11 +93,15 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return Result<Derived>(std::in_place, Types::span_block::config_in(storage), storage);
   }
 
-  /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first indices.
+  /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first
+  /// indices, which takes what for_each() does.
   /// Where it returns, the memory goes back to the storage; live objects are not destroyed, except those of Recycle.
   /// A pool that was attached has no say about objects, which may be others': it requires only that this process's handles are gone.
   ~BasicPool() {
     if (core_.is_attached()) return;
+#if __STDC_HOSTED__
+    if (core_.is_mixed()) [[unlikely]] this->report_mixed();
+#endif
     if (core_.allocated() != 0) [[unlikely]] report_live_handles();
     if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }
@@ -148,8 +152,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   [[nodiscard]] PoolStatistics statistics() const requires has_statistics { return core_.statistics(); }
   /// Effects: totals, failures and growth become 0, the peak becomes the current usage.
-  /// Complexity: at most 8 steps with StackAllocator and BitmapAllocator, and one for each thread's cache; FreeListAllocator: one for each slot that came back since the last
-  /// reset or iteration and is free still. While an iteration runs, all slot allocators take one step for each slot that came back since.
+  /// Complexity: at most 8 steps, and one for each thread's cache. While an iteration runs, all slot allocators take
+  /// one step for each slot that came back since.
   void reset_statistics() requires has_statistics { core_.reset_statistics(); }
 
   /// The storage, for what it has to say, as PageStorage::note(). Complexity: 0 steps.
@@ -221,8 +225,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current one, so an f that
   /// allocates at each call goes on until the pool is full). Objects that are just being built or destroyed are met, too: from inside
   /// constructors and hooks (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
-  /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those being built. Complexity: linear in what lives, and in 1/64 of the slots that were handed out; a slot allocator that
-  /// does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding: on the stack, of up to 1024 slots in one block); one without MarksReturns looks at all returned slots for each object.
+  /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those
+  /// being built. Complexity: with BitmapAllocator linear in what lives, and in 1/64 of the slots that were handed out.
+  /// A slot allocator that does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding:
+  /// on the stack, of up to 1024 slots in one block): one step for each returned slot, whatever lives, which with
+  /// FreeListAllocator reads the slot; and log2 b in a pool of b blocks. One without MarksReturns looks at all returned
+  /// slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {
     std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*uncovered(slot)), true; });

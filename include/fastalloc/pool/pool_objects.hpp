@@ -168,7 +168,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     // What is marked as returned nobody can adopt: somebody is in its destructor, or was killed there.
     if constexpr (Types::spans_processes && Checks::tracks_slots)
       if (Error ignored; !core_.check_in_use(slot, false, ignored)) return false;
-    return !core_.is_worn(slot);
+    return !core_.is_worn(slot) && !core_.is_lost(slot);
   }
 
   [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic); }
@@ -218,15 +218,21 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     error.address = object;
     report_typed(error);
   }
+  FASTALLOC_COLD void report_mixed() noexcept {
+    Error error = core_.describe(ErrorCode::invalid_configuration, other_checks);
+    report_typed(error);
+  }
   FASTALLOC_COLD void report_live_handles() noexcept {
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     bool any_object = false;
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_worn(slot); }, [&](std::byte* slot) {
+    auto const counts = [&](std::byte* slot) { return !core_.is_worn(slot) && !core_.is_lost(slot); };
+    std::size_t const missing = core_.visit(counts, [&](std::byte* slot) {
       any_object = any_object || holds_object(slot);
       if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices || !any_object;
     });
+    if (Supply::Links::enabled && missing == 0 && error.index_count == 0) return;  // lost slots, which were reported
     if (Types::shares && missing == 0 && !any_object)
       error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, or let the pool live longer";
     report_typed(error);

@@ -27,6 +27,10 @@ struct GrowingKind : FixedKind {
   static constexpr bool grows = true, doubles = true;
 };
 
+template <class SlotPolicy, bool Growing> constexpr bool takes_runs() noexcept {
+  return TakesRuns<typename SlotPolicy::template Slots<SlotShape<16, 8, Growing, 0, 8>>>;
+}
+
 /// The types that a pool of T is made of.
 template <class T, class Kind, class... Ps>
 struct PoolTypes {
@@ -56,8 +60,16 @@ struct PoolTypes {
     check_attached<Value, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>();
   }
   static constexpr std::size_t header = spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
-  using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
-                          shares ? counts_offset : 0, header>;
+  /// AddressSanitizer tells slots apart only where they do not share eight bytes. Where others count on what slots
+  /// take, they stay as they are: runs are arrays, inline slots are part of the pool's type, and processes with and
+  /// without it may share a span.
+  static constexpr bool whole_granules = [] {
+    if constexpr (FASTALLOC_ASAN && !SizedStorage<typename P::storage> && !spans_processes) return !takes_runs<slot_allocator, Growing>();
+    else return false;
+  }();
+  static constexpr bool poisons = std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules;
+  using shape = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits, shares ? counts_offset : 0, header,
+                          whole_granules>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using span_block = SpanBlock<shape, typename P::checks, layout>;
 

@@ -17,7 +17,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   using Frontier::begin_frontier, Frontier::cool, Frontier::handed_out, Frontier::retired;
 
  public:
-  using typename Frontier::Block, typename Frontier::Slots;
+  using typename Frontier::Block, typename Frontier::Links, typename Frontier::Slots;
   using Frontier::give, Frontier::growing, Frontier::live, Frontier::next_block, Frontier::owns_frontier, Frontier::sync_frontier, Frontier::total,
       Frontier::usable, Frontier::at_frontier_end;
   static constexpr bool derives_peak = MarksReturns<Slots>;
@@ -57,6 +57,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept requires growing {
     static_assert(ErasableSlots<Slots>, "fastalloc: shrink_to_fit() needs a slot allocator with erase_if(predicate, blocks); add it, "
                                         "or use StackAllocator, FreeListAllocator or BitmapAllocator");
+    this->check_links();
     mark();
     peak_floor_ = peak();
     for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slot_count - blocks_[b].handed;
@@ -108,6 +109,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   /// Begins an iteration over what is live. Returns: the bytes that were not to be had, or 0.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
+    this->check_links();
     mark();
     if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
     slots_.for_each([&](std::byte* slot) { snapshot.clear(slot); }, blocks_);
@@ -128,6 +130,19 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   }
   /// After a fork: those who iterate are not there.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
+
+  // For lists that others keep through returned slots; see LinkChecks.
+  [[nodiscard]] std::byte* check_list(std::byte* first) noexcept {
+    if constexpr (Links::enabled) return sync_frontier(), Links::check_list(first, blocks_);
+    else return first;
+  }
+  [[nodiscard]] bool is_free([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Links::enabled) return Links::is_free(blocks_, slot);
+    else return true;
+  }
+  void clear_link([[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Links::enabled && Checks::verifies_fill) Links::clear(slot);
+  }
 
   // For LiveCursor; see TracksOccupancy.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
@@ -151,12 +166,12 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   /// True when the equation at the top of slot_frontier.hpp holds and every returned slot is one. Complexity: linear.
   [[nodiscard]] bool check_invariants() noexcept {
+    bool inside = this->check_links();
     sync_frontier();
     std::size_t slot_count = 0;
     std::size_t handed = 0;
     for (std::size_t b = 0; b != blocks_.count(); ++b) slot_count += blocks_[b].slot_count, handed += blocks_[b].handed;
     std::size_t returned = 0;
-    bool inside = true;
     slots_.for_each([&](std::byte* slot) {
       ++returned;
       Block const* const block = blocks_.find(slot);
@@ -176,8 +191,9 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     };
     if constexpr (MarksReturns<Slots>) {
       peak_floor_ = peak();
-      if (snapshots_ != nullptr) slots_.drain(tell, blocks_);
-      else slots_.drain([](std::byte*) noexcept {}, blocks_);  // nothing to do for each: StackAllocator has no loop then
+      if (snapshots_ != nullptr) this->check_links(slots_.size() - slots_.low_water()), slots_.drain(tell, blocks_);
+      else if constexpr (requires { slots_.set_mark(); }) slots_.set_mark();
+      else slots_.drain([](std::byte*) noexcept {}, blocks_);
     } else {
       if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
     }

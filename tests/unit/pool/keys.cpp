@@ -311,8 +311,10 @@ TEST_CASE("keys: without memory for generations a pool does not grow, and nothin
 
 TEST_CASE("keys: exact bytes, and pages that no slot was handed out from are not written to") {
   CHECK(FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations>::required_bytes(1000) == 8000 + 4000 + 4000);
-  CHECK(FixedPool<Byte, ExternalStorage, NoChecks, FreeListAllocator, Generations>::required_bytes(3) == 12 + 12);
-  CHECK(FixedPool<Byte, ExternalStorage, NoChecks, Generations>::required_bytes(3) == 4 + 12 + 12);
+  if (!FASTALLOC_ASAN) {  // under which slots are multiples of eight bytes
+    CHECK(FixedPool<Byte, ExternalStorage, NoChecks, FreeListAllocator, Generations>::required_bytes(3) == 12 + 12);
+    CHECK(FixedPool<Byte, ExternalStorage, NoChecks, Generations>::required_bytes(3) == 4 + 12 + 12);
+  }
   std::vector<std::byte> memory(FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations>::required_bytes(1000) + 8, std::byte{0x5A});
   {
     FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations> pool(std::span<std::byte>(memory.data(), memory.size() - 8));
