@@ -70,7 +70,7 @@ class KeysModel {
     Object& object = live_[source_.below(live_.size())];
     Key const key = pool_.key(object.handle);
     if (!key) {
-      EXPECT(object.key == none && served_[key.index()] == uses_ && !pool_.contains(key));
+      EXPECT(object.key == none && key == Key() && uses_ <= made_.size());
       return;
     }
     if (object.key == none) {

@@ -243,11 +243,12 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return supply_.blocks()[0].data + index * stride();
   }
 
-  /// Index and generation of the key of the object in `slot`, which the caller owns.
+  /// Index and generation of the key of the object in `slot`, which the caller owns; zeros where the slot's generations are used up.
   [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();
     std::size_t const index = keys.index(slot, supply_.blocks());
-    return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word_at(index)));
+    std::uint32_t const generation = keys.key(keys.word_at(index));
+    return std::pair(generation == 0 ? 0 : static_cast<std::uint32_t>(index), generation);
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
     return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());

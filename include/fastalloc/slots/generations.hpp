@@ -97,13 +97,15 @@ template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V c
 template <int Bits>
 class GenerationWords {
  public:
-  static constexpr GenerationWord exhausted = 0;  ///< what the key that names nothing holds, too
+  static constexpr GenerationWord exhausted = 0;
 
-  /// The generation of the object's key; it gets one where it has none yet. By threads that own the object.
+  /// The generation of the object's key; it gets one where it has none yet. 0 where none is left. By threads that own the object.
   [[nodiscard]] static GenerationWord key(GenerationWord& word) noexcept {
     std::atomic_ref const at(word);
     GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
-    if (now != exhausted) at.store(now | 1, std::memory_order_release);  // release: pairs with the acquire in is()
+    if (now == exhausted) [[unlikely]] return 0;
+    FASTALLOC_ASSUME(now != 1);
+    at.store(now | 1, std::memory_order_release);  // release: pairs with the acquire in is()
     return now & ~GenerationWord{1};
   }
   /// True when the word is that of a key. No word is 1, so the key 0 is never valid.
