@@ -8,6 +8,34 @@
 
 #include <cstddef>
 
+namespace fastalloc::detail {
+
+/// A sentence as part of a type, so that compilers print it: see FASTALLOC_ADVICE.
+template <std::size_t N>
+struct Text {
+  char text[N];
+  consteval Text(char const (&sentence)[N]) : text{} {
+    for (std::size_t i = 0; i != N; ++i) text[i] = sentence[i];
+  }
+};
+template <Text text>
+struct Advice {
+  explicit constexpr Advice() = default;  // nothing converts to it
+};
+
+}  // namespace fastalloc::detail
+
+// Functions that a class lacks, but that users may look for: a call does not compile, and the first message says what to type. To
+// overload resolution they are deleted, so `requires { pool.f(); }` is false.
+//   FASTALLOC_UNAVAILABLE("what to type", void, f() requires condition);
+//   C(C const&, FASTALLOC_ADVICE("what to type")) = delete;    for constructors. On one line: clang++ shows that line
+#define FASTALLOC_ADVICE(text) ::fastalloc::detail::Advice<text> = ::fastalloc::detail::Advice<text>()
+#if defined(__clang__)
+#define FASTALLOC_UNAVAILABLE(text, type, ...) __attribute__((unavailable(text))) type __VA_ARGS__
+#else
+#define FASTALLOC_UNAVAILABLE(text, type, ...) ::fastalloc::detail::Advice<text> __VA_ARGS__ = delete
+#endif
+
 namespace fastalloc {
 
 struct PoolStatistics;
