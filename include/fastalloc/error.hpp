@@ -248,7 +248,8 @@ class [[nodiscard]] Result {
       : value_(std::move(value)) {}
   Result(Error const& error) noexcept : error_(error) {}
 
-  /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed again.
+  /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed
+  /// again: an error is one whatever its text.
   template <class... Args> explicit Result(std::in_place_t, Args&&... args) {
     std::optional<Error> failure;
     value_.emplace(failure, std::forward<Args>(args)...);

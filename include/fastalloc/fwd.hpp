@@ -25,8 +25,8 @@ struct Advice {
 
 }  // namespace fastalloc::detail
 
-// Functions that a class lacks, but that users may look for: a call does not compile, and the first message says what to type. To
-// overload resolution they are deleted, so `requires { pool.f(); }` is false.
+// Functions that a class lacks, but that users may look for: a call does not compile, and the first message says
+// what to type. To overload resolution they are deleted, so `requires { pool.f(); }` is false.
 //   FASTALLOC_UNAVAILABLE("what to type", void, f() requires condition);
 //   C(C const&, FASTALLOC_ADVICE("what to type")) = delete;    for constructors. On one line: clang++ shows that line
 #define FASTALLOC_ADVICE(text) ::fastalloc::detail::Advice<text> = ::fastalloc::detail::Advice<text>()

@@ -1,4 +1,4 @@
-// expect-each: fastalloc: (a key|an index|threads|a ThreadLocalPool|trim)
+// expect-each: fastalloc: (a key or an index|threads|a ThreadLocalPool|trim)
 // expect: (::key\(|.key(<[^\n]*>)?. is unavailable)
 // expect: (::get\(|.get(<[^\n]*>)?. is unavailable)
 // expect: (::contains\(|.contains(<[^\n]*>)?. is unavailable)

@@ -1,4 +1,4 @@
-// expect-each: fastalloc: pools stay in place; pass a reference, or a unique_ptr
+// expect-each: fastalloc: pools stay in place; pass a reference or pointer
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

@@ -64,7 +64,8 @@ class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Li
   constexpr BatchHandle() noexcept = default;
   BatchHandle(BatchHandle&&) noexcept = default;
   BatchHandle& operator=(BatchHandle&&) noexcept = default;
-  BatchHandle(BatchHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle")) = delete;
+  BatchHandle(BatchHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle"))
+    = delete;
   detail::Advice<"fastalloc: objects have one owner; std::move() the handle"> operator=(BatchHandle const&) = delete;
 
   [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.list); }

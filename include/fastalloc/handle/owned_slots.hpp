@@ -62,7 +62,8 @@ class OwnedSlots {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator[](std::size_t i) const noexcept {
     if constexpr (checks_access<Owner>)
       if (i >= size_) [[unlikely]]
-        refuse_access<T>("the handle has no object of the requested index (the limit is its size; an empty one was moved from, reset, or got no slots)", i, size_);
+        refuse_access<T>("the handle has no object of the requested index (the limit is its size; an empty one was "
+                         "moved from, reset, or got no slots)", i, size_);
     return *object_in(slots_(i));
   }
   [[nodiscard]] T& front() const noexcept { return (*this)[0]; }

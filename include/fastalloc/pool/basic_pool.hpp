@@ -11,6 +11,13 @@
 #include <fastalloc/pool/live_range.hpp>
 #include <fastalloc/pool/pool_objects.hpp>
 
+#define FASTALLOC_NEEDS_STATISTICS(type, ...)                                                                          \
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add BasicStats after T, as in FixedPool<T, BasicStats> " \
+                        "(AtomicStats where threads share the pool)", type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_KEYS(type, ...)                                                                   \
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool has no keys; write the policy Generations after T, as in " \
+                        "FixedPool<T, Generations>", type, __VA_ARGS__)
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: what it differs in.
@@ -26,7 +33,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       Objects::prebuild, Objects::report_live_handles, Objects::report_shared, Objects::report_typed, Objects::set_erased, Objects::take_or_fail, Objects::try_take_slow;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<typename Types::storage, ExternalStorage>;
-  static constexpr bool sizes_itself = !is_external && std::default_initializable<Lifetime>;  ///< a number of slots is all that it needs
+  /// A number of slots is all that it needs.
+  static constexpr bool sizes_itself = !is_external && std::default_initializable<Lifetime>;
   static constexpr bool has_live = !is_locked && TracksOccupancy<typename Types::core::Supply::Slots>;
 
  public:
@@ -54,7 +62,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   BasicPool(std::size_t, FASTALLOC_ADVICE("fastalloc: pass PoolConfig{.capacity = n} and recycle(init, reset)"))
     requires(!is_external && !sizes_itself) = delete;
 
-  /// `values` are policies that carry a value, and that the type of the pool names: recycle(...), ExternalStorage(span), a storage of your own.
+  /// `values` are policies that carry a value, and that the type of the pool names: recycle(...),
+  /// ExternalStorage(span), a storage of your own. A value that would have no effect does not compile.
   /// Throws: InvalidConfiguration, AllocationFailed; with pre_initialize and Recycle what init() throws.
   /// Complexity: as above; with pre_initialize one step for each page, and with Recycle for each slot.
   template <class... Values>
@@ -67,7 +76,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
   template <class V>
     requires(axis_of<std::remove_cvref_t<V>>() == Axis::none)
-  BasicPool(PoolConfig const&, V&&, FASTALLOC_ADVICE("fastalloc: this is no policy; pass recycle(...) or ExternalStorage(span)")) = delete;
+  BasicPool(PoolConfig const&, V&&, FASTALLOC_ADVICE("fastalloc: this is no policy; pass ExternalStorage(span)"))
+    = delete;
 
   /// As many slots as the span has room for. Throws: InvalidConfiguration when it holds none or is misaligned.
   explicit BasicPool(std::span<std::byte> bytes)
@@ -81,13 +91,15 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       : BasicPool(Types::span_block::config_in(storage), storage) {}
 
   /// What Result calls: sets `failure` instead of throwing.
-  template <class... Values> explicit BasicPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values) noexcept
+  template <class... Values>
+  explicit BasicPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values) noexcept
       : Objects(std::in_place, std::forward<Values>(values)...) {
     Types::template check_values<std::remove_cvref_t<Values>...>();
     Error error;
     if (!open(config, error)) failure = error;
     else if (!swallow([&] { prebuild(config); })) {
-      failure = core_.describe(ErrorCode::allocation_failed, "the init function of recycle() threw while objects were built up front");
+      failure = core_.describe(ErrorCode::allocation_failed,
+                               "the init function of recycle() threw while objects were built up front");
       failure->type_name = type_name<T>();
     }
   }
@@ -162,10 +174,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: at most 8 steps with StackAllocator and BitmapAllocator, and one for each thread's cache; FreeListAllocator: one for each slot that came back since the last
   /// reset or iteration and is free still. While an iteration runs, all slot allocators take one step for each slot that came back since.
   void reset_statistics() requires has_statistics { core_.reset_statistics(); }
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add BasicStats after T, as in FixedPool<T, BasicStats> (AtomicStats where threads share the pool)",
-                        PoolStatistics, statistics() const requires(!has_statistics));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add BasicStats after T, as in FixedPool<T, BasicStats> (AtomicStats where threads share the pool)",
-                        void, reset_statistics() requires(!has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!has_statistics));
 
   /// The storage, for what it has to say, as PageStorage::note(). Complexity: 0 steps.
   [[nodiscard]] storage_type const& storage() const noexcept { return core_.storage(); }
@@ -196,7 +206,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return slot == nullptr ? nullptr : uncovered(slot);
   }
   [[nodiscard]] T const* object_at(std::size_t index) const noexcept requires(!Growing) { return const_cast<BasicPool&>(*this).object_at(index); }
-  FASTALLOC_UNAVAILABLE("fastalloc: object_at() needs a pool of one block; use FixedPool, or add Generations after T, and pool.get(key)",
+  FASTALLOC_UNAVAILABLE("fastalloc: object_at() needs a pool of one block; use FixedPool, or add "
+                        "Generations after T, and pool.get(key)",
                         T*, object_at(std::size_t) const requires Types::Growing);
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: at most 3 steps (index, word of the page, word).
@@ -204,7 +215,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing.
   template <class O>
     requires(!std::same_as<O, AnyOwner>)
-  [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept requires has_keys { return key(handle.operator->()); }
+  [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept requires has_keys {
+    return key(handle.operator->());
+  }
   [[nodiscard]] Key key(T const* object) const noexcept requires has_keys {
     if constexpr (Checks::tracks_slots) {
       Error error;
@@ -220,12 +233,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept requires has_keys { return find(key); }
   /// True when get() would find it.
   [[nodiscard]] bool contains(Key key) const noexcept requires has_keys { return find(key) != nullptr; }
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool has no keys; write the policy Generations after T, as in FixedPool<T, Generations>",
-                        Key, key(auto const&) const requires(!has_keys));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool has no keys; write the policy Generations after T, as in FixedPool<T, Generations>",
-                        T*, get(Key) const requires(!has_keys));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool has no keys; write the policy Generations after T, as in FixedPool<T, Generations>",
-                        bool, contains(Key) const requires(!has_keys));
+  FASTALLOC_NEEDS_KEYS(Key, key(auto const&) const requires(!has_keys));
+  FASTALLOC_NEEDS_KEYS(T*, get(Key) const requires(!has_keys));
+  FASTALLOC_NEEDS_KEYS(bool, contains(Key) const requires(!has_keys));
 
   /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
   /// anything but an object in use that nobody shares goes to the error handler and gives an empty handle; without, it is a requirement.
@@ -265,20 +275,24 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     // A pool that is const from the beginning never handed anything out, so an iterator changes nothing in it.
     return LiveRange<Objects, T const>(const_cast<BasicPool&>(*this));
   }
-  FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each()",
+  FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock "
+                        "between two steps; use for_each()",
                         std::span<T>, live() const requires Objects::is_locked);
-  FASTALLOC_UNAVAILABLE("fastalloc: live() needs a slot allocator that tracks which slots are in use; use BitmapAllocator, or for_each()",
+  FASTALLOC_UNAVAILABLE("fastalloc: live() needs a slot allocator that tracks which slots are in use; "
+                        "use BitmapAllocator, or for_each()",
                         std::span<T>, live() const requires(!Objects::is_locked && !has_live));
 
   FASTALLOC_UNAVAILABLE("fastalloc: this pool does not wait; use ThreadSafePool, or ask again with try_allocate()",
                         handle_type, allocate_for(auto const&, auto&&...));
   FASTALLOC_UNAVAILABLE("fastalloc: this pool does not wait; use ThreadSafePool, or ask again with try_allocate()",
                         handle_type, allocate_until(auto const&, auto&&...));
-  FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave the call out (shrink_to_fit() of a GrowingPool gives memory back)",
-                        void, trim());
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; use GrowingPool, or ThreadSafePool with HeapStorage and a lock, or give the whole capacity to the constructor",
+  FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
+                        "the call out (shrink_to_fit() of a GrowingPool gives memory back)", void, trim());
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; use GrowingPool, or ThreadSafePool with HeapStorage and "
+                        "a lock, or give the whole capacity to the constructor",
                         void, reserve(std::size_t) requires(!Types::Growing));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; use GrowingPool, or ThreadSafePool with HeapStorage and a lock",
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; use GrowingPool, or "
+                        "ThreadSafePool with HeapStorage and a lock",
                         std::size_t, shrink_to_fit() requires(!Types::Growing));
 
   /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
@@ -347,3 +361,6 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+#undef FASTALLOC_NEEDS_STATISTICS
+#undef FASTALLOC_NEEDS_KEYS

@@ -102,7 +102,9 @@ struct Policies {
   using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
-  template <class V> static constexpr bool names = one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;
+  template <class V>
+  static constexpr bool names =
+      one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 

@@ -67,6 +67,16 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
+#define FASTALLOC_NEEDS_STATISTICS(type, ...)                                                    \
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add AtomicStats after T, as in " \
+                        "ThreadLocalPool<T, AtomicStats>", type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_ONE_POOL(type, ...)                                                     \
+  FASTALLOC_UNAVAILABLE("fastalloc: a key or an index names a slot of one pool, and each thread " \
+                        "has one of its own here; use ThreadSafePool<T, Generations>", type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_WAITING(type, ...)                                                       \
+  FASTALLOC_UNAVAILABLE("fastalloc: a ThreadLocalPool does not wait; use ThreadSafePool, or ask " \
+                        "again with try_allocate()", type, __VA_ARGS__)
+
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: threads that mostly release what they allocated themselves; each has its own capacity. (Where slots
@@ -106,7 +116,8 @@ class ThreadLocalPool final {
     if (!adopt_first(error)) detail::fail(error);
   }
   /// What Result calls: sets `failure` instead of throwing.
-  template <class... Values> explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values) noexcept
+  template <class... Values>
+  explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values) noexcept
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
     if (Error error; !adopt_first(error)) failure = error;
   }
@@ -114,7 +125,8 @@ class ThreadLocalPool final {
   [[nodiscard]] static Result<ThreadLocalPool> try_create(PoolConfig const& config, Values&&... values) noexcept {
     return Result<ThreadLocalPool>(std::in_place, config, std::forward<Values>(values)...);
   }
-  ThreadLocalPool(ThreadLocalPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference, or a unique_ptr")) = delete;
+  ThreadLocalPool(ThreadLocalPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
   ThreadLocalPool& operator=(ThreadLocalPool const&) = delete;
 
   /// Requires: no live handles, as in FixedPool; of no thread.
@@ -175,32 +187,23 @@ class ThreadLocalPool final {
   template <class F> void for_each(F&& f) { ask(0, [&](Sub& sub) { return sub.for_each(f), 0; }); }
   void reserve(std::size_t slot_count) requires Sub::may_grow { Visit(*this).get().reserve_slots(slot_count); }
   std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add AtomicStats after T, as in ThreadLocalPool<T, AtomicStats>",
-                        PoolStatistics, statistics() const requires(!Sub::has_statistics));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add AtomicStats after T, as in ThreadLocalPool<T, AtomicStats>",
-                        PoolStatistics, total_statistics() const requires(!Sub::has_statistics));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add AtomicStats after T, as in ThreadLocalPool<T, AtomicStats>",
-                        void, reset_statistics() requires(!Sub::has_statistics));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; write ThreadLocalPool with HeapStorage, or give the whole capacity to the constructor",
-                        void, reserve(std::size_t) requires(!Sub::may_grow));
-  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; write ThreadLocalPool with HeapStorage",
-                        std::size_t, shrink_to_fit() requires(!Sub::may_grow));
-  FASTALLOC_UNAVAILABLE("fastalloc: a ThreadLocalPool does not wait; use ThreadSafePool, or ask again with try_allocate()",
-                        handle_type, allocate_for(auto const&, auto&&...));
-  FASTALLOC_UNAVAILABLE("fastalloc: a ThreadLocalPool does not wait; use ThreadSafePool, or ask again with try_allocate()",
-                        handle_type, allocate_until(auto const&, auto&&...));
-  FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave the call out",
-                        void, trim());
-  FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each()",
-                        std::span<T>, live() const);
-  FASTALLOC_UNAVAILABLE("fastalloc: a key names a slot of one pool, and each thread has one of its own here; use ThreadSafePool<T, Generations>",
-                        Key, key(auto const&) const);
-  FASTALLOC_UNAVAILABLE("fastalloc: a key names a slot of one pool, and each thread has one of its own here; use ThreadSafePool<T, Generations>",
-                        T*, get(Key) const);
-  FASTALLOC_UNAVAILABLE("fastalloc: a key names a slot of one pool, and each thread has one of its own here; use ThreadSafePool<T, Generations>",
-                        bool, contains(Key) const);
-  FASTALLOC_UNAVAILABLE("fastalloc: an index names a slot of one pool, and each thread has one of its own here; use FixedPool or ThreadSafePool",
-                        T*, object_at(std::size_t) const);
+  FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!Sub::has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(PoolStatistics, total_statistics() const requires(!Sub::has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!Sub::has_statistics));
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; write ThreadLocalPool with HeapStorage, or give the whole "
+                        "capacity to the constructor", void, reserve(std::size_t) requires(!Sub::may_grow));
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; write "
+                        "ThreadLocalPool with HeapStorage", std::size_t, shrink_to_fit() requires(!Sub::may_grow));
+  FASTALLOC_NEEDS_WAITING(handle_type, allocate_for(auto const&, auto&&...));
+  FASTALLOC_NEEDS_WAITING(handle_type, allocate_until(auto const&, auto&&...));
+  FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
+                        "the call out", void, trim());
+  FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock "
+                        "between two steps; use for_each()", std::span<T>, live() const);
+  FASTALLOC_NEEDS_ONE_POOL(Key, key(auto const&) const);
+  FASTALLOC_NEEDS_ONE_POOL(T*, get(Key) const);
+  FASTALLOC_NEEDS_ONE_POOL(bool, contains(Key) const);
+  FASTALLOC_NEEDS_ONE_POOL(T*, object_at(std::size_t) const);
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
   /// The storage of the calling thread's sub-pool, which is made where there is none yet. Throws: AllocationFailed.
@@ -321,3 +324,7 @@ class ThreadLocalPool final {
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
+
+#undef FASTALLOC_NEEDS_STATISTICS
+#undef FASTALLOC_NEEDS_ONE_POOL
+#undef FASTALLOC_NEEDS_WAITING

@@ -50,7 +50,8 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   ThreadSafePool() requires std::default_initializable<Base> = default;
   ThreadSafePool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in ThreadSafePool<T> pool(1000)"))
     requires(!std::default_initializable<Base>) = delete;
-  ThreadSafePool(ThreadSafePool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference, or a unique_ptr")) = delete;
+  ThreadSafePool(ThreadSafePool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
 
   /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any way, or
   /// until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot meanwhile. A timeout

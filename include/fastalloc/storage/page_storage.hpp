@@ -98,8 +98,8 @@ class PageStorage {
   [[nodiscard]] bool has_note() const noexcept { return note().code != detail::no_error; }
   [[nodiscard]] bool has_note(PageFeature feature) const noexcept { return text_of(feature) != nullptr; }
 
-  /// What is missing, the gravest first; where nothing is, the note says so, and has_note() is false. Of several blocks the first that missed a
-  /// feature is noted, and that note stays.
+  /// What is missing, the gravest first; where nothing is, the note says so, and has_note() is false. Of several blocks
+  /// the first that missed a feature is noted, and that note stays.
   [[nodiscard]] Error note() const noexcept {
     for (std::size_t f = 0; f != features; ++f)
       if (has_note(static_cast<PageFeature>(f))) return note(static_cast<PageFeature>(f));
