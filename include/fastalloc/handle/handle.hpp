@@ -241,7 +241,7 @@ class [[nodiscard]] Handle {
 
   Handle(Handle const&, FASTALLOC_ADVICE("fastalloc: an object has one Handle; std::move() it, or share() it"))
     = delete;
-  detail::Advice<"fastalloc: an object has one Handle; std::move() it, or share() it"> operator=(Handle const&)
+  FASTALLOC_ADVISES("fastalloc: an object has one Handle; std::move() it, or share() it") operator=(Handle const&)
     = delete;
 
   FASTALLOC_ALWAYS_INLINE ~Handle() { if (object_ != nullptr) owner_.release(object_); }
