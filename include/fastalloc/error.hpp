@@ -37,8 +37,13 @@ enum class ErrorCode : std::uint8_t {
   live_handles,           ///< a pool was destroyed while handles to its objects existed
 };
 
+namespace detail {
+inline constexpr ErrorCode no_error{0xFF};  ///< of what is reported as an Error, and went well
+}
+
 /// The name of an error code, as spelt in the enumeration.
 constexpr char const* name(ErrorCode code) noexcept {
+  if (code == detail::no_error) return "no error";
   constexpr char const* names[] = {"pool_exhausted", "invalid_configuration", "invalid_alignment", "max_capacity_exceeded",
                                    "invalid_handle", "double_free",           "allocation_failed", "live_handles"};
   return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
@@ -243,10 +248,12 @@ class [[nodiscard]] Result {
       : value_(std::move(value)) {}
   Result(Error const& error) noexcept : error_(error) {}
 
-  /// Builds the T from an Error, to be filled in, and `args`. If the error has a text afterwards, the T is destroyed again.
+  /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed
+  /// again: an error is one whatever its text.
   template <class... Args> explicit Result(std::in_place_t, Args&&... args) {
-    value_.emplace(error_, std::forward<Args>(args)...);
-    if (error_.text[0] != '\0') value_.reset();
+    std::optional<Error> failure;
+    value_.emplace(failure, std::forward<Args>(args)...);
+    if (failure) value_.reset(), error_ = *failure;
   }
 
   [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }

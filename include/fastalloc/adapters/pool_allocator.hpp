@@ -48,6 +48,10 @@ class PoolAllocator {
 
   /// Implicit, so that a container can be built from the resource itself.
   PoolAllocator(Resource& resource) noexcept : resource_(&resource) {}
+  PoolAllocator(FASTALLOC_ADVICE("fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>(resource)"))
+    = delete;
+  PoolAllocator(Resource*, FASTALLOC_ADVICE("fastalloc: pass the resource itself: PoolAllocator<T>(*resource)"))
+    = delete;
   template <class U> PoolAllocator(PoolAllocator<U, Resource> const& other) noexcept : resource_(&other.resource()) {}
 
   [[nodiscard]] Resource& resource() const noexcept { return *resource_; }

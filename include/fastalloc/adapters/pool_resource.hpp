@@ -174,16 +174,16 @@ class BasicPoolResource : public std::pmr::memory_resource {
   }
 
   static PoolResourceOptions const& validated(PoolResourceOptions const& options, std::pmr::memory_resource* upstream) {
-    Error error;
-    if (upstream == nullptr) error.text = "the upstream resource is null; pass one, as std::pmr::new_delete_resource(), or leave it out";
-    if (auto const valid = GrowthStrategy::exponential(options.growth_factor).validate(); !valid) error = valid.error();
-    if (options.largest_pooled > SizeClasses::largest) {
-      error.text = "largest_pooled is above the largest size class (the limit); lower it: bigger requests go to the upstream resource";
-      error.requested = options.largest_pooled;
-      error.limit = SizeClasses::largest;
-      error.unit = "bytes";
-    }
-    if (error.text[0] != '\0') fail(error);
+    if (upstream == nullptr)
+      fail(Error{.text = "the upstream resource is null; pass one, as std::pmr::new_delete_resource(), or leave "
+                         "it out"});
+    GrowthStrategy::exponential(options.growth_factor).validate().value();
+    if (options.largest_pooled > SizeClasses::largest)
+      fail(Error{.requested = options.largest_pooled,
+                 .limit = SizeClasses::largest,
+                 .text = "largest_pooled is above the largest size class (the limit); lower it: bigger requests go "
+                         "to the upstream resource",
+                 .unit = "bytes"});
     return options;
   }
 

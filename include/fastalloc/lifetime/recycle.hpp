@@ -19,10 +19,30 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// are called by several threads at once.
 template <class Init, class Reset>
 class Recycle {
+  static_assert(std::invocable<Init&>,
+                "fastalloc: recycle() calls init without arguments, and takes the object that it returns; write "
+                "recycle([] { return T(); }, [](T& object) { object.clear(); })");
+  static_assert(!requires(Init& init) { { init() } -> std::same_as<void>; },
+                "fastalloc: init of recycle() returns nothing; return the object, as in recycle([] { return T(); })");
+
+  /// Of the mark behind T. Where it compiles, init and reset suit T.
+  template <class T> static consteval std::size_t mark_bytes() noexcept {
+    static_assert(requires(Init& init) { T(init()); },
+                  "fastalloc: T cannot be built from what init of recycle() returns; return a T");
+    static_assert(std::invocable<Reset&, T&>, "fastalloc: recycle() calls reset with the object that came back; write "
+                                              "[](T& object) { object.clear(); }");
+    if constexpr (std::invocable<Reset&, T&>) {
+      using Result = std::invoke_result_t<Reset&, T&>;
+      static_assert(std::is_void_v<Result> || std::is_constructible_v<bool, Result>,
+                    "fastalloc: reset of recycle() returns void, or false to have the object destroyed");
+    }
+    return 1;
+  }
+
  public:
   static constexpr bool is_lifetime_policy = true;
   static constexpr bool keeps_objects = true;
-  template <class T> static constexpr std::size_t slot_bytes = sizeof(T) + 1;
+  template <class T> static constexpr std::size_t slot_bytes = sizeof(T) + mark_bytes<T>();
   template <class T, class... Args> static constexpr bool accepts = sizeof...(Args) == 0;
 
   constexpr Recycle()

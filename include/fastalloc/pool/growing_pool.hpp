@@ -18,6 +18,9 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
 
  public:
   using Base::Base;
+  GrowingPool(FASTALLOC_ADVICE("fastalloc: give a capacity to begin with, as in GrowingPool<T> pool(1000)")) = delete;
+  GrowingPool(GrowingPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
 
   /// Effects: adds one block so that the capacity is at least `slots`; nothing when it is already. Works with every
   /// growth strategy. Throws: MaxCapacityExceeded, AllocationFailed, InvalidConfiguration (overflow); nothing changes then.

@@ -45,6 +45,7 @@ struct PickPolicy<axis, Default, P, Ps...> {
   using type = typename std::conditional_t<axis_of<P>() == axis, PickPolicy<axis, P>, PickPolicy<axis, Default, Ps...>>::type;
 };
 
+template <class V, class... Ps> constexpr bool one_of = (std::same_as<V, Ps> || ...);
 template <class... Ps> constexpr int count_on([[maybe_unused]] Axis axis) noexcept {
   return (0 + ... + (axis_of<Ps>() == axis));
 }
@@ -101,6 +102,9 @@ struct Policies {
   using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
+  template <class V>
+  static constexpr bool names =
+      one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 

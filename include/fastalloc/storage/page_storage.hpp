@@ -95,19 +95,19 @@ class PageStorage {
   [[nodiscard]] constexpr PageOptions const& options() const noexcept { return options_; }
 
   /// True when some feature that was asked for could not be had.
-  [[nodiscard]] bool has_note() const noexcept { return note().text[0] != '\0'; }
+  [[nodiscard]] bool has_note() const noexcept { return note().code != detail::no_error; }
   [[nodiscard]] bool has_note(PageFeature feature) const noexcept { return text_of(feature) != nullptr; }
 
-  /// What is missing, the gravest first; an Error without a text when nothing is. Of several blocks the first that missed a feature is
-  /// noted, and that note stays.
+  /// What is missing, the gravest first; where nothing is, the note says so, and has_note() is false. Of several blocks
+  /// the first that missed a feature is noted, and that note stays.
   [[nodiscard]] Error note() const noexcept {
     for (std::size_t f = 0; f != features; ++f)
       if (has_note(static_cast<PageFeature>(f))) return note(static_cast<PageFeature>(f));
-    return {};
+    return nothing();
   }
   /// What is missing of one feature.
   [[nodiscard]] Error note(PageFeature feature) const noexcept {
-    Error error;
+    Error error = nothing();
     if (has_note(feature)) describe(feature, notes_[static_cast<std::size_t>(feature)], error);
     return error;
   }
@@ -139,6 +139,8 @@ class PageStorage {
   static constexpr char const* not_here = "this system does not offer that; leave the option out. Unless that is required, memory without it is in use";
   static constexpr char const* node_full =
       "the NUMA node has too little free memory; numactl --hardware shows how much. Unless that is required, memory of other nodes is in use, too";
+
+  [[nodiscard]] static Error nothing() noexcept { return {.code = detail::no_error, .text = "nothing was refused"}; }
 
   struct Missing {
     char const* text = nullptr;  ///< null: nothing is missing

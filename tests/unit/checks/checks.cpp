@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -112,6 +113,81 @@ TEST_CASE("checks: null is an empty handle, without a report") {
   FixedPool<int, FullChecks> pool(2);
   CHECK(pool.adopt(nullptr) == nullptr);
   CHECK(errors.count() == 0);
+}
+
+namespace {
+
+fastalloc::FixedPool<Wide, FullChecks> bound_pool(4);
+
+/// f ends the program by a report of type Wide.
+template <class F>
+void check_ends(F&& f, char const* part) {
+  auto const ending = test::run_in_child(f);
+  CHECK(ending.aborted);
+  CHECK_THAT(ending.errors, ContainsSubstring("invalid_handle") && ContainsSubstring("Wide") && ContainsSubstring(part));
+}
+
+template <class Handle>
+void check_empty(Handle const& empty) {
+  REQUIRE(empty.get() == nullptr);
+  check_ends([&] { empty->words[0] = 1; }, "an empty handle has no object");
+  check_ends([&] { (*empty).words[0] = 1; }, "an empty handle has no object");
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("checks: an empty handle is not followed", "", (FixedPool<Wide, DebugChecks>), (GrowingPool<Wide, FullChecks, BasicStats>),
+                   (ThreadSafePool<Wide, FullChecks>), (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)) {
+  TestType pool(PoolConfig{.capacity = 1});
+  auto handle = pool.allocate();
+  auto moved = std::move(handle);
+  moved->words[0] = 1;
+  CHECK((*moved).words[0] == 1);
+  check_empty(handle);  // NOLINT: moved from
+  check_empty(pool.try_allocate());
+  moved.reset();
+  check_empty(moved);
+  check_empty(typename TestType::handle_type());
+}
+
+TEST_CASE("checks: an empty handle of a bound pool is not followed, nor has it an index or a key") {
+  check_empty(Bound<bound_pool>::handle_type());
+  FixedPool<Wide, DebugChecks, Generations> pool(1);
+  decltype(pool)::handle_type const empty;
+  check_ends([&] { (void)pool.index_of(empty); }, "an empty handle has no object");
+  check_ends([&] { (void)pool.key(empty); }, "an empty handle has no object");
+}
+
+TEST_CASE("checks: where the error handler returns, an empty handle still ends the program") {
+  check_ends([] {
+    (void)set_error_handler([](Error const& error) { std::fputs(error.to_string().c_str(), stderr); });
+    FixedPool<Wide, DebugChecks>::handle_type const empty;
+    empty->words[0] = 1;
+  }, "fastalloc: invalid_handle");
+}
+
+TEST_CASE("checks: handles of several objects have none behind their size") {
+  FixedPool<Wide, DebugChecks, BitmapAllocator> pool(8);
+  auto run = pool.allocate_n(3);
+  auto batch = pool.allocate_batch_handle(3);
+  run[2].words[0] = batch[2].words[0] = 1;
+  check_ends([&] { run[3].words[0] = 1; }, "requested 3 (index), limit 3 (index)");
+  check_ends([&] { batch[4].words[0] = 1; }, "requested 4 (index), limit 3 (index)");
+  auto const other = std::move(batch);
+  check_ends([&] { batch.front().words[0] = 1; }, "no object of the requested index");  // NOLINT: moved from
+  check_ends([&] { batch.back().words[0] = 1; }, "no object of the requested index");
+}
+
+TEST_CASE("checks: a handle to T that is a member of T looks, too") {
+  struct Node {
+    Handle<Node, FixedPool<Node, FullChecks>> next;
+    int value = 0;
+  };
+  FixedPool<Node, FullChecks> pool(2);
+  auto const node = pool.allocate();
+  auto const ending = test::run_in_child([&] { node->next->value = 1; });
+  CHECK(ending.aborted);
+  CHECK_THAT(ending.errors, ContainsSubstring("an empty handle has no object"));
 }
 
 TEST_CASE("checks: the default handler ends the program at a double free") {
