@@ -228,6 +228,12 @@ namespace detail::inline FASTALLOC_ABI {
 #endif
 }
 
+/// For functions that do not throw, and were given values whose copies do.
+FASTALLOC_COLD inline Error value_threw() noexcept {
+  return {.code = ErrorCode::allocation_failed,
+          .text = "the copy (or move) of a policy that was passed by value threw; let it not throw, or keep what may throw behind a pointer"};
+}
+
 }  // namespace detail::inline FASTALLOC_ABI
 
 inline namespace FASTALLOC_ABI {
@@ -244,8 +250,15 @@ class [[nodiscard]] Result {
   Result(Error const& error) noexcept : error_(error) {}
 
   /// Builds the T from an Error, to be filled in, and `args`. If the error has a text afterwards, the T is destroyed again.
-  template <class... Args> explicit Result(std::in_place_t, Args&&... args) {
+  /// Throws nothing: where a copy of `args` throws, that is the error.
+  template <class... Args> explicit Result(std::in_place_t, Args&&... args) noexcept {
+#if FASTALLOC_EXCEPTIONS
+    try {
+      value_.emplace(error_, std::forward<Args>(args)...);
+    } catch (...) { error_ = detail::value_threw(); }
+#else
     value_.emplace(error_, std::forward<Args>(args)...);
+#endif
     if (error_.text[0] != '\0') value_.reset();
   }
 
@@ -261,8 +274,8 @@ class [[nodiscard]] Result {
   [[nodiscard]] T& operator*() & noexcept { return *value_; }
   [[nodiscard]] T const& operator*() const& noexcept { return *value_; }
   [[nodiscard]] T&& operator*() && noexcept { return *std::move(value_); }
-  [[nodiscard]] T* operator->() noexcept { return &*value_; }
-  [[nodiscard]] T const* operator->() const noexcept { return &*value_; }
+  [[nodiscard]] T* operator->() noexcept { return value_.operator->(); }
+  [[nodiscard]] T const* operator->() const noexcept { return value_.operator->(); }
 
   /// The error. Requires: !has_value().
   [[nodiscard]] Error const& error() const noexcept { return error_; }

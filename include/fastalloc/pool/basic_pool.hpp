@@ -43,7 +43,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: a few steps and what the storage takes; touches no slot. BitmapAllocator: one for each 4096 slots (the
   /// levels above the lowest are cleared); a checks policy: one for each 64 slots (marks); LockFree with Generations: one for each slot.
   explicit BasicPool(std::size_t capacity)
-    requires(!is_external) && std::default_initializable<Lifetime>
+    requires(!is_external)
       : BasicPool(PoolConfig{.capacity = capacity,
                              .growth_strategy = Kind::doubles ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()}) {}
 
@@ -70,8 +70,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     requires is_external && std::default_initializable<Lifetime>
       : BasicPool(Types::span_block::config_in(storage), storage) {}
 
-  /// What Result calls: fills in `error` instead of throwing.
-  template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+  /// What Result calls: fills in `error` instead of throwing; throws only what copies of `values` throw.
+  template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values)
       : Objects(std::in_place, std::forward<Values>(values)...) {
     (Types::template check_value<std::remove_cvref_t<Values>>(), ...);
     if (!open(config, error)) return;
@@ -225,7 +225,11 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding: on the stack, of up to 1024 slots in one block); one without MarksReturns looks at all returned slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*uncovered(slot)), true; });
+    auto const visit = [&](std::byte* slot) {
+      void(f(*uncovered(slot)));  // what f returns may have an operator, of its own
+      return true;
+    };
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, visit);
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none", missing);
     error.unit = "bytes";

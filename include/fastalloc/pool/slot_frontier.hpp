@@ -33,7 +33,7 @@ class SlotFrontier {
   static constexpr bool owns_frontier = Store::owns_frontier;
 
   constexpr SlotFrontier() noexcept = default;
-  template <class S> explicit constexpr SlotFrontier(S storage) noexcept : blocks_(std::move(storage)) {}
+  template <class S> explicit constexpr SlotFrontier(S storage) : blocks_(std::move(storage)) {}
 
   [[nodiscard]] Store& blocks() noexcept { return blocks_; }
   [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }

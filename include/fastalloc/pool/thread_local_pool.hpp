@@ -103,7 +103,7 @@ class ThreadLocalPool final {
     if (!adopt_first(error)) detail::fail(error);
   }
   /// What Result calls: fills in `error` instead of throwing.
-  template <class... Values> explicit ThreadLocalPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+  template <class... Values> explicit ThreadLocalPool(Error& error, PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
     adopt_first(error);
   }
@@ -249,7 +249,9 @@ class ThreadLocalPool final {
 
   [[nodiscard]] Sub* make(Error& error) const noexcept {
     Error found;
-    std::unique_ptr<Sub> sub(new (std::nothrow) Sub(found, config_, lifetime_, storage_));
+    std::unique_ptr<Sub> sub;
+    bool const copied = detail::swallow([&] { sub.reset(new (std::nothrow) Sub(found, config_, lifetime_, storage_)); });
+    if (!copied) return error = detail::value_threw(), nullptr;
     if (sub == nullptr) return nullptr;
     if (found.text[0] == '\0') return sub.release();
     return error = found, nullptr;
