@@ -231,7 +231,8 @@ namespace detail::inline FASTALLOC_ABI {
 /// For functions that do not throw, and were given values whose copies do.
 FASTALLOC_COLD inline Error value_threw() noexcept {
   return {.code = ErrorCode::allocation_failed,
-          .text = "the copy (or move) of a policy that was passed by value threw; let it not throw, or keep what may throw behind a pointer"};
+          .text = "the copy (or move) of a policy that was passed by value threw; let it not throw, or keep what may "
+                  "throw behind a pointer"};
 }
 
 }  // namespace detail::inline FASTALLOC_ABI

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Hooks: `void T::on_acquire()` is called when an object is handed out, `void T::on_release()` when it comes back; of a T that is
-// poolable (lifetime/poolable.hpp). Any other T costs nothing.
+// Hooks: `void T::on_acquire()` is called when an object is handed out, `void T::on_release()` when it comes back; of a
+// T that is poolable (lifetime/poolable.hpp). Any other T costs nothing.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
@@ -44,13 +44,17 @@ class HookCheck {
  public:
   static constexpr bool done = true;
   static_assert(!is_poolable<T> || CallsOnAcquire<T> || !names_on_acquire<T>(),
-                "fastalloc: T is Poolable, and its on_acquire() cannot be called; declare it public, without arguments, in one base only, and returning "
+                "fastalloc: T is Poolable, and its on_acquire() cannot be called; declare it public, without "
+                "arguments, in one base only, and returning "
                 "void: void on_acquire(); or specialise fastalloc::is_poolable<T> as false");
   static_assert(!is_poolable<T> || CallsOnRelease<T> || !names_on_release<T>(),
-                "fastalloc: T is Poolable, and its on_release() cannot be called; declare it public, without arguments, in one base only, and returning "
+                "fastalloc: T is Poolable, and its on_release() cannot be called; declare it public, without "
+                "arguments, in one base only, and returning "
                 "void: void on_release() noexcept; or specialise fastalloc::is_poolable<T> as false");
-  static_assert(!is_poolable<T> || CallsOnAcquire<T> || CallsOnRelease<T> || names_on_acquire<T>() || names_on_release<T>(),
-                "fastalloc: T is Poolable, and has no hook that can be called; declare a public void on_acquire() or void on_release(), or leave "
+  static_assert(!is_poolable<T> || CallsOnAcquire<T> || CallsOnRelease<T> || names_on_acquire<T>() ||
+                    names_on_release<T>(),
+                "fastalloc: T is Poolable, and has no hook that can be called; declare a public void on_acquire() or "
+                "void on_release(), or leave "
                 "Poolable out");
 };
 

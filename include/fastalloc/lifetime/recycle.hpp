@@ -10,9 +10,11 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// A function object that may be called as it is default constructed. Pointers to functions, std::function and the like are null then.
+/// A function object that may be called as it is default constructed. Function pointers and
+/// std::function are null then.
 template <class F>
-concept CallableByDefault = std::default_initializable<F> && !(std::is_constructible_v<F, std::nullptr_t> && std::is_constructible_v<bool, F const&>);
+concept CallableByDefault = std::default_initializable<F> &&
+    !(std::is_constructible_v<F, std::nullptr_t> && std::is_constructible_v<bool, F const&>);
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
@@ -23,8 +25,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///
 /// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
 /// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that
-/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). In pools that threads share both
-/// are called by several threads at once.
+/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). Both may use the pool,
+/// as constructors and destructors may (init not under pre_initialize, which calls it from the pool's own constructor).
+/// In pools that threads share both are called by several threads at once.
 template <class Init, class Reset>
 class Recycle {
  public:
@@ -54,7 +57,8 @@ class Recycle {
     if constexpr (std::is_void_v<decltype(reset_(object))>)
       done = detail::swallow([&]() noexcept(noexcept(reset_(object))) { reset_(object); });
     else
-      done = detail::swallow([&]() noexcept(noexcept(static_cast<bool>(reset_(object)))) { keep = static_cast<bool>(reset_(object)); });
+      done = detail::swallow(
+          [&]() noexcept(noexcept(static_cast<bool>(reset_(object)))) { keep = static_cast<bool>(reset_(object)); });
     if (!done || !keep) [[unlikely]] destroy_kept<T>(slot);
   }
 
@@ -78,9 +82,10 @@ class Recycle {
 
 /// Objects that are built by `init()` and cleared by `reset(T&)`:
 ///   auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
-/// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>. Where build and clear are function objects that
-/// may be default constructed, lambdas without captures, say, a capacity then makes the pool; functions, function pointers and
-/// std::function have to be passed, or they would be null: pool(PoolConfig{.capacity = 100}, recycle(build, clear)).
+/// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>. Lambdas without captures, and
+/// other function objects without state, need no value: pool(100). Functions and std::function do, since they would be
+/// null:
+///   pool(PoolConfig{.capacity = 100}, recycle(build, clear))
 template <class Init, class Reset> constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
   return Recycle<Init, Reset>(std::move(init), std::move(reset));
 }

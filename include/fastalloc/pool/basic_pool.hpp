@@ -197,7 +197,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
     return Key(index, generation);
   }
-  /// The object that `key` was made for, or null when that is gone. Null, too, for a key that never was this pool's: one of another
+  /// The object that `key` was made for, or null when that is gone, or is being destroyed: keys end before
+  /// on_release(), the destructor or Recycle's reset run. (A key that one of these makes ends behind it.)
+  /// Null, too, for a key that never was this pool's: one of another
   /// pool passes with a chance of 2^-31. Complexity: at most 3 steps. Takes no lock: threads may look up while others allocate and
   /// release; that the object is not released meanwhile, the caller must see to.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept { return find(key); }
@@ -220,7 +222,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released meanwhile are
   /// skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current one, so an f that
   /// allocates at each call goes on until the pool is full). Objects that are just being built or destroyed are met, too: from inside
-  /// constructors and hooks (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
+  /// constructors, hooks and Recycle's functions (of a batch: all that it is made of), and in pools that threads share
+  /// those of other threads (of a batch
   /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those being built. Complexity: linear in what lives, and in 1/64 of the slots that were handed out; a slot allocator that
   /// does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding: on the stack, of up to 1024 slots in one block); one without MarksReturns looks at all returned slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.

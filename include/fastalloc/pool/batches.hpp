@@ -72,8 +72,9 @@ class Batches : public AnyOwner {
   }
 
 #if __STDC_HOSTED__
-  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or nothing: throws as
-  /// allocate_batch(n, out) does, and std::bad_alloc where there is no heap for the vector, which is asked for when n slots are free.
+  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or
+  /// nothing: throws as allocate_batch(n, out) does, and, when n slots are free, std::bad_alloc where the heap has no
+  /// room for the vector.
   template <class Range>
     requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
@@ -152,11 +153,13 @@ class Batches : public AnyOwner {
   [[nodiscard]] Pool& pool() noexcept { return static_cast<Pool&>(*this); }
 
   /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
-  /// objects are built and handed over a few at a time. (What a pointer to anything but handles points to may throw when it is assigned.)
+  /// objects are built and handed over a few at a time. (Whatever is no handle may throw when it is assigned.)
   template <class OutputIt, class... Args>
-  static constexpr bool quick_batch = (std::same_as<OutputIt, handle_type*> || std::same_as<OutputIt, Handle<T>*>) &&
-                                      std::is_trivially_copyable_v<T> && !HasOnAcquire<T> && !Pool::ends_by_user_code && !Pool::is_locked &&
-                                      Pool::template nothrow_build<Args const&...> && (std::is_scalar_v<Args> && ...);
+  static constexpr bool quick_batch = (std::same_as<OutputIt, handle_type*> ||
+                                       std::same_as<OutputIt, Handle<T>*>)&&std::is_trivially_copyable_v<T> &&
+                                      !HasOnAcquire<T> && !Pool::ends_by_user_code && !Pool::is_locked
+                                      && Pool::template nothrow_build<Args const&...> &&
+                                      (std::is_scalar_v<Args> && ...);
 
   /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own them.
   template <class... Args> [[nodiscard]] auto from(Args const&... args) {
@@ -250,7 +253,7 @@ class Batches : public AnyOwner {
     return std::nullopt;
   }
 
-  /// Effects: memory for n addresses; where n is big, when there are so many slots: n may be any number. Returns: the error, if any.
+  /// Effects: memory for n addresses. Where n is big, looks for n slots first. Returns: the error, if any.
   FASTALLOC_COLD std::optional<Error> remember(Memory& memory, std::size_t n) {
     if (Error error; n > batch_slots && !pool().core_.bring_to_hand(n, error)) return error;
     if (memory.make(n)) return std::nullopt;

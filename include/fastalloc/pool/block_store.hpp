@@ -177,7 +177,10 @@ class BlockStore : public Blocks<Shape::growing> {
     std::size_t const pages = Keys::pages_for(slot_count);
     page = Keys::find_pages(pages, *this);
     if (pages > Keys::max_pages - page) {
-      error = Error{.requested = slot_count, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
+      error =
+          Error{.requested = slot_count,
+                .limit = Keys::max_slots,
+                .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
       return false;
     }
     return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); });

@@ -136,7 +136,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       return run;
     }
   }
-  /// Sees to it that n slots are at hand, as long as no other thread takes them. Returns: false, with the error, when that cannot be done.
+  /// Sees to it that n slots are at hand, as long as no other thread takes them. Returns: false, with the error, when
+  /// that cannot be done.
   FASTALLOC_ALWAYS_INLINE bool bring_to_hand(std::size_t n, Error& error) {
     while (!locked([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); })) [[unlikely]] {
       if (make_room(n, &error)) continue;

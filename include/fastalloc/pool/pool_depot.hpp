@@ -348,7 +348,8 @@ class PoolDepot {
 
   bool add_block(std::size_t slot_count, Error& error) noexcept {
     if (supply_.add(slot_count, config_.pre_initialize, error)) return stats_.grown(), serve(), true;
-    if (error.code == ErrorCode::invalid_configuration) error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
+    if (error.code == ErrorCode::invalid_configuration)
+      error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
     return false;
   }
 

@@ -2,7 +2,7 @@
 // PoolObjects: what slots of a BasicPool hold: built, undone where something is thrown, ended, counted, reported.
 //
 //   Taken -> construct -> on_acquire -> Handle         build();    what throws on the way: unbuild()
-//   Handle -> check -> keys end -> on_release -> ~T -> slot   dispose();  then return_slot(), at once or when the last owner goes
+//   Handle -> check -> keys end -> on_release -> ~T    dispose();  then return_slot(), now or when the last owner goes
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
@@ -37,8 +37,9 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   using Owner = typename Kind::template owner<Derived>;
   using handle_type = Handle<T, Owner>;
   static constexpr std::size_t slot_size = Types::size;
-  /// An object's end runs code of the user, which may use the pool: a destructor, a hook, or what Recycle resets and destroys with.
-  static constexpr bool ends_by_user_code = !std::is_trivially_destructible_v<T> || HasOnRelease<T> || Lifetime::keeps_objects;
+  /// An object's end runs code of the user, which may use the pool: a destructor, a hook, or the reset of Recycle.
+  static constexpr bool ends_by_user_code =
+      !std::is_trivially_destructible_v<T> || HasOnRelease<T> || Lifetime::keeps_objects;
 
  protected:
   static constexpr bool Growing = Types::Growing;
@@ -144,7 +145,8 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     core_.end_keys(reinterpret_cast<std::byte*>(object));  // first: get() must not find what is being destroyed
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
-    if constexpr (ends_by_user_code) core_.end_keys(reinterpret_cast<std::byte*>(object));  // those that were made meanwhile
+    if constexpr (ends_by_user_code)
+      core_.end_keys(reinterpret_cast<std::byte*>(object));  // those that were made meanwhile
     if constexpr (Types::shares) {
       core_.retire(reinterpret_cast<std::byte*>(object));
       counts_of(reinterpret_cast<std::byte*>(object)).end_unique();

@@ -185,7 +185,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     }
   }
 
-  /// Effects: where the block of the frontier is wholly untouched again, and `slot` is the last one of another, the frontier is behind it.
+  /// Effects: where the block of the frontier is wholly untouched again, and `slot` is the last one of another, the
+  /// frontier is behind it.
   void step_back(std::byte* slot) noexcept requires growing {
     if (many_.fresh_block == nullptr || fresh_ != many_.fresh_block->data) return;
     Block& block = *blocks_.find(slot);

@@ -250,7 +250,8 @@ class ThreadLocalPool final {
   [[nodiscard]] Sub* make(Error& error) const noexcept {
     Error found;
     std::unique_ptr<Sub> sub;
-    bool const copied = detail::swallow([&] { sub.reset(new (std::nothrow) Sub(found, config_, lifetime_, storage_)); });
+    bool const copied =
+        detail::swallow([&] { sub.reset(new (std::nothrow) Sub(found, config_, lifetime_, storage_)); });
     if (!copied) return error = detail::value_threw(), nullptr;
     if (sub == nullptr) return nullptr;
     if (found.text[0] == '\0') return sub.release();

@@ -95,6 +95,7 @@ class GenerationWords {
   [[nodiscard]] static GenerationWord key(GenerationWord& word) noexcept {
     std::atomic_ref const at(word);
     GenerationWord const now = at.load(std::memory_order_relaxed) | 1;  // relaxed: owners hear of objects in order
+    if (now == (worn | 1)) return worn;                                 // in the destructor of the slot's last object
     at.store(now, std::memory_order_release);                           // release: pairs with the acquire in is()
     return now & ~GenerationWord{1};
   }

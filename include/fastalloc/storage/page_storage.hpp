@@ -134,8 +134,8 @@ class PageStorage {
       "required, other pages are in use";
   static constexpr char const* no_node =
       "there is no such NUMA node with memory that this process may use; numactl --hardware lists them. Unless that is required, memory of any node is in use";
-  static constexpr char const* negative_node =
-      "PageOptions::numa_node is negative; write 0 or more, or -1 for any node. Unless that is required, memory of any node is in use";
+  static constexpr char const* negative_node = "PageOptions::numa_node is negative; write 0 or more, or -1 for any "
+                                               "node. Unless that is required, memory of any node is in use";
   static constexpr char const* node_refused =
       "the system does not let this process choose a NUMA node; allow mbind in the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
       "memory of any node is in use";
