@@ -317,6 +317,7 @@ TEMPLATE_TEST_CASE("batch handle: a reset of recycled objects may end others of 
   CHECK(pool->check_invariants());
   others.resize(1);
   while (auto handle = pool->try_allocate()) {
+    handle->parent = nullptr;
     CHECK(std::find(others.begin(), others.end(), handle) == others.end());
     others.push_back(std::move(handle));
   }
