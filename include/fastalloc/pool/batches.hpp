@@ -79,7 +79,7 @@ class Batches : public AnyOwner {
     requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
     auto const length = static_cast<std::uintmax_t>(std::ranges::distance(std::begin(values), std::end(values)));
-    auto const n = static_cast<std::size_t>(length < no_memory_for ? length : no_memory_for);
+    auto const n = static_cast<std::size_t>(length < most_slots ? length : most_slots);
     pool().open_inline();
     if (Error error; !pool().core_.bring_to_hand(n, error)) Pool::fail_typed(error);
     std::vector<handle_type> handles;
@@ -144,7 +144,7 @@ class Batches : public AnyOwner {
   friend class detail::OwnedSlots;
   static constexpr std::size_t batch_slots = 64;  ///< remembered without a heap allocation
   static constexpr std::size_t batch_chunk = 8;   ///< taken at a time, in registers, where nothing can throw
-  static constexpr std::size_t no_memory_for = static_cast<std::size_t>(-1);  ///< slots; what is more counts as that
+  static constexpr std::size_t most_slots = static_cast<std::size_t>(-1);  ///< longer ranges count as that
 
   struct Memory : Listed {
     ~Memory() { free(); }
