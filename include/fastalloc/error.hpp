@@ -233,6 +233,13 @@ namespace detail::inline FASTALLOC_ABI {
 #endif
 }
 
+/// For functions that do not throw, and were given values whose copies do.
+FASTALLOC_COLD inline Error value_threw() noexcept {
+  return {.code = ErrorCode::allocation_failed,
+          .text = "the copy (or move) of a policy that was passed by value threw; let it not throw, or keep what may "
+                  "throw behind a pointer"};
+}
+
 }  // namespace detail::inline FASTALLOC_ABI
 
 inline namespace FASTALLOC_ABI {
@@ -249,10 +256,16 @@ class [[nodiscard]] Result {
   Result(Error const& error) noexcept : error_(error) {}
 
   /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed
-  /// again: an error is one whatever its text.
-  template <class... Args> explicit Result(std::in_place_t, Args&&... args) {
+  /// again: an error is one whatever its text. Throws nothing: where a copy of `args` throws, that is the error.
+  template <class... Args> explicit Result(std::in_place_t, Args&&... args) noexcept {
     std::optional<Error> failure;
+#if FASTALLOC_EXCEPTIONS
+    try {
+      value_.emplace(failure, std::forward<Args>(args)...);
+    } catch (...) { failure = detail::value_threw(); }
+#else
     value_.emplace(failure, std::forward<Args>(args)...);
+#endif
     if (failure) value_.reset(), error_ = *failure;
   }
 
@@ -268,8 +281,8 @@ class [[nodiscard]] Result {
   [[nodiscard]] T& operator*() & noexcept { return *value_; }
   [[nodiscard]] T const& operator*() const& noexcept { return *value_; }
   [[nodiscard]] T&& operator*() && noexcept { return *std::move(value_); }
-  [[nodiscard]] T* operator->() noexcept { return &*value_; }
-  [[nodiscard]] T const* operator->() const noexcept { return &*value_; }
+  [[nodiscard]] T* operator->() noexcept { return value_.operator->(); }
+  [[nodiscard]] T const* operator->() const noexcept { return value_.operator->(); }
 
   /// The error. Requires: !has_value().
   [[nodiscard]] Error const& error() const noexcept { return error_; }

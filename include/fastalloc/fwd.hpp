@@ -42,6 +42,7 @@ namespace fastalloc {
 struct PoolStatistics;
 struct Error;
 class Key;
+struct Poolable;  // lifetime/poolable.hpp: types whose hooks are called
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;

@@ -30,8 +30,8 @@ class ListedIterator {
 
   constexpr ListedIterator() noexcept = default;
   explicit ListedIterator(std::byte* const* at) noexcept : at_(at) {}
-  [[nodiscard]] T& operator*() const noexcept { return *std::launder(reinterpret_cast<T*>(*at_)); }
-  [[nodiscard]] T* operator->() const noexcept { return &**this; }
+  [[nodiscard]] T& operator*() const noexcept { return *operator->(); }
+  [[nodiscard]] T* operator->() const noexcept { return std::launder(reinterpret_cast<T*>(*at_)); }
   [[nodiscard]] T& operator[](difference_type n) const noexcept { return *(*this + n); }
   ListedIterator& operator+=(difference_type n) noexcept { return at_ += n, *this; }
   ListedIterator& operator-=(difference_type n) noexcept { return at_ -= n, *this; }

@@ -70,8 +70,8 @@ class OwnedSlots {
   [[nodiscard]] T& back() const noexcept { return (*this)[size_ - 1]; }
 
   /// Effects: destroys the objects, the last one first, and gives all slots back in one step: under one lock, where there is one. (Without
-  /// a lock, slots of objects with a destructor or hook go back one by one, so that none of these meets a dead one.) The handle is
-  /// empty before the first destructor runs.
+  /// a lock, slots of objects with a destructor or hook, or of Recycle, go back one by one, so that none of these meets
+  /// a dead one.) The handle is empty before the first destructor runs.
   void reset() noexcept {
     std::size_t const size = std::exchange(size_, 0);
     if (size == 0) return;

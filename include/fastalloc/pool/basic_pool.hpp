@@ -90,9 +90,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     requires is_external && std::default_initializable<Lifetime>
       : BasicPool(Types::span_block::config_in(storage), storage) {}
 
-  /// What Result calls: sets `failure` instead of throwing.
+  /// What Result calls: sets `failure` instead of throwing; throws only what copies of `values` throw.
   template <class... Values>
-  explicit BasicPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values) noexcept
+  explicit BasicPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : Objects(std::in_place, std::forward<Values>(values)...) {
     Types::template check_values<std::remove_cvref_t<Values>...>();
     Error error;
@@ -231,7 +231,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
     return Key(index, generation);
   }
-  /// The object that `key` was made for, or null when that is gone. Null, too, for a key that never was this pool's: one of another
+  /// The object that `key` was made for, or null when that is gone, or is being destroyed: keys end before on_release(), the destructor or
+  /// Recycle's reset run. (A key that one of these makes ends behind it.) Null, too, for a key that never was this pool's: one of another
   /// pool passes with a chance of 1 in 2^Bits - 1; of the k-th pool of the process before or behind, not until 2^Bits / 3k objects with
   /// keys lived in the slot. Complexity: at most 3 steps. Takes no lock: threads may look up while others allocate and
   /// release; that the object is not released meanwhile, the caller must see to.
@@ -258,7 +259,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released meanwhile are
   /// skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current one, so an f that
   /// allocates at each call goes on until the pool is full). Objects that are just being built or destroyed are met, too: from inside
-  /// constructors and hooks (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
+  /// constructors, hooks and Recycle's functions (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
   /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those
   /// being built. Complexity: with BitmapAllocator linear in what lives, and in 1/64 of the slots that were handed out.
   /// A slot allocator that does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding:
@@ -267,7 +268,11 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*uncovered(slot)), true; });
+    auto const visit = [&](std::byte* slot) {
+      void(f(*uncovered(slot)));  // what f returns may have an operator, of its own
+      return true;
+    };
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, visit);
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none", missing);
     error.unit = "bytes";

@@ -34,7 +34,7 @@ class BlockStore : public Blocks<Shape::growing> {
   static constexpr std::size_t block_alignment = Layout::block_alignment;
 
   constexpr BlockStore() noexcept = default;
-  explicit constexpr BlockStore(StorageState storage) noexcept : storage_(std::move(storage)) {}
+  explicit constexpr BlockStore(StorageState storage) : storage_(std::move(storage)) {}
   explicit constexpr BlockStore(Nothing) noexcept {}
   BlockStore(BlockStore const&) = delete;
   BlockStore& operator=(BlockStore const&) = delete;
@@ -57,7 +57,7 @@ class BlockStore : public Blocks<Shape::growing> {
   bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error) noexcept {
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
-      error.code = this->count() == 0 ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
+      error.code = ErrorCode::invalid_configuration;  // growth makes it allocation_failed
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
       error.requested = slot_count;
       error.limit = (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
@@ -190,7 +190,7 @@ class BlockStore : public Blocks<Shape::growing> {
     bool full = false;
     if (keys_.reserve(slot_count, paged, full, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); })) return true;
     if (full)
-      error = Error{.code = ErrorCode::allocation_failed, .requested = slot_count, .limit = keys_.max_slots,
+      error = Error{.requested = slot_count, .limit = keys_.max_slots,
                     .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
     return false;
   }

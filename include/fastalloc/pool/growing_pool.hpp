@@ -23,7 +23,9 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
     = delete;
 
   /// Effects: adds one block so that the capacity is at least `slots`; nothing when it is already. Works with every
-  /// growth strategy. Throws: MaxCapacityExceeded, AllocationFailed, InvalidConfiguration (overflow); nothing changes then.
+  /// growth strategy. Throws: MaxCapacityExceeded; AllocationFailed, also where so many slots cannot be addressed;
+  /// nothing changes then. With pre_initialize the new pages are touched; objects of Recycle are built when their slots
+  /// are first handed out: `pool.allocate_batch_handle(pool.available()).reset()` has all of them built, and reset.
   /// Complexity: linear in the free slots and the blocks.
   void reserve(std::size_t slot_count) { Base::reserve_slots(slot_count); }
 

@@ -115,7 +115,15 @@ struct Policies {
 };
 
 /// The value for a policy type among constructor arguments, else a default constructed one.
-template <class P> constexpr P pick_value() { return P(); }
+template <class P> constexpr P pick_value() {
+  static_assert(
+      std::default_initializable<P>,
+      "fastalloc: this policy has to be passed as a value: Recycle of functions, std::function or lambdas with "
+      "captures, which are null or "
+      "cannot be made when default constructed, or a storage of your own; write it behind the PoolConfig, as in "
+      "pool(PoolConfig{.capacity = 100}, recycle(init, reset))");
+  return P();
+}
 template <class P, class First, class... Rest> constexpr P pick_value(First&& first, Rest&&... rest) {
   if constexpr (std::derived_from<std::remove_cvref_t<First>, P>) return std::forward<First>(first);
   else return pick_value<P>(std::forward<Rest>(rest)...);

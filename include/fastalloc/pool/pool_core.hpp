@@ -31,7 +31,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
-  template <class S> explicit constexpr PoolCore(S storage) noexcept : Depot(std::move(storage)) {}
+  template <class S> explicit constexpr PoolCore(S storage) : Depot(std::move(storage)) {}
 
   /// A slot without any slow path: `slot` is null when none is at hand; take_slow() must be called then.
   FASTALLOC_ALWAYS_INLINE Taken take() {
@@ -137,11 +137,12 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       return run;
     }
   }
-  /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
+  /// Sees to it that n slots are at hand, as long as no other thread takes them. Returns: false, with the error, when
+  /// that cannot be done.
   FASTALLOC_ALWAYS_INLINE bool bring_to_hand(std::size_t n, Error& error) {
-    while (supply_.at_hand() < n) [[unlikely]] {
-      if (caches_.gather(supply_) || make_room(n, &error)) continue;
-      return stats_.failed(), false;
+    while (!locked([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); })) [[unlikely]] {
+      if (make_room(n, &error)) continue;
+      return locked([&] { stats_.failed(); }), false;
     }
     return true;
   }

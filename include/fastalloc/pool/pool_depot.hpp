@@ -221,7 +221,7 @@ class PoolDepot {
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
 
   constexpr PoolDepot() noexcept = default;
-  template <class S> explicit constexpr PoolDepot(S storage) noexcept : supply_(std::move(storage)) {}
+  template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
   /// Those who still wait go away with empty hands.
   ~PoolDepot() {
     if constexpr (Waiters::enabled)
@@ -382,8 +382,10 @@ class PoolDepot {
   }
 
   bool add_block(std::size_t slot_count, Error& error) noexcept {
-    if (!supply_.add(slot_count, config_.pre_initialize, error)) return false;
-    return stats_.grown(), serve(), true;
+    if (supply_.add(slot_count, config_.pre_initialize, error)) return stats_.grown(), serve(), true;
+    if (error.code == ErrorCode::invalid_configuration)
+      error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
+    return false;
   }
 
   [[nodiscard]] Error at_max(std::size_t requested) const noexcept {

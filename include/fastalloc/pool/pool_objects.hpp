@@ -2,7 +2,7 @@
 // PoolObjects: what slots of a BasicPool hold: built, undone where something is thrown, ended, counted, reported.
 //
 //   Taken -> construct -> on_acquire -> Handle         build();    what throws on the way: unbuild()
-//   Handle -> check -> on_release -> ~T -> slot        dispose();  then return_slot(), at once or when the last owner goes
+//   Handle -> check -> keys end -> on_release -> ~T    dispose();  then return_slot(), now or when the last owner goes
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
@@ -18,6 +18,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
                 "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
   static_assert(std::is_nothrow_destructible_v<T>,
                 "fastalloc: ~T() must be noexcept and accessible; handles destroy objects where nothing may be thrown");
+  static_assert(HookCheck<T>::done);
 
   template <class> friend class fastalloc::detail::OwnerWord;
   template <class Pool, class U, class O>
@@ -36,6 +37,9 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   using Owner = typename Kind::template owner<Derived>;
   using handle_type = Handle<T, Owner>;
   static constexpr std::size_t slot_size = Types::size;
+  /// An object's end runs code of the user, which may use the pool: a destructor, a hook, or the reset of Recycle.
+  static constexpr bool ends_by_user_code =
+      !std::is_trivially_destructible_v<T> || HasOnRelease<T> || Lifetime::keeps_objects;
 
  protected:
   static constexpr bool Growing = Types::Growing;
@@ -116,8 +120,11 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     }
   }
 
-  FASTALLOC_COLD void unbuild(Taken taken, bool built) noexcept {
+  /// Acquired: the object heard on_acquire().
+  FASTALLOC_COLD void unbuild(Taken taken, bool built, bool acquired) noexcept {
     if (built) {
+      core_.end_keys(taken.slot);
+      if (acquired) call_on_release(*object_in(taken.slot));
       lifetime_.template release<T>(taken.slot);
       if constexpr (Lifetime::keeps_objects) taken.fresh = false;  // the slot holds an object now
     } else if constexpr (Lifetime::keeps_objects) {
@@ -135,9 +142,11 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
       Error error;
       if (!core_.check_in_use(object, true, error)) return report_typed(error), false;
     }
+    core_.end_keys(reinterpret_cast<std::byte*>(object));  // first: get() must not find what is being destroyed
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
-    core_.end_keys(reinterpret_cast<std::byte*>(object));
+    if constexpr (ends_by_user_code)
+      core_.end_keys(reinterpret_cast<std::byte*>(object));  // those that were made meanwhile
     if constexpr (Types::shares) {
       core_.retire(reinterpret_cast<std::byte*>(object));
       counts_of(reinterpret_cast<std::byte*>(object)).end_unique();

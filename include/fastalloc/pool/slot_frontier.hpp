@@ -35,7 +35,7 @@ class SlotFrontier {
   static constexpr bool clears_links = Links::enabled && (link_bytes<SlotPolicy>(growing, 1) == 0 || LinksSlots<Slots>);
 
   constexpr SlotFrontier() noexcept = default;
-  template <class S> explicit constexpr SlotFrontier(S storage) noexcept : blocks_(std::move(storage)) {}
+  template <class S> explicit constexpr SlotFrontier(S storage) : blocks_(std::move(storage)) {}
 
   [[nodiscard]] Store& blocks() noexcept { return blocks_; }
   [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }

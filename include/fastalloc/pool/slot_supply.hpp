@@ -30,6 +30,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
+    if constexpr (growing && !TracksOccupancy<Slots>)
+      if (taken.fresh) step_back(taken.slot);
     if (TracksOccupancy<Slots> || !taken.fresh || taken.slot + blocks_.stride() != fresh_) return give(taken.slot);
     fresh_ = taken.slot;
     if constexpr (Shape::keyed && growing) blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
@@ -193,6 +195,18 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     } else {
       if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
     }
+  }
+
+  /// Effects: where the block of the frontier is wholly untouched again, and `slot` is the last one of another, the
+  /// frontier is behind it.
+  void step_back(std::byte* slot) noexcept requires growing {
+    if (many_.fresh_block == nullptr || fresh_ != many_.fresh_block->data) return;
+    Block& block = *blocks_.find(slot);
+    if (&block == many_.fresh_block || block.handed != block.slot_count || slot + blocks_.stride() != block.end) return;
+    many_.fresh_block->handed = 0;
+    many_.pending += many_.fresh_block->slot_count;
+    many_.fresh_block = &block;
+    fresh_ = many_.fresh_end = block.end;
   }
 
   void keep_one(std::size_t initial) noexcept {

@@ -115,9 +115,9 @@ class ThreadLocalPool final {
     Error error;
     if (!adopt_first(error)) detail::fail(error);
   }
-  /// What Result calls: sets `failure` instead of throwing.
+  /// What Result calls: sets `failure` instead of throwing; throws only what copies of `values` throw.
   template <class... Values>
-  explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values) noexcept
+  explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
     if (Error error; !adopt_first(error)) failure = error;
   }
@@ -283,7 +283,10 @@ class ThreadLocalPool final {
 
   [[nodiscard]] Sub* make(Error& error) const noexcept {
     std::optional<Error> failure;
-    std::unique_ptr<Sub> sub(new (std::nothrow) Sub(failure, config_, lifetime_, storage_));
+    std::unique_ptr<Sub> sub;
+    bool const copied =
+        detail::swallow([&] { sub.reset(new (std::nothrow) Sub(failure, config_, lifetime_, storage_)); });
+    if (!copied) failure = detail::value_threw();
     if (failure) return error = *failure, nullptr;
     return sub.release();
   }

@@ -57,6 +57,7 @@ class PageStorage {
   /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     failure_ = {};
+    if (options_.numa_node < -1 && !miss(PageFeature::numa_node, {negative_node, 0, 0})) return nullptr;
     std::size_t const size = detail::whole_pages(bytes, detail::page_size());
     if (size == 0) return nullptr;
     if (options_.huge_pages == HugePages::reserved) {
@@ -133,6 +134,8 @@ class PageStorage {
       "required, other pages are in use";
   static constexpr char const* no_node =
       "there is no such NUMA node with memory that this process may use; numactl --hardware lists them. Unless that is required, memory of any node is in use";
+  static constexpr char const* negative_node = "PageOptions::numa_node is negative; write 0 or more, or -1 for any "
+                                               "node. Unless that is required, memory of any node is in use";
   static constexpr char const* node_refused =
       "the system does not let this process choose a NUMA node; allow mbind in the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
       "memory of any node is in use";
@@ -149,7 +152,7 @@ class PageStorage {
   };
 
   static void describe(PageFeature feature, Missing const& missing, Error& error) noexcept {
-    error.code = ErrorCode::allocation_failed;
+    error.code = missing.text == negative_node ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
     error.text = missing.text;
     error.requested = missing.requested;
     error.limit = missing.limit;

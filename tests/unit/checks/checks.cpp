@@ -541,3 +541,16 @@ TEST_CASE("checks: kept objects are not filled over") {
   CHECK(again.get() == first);
   CHECK(*again == std::string(200, 'k'));
 }
+
+#if !FASTALLOC_ASAN
+TEST_CASE("checks: a slot whose generations are used up is filled as any other") {
+  using Pool = FixedPool<std::uint64_t, ExternalStorage, BasicGenerations<1>, FullChecks>;
+  alignas(Pool::required_alignment()) std::byte memory[Pool::required_bytes(2)];
+  Pool pool{std::span<std::byte>(memory)};
+  auto handle = pool.allocate(0x0123456789ABCDEFU);
+  auto const* const bytes = reinterpret_cast<unsigned char const*>(handle.get());
+  (void)pool.key(handle);
+  handle.reset();
+  for (std::size_t i = 0; i != sizeof(std::uint64_t); ++i) CHECK(bytes[i] == detail::fill_dead);
+}
+#endif

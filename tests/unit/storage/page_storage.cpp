@@ -449,6 +449,21 @@ TEST_CASE("page storage: a copy has the options, and no notes") {
   CHECK(of_pool.note().to_string() == "fastalloc: no error: nothing was refused");
 }
 
+TEST_CASE("page storage: a NUMA node below -1 is a mistake") {
+  for (int const node : {-2, -1000000}) {
+    auto const refused = FixedPool<Item, PageStorage>::try_create(PoolConfig{.capacity = 10},
+                                                                  PageStorage{{.numa_node = node, .required = true}});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::invalid_configuration);
+    CHECK(says(refused.error(), "numa_node is negative"));
+    PageStorage storage{{.numa_node = node}};  // not required: a note
+    void* const block = storage.acquire(4096, 64);
+    CHECK(block != nullptr);
+    CHECK(says(storage.note(PageFeature::numa_node), "-1 for any node"));
+    storage.release(block, 4096, 64);
+  }
+}
+
 TEST_CASE("page storage: a NUMA node that there is not") {
   for (int const node : {63, 1023, 1024, 1 << 30}) {
     PageStorage storage{{.numa_node = node}};
