@@ -271,6 +271,54 @@ TEST_CASE("exact: statistics, also of threads that ended") {
   }
 }
 
+TEMPLATE_TEST_CASE("exact: reset_statistics() begins anew, whatever threads keep for themselves", "", (ThreadSafePool<Payload, AtomicStats, NoChecks>),
+                   (ThreadSafePool<Payload, AtomicStats, ThreadCache<4>>), (ThreadSafePool<Payload, AtomicStats, BitmapAllocator, NoChecks>),
+                   (ThreadSafePool<Payload, AtomicStats, NoCache>), (ThreadSafePool<Payload, AtomicStats, LockFree>)) {
+  TestType pool(40);
+  auto const refused = [&] {
+    Handles<TestType> all;
+    take_all(pool, all, 1, false);  // is refused once
+    faults().expect(pool.try_allocate(std::uint64_t{1}) == nullptr, "more than the capacity");
+  };
+  auto const check = [&](std::size_t live, std::uint64_t begun, std::uint64_t ended, std::size_t peak) {
+    auto const statistics = pool.statistics();
+    CHECK(statistics.current_usage == live);
+    CHECK(statistics.peak_usage == peak);
+    CHECK(statistics.total_allocations == begun);
+    CHECK(statistics.total_deallocations == ended);
+    CHECK(statistics.allocation_failures == 0);
+    CHECK(statistics.growth_count == 0);
+  };
+  std::barrier barrier(2);
+  std::thread(refused).join();  // its cache is gone
+  std::thread other([&] {       // has a cache, of which little was left once
+    for (int i = 0; i != 3; ++i) {
+      refused();
+      { Handles<TestType> few; for (std::size_t n = 0; n != 9; ++n) few.push_back(pool.allocate(n)); }
+      barrier.arrive_and_wait();
+      barrier.arrive_and_wait();
+    }
+  });
+  for (std::size_t held : {std::size_t{0}, std::size_t{3}, std::size_t{7}}) {
+    barrier.arrive_and_wait();
+    Handles<TestType> handles;
+    for (std::size_t i = 0; i != held; ++i) handles.push_back(pool.allocate(i));
+    CHECK(pool.statistics().allocation_failures != 0);
+    CHECK(pool.statistics().peak_usage == 40);
+    pool.reset_statistics();
+    check(held, 0, 0, held);
+    for (int i = 0; i != 2; ++i) handles.push_back(pool.allocate(std::uint64_t{9}));
+    check(held + 2, 2, 0, held + 2);
+    handles.clear();
+    check(0, 2, held + 2, held + 2);
+    pool.trim();
+    check(0, 2, held + 2, held + 2);
+    barrier.arrive_and_wait();
+  }
+  other.join();
+  test::check_faults();
+}
+
 TEST_CASE("exact: the peak is never below the true one, nor above the capacity; with one thread it is exact") {
   ThreadSafePool<Payload, AtomicStats, NoChecks> pool(100);
   for (std::size_t most : {std::size_t{1}, std::size_t{7}, std::size_t{60}, std::size_t{100}}) {
