@@ -225,17 +225,20 @@ TEMPLATE_TEST_CASE("fork: while another thread iterates", "", FORKED_POOLS(Paylo
 TEST_CASE("fork: caches work in the child, whatever other threads did") {
   ThreadSafePool<Payload, NoChecks, test::CountedLock> pool(100);
   auto const mine = pool.allocate(std::uint64_t{5});
-  std::barrier barrier(2);
-  std::thread iterating([&] {
-    pool.for_each([&](Payload&) {
-      barrier.arrive_and_wait();
-      barrier.arrive_and_wait();
+  std::barrier barrier(3);
+  std::thread iterating[2];
+  for (auto& thread : iterating)
+    thread = std::thread([&] {
+      pool.for_each([&](Payload&) {
+        barrier.arrive_and_wait();
+        barrier.arrive_and_wait();
+      });
     });
-  });
   barrier.arrive_and_wait();
   CHECK(in_child([&] { return test::caches_work(pool, std::uint64_t{1}); }) == Ending::well);
   barrier.arrive_and_wait();
-  iterating.join();
+  for (auto& thread : iterating) thread.join();
+  CHECK(test::caches_work(pool, std::uint64_t{1}));
 }
 
 TEMPLATE_TEST_CASE("fork: while other threads hammer the pool", "", FORKED_POOLS(Payload)) {
