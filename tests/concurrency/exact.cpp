@@ -176,7 +176,7 @@ TEMPLATE_TEST_CASE("exact: nobody is refused while a slot is free at every momen
   test::run(threads, [&](std::size_t me) {
     std::uint64_t mine = 0;
     std::uint64_t not_mine = 0;
-    while (!stop.load(std::memory_order_relaxed)) {
+    do {
       if (auto const handle = pool.try_allocate(me)) {
         owners.claim(handle.get());
         ++mine;
@@ -184,7 +184,7 @@ TEMPLATE_TEST_CASE("exact: nobody is refused while a slot is free at every momen
       } else {
         ++not_mine;
       }
-    }
+    } while (!stop.load(std::memory_order_relaxed));
     served += mine;
     refused += not_mine;
   });
