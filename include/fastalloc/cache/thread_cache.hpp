@@ -300,7 +300,7 @@ class ThreadCaches : public ThreadParts {
   template <class Depot> void reset_counts(Depot const& depot) noexcept {
     if constexpr (!counts) return;
     before_ -= allocations();
-    note_peak(depot);
+    for_each([](Magazine& magazine) { magazine.reset_least(); });  // exact when no owner pops meanwhile
     peak_ = depot.live() - (std::min)(depot.live(), cached(depot));
   }
 
