@@ -7,9 +7,9 @@
 
 #include <atomic>
 
-#if __STDC_HOSTED__ && __has_include(<sched.h>)
+#if FASTALLOC_HAS_THREADS && FASTALLOC_POSIX
 #include <sched.h>
-#elif __STDC_HOSTED__
+#elif FASTALLOC_HAS_THREADS
 #include <thread>
 #endif
 
@@ -26,9 +26,9 @@ FASTALLOC_ALWAYS_INLINE void pause() noexcept {
 
 /// Lets another thread run, where there is a system that has some.
 inline void yield() noexcept {
-#if __STDC_HOSTED__ && __has_include(<sched.h>)
+#if FASTALLOC_HAS_THREADS && FASTALLOC_POSIX
   sched_yield();
-#elif __STDC_HOSTED__
+#elif FASTALLOC_HAS_THREADS
   std::this_thread::yield();
 #endif
 }
@@ -49,7 +49,7 @@ class SpinLock {
   void lock() noexcept {
     while (!try_lock()) {
       // relaxed: only says that it is worth to try again.
-      for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
+      for (int spins = 0; locked_.test(std::memory_order_relaxed); ++spins) {
         if (spins % spins_before_yield == spins_before_yield - 1) detail::yield();
         else detail::pause();
       }
@@ -57,13 +57,13 @@ class SpinLock {
   }
   [[nodiscard]] bool try_lock() noexcept {
     // acquire: pairs with the release in unlock().
-    return !locked_.exchange(true, std::memory_order_acquire);
+    return !locked_.test_and_set(std::memory_order_acquire);
   }
   // release: what was written under the lock is seen by the next one to acquire it.
-  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+  void unlock() noexcept { locked_.clear(std::memory_order_release); }
 
  private:
-  std::atomic<bool> locked_{false};
+  std::atomic_flag locked_{};  // not atomic<bool>: riscv64 would need libatomic for its exchange
 };
 
 static_assert(LockPolicy<SpinLock>);
