@@ -124,7 +124,7 @@ class SlotRig {
 
   [[nodiscard]] std::size_t total() const {
     std::size_t sum = 0;
-    for (std::size_t b = 0; b != blocks_.count(); ++b) sum += blocks_[b].slots;
+    for (std::size_t b = 0; b != blocks_.count(); ++b) sum += blocks_[b].slot_count;
     return sum;
   }
 
