@@ -57,8 +57,8 @@ struct Wide {
   long long number = 0;
 };
 struct Order {
-  int id;
-  std::string item;
+  int id = 3;
+  std::string item = {};
 };
 constexpr std::size_t count = 600;  // more than two words of any bitmap
 
@@ -206,7 +206,7 @@ void adapters() {
       texts.emplace_back("a text that is long enough to ask for memory");
       map[i] = i;
     }
-    EXPECT(std::allocate_shared<Order>(PoolAllocator<Order>(resource), 3, "z")->id == 3);
+    EXPECT(std::allocate_shared<Order>(PoolAllocator<Order>(resource))->id == 3);
   }
   EXPECT(resource.bytes_in_use() == 0);
 }
