@@ -49,7 +49,7 @@ class SpinLock {
   void lock() noexcept {
     while (!try_lock()) {
       // relaxed: only says that it is worth to try again.
-      for (int spins = 0; locked_.test(std::memory_order_relaxed); ++spins) {
+      for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
         if (spins % spins_before_yield == spins_before_yield - 1) detail::yield();
         else detail::pause();
       }
@@ -57,13 +57,17 @@ class SpinLock {
   }
   [[nodiscard]] bool try_lock() noexcept {
     // acquire: pairs with the release in unlock().
-    return !locked_.test_and_set(std::memory_order_acquire);
+#if defined(__riscv) && defined(__GNUC__)  // without libatomic, which GCC wants for a byte's exchange()
+    return !__atomic_test_and_set(&locked_, __ATOMIC_ACQUIRE);
+#else
+    return !locked_.exchange(true, std::memory_order_acquire);
+#endif
   }
   // release: what was written under the lock is seen by the next one to acquire it.
-  void unlock() noexcept { locked_.clear(std::memory_order_release); }
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
 
  private:
-  std::atomic_flag locked_{};  // not atomic<bool>: riscv64 would need libatomic for its exchange
+  std::atomic<bool> locked_{false};
 };
 
 static_assert(LockPolicy<SpinLock>);
