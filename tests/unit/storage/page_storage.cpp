@@ -384,7 +384,7 @@ TEST_CASE("page storage: too few reserved huge pages are free: other pages, and 
 }
 
 TEST_CASE("page storage: reserved huge pages of a size that there is not") {
-  for (std::size_t const size : {std::size_t{0}, std::size_t{3}, 2 * kibibyte, 8 * kibibyte, 3 * mebibyte, power_of_two(62, 30)}) {
+  for (std::size_t const size : {std::size_t{0}, std::size_t{3}, 2 * kibibyte, 8 * kibibyte, 3 * mebibyte, power_of_two(62, 29)}) {
     PageStorage storage{{.huge_pages = HugePages::reserved, .huge_page_size = size}};
     void* const block = storage.acquire(100, 64);
     REQUIRE(block != nullptr);
