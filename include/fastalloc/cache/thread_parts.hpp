@@ -2,7 +2,7 @@
 // ThreadParts: what of a pool belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   thread_table (thread_local)   | pool id, part | pool id, part | ...        one for all pools; direct-mapped by pool id
+//   thread_table() (thread_local) | pool id, part | pool id, part | ...        one for all pools; direct-mapped by pool id
 //   pool                          first_ -> part -> part                        by next_in_pool
 //   thread                        parts  -> part -> part                        by next_in_thread
 //
@@ -16,15 +16,17 @@
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
+#include <fastalloc/cache/system_slot.hpp>
 #include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/asymmetric_fence.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
-#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
+#if FASTALLOC_POSIX
 #include <pthread.h>
 #endif
 
@@ -73,7 +75,21 @@ struct ThreadTable {
   ThreadPart* parts = nullptr;  ///< all of this thread
   bool ended = false;           ///< the thread's end has begun: no parts any more
 };
-FASTALLOC_SHARED inline constinit thread_local ThreadTable thread_table{};
+
+#if FASTALLOC_EMULATED_TLS
+inline constinit SystemSlot<ThreadTable> thread_slot{};
+inline constinit ThreadTable empty_thread_table{};  ///< of threads without one; never written to
+
+/// The calling thread's table; an empty one until arm_thread().
+inline ThreadTable& thread_table() noexcept {
+  ThreadTable* const table = thread_slot.get();
+  return table == nullptr ? empty_thread_table : *table;
+}
+#else
+FASTALLOC_SHARED inline constinit thread_local ThreadTable this_thread_table{};
+
+FASTALLOC_ALWAYS_INLINE ThreadTable& thread_table() noexcept { return this_thread_table; }
+#endif
 
 struct Registry {
   AdaptiveLock lock;
@@ -109,8 +125,9 @@ class alignas(cache_line) ThreadParts {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
     // relaxed: the id is written once, by a thread that this one heard of the pool from, or by this one.
     std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    if (thread_table.entries[ThreadTable::place(id)].pool != id) [[unlikely]] return nullptr;
-    ThreadPart* const part = thread_table.entries[ThreadTable::place(id)].part;
+    ThreadTable::Entry const& entry = thread_table().entries[ThreadTable::place(id)];
+    if (entry.pool != id) [[unlikely]] return nullptr;
+    ThreadPart* const part = entry.part;
     FASTALLOC_ASSUME(part != nullptr);
     return part;
   }
@@ -119,7 +136,7 @@ class alignas(cache_line) ThreadParts {
   [[nodiscard]] ThreadPart* find() const noexcept {
     if (ThreadPart* const part = mine()) return part;
     Guard guard(home().lock);
-    return part_of(&thread_table);
+    return part_of(&thread_table());
   }
   /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
   /// the thread is at its end, there is no heavy fence where one is needed, or this code has another registry than the pool. No lock is held while make() runs.
@@ -199,6 +216,30 @@ class alignas(cache_line) ThreadParts {
   mutable std::atomic<Registry*> registry_{nullptr};
 };
 
+#if FASTALLOC_EMULATED_TLS
+/// Effects: the thread has a table, on the heap. (Not by operator new: the user's may use pools.) Returns: false when there is no
+/// memory for it.
+inline bool arm_thread() noexcept {
+  if (&thread_table() != &empty_thread_table) return true;
+  void* const memory = std::malloc(sizeof(ThreadTable));
+  if (memory == nullptr) return false;
+  Guard guard(registry.lock);
+  return thread_slot.set(::new (memory) ThreadTable{}) || (std::free(memory), false);
+}
+/// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever they were.
+inline void __stdcall thread_event(void*, unsigned long reason, void*) {
+  constexpr unsigned long thread_detach = 3;
+  ThreadTable* const table = &thread_table();
+  if (reason != thread_detach || table == &empty_thread_table) return;
+  ThreadParts::end_thread();
+  {
+    Guard guard(registry.lock);
+    thread_slot.set(nullptr);
+  }
+  std::free(table);
+}
+FASTALLOC_HEAR_OF_THREADS(thread_event);
+#else
 /// Its destructor runs when a thread ends, before or after those of other thread_locals.
 struct ThreadExit {
   ~ThreadExit() { ThreadParts::end_thread(); }
@@ -206,15 +247,18 @@ struct ThreadExit {
 };
 FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
 
+inline bool arm_thread() noexcept { return thread_exit.arm(), true; }
+#endif
+
 struct ForkHandlers {
-#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
+#if FASTALLOC_POSIX
   static void install() noexcept { pthread_atfork(prepare, parent, child); }
   // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
   static void prepare() noexcept {
     // relaxed: it is this thread only if this thread wrote it.
-    if (registry.forker.load(std::memory_order_relaxed) != &thread_table) {
+    if (registry.forker.load(std::memory_order_relaxed) != &thread_table()) {
       registry.lock.lock();
-      registry.forker.store(&thread_table, std::memory_order_relaxed);
+      registry.forker.store(&thread_table(), std::memory_order_relaxed);
       for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::before_fork);
     }
     ++registry.fork_handlers;
@@ -232,7 +276,7 @@ struct ForkHandlers {
         for (ThreadPart *part = pool->first_, *next = nullptr; part != nullptr; part = next) {
           next = part->next_in_pool;
           ThreadTable* const owner = part->owner.load(std::memory_order_relaxed);  // relaxed: the only thread there is
-          if (owner == nullptr || owner == &thread_table || owner == ThreadParts::lost()) continue;
+          if (owner == nullptr || owner == &thread_table() || owner == ThreadParts::lost()) continue;
           if (!pool->tell(ThreadParts::Event::forked, part)) {
             part->owner.store(ThreadParts::lost(), std::memory_order_relaxed);
             continue;
@@ -252,10 +296,10 @@ struct ForkHandlers {
 };
 
 inline void ThreadParts::own(ThreadPart* part) noexcept {
-  part->owner.store(&thread_table, std::memory_order_relaxed);  // relaxed: others only compare it with their own
-  part->next_in_thread = std::exchange(thread_table.parts, part);
+  part->owner.store(&thread_table(), std::memory_order_relaxed);  // relaxed: others only compare it with their own
+  part->next_in_thread = std::exchange(thread_table().parts, part);
   std::uint64_t const id = id_.load(std::memory_order_relaxed);
-  thread_table.entries[ThreadTable::place(id)] = {id, part};
+  thread_table().entries[ThreadTable::place(id)] = {id, part};
 }
 
 inline void ThreadParts::enlist() noexcept {
@@ -270,14 +314,13 @@ inline void ThreadParts::enlist() noexcept {
 }
 
 template <class Make> ThreadPart* ThreadParts::attach(Make&& make, bool needs_fence) noexcept {
-  if (thread_table.ended || &home() != &registry) return nullptr;
-  thread_exit.arm();
+  if (thread_table().ended || &home() != &registry || !arm_thread()) return nullptr;
   {
     Guard guard(registry.lock);
     enlist();
     if (needs_fence && !registry.has_fence) return nullptr;
     std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[ThreadTable::place(id)] = {id, part}).part;
+    if (ThreadPart* const part = part_of(&thread_table())) return (thread_table().entries[ThreadTable::place(id)] = {id, part}).part;
     if (ThreadPart* const part = part_of(nullptr)) return own(part), part;
   }
   ThreadPart* const part = make();
@@ -290,14 +333,15 @@ template <class Make> ThreadPart* ThreadParts::attach(Make&& make, bool needs_fe
 
 template <class Make> ThreadPart* ThreadParts::borrow(Make&& make) noexcept {
   {
+    if (FASTALLOC_EMULATED_TLS && !arm_thread()) return nullptr;
     Guard guard(home().lock);
     enlist();
-    if (ThreadPart* const part = part_of(nullptr)) return part->owner.store(&thread_table, std::memory_order_relaxed), part;
+    if (ThreadPart* const part = part_of(nullptr)) return part->owner.store(&thread_table(), std::memory_order_relaxed), part;
   }
   ThreadPart* const part = make();
   if (part == nullptr) return nullptr;
   Guard guard(home().lock);
-  part->owner.store(&thread_table, std::memory_order_relaxed);
+  part->owner.store(&thread_table(), std::memory_order_relaxed);
   add(part);
   return part;
 }
@@ -315,13 +359,13 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
 }
 
 inline void ThreadParts::end_thread() noexcept {
-  thread_table.ended = true;
-  for (ThreadTable::Entry& entry : thread_table.entries) entry = {};
+  thread_table().ended = true;
+  for (ThreadTable::Entry& entry : thread_table().entries) entry = {};
   ThreadPart* gone = nullptr;
   {
     Guard guard(registry.lock);
-    while (ThreadPart* const part = thread_table.parts) {
-      thread_table.parts = part->next_in_thread;
+    while (ThreadPart* const part = thread_table().parts) {
+      thread_table().parts = part->next_in_thread;
       ThreadParts& pool = *part->pool;
       pool.tell(Event::lock);
       // release: a thread that takes the part over sees what this one wrote.
@@ -340,3 +384,5 @@ inline void ThreadParts::end_thread() noexcept {
 
 #undef FASTALLOC_SHARED
 #undef FASTALLOC_OWN
+#undef FASTALLOC_EMULATED_TLS
+#undef FASTALLOC_HEAR_OF_THREADS
