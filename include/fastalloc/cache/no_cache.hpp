@@ -31,6 +31,7 @@ struct NoCaches {
   static constexpr bool enabled = false;
   template <class Core> explicit constexpr NoCaches(Core*) noexcept {}
   constexpr void enroll() noexcept {}
+  template <class Core> constexpr void rebind(Core*) noexcept {}
   [[nodiscard]] constexpr void* attach() const noexcept { return nullptr; }
   template <class Depot> constexpr bool gather(Depot&) noexcept { return false; }
   template <class Depot> constexpr void close(Depot&) noexcept {}

@@ -191,6 +191,7 @@ class Uncached : public NoCaches, public ThreadParts {
   using NoCaches::attach;
   template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), ThreadParts(core, &tell_core<Core>) {}
   ~Uncached() { detach_all(); }
+  template <class Core> void rebind(Core*) noexcept { ThreadParts::rebind(&tell_core<Core>); }
   using ThreadParts::enroll;
 };
 
@@ -202,6 +203,7 @@ class ThreadCaches : public ThreadParts {
   static constexpr bool enabled = true;
 
   template <class Core> explicit constexpr ThreadCaches(Core* core) noexcept : ThreadParts(core, &tell_core<Core>) {}
+  template <class Core> void rebind(Core*) noexcept { ThreadParts::rebind(&tell_core<Core>); }
   ~ThreadCaches() { free_parts(detach_all(), &ThreadPart::next_in_pool); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }

@@ -163,6 +163,13 @@ class alignas(cache_line) ThreadParts {
   /// Effects: the threads forget their parts. Returns: the list of them, by next_in_pool.
   ThreadPart* detach_all() noexcept;
 
+  /// Effects: events call `listener`, of the library that calls this. Requires: no other thread uses the pool meanwhile.
+  void rebind(Listener listener) noexcept {
+    Guard guard(home().lock);
+    listener_ = listener;
+    hear_of_forks();
+  }
+
   /// Effects: the pool hears of forks from now on, not only from its first part on. No lock may be held.
   void enroll() noexcept {
     Guard guard(home().lock);
@@ -181,6 +188,7 @@ class alignas(cache_line) ThreadParts {
     return *found;
   }
   void enlist() noexcept;
+  static void hear_of_forks() noexcept;
   void own(ThreadPart* part) noexcept;
   /// The part of `owner`. Requires: registry.lock is held.
   [[nodiscard]] ThreadPart* part_of(ThreadTable* owner) const noexcept {
@@ -240,14 +248,16 @@ inline void __stdcall thread_event(void*, unsigned long reason, void*) {
 }
 FASTALLOC_HEAR_OF_THREADS(thread_event);
 #else
-/// Its destructor runs when a thread ends, before or after those of other thread_locals.
+/// Its destructor runs when a thread ends, before or after those of other thread_locals. Local to the function: a file that uses no pool
+/// of threads has nothing of it.
 struct ThreadExit {
   ~ThreadExit() { ThreadParts::end_thread(); }
   void arm() noexcept {}
 };
-FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
-
-inline bool arm_thread() noexcept { return thread_exit.arm(), true; }
+FASTALLOC_SHARED inline bool arm_thread() noexcept {
+  static thread_local ThreadExit exit;
+  return exit.arm(), true;
+}
 #endif
 
 struct ForkHandlers {
@@ -302,10 +312,14 @@ inline void ThreadParts::own(ThreadPart* part) noexcept {
   thread_table().entries[ThreadTable::place(id)] = {id, part};
 }
 
+inline void ThreadParts::hear_of_forks() noexcept {
+  if (!std::exchange(hears_of_forks, true)) ForkHandlers::install();
+}
+
 inline void ThreadParts::enlist() noexcept {
   if (id_.load(std::memory_order_relaxed) != no_id) return;
   Registry& mine = home();
-  if (!std::exchange(hears_of_forks, true)) ForkHandlers::install();
+  hear_of_forks();
   if (!std::exchange(mine.begun, true)) mine.has_fence = enable_heavy_fence();
   // No two registries give the same ids: each begins at a multiple of its address.
   if (mine.last_id == 0) mine.last_id = std::uint64_t{reinterpret_cast<std::uintptr_t>(&mine) / sizeof(ThreadTable::Entry)} << 21;

@@ -318,6 +318,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
 
+  /// Effects: the pool keeps the functions of the library that calls this, in place of those of the library that made it. For a pool in
+  /// memory that outlives a library (hot reload): erased handles, the ends of threads and forks use these functions. Requires: both libraries
+  /// were compiled from the same sources of fastalloc and T, with the same settings; no other thread uses the pool meanwhile; and a pool of
+  /// threads was made by a library that is still there, or shares its symbols with the program. Complexity: constant.
+  void rebind() noexcept { this->set_erased(), core_.rebind(); }
+
   /// For tests: true when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() { return core_.check_invariants(); }
 

@@ -60,12 +60,12 @@ static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
 
-namespace fastalloc::detail {
+namespace fastalloc::detail::inline FASTALLOC_STATE {
 
 /// Shared by pools of all modes, so not in one of their namespaces: multiples of the golden ratio of 2^32, which lie far from each other.
-inline std::atomic<std::uint32_t> generation_seed{0};
+FASTALLOC_ONE std::atomic<std::uint32_t> generation_seed{0};
 
-}  // namespace fastalloc::detail
+}  // namespace fastalloc::detail::inline FASTALLOC_STATE
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
