@@ -216,8 +216,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: at most 3 steps (index, word of the page, word).
   /// Thread safety: of threads that own the object, any number at once.
-  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing. Nor does, with
-  /// BasicGenerations<Bits>, that of an object in a slot in which 2^Bits - 1 objects with keys lived before: it is Key().
+  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing; so is
+  /// an object whose on_release(), destructor or reset runs: its keys have ended. With BasicGenerations<Bits> the key is
+  /// Key(), too, where 2^Bits - 1 objects with keys lived in the slot before.
   template <class O>
     requires(!std::same_as<O, AnyOwner>)
   [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept requires has_keys {
