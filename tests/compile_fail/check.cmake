@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# cmake -D COMPILER=g++ -D INCLUDE_DIR=include -D CASE=file.cpp -P check.cmake
+# cmake -D COMPILER=g++ -D INCLUDE_DIR=include [-D PRECOMPILED_DIR=folder] -D CASE=file.cpp -P check.cmake
 #   // expect: <regex>        something in what the compiler prints matches
 #   // expect-first: <regex>  the first error does, with the lines that belong to it
 #   // expect-each: <regex>   so does every error
@@ -15,8 +15,12 @@ if(NOT expectations AND NOT success)
   fail("${CASE} says neither '// expect: <regex>' nor '// expect-success'")
 endif()
 
+set(precompiled "")
+if(PRECOMPILED_DIR)
+  set(precompiled -I ${PRECOMPILED_DIR})
+endif()
 execute_process(
-  COMMAND ${COMPILER} -std=c++20 -fsyntax-only -Werror=unused-result -I ${INCLUDE_DIR} ${CASE}
+  COMMAND ${COMPILER} -std=c++20 -fsyntax-only -Werror=unused-result ${precompiled} -I ${INCLUDE_DIR} ${CASE}
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 
 if(success)
