@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// ThreadParts: what of a pool belongs to one thread each, how a thread finds its part, and what happens when threads,
+// ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   thread_table (thread_local)   | pool id, part | pool id, part | ...        one for all pools; direct-mapped by pool id
-//   pool                          first_ -> part -> part                        by next_in_pool
-//   thread                        parts  -> part -> part                        by next_in_thread
+//   this_thread (thread_local)   table -> | part | part | ...      an entry for each pool that this thread uses, by the pool's place
+//   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
+//   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
 //
-// Pool ids are never used twice, so an entry of a pool that is gone matches none. Lists change under registry.lock and
-// the pool's lock together, so either is enough to read them. Order of locks: registry.lock, then a pool's.
-//   thread ends first   its parts go back to their pools (thread_ended), and the thread gets none any more
-//   pool ends first     its parts leave the threads' lists
-//   fork                all locks are held meanwhile; in the child, the parts of threads that are not there are reported (forked)
-// Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of those who used it
-// first; the others' code does without parts.
+//   table[place & mask]->pool == this pool     if and only if the thread has a part of it
+//
+// A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used again when a
+// pool has ended: its end takes its parts out of the tables of all threads first.
+//
+// Locks, in the order in which they may be taken (locks of one rank never nest, except in fork):
+//   1  registry.lock         lists of pools, free places, free records
+//   2  ThreadRecord::lock    one thread's table
+//   3  the pool's lock       its lists of parts
+// No function here holds one of them while it takes another, calls a storage, operator new, or a user's function; fork alone takes
+// all: the registry's, that of its own record, then each pool's.
+//
+//   thread ends    each part is marked `leaving` under the record's lock, then goes to its pool's spares under the pool's lock
+//   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
+//   fork           in the child, the parts of threads that are not there are reported (forked)
+// Thread records are reused and never freed, so a part may point to one whose thread is gone.
+// Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of the library that constructed
+// it; the code of others works without parts.
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
@@ -21,11 +32,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
 #if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
+#define FASTALLOC_HAS_PTHREADS 1
 #include <pthread.h>
+#else
+#define FASTALLOC_HAS_PTHREADS 0
 #endif
 
 // One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
@@ -40,7 +55,7 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 class ThreadParts;
-struct ThreadTable;
+struct ThreadRecord;
 
 /// What threads write often, each for itself, lies this far apart.
 inline constexpr std::size_t cache_line = 64;  ///< bytes
@@ -48,292 +63,509 @@ inline constexpr std::size_t cache_line = 64;  ///< bytes
 /// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by free_parts():
 /// no lock is held then, since operator new and delete may be the user's and use pools.
 struct ThreadPart {
-  std::atomic<ThreadTable*> owner{nullptr};  ///< null: no thread
-  ThreadParts* pool = nullptr;
-  ThreadPart* next_in_pool = nullptr;
-  ThreadPart* next_in_thread = nullptr;
+  ThreadParts* pool = nullptr;                ///< null in the placeholder of empty entries
+  std::atomic<ThreadRecord*> owner{nullptr};  ///< null: no thread; or leaving(), borrowed(), orphaned()
+  ThreadPart* next = nullptr;                 ///< in first_ or spare_
+  ThreadPart* previous = nullptr;             ///< in first_
 };
 
 /// `bytes` bytes for a part; null when there is no memory.
 inline void* part_memory(std::size_t bytes) noexcept { return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow); }
-inline void free_parts(ThreadPart* list, ThreadPart* ThreadPart::*next) noexcept {
-  while (list != nullptr) ::operator delete(std::exchange(list, list->*next), std::align_val_t{cache_line});
+inline void free_parts(ThreadPart* list) noexcept {
+  while (list != nullptr) ::operator delete(std::exchange(list, list->next), std::align_val_t{cache_line});
 }
 
-struct ThreadTable {
-  static constexpr std::size_t size = 128;
-  struct Entry {
-    std::uint64_t pool = 0;
-    ThreadPart* part = nullptr;
-  };
-  /// Ids are multiples of the size of an entry, so that a place needs no shift.
-  static constexpr std::size_t place(std::uint64_t id) noexcept { return static_cast<std::size_t>(id) / sizeof(Entry) % size; }
+FASTALLOC_SHARED inline constinit ThreadPart no_part{};
+FASTALLOC_SHARED inline constinit std::atomic<ThreadPart*> no_parts[1] = {&no_part};
 
-  Entry entries[size];
-  ThreadPart* parts = nullptr;  ///< all of this thread
-  bool ended = false;           ///< the thread's end has begun: no parts any more
+/// What others may need of a thread. Reused by a later thread; never freed.
+struct ThreadRecord {
+  AdaptiveLock lock;
+  std::atomic<ThreadPart*>* table = no_parts;  ///< as in ThisThread; others look here, under the lock
+  std::size_t entries = 1;
+  std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; the thread's own
+  std::size_t uses_size = 0;
+  ThreadRecord* next_free = nullptr;
 };
-FASTALLOC_SHARED inline constinit thread_local ThreadTable thread_table{};
+FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
 
+/// What a lookup needs, of one thread.
+struct ThisThread {
+  std::atomic<ThreadPart*>* table = no_parts;
+  std::size_t mask = 0;               ///< entries - 1, a power of two less 1
+  ThreadRecord* record = &no_record;  ///< no_record before the first part, and when the end of the thread has begun
+  bool ended = false;                 ///< no parts any more
+};
+FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread{};
+
+/// A number for a pool, small and dense. Reused, never freed.
+struct Place {
+  std::uint32_t number;
+  Place* next_free;
+};
+
+class PoolNode;
 struct Registry {
   AdaptiveLock lock;
-  std::uint64_t last_id = 0;
-  ThreadParts* pools = nullptr;
+  PoolNode* pools = nullptr;
+  Place* free_places = nullptr;
+  std::uint32_t places = 0;  ///< numbers given out so far
+  ThreadRecord* free_records = nullptr;
   bool begun = false;
-  bool has_fence = false;                    ///< heavy_fence() works here
-  std::atomic<ThreadTable*> forker{nullptr};  ///< the thread that is just forking
-  int fork_handlers = 0;                     ///< how many of them hold the locks for it
+  std::atomic<bool> has_fence{false};         ///< heavy_fence() works here
+  std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
+  int fork_handlers = 0;                      ///< how many of them hold the locks for it
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
-FASTALLOC_OWN inline constinit bool hears_of_forks = false;  ///< each library has handlers of its own: they leave with it
 
-class alignas(cache_line) ThreadParts {
+/// What happens to threads and to the process.
+enum class PoolEvent {
+  lock,          ///< takes the pool's lock, for the lists of parts
+  unlock,
+  before_fork,   ///< takes all locks of the pool
+  after_fork,    ///< gives them back
+  thread_ended,  ///< `part` has lost its thread. The pool's lock is held
+  in_child,      ///< this is the child; no other thread is there. The pool's lock is held
+  hear_of_forks  ///< installs the fork handlers of the library that constructed the pool
+};
+
+/// A pool in the registry's list: it hears of forks.
+class PoolNode {
  public:
-  enum class Event {
-    lock,          ///< takes the pool's lock, for the list of parts
-    unlock,
-    before_fork,   ///< takes all locks of the pool
-    after_fork,    ///< gives them back
-    thread_ended,  ///< `part` has lost its owner. Both locks are held
-    forked,        ///< `part` belonged to a thread that is not there in this process. Both locks are held
-    in_child,      ///< this is the child; no other thread is there. Both locks are held
-  };
-  /// Returns: for thread_ended and forked, true when the part is no more needed; else it waits for another thread, or is lost.
-  using Listener = bool (*)(void* pool, Event event, ThreadPart* part) noexcept;
+  using Listener = void (*)(void* pool, PoolEvent event, ThreadPart* part) noexcept;
 
-  constexpr ThreadParts(void* pool, Listener listener) noexcept : listener_(listener), pool_(pool) {}
-  ThreadParts(ThreadParts const&) = delete;
-  ThreadParts& operator=(ThreadParts const&) = delete;
+  constexpr PoolNode(void* pool, Listener listener) noexcept : listener_(listener), pool_(pool) {}
+  PoolNode(PoolNode const&) = delete;
+  PoolNode& operator=(PoolNode const&) = delete;
 
-  /// The part of the calling thread; null where the table does not have it.
+  /// Effects: the pool hears of forks from now on. No lock may be held. Complexity: constant.
+  void enroll() noexcept {
+    // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list then.
+    if (!enrolled_.load(std::memory_order_acquire)) enroll_first();
+  }
+  /// Effects: the fork handlers of the library that constructed the pool are there.
+  void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
+  /// Effects: renews what the library that constructed the pool left in it.
+  void rebind(Listener listener) noexcept {
+    Guard guard(home_->lock);
+    listener_ = listener;
+    if (enrolled_.load(std::memory_order_relaxed)) tell(PoolEvent::hear_of_forks);
+  }
+
+ protected:
+  void tell(PoolEvent event, ThreadPart* part = nullptr) const noexcept { listener_(pool_, event, part); }
+  void leave_registry() noexcept {
+    if (!enrolled_.load(std::memory_order_relaxed)) return;  // relaxed: nobody else uses the pool any more
+    Guard guard(home_->lock);
+    (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+  }
+  /// This code has the pool's registry.
+  [[nodiscard]] bool is_at_home() const noexcept { return home_ == &registry; }
+
+ private:
+  friend struct ForkHandlers;
+  FASTALLOC_COLD void enroll_first() noexcept {
+    tell(PoolEvent::hear_of_forks);
+    Guard guard(home_->lock);
+    if (enrolled_.load(std::memory_order_relaxed)) return;  // relaxed: the lock orders it
+    if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);  // relaxed: the lock
+    next_ = home_->pools;
+    if (next_ != nullptr) next_->previous_ = this;
+    home_->pools = this;
+    enrolled_.store(true, std::memory_order_release);
+  }
+
+  PoolNode* next_ = nullptr;
+  PoolNode* previous_ = nullptr;
+  Listener listener_;
+  void* pool_;
+
+ protected:
+  Registry* home_ = &registry;  ///< of the library that constructed the pool
+
+ private:
+  std::atomic<bool> enrolled_{false};
+};
+
+/// What every operation reads lies in the first line; what slow ones write lies behind it.
+class alignas(cache_line) ThreadParts : public PoolNode {
+ public:
+  using PoolNode::PoolNode;
+
+  /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
-    // relaxed: the id is written once, by a thread that this one heard of the pool from, or by this one.
-    std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    if (thread_table.entries[ThreadTable::place(id)].pool != id) [[unlikely]] return nullptr;
-    ThreadPart* const part = thread_table.entries[ThreadTable::place(id)].part;
-    FASTALLOC_ASSUME(part != nullptr);
+    // relaxed, twice: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
+    std::size_t const place = place_.load(std::memory_order_relaxed);
+    ThreadPart* const part = this_thread.table[place & this_thread.mask].load(std::memory_order_relaxed);
+    if (part->pool != this) [[unlikely]] return nullptr;
     return part;
   }
 
-  /// mine(), or the part that the table had lost; null when the thread has none.
-  [[nodiscard]] ThreadPart* find() const noexcept {
+  /// mine(), or a spare for which suits(part) is true (asked under the pool's lock), or a part that make() builds. Null: the first `uses` calls by
+  /// this thread; no memory; the thread is at its end; there is no heavy fence where one is needed; or this code has another registry
+  /// than the pool. No lock is held while make() runs.
+  template <class Suits, class Make> FASTALLOC_COLD ThreadPart* attach(Suits&& suits, Make&& make, bool needs_fence, unsigned uses) noexcept {
     if (ThreadPart* const part = mine()) return part;
-    Guard guard(home().lock);
-    return part_of(&thread_table);
+    if (!is_at_home()) return nullptr;
+    enroll();
+    if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;  // relaxed: enroll() saw it written
+    ThreadRecord* const record = record_of_thread();
+    if (record == &no_record || !find_place()) return nullptr;
+    std::size_t const place = place_.load(std::memory_order_relaxed);
+    if (uses != 0 && !used(*record, place, uses)) return nullptr;
+    if (!make_entry(*record, place)) return nullptr;
+    ThreadPart* const part = take_part(suits, make, orphaned());
+    if (part == nullptr) return nullptr;
+    Guard guard(record->lock);
+    part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
+    record->table[place].store(part, std::memory_order_relaxed);
+    return part;
   }
-  /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
-  /// the thread is at its end, there is no heavy fence where one is needed, or this code has another registry than the pool. No lock is held while make() runs.
-  template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make, bool needs_fence) noexcept;
 
-  /// A part without a thread, or one that `make()` builds, for the calling thread until give_back(). Null: no memory.
-  template <class Make> FASTALLOC_COLD ThreadPart* borrow(Make&& make) noexcept;
-  static void give_back(ThreadPart& part) noexcept {
-    Guard guard(part.pool->home().lock);
-    part.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+  /// A spare for which suits(part) is true, or a part that make() builds, for the calling thread until give_back(). Null: no memory.
+  template <class Suits, class Make> FASTALLOC_COLD ThreadPart* borrow(Suits&& suits, Make&& make) noexcept {
+    enroll();
+    return take_part(suits, make, borrowed());
   }
-  /// True for a part of a thread that was not there any more after a fork, in the middle of who knows what.
-  [[nodiscard]] static bool is_lost(ThreadPart const& part) noexcept { return part.owner.load(std::memory_order_relaxed) == lost(); }
+  void give_back(ThreadPart& part) noexcept {
+    tell(PoolEvent::lock);
+    // relaxed, twice: the lock orders it. Another owner: the thread has forked meanwhile, and this is the child.
+    if (part.owner.load(std::memory_order_relaxed) == borrowed()) {
+      to_spares(&part);
+      part.owner.store(nullptr, std::memory_order_relaxed);
+    }
+    tell(PoolEvent::unlock);
+  }
 
-  /// Calls f(part) for the parts that are not lost.
+  /// In the child of a fork: calls reclaim(part) for each part whose thread is not there. Where it returns true, the part may serve
+  /// another thread; else it is orphaned. Requires: the pool's lock is held.
+  template <class F> void abandon(F&& reclaim) noexcept {
+    // relaxed, everywhere: the only thread there is.
+    for (ThreadPart* part = spare_; part != nullptr; part = part->next) part->owner.store(nullptr, std::memory_order_relaxed);
+    for (ThreadPart *part = first_, *next = nullptr; part != nullptr; part = next) {
+      next = part->next;
+      if (part->owner.load(std::memory_order_relaxed) == this_thread.record || is_orphaned(*part)) continue;
+      bool const serves = reclaim(*part);
+      if (serves) to_spares(part);
+      part->owner.store(serves ? nullptr : orphaned(), std::memory_order_relaxed);
+    }
+  }
+
+  /// True for a part whose thread was not there after a fork, in the middle of an unknown operation.
+  [[nodiscard]] static bool is_orphaned(ThreadPart const& part) noexcept { return part.owner.load(std::memory_order_relaxed) == orphaned(); }
+
+  /// Calls f(part) for the parts that have a thread. Requires: the pool's lock is held.
   template <class F> void for_each(F&& f) const {
-    Guard guard(home().lock);
-    for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
-      if (!is_lost(*part)) f(*part);
+    for (ThreadPart* part = first_; part != nullptr; part = part->next) f(*part);
+  }
+  /// The same for those that have none.
+  template <class F> void for_each_spare(F&& f) const {
+    for (ThreadPart* part = spare_; part != nullptr; part = part->next) f(*part);
   }
   [[nodiscard]] ThreadPart* first() const noexcept { return first_; }
+  /// Parts that have a thread.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-  /// Effects: the threads forget their parts. Returns: the list of them, by next_in_pool.
+  /// Effects: the threads forget their parts; the pool leaves the registry. Returns: the list of all parts. Requires: no thread uses the
+  /// pool any more (but for threads that are ending). Complexity: linear in the parts.
   ThreadPart* detach_all() noexcept;
 
-  /// Effects: the pool hears of forks from now on, not only from its first part on. No lock may be held.
-  void enroll() noexcept {
-    Guard guard(home().lock);
-    enlist();
-  }
   static void end_thread() noexcept;
 
  private:
   friend struct ForkHandlers;
-  static ThreadTable* lost() noexcept { return reinterpret_cast<ThreadTable*>(alignof(ThreadTable)); }
-  /// The registry that the pool keeps to.
-  [[nodiscard]] Registry& home() const noexcept {
-    // acq_rel, acquire: a registry is constant-initialised, but whoever sees the pool's choice must not see an older one.
-    Registry* found = registry_.load(std::memory_order_acquire);
-    if (found == nullptr && registry_.compare_exchange_strong(found, &registry, std::memory_order_acq_rel, std::memory_order_acquire)) found = &registry;
-    return *found;
-  }
-  void enlist() noexcept;
-  void own(ThreadPart* part) noexcept;
-  /// The part of `owner`. Requires: registry.lock is held.
-  [[nodiscard]] ThreadPart* part_of(ThreadTable* owner) const noexcept {
-    ThreadPart* part = first_;
-    while (part != nullptr && part->owner.load(std::memory_order_relaxed) != owner) part = part->next_in_pool;  // relaxed: the lock
+  static ThreadRecord* mark(std::uintptr_t number) noexcept { return reinterpret_cast<ThreadRecord*>(number); }
+  static ThreadRecord* orphaned() noexcept { return mark(1); }
+  static ThreadRecord* leaving() noexcept { return mark(2); }
+  static ThreadRecord* borrowed() noexcept { return mark(3); }
+  static bool is_thread(ThreadRecord const* owner) noexcept { return reinterpret_cast<std::uintptr_t>(owner) > 3; }
+
+  static ThreadRecord* record_of_thread() noexcept;
+  static bool used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept;
+  static bool make_entry(ThreadRecord& record, std::size_t place) noexcept;
+  bool find_place() noexcept;
+
+  template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
+    tell(PoolEvent::lock);
+    ThreadPart* part = nullptr;
+    int looks = 8;  // of the newest spares: no walk over all that ever were
+    for (ThreadPart** at = &spare_; *at != nullptr && looks != 0; at = &(*at)->next, --looks) {
+      // acquire: pairs with the release in end_thread(), whose thread has left the part then.
+      if ((*at)->owner.load(std::memory_order_acquire) != nullptr || !suits(**at)) continue;
+      part = *at;
+      *at = part->next;
+      to_first(part, owner);
+      break;
+    }
+    tell(PoolEvent::unlock);
+    if (part != nullptr || (part = make()) == nullptr) return part;
+    part->pool = this;
+    tell(PoolEvent::lock);
+    to_first(part, owner);
+    tell(PoolEvent::unlock);
     return part;
   }
-  void add(ThreadPart* part) noexcept {
-    part->pool = this;
-    tell(Event::lock);
-    part->next_in_pool = std::exchange(first_, part);
+  void to_first(ThreadPart* part, ThreadRecord* owner) noexcept {
+    part->owner.store(owner, std::memory_order_relaxed);  // relaxed: the lock orders it
+    part->previous = nullptr;
+    part->next = first_;
+    if (first_ != nullptr) first_->previous = part;
+    first_ = part;
     ++count_;
-    tell(Event::unlock);
   }
-  bool tell(Event event, ThreadPart* part = nullptr) noexcept { return listener_(pool_, event, part); }
-  void remove(ThreadPart* part) noexcept {
-    unlink(&first_, part, &ThreadPart::next_in_pool);
+  void unlink(ThreadPart* part) noexcept {
+    (part->previous != nullptr ? part->previous->next : first_) = part->next;
+    if (part->next != nullptr) part->next->previous = part->previous;
     --count_;
   }
-  static void unlink(ThreadPart** at, ThreadPart* part, ThreadPart* ThreadPart::*next) noexcept {
-    while (*at != part) at = &((*at)->*next);
-    *at = part->*next;
+  void to_spares(ThreadPart* part) noexcept {
+    unlink(part);
+    part->next = spare_;
+    spare_ = part;
   }
 
-  static constexpr std::uint64_t no_id = ~std::uint64_t{0};
-
-  std::atomic<std::uint64_t> id_{no_id};  ///< set when a thread first has a part; matches no entry until then
+  std::atomic<std::uint32_t> place_{0};  ///< in the tables of threads; 0 before the pool has one, which matches no entry
+  std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
-  std::size_t count_ = 0;
-  Listener listener_;
-  void* pool_;
-  ThreadParts* next_pool_ = nullptr;
-  mutable std::atomic<Registry*> registry_{nullptr};
+  ThreadPart* spare_ = nullptr;
+  Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 
-/// Its destructor runs when a thread ends, before or after those of other thread_locals.
+/// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread that first
+/// uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
 struct ThreadExit {
-  ~ThreadExit() { ThreadParts::end_thread(); }
-  void arm() noexcept {}
+  constexpr ThreadExit() noexcept = default;
+  ~ThreadExit() {
+#if FASTALLOC_HAS_PTHREADS
+    if (has_key) pthread_setspecific(key, nullptr);
+#endif
+    ThreadParts::end_thread();
+  }
+
+  static void arm() noexcept {
+    static thread_local ThreadExit exit;
+    exit.arm_here();
+  }
+
+#if FASTALLOC_HAS_PTHREADS
+  void arm_here() noexcept {
+    if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread);
+  }
+  FASTALLOC_COLD static bool make_key() noexcept {
+    Guard guard(registry.lock);
+    if (has_key) return true;
+    // The key leaves with the library that made it.
+    has_key = pthread_key_create(&key, [](void*) { ThreadParts::end_thread(); }) == 0 && std::atexit(&forget_key) == 0;
+    return has_key;
+  }
+  static void forget_key() noexcept {
+    has_key = false;
+    pthread_key_delete(key);
+  }
+  FASTALLOC_OWN static inline pthread_key_t key{};
+  FASTALLOC_OWN static inline std::atomic<bool> has_key{false};
+#else
+  void arm_here() noexcept {}
+#endif
 };
-FASTALLOC_SHARED inline thread_local ThreadExit thread_exit;
 
 struct ForkHandlers {
-#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
-  static void install() noexcept { pthread_atfork(prepare, parent, child); }
+#if FASTALLOC_HAS_PTHREADS
+  /// Once a library: they leave with it.
+  static void install() noexcept {
+    if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed)) pthread_atfork(prepare, parent, child);
+  }
   // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
   static void prepare() noexcept {
     // relaxed: it is this thread only if this thread wrote it.
-    if (registry.forker.load(std::memory_order_relaxed) != &thread_table) {
+    if (registry.forker.load(std::memory_order_relaxed) != &this_thread) {
       registry.lock.lock();
-      registry.forker.store(&thread_table, std::memory_order_relaxed);
-      for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::before_fork);
+      registry.forker.store(&this_thread, std::memory_order_relaxed);
+      this_thread.record->lock.lock();
+      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
     }
     ++registry.fork_handlers;
   }
   static void parent() noexcept {
     if (--registry.fork_handlers != 0) return;
     registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
-    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::after_fork);
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
+    this_thread.record->lock.unlock();
     registry.lock.unlock();
   }
   static void child() noexcept {
-    ThreadPart* gone = nullptr;
-    if (registry.fork_handlers == 1) {
-      for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) {
-        for (ThreadPart *part = pool->first_, *next = nullptr; part != nullptr; part = next) {
-          next = part->next_in_pool;
-          ThreadTable* const owner = part->owner.load(std::memory_order_relaxed);  // relaxed: the only thread there is
-          if (owner == nullptr || owner == &thread_table || owner == ThreadParts::lost()) continue;
-          if (!pool->tell(ThreadParts::Event::forked, part)) {
-            part->owner.store(ThreadParts::lost(), std::memory_order_relaxed);
-            continue;
-          }
-          pool->remove(part);
-          part->next_in_thread = std::exchange(gone, part);
-        }
-        pool->tell(ThreadParts::Event::in_child);
-      }
-    }
+    if (registry.fork_handlers == 1)
+      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
     parent();
-    free_parts(gone, &ThreadPart::next_in_thread);
   }
+
+ private:
+  FASTALLOC_OWN static inline std::atomic<bool> installed{false};
 #else
   static void install() noexcept {}
 #endif
 };
 
-inline void ThreadParts::own(ThreadPart* part) noexcept {
-  part->owner.store(&thread_table, std::memory_order_relaxed);  // relaxed: others only compare it with their own
-  part->next_in_thread = std::exchange(thread_table.parts, part);
-  std::uint64_t const id = id_.load(std::memory_order_relaxed);
-  thread_table.entries[ThreadTable::place(id)] = {id, part};
-}
-
-inline void ThreadParts::enlist() noexcept {
-  if (id_.load(std::memory_order_relaxed) != no_id) return;
-  Registry& mine = home();
-  if (!std::exchange(hears_of_forks, true)) ForkHandlers::install();
-  if (!std::exchange(mine.begun, true)) mine.has_fence = enable_heavy_fence();
-  // No two registries give the same ids: each begins at a multiple of its address.
-  if (mine.last_id == 0) mine.last_id = std::uint64_t{reinterpret_cast<std::uintptr_t>(&mine) / sizeof(ThreadTable::Entry)} << 21;
-  id_.store(mine.last_id += sizeof(ThreadTable::Entry), std::memory_order_relaxed);
-  next_pool_ = std::exchange(mine.pools, this);
-}
-
-template <class Make> ThreadPart* ThreadParts::attach(Make&& make, bool needs_fence) noexcept {
-  if (thread_table.ended || &home() != &registry) return nullptr;
-  thread_exit.arm();
+inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
+  if (this_thread.record != &no_record || this_thread.ended) return this_thread.record;
+  ThreadRecord* record = nullptr;
   {
     Guard guard(registry.lock);
-    enlist();
-    if (needs_fence && !registry.has_fence) return nullptr;
-    std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    if (ThreadPart* const part = part_of(&thread_table)) return (thread_table.entries[ThreadTable::place(id)] = {id, part}).part;
-    if (ThreadPart* const part = part_of(nullptr)) return own(part), part;
+    record = registry.free_records;
+    if (record != nullptr) registry.free_records = record->next_free;
   }
-  ThreadPart* const part = make();
-  if (part == nullptr) return nullptr;
-  Guard guard(registry.lock);
-  add(part);
-  own(part);
-  return part;
+  if (record == nullptr && (record = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
+  // operator new may be the user's, and use pools.
+  if (this_thread.record != &no_record) {
+    Guard guard(registry.lock);
+    record->next_free = std::exchange(registry.free_records, record);
+    return this_thread.record;
+  }
+  this_thread.record = record;
+  ThreadExit::arm();
+  return record;
 }
 
-template <class Make> ThreadPart* ThreadParts::borrow(Make&& make) noexcept {
-  {
-    Guard guard(home().lock);
-    enlist();
-    if (ThreadPart* const part = part_of(nullptr)) return part->owner.store(&thread_table, std::memory_order_relaxed), part;
+/// True when the thread has used the pool often enough.
+inline bool ThreadParts::used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept {
+  if (place >= record.uses_size) {
+    std::size_t size = 64;
+    while (size <= place) size *= 2;
+    auto* const counts = static_cast<std::uint8_t*>(::operator new(size, std::nothrow));
+    if (counts == nullptr || place < record.uses_size) return ::operator delete(counts), false;
+    for (std::size_t i = 0; i != size; ++i) counts[i] = i < record.uses_size ? record.uses[i] : std::uint8_t{0};
+    record.uses_size = size;
+    ::operator delete(std::exchange(record.uses, counts));
   }
-  ThreadPart* const part = make();
-  if (part == nullptr) return nullptr;
-  Guard guard(home().lock);
-  part->owner.store(&thread_table, std::memory_order_relaxed);
-  add(part);
-  return part;
+  if (record.uses[place] + 1U < uses) return ++record.uses[place], false;
+  return record.uses[place] = 0, true;  // for the next pool in this place
+}
+
+/// Effects: the thread's table has an entry for the place. Returns: false when there is no memory.
+inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noexcept {
+  if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
+  std::size_t entries = 16;
+  while (entries <= place) entries *= 2;
+  using Entry = std::atomic<ThreadPart*>;
+  auto* const table = static_cast<Entry*>(::operator new(entries * sizeof(Entry), std::nothrow));
+  if (table == nullptr) return false;
+  Entry* old = table;
+  {
+    Guard guard(record.lock);
+    if (place >= record.entries) {  // else operator new used pools, and this was done meanwhile
+      old = record.table;
+      for (std::size_t i = 0; i != entries; ++i)
+        ::new (static_cast<void*>(table + i)) Entry(i < record.entries ? old[i].load(std::memory_order_relaxed) : &no_part);
+      record.table = this_thread.table = table;
+      record.entries = entries;
+      this_thread.mask = entries - 1;
+    }
+  }
+  if (old != no_parts) ::operator delete(static_cast<void*>(old));
+  return true;
+}
+
+/// Effects: the pool has a place. Returns: false when there is no memory.
+inline bool ThreadParts::find_place() noexcept {
+  // acquire: pairs with the release below.
+  if (place_.load(std::memory_order_acquire) != 0) return true;
+  auto const use = [&](Place* place) {
+    own_place_ = place;
+    place_.store(place->number, std::memory_order_release);
+  };
+  {
+    Guard guard(home_->lock);
+    if (own_place_ != nullptr) return true;
+    if (Place* const place = home_->free_places) {
+      home_->free_places = place->next_free;
+      return use(place), true;
+    }
+  }
+  Place* const place = ::new (std::nothrow) Place{};
+  if (place == nullptr) return false;
+  Guard guard(home_->lock);
+  place->number = ++home_->places;  // from 1 on
+  if (own_place_ != nullptr) place->next_free = std::exchange(home_->free_places, place);
+  else use(place);
+  return true;
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
-  Guard guard(home().lock);
-  if (id_.load(std::memory_order_relaxed) == no_id) return nullptr;
-  ThreadParts** at = &home().pools;
-  while (*at != this) at = &(*at)->next_pool_;
-  *at = next_pool_;
-  for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
-    if (ThreadTable* const owner = part->owner.load(std::memory_order_relaxed); owner != nullptr && owner != lost())
-      unlink(&owner->parts, part, &ThreadPart::next_in_thread);
-  return std::exchange(first_, nullptr);
+  leave_registry();  // from here on no fork hears of the pool: its locks are this thread's and those of threads that are ending
+  ThreadPart* gone = nullptr;
+  for (bool more = true; more;) {
+    tell(PoolEvent::lock);
+    ThreadPart* const part = first_;
+    // acquire: pairs with the releases of a thread that is leaving.
+    ThreadRecord* const owner = part != nullptr ? part->owner.load(std::memory_order_acquire) : nullptr;
+    tell(PoolEvent::unlock);
+    more = part != nullptr;
+    if (!more) break;
+    bool free = !is_thread(owner) && owner != leaving();
+    if (is_thread(owner)) {
+      Guard guard(owner->lock);
+      if (part->owner.load(std::memory_order_relaxed) == owner) {  // else its thread is ending
+        owner->table[place_.load(std::memory_order_relaxed)].store(&no_part, std::memory_order_relaxed);
+        part->owner.store(nullptr, std::memory_order_relaxed);
+        free = true;
+      }
+    }
+    if (!free) {
+      detail::yield();
+      continue;
+    }
+    tell(PoolEvent::lock);
+    unlink(part);
+    tell(PoolEvent::unlock);
+    part->next = std::exchange(gone, part);
+  }
+  while (ThreadPart* const part = spare_) {
+    // acquire: pairs with the release in end_thread(): its thread is out of the pool.
+    while (part->owner.load(std::memory_order_acquire) == leaving()) detail::yield();
+    spare_ = part->next;
+    part->next = std::exchange(gone, part);
+  }
+  if (own_place_ != nullptr) {
+    Guard guard(home_->lock);
+    own_place_->next_free = std::exchange(home_->free_places, own_place_);
+  }
+  return gone;
 }
 
 inline void ThreadParts::end_thread() noexcept {
-  thread_table.ended = true;
-  for (ThreadTable::Entry& entry : thread_table.entries) entry = {};
-  ThreadPart* gone = nullptr;
-  {
-    Guard guard(registry.lock);
-    while (ThreadPart* const part = thread_table.parts) {
-      thread_table.parts = part->next_in_thread;
-      ThreadParts& pool = *part->pool;
-      pool.tell(Event::lock);
-      // release: a thread that takes the part over sees what this one wrote.
-      part->owner.store(nullptr, std::memory_order_release);
-      if (pool.tell(Event::thread_ended, part)) {
-        pool.remove(part);
-        part->next_in_thread = std::exchange(gone, part);
-      }
-      pool.tell(Event::unlock);
+  this_thread.ended = true;
+  ThreadRecord* const record = std::exchange(this_thread.record, &no_record);
+  if (record == &no_record) return;
+  this_thread.table = no_parts;
+  this_thread.mask = 0;
+  std::atomic<ThreadPart*>* const table = record->table;  // changed by its thread only
+  for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
+    ThreadPart* part = nullptr;
+    {
+      Guard guard(record->lock);
+      part = table[i].exchange(&no_part, std::memory_order_relaxed);
+      if (part == &no_part) continue;
+      part->owner.store(leaving(), std::memory_order_relaxed);
     }
+    ThreadParts& pool = *part->pool;
+    pool.tell(PoolEvent::lock);
+    pool.tell(PoolEvent::thread_ended, part);
+    pool.to_spares(part);
+    pool.tell(PoolEvent::unlock);
+    // release: a thread that takes the part over sees what this one wrote; and the pool may end now.
+    part->owner.store(nullptr, std::memory_order_release);
   }
-  free_parts(gone, &ThreadPart::next_in_thread);
+  {
+    Guard guard(record->lock);
+    record->table = no_parts;
+    record->entries = 1;
+  }
+  if (table != no_parts) ::operator delete(static_cast<void*>(table));
+  ::operator delete(std::exchange(record->uses, nullptr));
+  record->uses_size = 0;
+  Guard guard(registry.lock);
+  record->next_free = std::exchange(registry.free_records, record);
 }
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -27,7 +27,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Nothing can be done about a full pool, and threads keep no slots for themselves.
   static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   using Supply = typename Depot::Supply;
-  using Depot::stride;
+  using Depot::entered, Depot::stride;
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
@@ -41,7 +41,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if constexpr (Checks::tracks_slots)
         if (taken.slot != nullptr) locked([&] { mark_taken(taken.slot); });
     } else {
-      Guard guard(lock_);
+      Guard guard(entered());
       taken = supply_.take();
       if (taken.slot != nullptr) [[likely]] note_taken(taken.slot);
     }
@@ -82,14 +82,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   template <class Wait> Taken take_waiting(Wait&& wait, Error& error) requires Waiters::enabled {
     typename Waiters::Waiter waiter;
     {
-      Guard guard(slow_lock(lock_));
+      Guard guard(slow_lock(entered()));
       caches_.close(supply_);
       waiters_.push(waiter);
       serve();
     }
     wait(waiter);
     {
-      Guard guard(slow_lock(lock_));
+      Guard guard(slow_lock(entered()));
       waiters_.leave(waiter);
       caches_.reopen(supply_);
       if (waiter.taken.slot == nullptr) stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
@@ -152,7 +152,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
   /// Effects: this thread has its cache, where threads have caches.
-  void warm_up() { (void)caches_.attach(); }
+  void warm_up() { (void)caches_.attach(0); }
 
   /// Makes the bytes of a slot in which no object is left unusable.
   FASTALLOC_ALWAYS_INLINE void retire(std::byte* slot) const noexcept { Bytes::retire(slot, stride()); }
@@ -166,7 +166,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (cache == nullptr) [[unlikely]] return give_slow(slot);
       if (!cache->push(slot)) [[unlikely]] make_room_in(*cache);
     } else {
-      Guard guard(lock_);
+      Guard guard(entered());
       supply_.give(slot);
       if (waiters_.any()) [[unlikely]] serve_all();
     }
@@ -183,7 +183,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != n; ++i) retire_last(at(i));
-    Guard guard(lock_);
+    Guard guard(entered());
     if constexpr (Caches::enabled) note_peak();
     supply_.give_many(at, n);
     if (waiters_.any()) [[unlikely]] serve_all();
@@ -201,7 +201,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     bool const worn = is_worn(taken.slot);
     if (!worn) retire(taken.slot);
     {
-      Guard guard(lock_);
+      Guard guard(entered());
       mark_taken(taken.slot);  // flips back
       stats_.withdrawn();
       note_peak();
@@ -241,7 +241,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
   /// as returned from then on.
   [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) const noexcept {
-    Guard guard(block_lock(lock_));
+    Guard guard(block_lock(entered()));
     if constexpr (lock_free)  // somebody may just be writing down where the block is
       if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);
     if (Bytes::find(supply_.blocks(), p, take_mark, error)) return true;
@@ -252,7 +252,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// The slot of an index, or null where there is none. For pools of one block.
   [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept requires(!Shape::growing) {
-    Guard guard(block_lock(lock_));
+    Guard guard(block_lock(entered()));
     if (index >= supply_.total()) return nullptr;
     return supply_.blocks()[0].data + index * stride();
   }
@@ -325,14 +325,17 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// A slot for a thread whose own cache has none.
   Taken take_from_depot() noexcept {
     [[maybe_unused]] auto* const cache = caches_.attach();
-    Guard guard(lock_);
+    [[maybe_unused]] typename Caches::Room room;
+    if constexpr (Caches::enabled)
+      if (cache != nullptr) caches_.more_room(*cache, room);
+    Guard guard(entered());
     if constexpr (Waiters::enabled && !lock_free) {
       // What comes back belongs to those who wait.
       if (waiters_.any() && collect()) [[unlikely]] return {nullptr, false};
     }
     if constexpr (Caches::enabled) {
       bool counted = false;
-      Taken const taken = caches_.take(cache, supply_, KeepsObjects || Checks::verifies_fill, counted);
+      Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
       if (taken.slot == nullptr) return taken;
       if (counted) mark_taken(taken.slot);
       else note_taken(taken.slot);
@@ -355,7 +358,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Takes back a worn slot, for good.
   FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
     retire_last(slot);
-    Guard guard(slow_lock(lock_));
+    Guard guard(slow_lock(entered()));
     note_peak();
     supply_.retire();
   }
@@ -364,14 +367,16 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (!cache->push(slot)) make_room_in(*cache);
       return;
     }
-    Guard guard(lock_);
+    Guard guard(entered());
     note_peak();
     supply_.give(slot);
     serve();
   }
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
-    Guard guard(lock_);
-    caches_.make_room(cache, supply_);
+    typename Caches::Room room;
+    caches_.more_room(cache, room);
+    Guard guard(entered());
+    caches_.make_room(cache, room, supply_);
     serve();
   }
 

@@ -62,9 +62,9 @@ class PoolDepot {
       if (supply_.total() != 0) return;
     if constexpr (!std::same_as<Caches, NoCaches>) {
       if (locked_slow([&] { return supply_.total() != 0; })) return;
-      caches_.enroll();  // takes locks that come before this pool's
+      caches_.begin();  // takes locks that come before this pool's
     }
-    Guard guard(slow_lock(lock_));
+    Guard guard(slow_lock(entered()));
     if (supply_.total() != 0) return;
     before();
     supply_.template add_inline<Inline>();
@@ -94,7 +94,7 @@ class PoolDepot {
 
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slot_count, Error& error) {
-    Guard guard(slow_lock(lock_));
+    Guard guard(slow_lock(entered()));
     if (slot_count <= supply_.usable()) return true;
     if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
     return add_block(slot_count - supply_.usable(), error);
@@ -143,7 +143,7 @@ class PoolDepot {
 
   /// The start of the slot that holds `p`. Requires: one does.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
-    Guard guard(block_lock(lock_));
+    Guard guard(block_lock(entered()));
     std::byte* const data = supply_.blocks().find(p)->data;
     return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
   }
@@ -156,7 +156,7 @@ class PoolDepot {
     });
   }
   void reset_statistics() {
-    Guard guard(slow_lock(lock_));  // iterations hear of what came back
+    Guard guard(slow_lock(entered()));  // iterations hear of what came back
     supply_.reset_peak();
     caches_.reset_counts(supply_);
     stats_.reset(live());
@@ -176,7 +176,7 @@ class PoolDepot {
     });
   }
 
-  /// For what happens to threads and to the process; see ThreadParts::Event.
+  /// For what happens to threads and to the process; see PoolEvent.
   void lock() noexcept { slow_lock(lock_).lock(); }
   void unlock() noexcept { slow_lock(lock_).unlock(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
@@ -204,16 +204,18 @@ class PoolDepot {
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
+  /// The lock, which a fork takes as well from the first use on.
+  FASTALLOC_ALWAYS_INLINE Lock& entered() const noexcept { return caches_.enter(), lock_; }
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
-    Guard guard(lock_);
+    Guard guard(entered());
     return f();
   }
   template <class F> decltype(auto) locked_blocks(F&& f) const {
-    Guard guard(block_lock(lock_));
+    Guard guard(block_lock(entered()));
     return f();
   }
   template <class F> decltype(auto) locked_slow(F&& f) const {
-    Guard guard(slow_lock(lock_));
+    Guard guard(slow_lock(entered()));
     return f();
   }
 
@@ -236,7 +238,7 @@ class PoolDepot {
   }
   FASTALLOC_COLD void serve_all() noexcept {
     if constexpr (lock_free) {
-      Guard guard(slow_lock(lock_));
+      Guard guard(slow_lock(entered()));
       serve();
     } else {
       serve();
@@ -298,14 +300,14 @@ class PoolDepot {
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats> stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
   FASTALLOC_NO_UNIQUE_ADDRESS Waiters waiters_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS Caches caches_{this};
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
 
  private:
   void configure(PoolConfig const& config) noexcept {
     supply_.blocks().configure(config.alignment);
     if constexpr (growing) config_ = config;
-    caches_.enroll();
+    caches_.begin();
   }
 
   static constexpr char const* all_in_use =
@@ -321,7 +323,7 @@ class PoolDepot {
     bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
     // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-    Guard guard(slow_lock(lock_));
+    Guard guard(slow_lock(entered()));
     std::size_t const at_hand = supply_.at_hand();
     if ((at_hand >= n && !adjacent) || supply_.usable() != current) return true;
     std::size_t const needed = adjacent ? n : n - at_hand;
