@@ -27,7 +27,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Nothing can be done about a full pool, and threads keep no slots for themselves.
   static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   using Supply = typename Depot::Supply;
-  using Depot::entered, Depot::stride;
+  using Depot::inside, Depot::inside_blocks, Depot::inside_slow, Depot::stride;
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
@@ -41,7 +41,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if constexpr (Checks::tracks_slots)
         if (taken.slot != nullptr) locked([&] { mark_taken(taken.slot); });
     } else {
-      Guard guard(entered());
+      [[maybe_unused]] auto const guard = inside();
       taken = supply_.take();
       if (taken.slot != nullptr) [[likely]] note_taken(taken.slot);
     }
@@ -78,24 +78,42 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
   }
 
-  /// The same, and waits: until `wait(waiter)` returns, or another thread has handed a slot over.
-  template <class Wait> Taken take_waiting(Wait&& wait, Error& error) requires Waiters::enabled {
-    typename Waiters::Waiter waiter;
-    {
-      Guard guard(slow_lock(entered()));
-      caches_.close(supply_);
-      waiters_.push(waiter);
-      serve();
-    }
-    wait(waiter);
-    {
-      Guard guard(slow_lock(entered()));
-      waiters_.leave(waiter);
-      caches_.reopen(supply_);
-      if (waiter.taken.slot == nullptr) stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
-    }
-    if (waiter.taken.slot != nullptr) prepare(waiter.taken);
-    return waiter.taken;
+  /// The same, and waits: until `wait(waiter)` returns or throws, or another thread has handed a slot over. What is thrown (a clock's
+  /// exception, the cancellation of the thread) leaves nothing behind: the thread is out of the queue, and its slot, where it got one, is back.
+  /// `undo(taken)` gives such a slot back.
+  template <class Wait, class Undo> Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
+    struct Place {
+      PoolCore& core;
+      Undo& undo;
+      typename Waiters::Waiter waiter{};
+      bool done = false;
+
+      Place(PoolCore& c, Undo& u) : core(c), undo(u) {
+        auto const guard = core.inside_slow();
+        core.caches_.close(core.supply_);
+        core.waiters_.push(waiter);
+        core.serve();
+      }
+      ~Place() {
+        if (done) return;
+        leave();
+        if (waiter.taken.slot != nullptr) core.prepare(waiter.taken), undo(waiter.taken);
+      }
+      void leave() noexcept {
+        done = true;
+        bool const was_served = core.locked_slow([&] {
+          core.caches_.reopen(core.supply_);
+          return core.waiters_.leave(waiter);
+        });
+        if (was_served) waiter.wait_until_served();
+      }
+    } place(*this, undo);
+    wait(place.waiter);
+    place.leave();
+    Taken const taken = place.waiter.taken;
+    if (taken.slot != nullptr) return prepare(taken), taken;
+    locked_slow([&] { stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time"); });
+    return taken;
   }
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
@@ -166,7 +184,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (cache == nullptr) [[unlikely]] return give_slow(slot);
       if (!cache->push(slot)) [[unlikely]] make_room_in(*cache);
     } else {
-      Guard guard(entered());
+      [[maybe_unused]] auto const guard = inside();
       supply_.give(slot);
       if (waiters_.any()) [[unlikely]] serve_all();
     }
@@ -183,7 +201,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != n; ++i) retire_last(at(i));
-    Guard guard(entered());
+    [[maybe_unused]] auto const guard = inside();
     if constexpr (Caches::enabled) note_peak();
     supply_.give_many(at, n);
     if (waiters_.any()) [[unlikely]] serve_all();
@@ -201,7 +219,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     bool const worn = is_worn(taken.slot);
     if (!worn) retire(taken.slot);
     {
-      Guard guard(entered());
+      [[maybe_unused]] auto const guard = inside();
       mark_taken(taken.slot);  // flips back
       stats_.withdrawn();
       note_peak();
@@ -241,7 +259,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
   /// as returned from then on.
   [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) const noexcept {
-    Guard guard(block_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_blocks();
     if constexpr (lock_free)  // somebody may just be writing down where the block is
       if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);
     if (Bytes::find(supply_.blocks(), p, take_mark, error)) return true;
@@ -252,7 +270,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// The slot of an index, or null where there is none. For pools of one block.
   [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept requires(!Shape::growing) {
-    Guard guard(block_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_blocks();
     if (index >= supply_.total()) return nullptr;
     return supply_.blocks()[0].data + index * stride();
   }
@@ -328,7 +346,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     [[maybe_unused]] typename Caches::Room room;
     if constexpr (Caches::enabled)
       if (cache != nullptr) caches_.more_room(*cache, room);
-    Guard guard(entered());
+    [[maybe_unused]] auto const guard = inside();
     if constexpr (Waiters::enabled && !lock_free) {
       // What comes back belongs to those who wait.
       if (waiters_.any() && collect()) [[unlikely]] return {nullptr, false};
@@ -358,7 +376,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Takes back a worn slot, for good.
   FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
     retire_last(slot);
-    Guard guard(slow_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_slow();
     note_peak();
     supply_.retire();
   }
@@ -367,7 +385,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (!cache->push(slot)) make_room_in(*cache);
       return;
     }
-    Guard guard(entered());
+    [[maybe_unused]] auto const guard = inside();
     note_peak();
     supply_.give(slot);
     serve();
@@ -375,7 +393,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
     typename Caches::Room room;
     caches_.more_room(cache, room);
-    Guard guard(entered());
+    [[maybe_unused]] auto const guard = inside();
     caches_.make_room(cache, room, supply_);
     serve();
   }

@@ -64,7 +64,7 @@ class PoolDepot {
       if (locked_slow([&] { return supply_.total() != 0; })) return;
       caches_.begin();  // takes locks that come before this pool's
     }
-    Guard guard(slow_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_slow();
     if (supply_.total() != 0) return;
     before();
     supply_.template add_inline<Inline>();
@@ -94,7 +94,7 @@ class PoolDepot {
 
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slot_count, Error& error) {
-    Guard guard(slow_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_slow();
     if (slot_count <= supply_.usable()) return true;
     if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
     return add_block(slot_count - supply_.usable(), error);
@@ -143,7 +143,7 @@ class PoolDepot {
 
   /// The start of the slot that holds `p`. Requires: one does.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
-    Guard guard(block_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_blocks();
     std::byte* const data = supply_.blocks().find(p)->data;
     return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
   }
@@ -156,7 +156,7 @@ class PoolDepot {
     });
   }
   void reset_statistics() {
-    Guard guard(slow_lock(entered()));  // iterations hear of what came back
+    [[maybe_unused]] auto const guard = inside_slow();  // iterations hear of what came back
     supply_.reset_peak();
     caches_.reset_counts(supply_);
     stats_.reset(live());
@@ -204,18 +204,41 @@ class PoolDepot {
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
-  /// The lock, which a fork takes as well from the first use on.
-  FASTALLOC_ALWAYS_INLINE Lock& entered() const noexcept { return caches_.enter(), lock_; }
+  /// Holds one of the pool's locks, which a fork takes as well from the first use on. Waiters that were served meanwhile are woken when it is free.
+  template <class L>
+  class [[nodiscard]] Inside {
+   public:
+    FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) { lock_.lock(); }
+    FASTALLOC_ALWAYS_INLINE ~Inside() {
+      if constexpr (Waiters::enabled && !LockFreePolicy<L>) {
+        auto* const served = depot_.waiters_.take_served();
+        lock_.unlock();
+        Waiters::wake(served);
+      } else {
+        lock_.unlock();
+      }
+    }
+    Inside(Inside const&) = delete;
+    Inside& operator=(Inside const&) = delete;
+
+   private:
+    PoolDepot const& depot_;
+    L& lock_;
+  };
+  FASTALLOC_ALWAYS_INLINE auto inside() const noexcept { return caches_.enter(), Inside<Lock>(*this, lock_); }
+  auto inside_blocks() const noexcept { return caches_.enter(), Inside<std::remove_reference_t<decltype(block_lock(lock_))>>(*this, block_lock(lock_)); }
+  auto inside_slow() const noexcept { return caches_.enter(), Inside<std::remove_reference_t<decltype(slow_lock(lock_))>>(*this, slow_lock(lock_)); }
+
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
-    Guard guard(entered());
+    auto const guard = inside();
     return f();
   }
   template <class F> decltype(auto) locked_blocks(F&& f) const {
-    Guard guard(block_lock(entered()));
+    auto const guard = inside_blocks();
     return f();
   }
   template <class F> decltype(auto) locked_slow(F&& f) const {
-    Guard guard(slow_lock(entered()));
+    auto const guard = inside_slow();
     return f();
   }
 
@@ -238,7 +261,7 @@ class PoolDepot {
   }
   FASTALLOC_COLD void serve_all() noexcept {
     if constexpr (lock_free) {
-      Guard guard(slow_lock(entered()));
+      [[maybe_unused]] auto const guard = inside_slow();
       serve();
     } else {
       serve();
@@ -299,7 +322,7 @@ class PoolDepot {
   Supply supply_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats> stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS Waiters waiters_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Waiters waiters_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
 
@@ -323,7 +346,7 @@ class PoolDepot {
     bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
     // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-    Guard guard(slow_lock(entered()));
+    [[maybe_unused]] auto const guard = inside_slow();
     std::size_t const at_hand = supply_.at_hand();
     if ((at_hand >= n && !adjacent) || supply_.usable() != current) return true;
     std::size_t const needed = adjacent ? n : n - at_hand;
