@@ -6,6 +6,7 @@
 //   FASTALLOC_EXCEPTIONS  0 or 1: failures throw, or call the error handler and abort (otherwise: detected)
 // No macro changes the layout of a type. Macros that change what a function does are part of its namespace, so files
 // compiled with different settings can be linked together:
+// The namespaces carry the version as well: two versions in one process share nothing.
 //   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS, and on whether there is an operating system: configuration, results, handles
 //   FASTALLOC_MODE  depends on the checks and on AddressSanitizer and ThreadSanitizer as well: policies and pools
 #pragma once
@@ -56,12 +57,18 @@
 #define FASTALLOC_TSAN 0
 #endif
 
+// name_0_1_0 for version 0.1.0
+#define FASTALLOC_JOIN_(name, major, minor, patch) name##_##major##_##minor##_##patch
+#define FASTALLOC_JOIN(name, major, minor, patch) FASTALLOC_JOIN_(name, major, minor, patch)
+#define FASTALLOC_VERSIONED(name) \
+  FASTALLOC_JOIN(name, FASTALLOC_VERSION_MAJOR, FASTALLOC_VERSION_MINOR, FASTALLOC_VERSION_PATCH)
+
 #if !__STDC_HOSTED__
-#define FASTALLOC_ABI abi0_bare
+#define FASTALLOC_ABI FASTALLOC_VERSIONED(abi_bare)
 #elif FASTALLOC_EXCEPTIONS
-#define FASTALLOC_ABI abi0
+#define FASTALLOC_ABI FASTALLOC_VERSIONED(abi)
 #else
-#define FASTALLOC_ABI abi0_noexcept
+#define FASTALLOC_ABI FASTALLOC_VERSIONED(abi_noexcept)
 #endif
 
 #if FASTALLOC_CHECKED && FASTALLOC_ASAN
@@ -78,11 +85,21 @@
 #define FASTALLOC_HOSTED_MODE unchecked
 #endif
 #if __STDC_HOSTED__
-#define FASTALLOC_MODE FASTALLOC_HOSTED_MODE
+#define FASTALLOC_MODE FASTALLOC_VERSIONED(FASTALLOC_HOSTED_MODE)
 #else
 #define FASTALLOC_BARE_(mode) mode##_bare
 #define FASTALLOC_BARE(mode) FASTALLOC_BARE_(mode)
-#define FASTALLOC_MODE FASTALLOC_BARE(FASTALLOC_HOSTED_MODE)
+#define FASTALLOC_MODE FASTALLOC_VERSIONED(FASTALLOC_BARE(FASTALLOC_HOSTED_MODE))
+#endif
+// What all modes of one version share.
+#define FASTALLOC_STATE FASTALLOC_VERSIONED(state)
+
+// A variable that a program has once, in a header. g++ makes inline variables STB_GNU_UNIQUE, and a library that holds one can never be
+// unloaded; a weak definition is as unique, and leaves with its library.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__ELF__)
+#define FASTALLOC_ONE [[gnu::weak]]
+#else
+#define FASTALLOC_ONE inline
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__)

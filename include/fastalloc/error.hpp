@@ -124,12 +124,12 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
 /// function that called it. Thread safety: may be called by any thread at any time.
 using ErrorHandler = void (*)(Error const&);
 
-namespace detail {
+namespace detail::inline FASTALLOC_STATE {
 
 // Null stands for default_error_handler, so that the variable needs no initialisation at run time.
-inline std::atomic<ErrorHandler> error_handler{nullptr};
+FASTALLOC_ONE std::atomic<ErrorHandler> error_handler{nullptr};
 
-}  // namespace detail
+}  // namespace detail::inline FASTALLOC_STATE
 
 namespace detail::inline FASTALLOC_ABI {
 

@@ -32,7 +32,7 @@ struct NoCaches {
   template <class Core> explicit constexpr NoCaches(Core*) noexcept {}
   struct Room {};
   constexpr void begin() noexcept {}
-  constexpr void enter() noexcept {}
+  constexpr bool enter() noexcept { return false; }
   template <class Core> constexpr void rebind(Core*) noexcept {}
   [[nodiscard]] constexpr void* attach(unsigned = 0) const noexcept { return nullptr; }
   template <class Depot> constexpr bool gather(Depot&) noexcept { return false; }

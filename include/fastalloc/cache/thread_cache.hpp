@@ -227,6 +227,7 @@ class Uncached : public NoCaches, public PoolNode {
   template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
   ~Uncached() { leave_registry(); }
   void begin() noexcept { enroll(); }
+  bool enter() noexcept { return is_forking(); }
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 };
 
@@ -253,8 +254,8 @@ class ThreadCaches : public ThreadParts {
   }
   /// At construction: fork handlers are there before threads are. The pool itself joins them at its first use.
   void begin() noexcept { hear_of_forks(); }
-  /// Before the pool's lock is taken.
-  FASTALLOC_ALWAYS_INLINE void enter() noexcept { enroll(); }
+  /// Before the pool's lock is taken. Returns: true when the thread has it, since it is forking.
+  bool enter() noexcept { return enroll(), is_forking(); }
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }

@@ -118,6 +118,26 @@ struct Registry {
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
+/// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
+[[nodiscard]] inline bool is_forking() noexcept {
+  return registry.forker.load(std::memory_order_relaxed) == &this_thread;  // relaxed: it is this thread only if this thread wrote it
+}
+/// A Guard of a lock that a fork takes.
+class [[nodiscard]] ForkedGuard {
+ public:
+  explicit ForkedGuard(AdaptiveLock& lock) noexcept : lock_(is_forking() ? nullptr : &lock) {
+    if (lock_ != nullptr) lock_->lock();
+  }
+  ~ForkedGuard() {
+    if (lock_ != nullptr) lock_->unlock();
+  }
+  ForkedGuard(ForkedGuard const&) = delete;
+  ForkedGuard& operator=(ForkedGuard const&) = delete;
+
+ private:
+  AdaptiveLock* lock_;
+};
+
 /// What happens to threads and to the process.
 enum class PoolEvent {
   lock,          ///< takes the pool's lock, for the lists of parts
@@ -147,16 +167,22 @@ class PoolNode {
   void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
   /// Effects: renews what the library that constructed the pool left in it.
   void rebind(Listener listener) noexcept {
-    Guard guard(home_->lock);
+    ForkedGuard guard(home_->lock);
     listener_ = listener;
     if (enrolled_.load(std::memory_order_relaxed)) tell(PoolEvent::hear_of_forks);
   }
 
  protected:
   void tell(PoolEvent event, ThreadPart* part = nullptr) const noexcept { listener_(pool_, event, part); }
+  void lock_pool() const noexcept {
+    if (!is_forking()) tell(PoolEvent::lock);
+  }
+  void unlock_pool() const noexcept {
+    if (!is_forking()) tell(PoolEvent::unlock);
+  }
   void leave_registry() noexcept {
     if (!enrolled_.load(std::memory_order_relaxed)) return;  // relaxed: nobody else uses the pool any more
-    Guard guard(home_->lock);
+    ForkedGuard guard(home_->lock);
     (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
     if (next_ != nullptr) next_->previous_ = previous_;
   }
@@ -167,12 +193,13 @@ class PoolNode {
   friend struct ForkHandlers;
   FASTALLOC_COLD void enroll_first() noexcept {
     tell(PoolEvent::hear_of_forks);
-    Guard guard(home_->lock);
+    ForkedGuard guard(home_->lock);
     if (enrolled_.load(std::memory_order_relaxed)) return;  // relaxed: the lock orders it
     if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);  // relaxed: the lock
     next_ = home_->pools;
     if (next_ != nullptr) next_->previous_ = this;
     home_->pools = this;
+    if (is_forking()) tell(PoolEvent::before_fork);  // as the other pools heard
     enrolled_.store(true, std::memory_order_release);
   }
 
@@ -217,7 +244,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     if (!make_entry(*record, place)) return nullptr;
     ThreadPart* const part = take_part(suits, make, orphaned());
     if (part == nullptr) return nullptr;
-    Guard guard(record->lock);
+    ForkedGuard guard(record->lock);
     part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
     record->table[place].store(part, std::memory_order_relaxed);
     return part;
@@ -229,13 +256,13 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return take_part(suits, make, borrowed());
   }
   void give_back(ThreadPart& part) noexcept {
-    tell(PoolEvent::lock);
+    lock_pool();
     // relaxed, twice: the lock orders it. Another owner: the thread has forked meanwhile, and this is the child.
     if (part.owner.load(std::memory_order_relaxed) == borrowed()) {
       to_spares(&part);
       part.owner.store(nullptr, std::memory_order_relaxed);
     }
-    tell(PoolEvent::unlock);
+    unlock_pool();
   }
 
   /// In the child of a fork: calls reclaim(part) for each part whose thread is not there. Where it returns true, the part may serve
@@ -287,7 +314,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   bool find_place() noexcept;
 
   template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
-    tell(PoolEvent::lock);
+    lock_pool();
     ThreadPart* part = nullptr;
     int looks = 8;  // of the newest spares: no walk over all that ever were
     for (ThreadPart** at = &spare_; *at != nullptr && looks != 0; at = &(*at)->next, --looks) {
@@ -298,12 +325,12 @@ class alignas(cache_line) ThreadParts : public PoolNode {
       to_first(part, owner);
       break;
     }
-    tell(PoolEvent::unlock);
+    unlock_pool();
     if (part != nullptr || (part = make()) == nullptr) return part;
     part->pool = this;
-    tell(PoolEvent::lock);
+    lock_pool();
     to_first(part, owner);
-    tell(PoolEvent::unlock);
+    unlock_pool();
     return part;
   }
   void to_first(ThreadPart* part, ThreadRecord* owner) noexcept {
@@ -353,7 +380,7 @@ struct ThreadExit {
     if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread);
   }
   FASTALLOC_COLD static bool make_key() noexcept {
-    Guard guard(registry.lock);
+    ForkedGuard guard(registry.lock);
     if (has_key) return true;
     // The key leaves with the library that made it.
     has_key = pthread_key_create(&key, [](void*) { ThreadParts::end_thread(); }) == 0 && std::atexit(&forget_key) == 0;
@@ -378,8 +405,7 @@ struct ForkHandlers {
   }
   // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
   static void prepare() noexcept {
-    // relaxed: it is this thread only if this thread wrote it.
-    if (registry.forker.load(std::memory_order_relaxed) != &this_thread) {
+    if (!is_forking()) {
       registry.lock.lock();
       registry.forker.store(&this_thread, std::memory_order_relaxed);
       this_thread.record->lock.lock();
@@ -411,14 +437,14 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   if (this_thread.record != &no_record || this_thread.ended) return this_thread.record;
   ThreadRecord* record = nullptr;
   {
-    Guard guard(registry.lock);
+    ForkedGuard guard(registry.lock);
     record = registry.free_records;
     if (record != nullptr) registry.free_records = record->next_free;
   }
   if (record == nullptr && (record = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
   // operator new may be the user's, and use pools.
   if (this_thread.record != &no_record) {
-    Guard guard(registry.lock);
+    ForkedGuard guard(registry.lock);
     record->next_free = std::exchange(registry.free_records, record);
     return this_thread.record;
   }
@@ -475,7 +501,7 @@ inline bool ThreadParts::find_place() noexcept {
     place_.store(place->number, std::memory_order_release);
   };
   {
-    Guard guard(home_->lock);
+    ForkedGuard guard(home_->lock);
     if (own_place_ != nullptr) return true;
     if (Place* const place = home_->free_places) {
       home_->free_places = place->next_free;
@@ -484,7 +510,7 @@ inline bool ThreadParts::find_place() noexcept {
   }
   Place* const place = ::new (std::nothrow) Place{};
   if (place == nullptr) return false;
-  Guard guard(home_->lock);
+  ForkedGuard guard(home_->lock);
   place->number = ++home_->places;  // from 1 on
   if (own_place_ != nullptr) place->next_free = std::exchange(home_->free_places, place);
   else use(place);
@@ -495,16 +521,16 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
   leave_registry();  // from here on no fork hears of the pool: its locks are this thread's and those of threads that are ending
   ThreadPart* gone = nullptr;
   for (bool more = true; more;) {
-    tell(PoolEvent::lock);
+    lock_pool();
     ThreadPart* const part = first_;
     // acquire: pairs with the releases of a thread that is leaving.
     ThreadRecord* const owner = part != nullptr ? part->owner.load(std::memory_order_acquire) : nullptr;
-    tell(PoolEvent::unlock);
+    unlock_pool();
     more = part != nullptr;
     if (!more) break;
     bool free = !is_thread(owner) && owner != leaving();
     if (is_thread(owner)) {
-      Guard guard(owner->lock);
+      ForkedGuard guard(owner->lock);
       if (part->owner.load(std::memory_order_relaxed) == owner) {  // else its thread is ending
         owner->table[place_.load(std::memory_order_relaxed)].store(&no_part, std::memory_order_relaxed);
         part->owner.store(nullptr, std::memory_order_relaxed);
@@ -515,9 +541,9 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
       detail::yield();
       continue;
     }
-    tell(PoolEvent::lock);
+    lock_pool();
     unlink(part);
-    tell(PoolEvent::unlock);
+    unlock_pool();
     part->next = std::exchange(gone, part);
   }
   while (ThreadPart* const part = spare_) {
@@ -527,7 +553,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     part->next = std::exchange(gone, part);
   }
   if (own_place_ != nullptr) {
-    Guard guard(home_->lock);
+    ForkedGuard guard(home_->lock);
     own_place_->next_free = std::exchange(home_->free_places, own_place_);
   }
   return gone;
@@ -543,28 +569,28 @@ inline void ThreadParts::end_thread() noexcept {
   for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
     ThreadPart* part = nullptr;
     {
-      Guard guard(record->lock);
+      ForkedGuard guard(record->lock);
       part = table[i].exchange(&no_part, std::memory_order_relaxed);
       if (part == &no_part) continue;
       part->owner.store(leaving(), std::memory_order_relaxed);
     }
     ThreadParts& pool = *part->pool;
-    pool.tell(PoolEvent::lock);
+    pool.lock_pool();
     pool.tell(PoolEvent::thread_ended, part);
     pool.to_spares(part);
-    pool.tell(PoolEvent::unlock);
+    pool.unlock_pool();
     // release: a thread that takes the part over sees what this one wrote; and the pool may end now.
     part->owner.store(nullptr, std::memory_order_release);
   }
   {
-    Guard guard(record->lock);
+    ForkedGuard guard(record->lock);
     record->table = no_parts;
     record->entries = 1;
   }
   if (table != no_parts) ::operator delete(static_cast<void*>(table));
   ::operator delete(std::exchange(record->uses, nullptr));
   record->uses_size = 0;
-  Guard guard(registry.lock);
+  ForkedGuard guard(registry.lock);
   record->next_free = std::exchange(registry.free_records, record);
 }
 

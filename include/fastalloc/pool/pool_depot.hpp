@@ -204,18 +204,24 @@ class PoolDepot {
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
-  /// Holds one of the pool's locks, which a fork takes as well from the first use on. Waiters that were served meanwhile are woken when it is free.
+  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them. Waiters that were
+  /// served meanwhile are woken when the lock is free.
   template <class L>
   class [[nodiscard]] Inside {
+    static constexpr bool is_real = !HasSlowLock<L>;
+
    public:
-    FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) { lock_.lock(); }
+    FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
+      if constexpr (is_real) holds_already_ = depot.caches_.enter();
+      if (!holds_already_) lock_.lock();
+    }
     FASTALLOC_ALWAYS_INLINE ~Inside() {
-      if constexpr (Waiters::enabled && !LockFreePolicy<L>) {
+      if constexpr (Waiters::enabled && is_real) {
         auto* const served = depot_.waiters_.take_served();
-        lock_.unlock();
+        if (!holds_already_) lock_.unlock();
         Waiters::wake(served);
       } else {
-        lock_.unlock();
+        if (!holds_already_) lock_.unlock();
       }
     }
     Inside(Inside const&) = delete;
@@ -224,10 +230,11 @@ class PoolDepot {
    private:
     PoolDepot const& depot_;
     L& lock_;
+    bool holds_already_ = false;
   };
-  FASTALLOC_ALWAYS_INLINE auto inside() const noexcept { return caches_.enter(), Inside<Lock>(*this, lock_); }
-  auto inside_blocks() const noexcept { return caches_.enter(), Inside<std::remove_reference_t<decltype(block_lock(lock_))>>(*this, block_lock(lock_)); }
-  auto inside_slow() const noexcept { return caches_.enter(), Inside<std::remove_reference_t<decltype(slow_lock(lock_))>>(*this, slow_lock(lock_)); }
+  FASTALLOC_ALWAYS_INLINE auto inside() const { return Inside<Lock>(*this, lock_); }
+  auto inside_blocks() const { return Inside<std::remove_reference_t<decltype(block_lock(lock_))>>(*this, block_lock(lock_)); }
+  auto inside_slow() const { return Inside<std::remove_reference_t<decltype(slow_lock(lock_))>>(*this, slow_lock(lock_)); }
 
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
     auto const guard = inside();

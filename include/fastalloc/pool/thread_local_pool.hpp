@@ -272,7 +272,7 @@ class ThreadLocalPool final {
     auto const add = [&](detail::ThreadPart& part) {
       if (!Parts::is_orphaned(part)) result += f(static_cast<Sub&>(part));
     };
-    detail::Guard guard(lock_);
+    detail::ForkedGuard guard(lock_);
     parts_.for_each(add);
     parts_.for_each_spare(add);
     return result;

@@ -52,12 +52,12 @@ static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
 
-namespace fastalloc::detail {
+namespace fastalloc::detail::inline FASTALLOC_STATE {
 
 /// Shared by pools of all modes, so not in one of their namespaces. The numbers at which pools begin, one after the other scattered (a multiple of an odd constant meets each value once).
-inline std::atomic<std::uint32_t> generation_seed{0};
+FASTALLOC_ONE std::atomic<std::uint32_t> generation_seed{0};
 
-}  // namespace fastalloc::detail
+}  // namespace fastalloc::detail::inline FASTALLOC_STATE
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
