@@ -114,6 +114,7 @@ struct Registry {
   bool begun = false;
   std::atomic<bool> has_fence{false};         ///< heavy_fence() works here
   std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
+  ThreadRecord* forkers_record = nullptr;     ///< whose lock it holds; in a handler it may get another one
   int fork_handlers = 0;                      ///< how many of them hold the locks for it
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
@@ -408,7 +409,8 @@ struct ForkHandlers {
     if (!is_forking()) {
       registry.lock.lock();
       registry.forker.store(&this_thread, std::memory_order_relaxed);
-      this_thread.record->lock.lock();
+      registry.forkers_record = this_thread.record;
+      registry.forkers_record->lock.lock();
       for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
     }
     ++registry.fork_handlers;
@@ -417,7 +419,7 @@ struct ForkHandlers {
     if (--registry.fork_handlers != 0) return;
     registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
     for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
-    this_thread.record->lock.unlock();
+    registry.forkers_record->lock.unlock();
     registry.lock.unlock();
   }
   static void child() noexcept {
@@ -478,7 +480,7 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
   if (table == nullptr) return false;
   Entry* old = table;
   {
-    Guard guard(record.lock);
+    ForkedGuard guard(record.lock);
     if (place >= record.entries) {  // else operator new used pools, and this was done meanwhile
       old = record.table;
       for (std::size_t i = 0; i != entries; ++i)
