@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The list of free slots under the LockFree policy: a stack of slot indices whose head and tag are one atomic word,
 // with the links in an array beside it, and a frontier behind which no slot was ever used. Beside each link stands the number
-// of slots from there on, so the head's number is that of all free slots that were used before.
+// of slots from there on, so the head's number is that of all free slots that were used before. A slot that is taken links to
+// itself: that is how iterations know it.
 //
 // THREADS threads do up to OPS operations each, every one a pop or the push of any slot the thread holds. Every way to
 // place the slots at the start is tried: never used, on the list, or held by a thread.
@@ -11,6 +12,7 @@
 //   saw_full  "exhausted" is said only if at some moment of the call no slot was free
 //   counted   whenever the head changes, its number is right
 //   listed    when all threads are done, each slot is held, on the list once, or behind the frontier
+//   next      then a slot links to itself if and only if it is held
 // Each step is one access to shared memory, and all threads see the accesses in one order: memory orders are not
 // modelled.
 //
@@ -20,6 +22,7 @@
 //   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the frontier: a slot that came back
 //                  while the last new one was taken is not seen
 //   BUG_COUNT      the number is read before the head: others change the list in between
+//   BUG_LATE_MARK  a thread links the slot to itself after it has handed it on: the slot may be on the list again
 #ifndef THREADS
 #define THREADS 3
 #endif
@@ -111,8 +114,9 @@ pop:
         head_tag = NEXT_TAG(tag);
         listed_now--;
         check_count();
+        x = h;
         took(h);
-        goto next_operation
+        goto mark
       :: else -> goto pop
       fi
     }
@@ -127,8 +131,9 @@ pop:
       if
       :: fresh == f ->
         fresh++;
+        x = f;
         took(f);
-        goto next_operation
+        goto mark
       :: else -> f = fresh
       fi
     }
@@ -146,6 +151,21 @@ exhausted:
     saw_full[me] = false;
     goto next_operation
   };
+
+mark:
+#ifdef BUG_LATE_MARK
+  // The holder gives the slot back meanwhile, which another thread does for it here.
+  atomic {
+    next[x] = head_index;
+    count[x] = listed_now + 1;
+    head_index = x;
+    head_tag = NEXT_TAG(head_tag);
+    listed_now++;
+    holder[x] = NOBODY;
+    free++
+  }
+#endif
+  atomic { next[x] = x; x = 0; goto next_operation };
 
 push:
 #ifdef BUG_COUNT
@@ -188,7 +208,7 @@ init {
         select(who : 0 .. THREADS);
         if
         :: who >= THREADS || who > i -> next[i] = head_index; head_index = i; listed_now++; count[i] = listed_now
-        :: else -> holder[i] = who; free--
+        :: else -> holder[i] = who; next[i] = i; free--
         fi
       :: else
       fi
@@ -208,7 +228,8 @@ init {
     od;
     assert(head_index == NIL);
     for (i : 0 .. CAPACITY - 1) {
-      assert(listed[i] + (holder[i] != NOBODY) + (i >= fresh) == 1)
+      assert(listed[i] + (holder[i] != NOBODY) + (i >= fresh) == 1);
+      assert(i >= fresh || (holder[i] != NOBODY) == (next[i] == i))
     }
   }
 }

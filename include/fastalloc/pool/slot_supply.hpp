@@ -108,6 +108,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   /// Begins an iteration over what is live. Returns: the bytes that were not to be had, or 0.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
+    if constexpr (owns_frontier) return sync_frontier(), snapshot.begin(blocks_);  // next() looks which ones are taken
     mark();
     if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
     slots_.for_each([&](std::byte* slot) { snapshot.clear(slot); }, blocks_);
@@ -115,6 +116,11 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return 0;
   }
   [[nodiscard]] std::byte* next(Snapshot& snapshot) noexcept {
+    if constexpr (owns_frontier) {
+      std::byte* slot = snapshot.next();
+      while (slot != nullptr && !slots_.is_taken(slot, blocks_)) slot = snapshot.next();
+      return slot;
+    }
     bool marked = false;  // nothing came back since the mark, but what was taken again
     if constexpr (derives_peak) marked = hot_ == nullptr && slots_.size() == slots_.low_water();
     if (!marked) mark();

@@ -5,6 +5,7 @@
 //   head      | number | tag |     one word; the tag counts changes, so that a head that went and came back is another one
 //   links     number of the slot behind, and slots of the list from here on; beside the slots: a slot's bytes may be an object's
 //             while somebody reads its link. A number is a place counted from the block's end, from 1; links[0] ends the list
+//             A slot that is taken links to itself, so that iterations know what is in use without a walk through the list
 //   fresh     slots handed out at least once; those behind were never touched
 //
 //   fresh == live + retired + size(),    size() == links[head.number].count       at every moment, whoever is inside
@@ -86,7 +87,7 @@ class TaggedList {
         // acquire: as above, for the head that a failure brings. A pop publishes nothing.
         if (at.head.compare_exchange_weak(head, after(head, next), std::memory_order_acquire, std::memory_order_acquire)) {
           fresh = false;
-          return assume(blocks[0].end - static_cast<std::size_t>(number) * blocks.stride());
+          return mark(links, number), assume(blocks[0].end - static_cast<std::size_t>(number) * blocks.stride());
         }
       }
       if (last) return nullptr;
@@ -94,7 +95,8 @@ class TaggedList {
       for (std::size_t place = at.fresh.load(std::memory_order_relaxed); place < blocks[0].slot_count;) {
         if (!at.fresh.compare_exchange_weak(place, place + 1, std::memory_order_relaxed)) continue;
         fresh = true;
-        return assume(blocks[0].data + place * blocks.stride());
+        std::byte* const slot = blocks[0].data + place * blocks.stride();
+        return mark(links, number_of(slot, blocks)), assume(slot);
       }
       // There will be no fresh ones any more; so if the list is empty now, too, at this moment nothing is free.
       head = at.head.load(std::memory_order_seq_cst);
@@ -108,7 +110,7 @@ class TaggedList {
   void give(std::byte* slot, Blocks<false> const& blocks) noexcept {
     Link* const links = this->links();
     std::atomic<Word>& at = control(links).head;
-    auto const number = static_cast<Word>(blocks.slots_in(static_cast<std::size_t>(blocks[0].end - slot)));
+    Word const number = number_of(slot, blocks);
     Word head = at.load(std::memory_order_acquire);  // acquire: the count of the slot in front
     do {
       // relaxed: published by the swap; where the head changed since, the swap fails. release: pairs with the acquire in size(), which may
@@ -148,6 +150,13 @@ class TaggedList {
     return control(links).fresh.load(std::memory_order_relaxed) - not_live;
   }
 
+  /// Requires: the slot was handed out before. A slot that another thread is just taking may be either.
+  [[nodiscard]] bool is_taken(std::byte const* slot, Blocks<false> const& blocks) const noexcept {
+    Word const number = number_of(slot, blocks);
+    // acquire: pairs with the release in mark().
+    return links()[number].next.load(std::memory_order_acquire) == static_cast<Index>(number);
+  }
+  /// For tests, alone: the free slots.
   template <class F> void for_each(F&& f, Blocks<false> const& blocks) const {
     Link const* const links = this->links();
     if (links == nullptr) return;
@@ -159,6 +168,13 @@ class TaggedList {
   }
 
  private:
+  static Word number_of(std::byte const* slot, Blocks<false> const& blocks) noexcept {
+    return static_cast<Word>(blocks.slots_in(static_cast<std::size_t>(blocks[0].end - slot)));
+  }
+  /// The slot is taken. Others that still look at its link fail at the head, whose tag has changed. release: that the slot was handed out.
+  FASTALLOC_ALWAYS_INLINE static void mark(Link* links, Word number) noexcept {
+    links[number].next.store(static_cast<Index>(number), std::memory_order_release);
+  }
   /// The head that follows `head`: another slot in front, and the next tag.
   static Word after(Word head, Word number) noexcept {
     if constexpr (TagBits == 0) return static_cast<Word>(head - (head & low) + number + (Word{1} << half));
