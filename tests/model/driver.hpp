@@ -63,6 +63,7 @@ struct Plan {
   std::size_t capacity = 1;      ///< at the beginning
   std::size_t max_capacity = 0;  ///< of a growing pool; 0 = no limit, the driver keeps below 4 * capacity
   std::size_t growth = 0;        ///< linear growth by so many slots; 0 = exponential(2)
+  std::size_t alignment = 0;     ///< bytes; keeps slots further apart than they are long
   std::size_t check_every = 1;   ///< operations between two looks at everything
 };
 
@@ -92,6 +93,7 @@ class Driver {
  public:
   Driver(Pool& pool, Plan plan, Source& source) : pool_(pool), plan_(plan), source_(source) {
     capacity_ = plan.capacity;
+    if (plan.alignment != 0) stride_ = (sizeof(T) + plan.alignment - 1) / plan.alignment * plan.alignment;
     soft_limit_ = plan.max_capacity != 0 ? plan.max_capacity : Is::grows ? 4 * plan.capacity : plan.capacity;
   }
 
@@ -188,6 +190,7 @@ class Driver {
     T* const object = handle.get();
     require(object->value() == value && object->intact(), "a new object does not hold its value");
     require(pool_.owns(object), "the pool does not own a new object");
+    require(plan_.alignment == 0 || reinterpret_cast<std::uintptr_t>(object) % plan_.alignment == 0, "a new object is not aligned");
     require(by_address_.emplace(object, value).second, "a slot was handed out twice");
     require(!test::ledger().mistakes(), "the ledger noted a mistake");
     Owned owned;
@@ -383,7 +386,7 @@ class Driver {
     Group group;
     group.value = ++values_;
     if constexpr (Is::takes_runs) {
-      if (source_.below(2) == 0) return run(n, group);
+      if (stride_ == sizeof(T) && source_.below(2) == 0) return run(n, group);
     }
     auto const growth = growth_for(n);
     if constexpr (Is::recycles) {
@@ -635,7 +638,7 @@ class Driver {
   T const* first_ = nullptr;
   std::size_t lowest_ = 0;
   std::set<T const*> returned_;  ///< free slots that were in use before (bitmap pools)
-  static constexpr std::size_t stride_ = sizeof(T);
+  std::size_t stride_ = sizeof(T);
 };
 
 }  // namespace model

@@ -199,18 +199,22 @@ TEST_CASE("a sub-pool that ran dry takes back what others returned, one step a s
   }
 }
 
-TEMPLATE_TEST_CASE("a slot whose generations are used up goes without a look at others", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("the last object that a slot has a generation for ends as all others do", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
   constexpr std::size_t slots = 500;
   FixedPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks, BasicGenerations<1>> pool(slots);
   std::vector<typename decltype(pool)::handle_type> live;
   for (std::size_t i = 0; i != slots; ++i) live.push_back(pool.allocate(1U));
   live.resize(slots / 10);  // the others are returned
-  auto const worn = pool.key(live.back());
+  Counts const usual = counted([&] { live.pop_back(); });
+  auto const last = pool.key(live.back());
   Counts const c = counted([&] { live.pop_back(); });
-  CHECK(pool.capacity() == slots - 1);
+  CHECK(pool.capacity() == slots);
   CHECK(c.only_steps());
-  CHECK(c.steps() == 0);
-  CHECK(pool.get(worn) == nullptr);
+  CHECK(c.steps() == usual.steps());
+  CHECK(c.locks == usual.locks);
+  CHECK(pool.get(last) == nullptr);
+  live.push_back(pool.allocate(1U));
+  CHECK_FALSE(pool.key(live.back()));
   CHECK(pool.statistics().peak_usage == slots);
   CHECK(pool.check_invariants());
 }

@@ -71,9 +71,9 @@ class BlockStore : public Blocks<Shape::growing> {
         return false;
       }
     }
-    [[maybe_unused]] std::size_t page = 0;
+    [[maybe_unused]] std::size_t paged = 0;
     if constexpr (Shape::keyed && growing)
-      if (!reserve_pages(slot_count, touch, page, error)) return false;
+      if (!reserve_words(slot_count, touch, paged, error)) return false;
     if constexpr (Shape::spans_processes)
       if (is_attached()) return attach(plan, slot_count, allocator, error);
     std::byte* const memory = acquire(plan.bytes, touch, error);
@@ -86,8 +86,8 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (growing) {
       auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slot_count)};
       record->bytes = plan.bytes;
-      record->page = page;
       if (!extend_directory(record, touch, allocator, error)) return give_back(data, plan.bytes), false;
+      if constexpr (Shape::keyed) keys_.join(*record, paged);
     } else {
       bind(data, plan, slot_count, allocator);
     }
@@ -172,15 +172,14 @@ class BlockStore : public Blocks<Shape::growing> {
     allocator.bind(data + plan.metadata, *this);
   }
 
-  bool reserve_pages(std::size_t slot_count, bool touch, std::size_t& page, Error& error) noexcept {
-    using Keys = GenerationTable<Shape>;
-    std::size_t const pages = Keys::pages_for(slot_count);
-    page = Keys::find_pages(pages, *this);
-    if (pages > Keys::max_pages - page) {
-      error = Error{.code = ErrorCode::allocation_failed, .requested = slot_count, .limit = Keys::max_slots, .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
-      return false;
-    }
-    return keys_.reserve(page + pages, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); });
+  bool reserve_words(std::size_t slot_count, bool touch, std::size_t& paged, Error& error) noexcept {
+    paged = keys_.paged(slot_count);
+    bool full = false;
+    if (keys_.reserve(slot_count, paged, full, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); })) return true;
+    if (full)
+      error = Error{.code = ErrorCode::allocation_failed, .requested = slot_count, .limit = keys_.max_slots,
+                    .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
+    return false;
   }
 
   bool extend_directory(Block* record, bool touch, Slots& allocator, Error& error) noexcept {

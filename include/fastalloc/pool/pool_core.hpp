@@ -177,7 +177,6 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
-    if (is_worn(slot)) [[unlikely]] return leave_out(slot);
     retire_last(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
@@ -192,13 +191,6 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// Takes back n slots in one step; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
-    if constexpr (Shape::keyed) {
-      for (std::size_t i = 0; i != n; ++i) {
-        if (!is_worn(at(i))) [[likely]] continue;
-        while (n != 0) give(at(--n));
-        return;
-      }
-    }
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != n; ++i) retire_last(at(i));
     [[maybe_unused]] auto const guard = inside();
@@ -216,19 +208,13 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Takes back a slot in which nothing was built after all.
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
     end_keys(taken.slot);
-    bool const worn = is_worn(taken.slot);
-    if (!worn) retire(taken.slot);
-    {
-      [[maybe_unused]] auto const guard = inside();
-      mark_taken(taken.slot);  // flips back
-      stats_.withdrawn();
-      note_peak();
-      if (!worn) {
-        supply_.give_unused(taken);
-        if (waiters_.any()) serve_all();
-      }
-    }
-    if (worn) leave_out(taken.slot);
+    retire(taken.slot);
+    [[maybe_unused]] auto const guard = inside();
+    mark_taken(taken.slot);  // flips back
+    stats_.withdrawn();
+    note_peak();
+    supply_.give_unused(taken);
+    if (waiters_.any()) serve_all();
   }
 
   /// Hands every slot of a new pool to f once. Where f throws, `undo` gets those that it had.
@@ -242,7 +228,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
           for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);
-            if constexpr (Shape::poisons) poison(slot, Shape::size);
+            if constexpr (Shape::poisons) poison(slot, Shape::payload);
             core.supply_.give(slot);
           }
         });
@@ -275,11 +261,12 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return supply_.blocks()[0].data + index * stride();
   }
 
-  /// Index and generation of the key of the object in `slot`, which the caller owns.
+  /// Index and generation of the key of the object in `slot`, which the caller owns; zeros where the slot's generations are used up.
   [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();
     std::size_t const index = keys.index(slot, supply_.blocks());
-    return std::pair(static_cast<std::uint32_t>(index), keys.key(keys.word_at(index)));
+    std::uint32_t const generation = keys.key(keys.word_at(index));
+    return std::pair(generation == 0 ? 0 : static_cast<std::uint32_t>(index), generation);
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
     return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
@@ -287,11 +274,6 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// The end of the object in `slot`: its keys are stale.
   FASTALLOC_ALWAYS_INLINE void end_keys([[maybe_unused]] std::byte const* slot) noexcept {
     if constexpr (Shape::keyed) supply_.blocks().keys().end(word_of(slot));
-  }
-  /// True when the generations of the slot are used up.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_worn([[maybe_unused]] std::byte const* slot) const noexcept {
-    if constexpr (Shape::keyed) return supply_.blocks().keys().is_worn(word_of(slot));
-    return false;
   }
 
   /// Calls f(slot) for the live slots for which holds(slot) is true, in address order until it returns false, without the lock. Slots
@@ -372,13 +354,6 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written since.
   FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {
     if constexpr (!Shape::counted) retire(slot);
-  }
-  /// Takes back a worn slot, for good.
-  FASTALLOC_COLD void leave_out(std::byte* slot) noexcept {
-    retire_last(slot);
-    [[maybe_unused]] auto const guard = inside_slow();
-    note_peak();
-    supply_.retire();
   }
   FASTALLOC_COLD void give_slow(std::byte* slot) noexcept {
     if (auto* const cache = caches_.attach()) {

@@ -95,9 +95,9 @@ class PoolDepot {
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slot_count, Error& error) {
     [[maybe_unused]] auto const guard = inside_slow();
-    if (slot_count <= supply_.usable()) return true;
+    if (slot_count <= supply_.total()) return true;
     if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
-    return add_block(slot_count - supply_.usable(), error);
+    return add_block(slot_count - supply_.total(), error);
   }
 
   /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
@@ -307,7 +307,7 @@ class PoolDepot {
     return Error{.code = code, .capacity = slots_usable(), .allocated = live(), .requested = requested, .text = text};
   }
   [[nodiscard]] std::size_t slots_usable() const noexcept {
-    return Inline != 0 && supply_.total() == 0 ? Inline : supply_.usable();
+    return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
   }
 
   /// Effects: makes at least one of `n` slots more available, or tells why that cannot be, where somebody wants to know. Adjacent: they
@@ -355,7 +355,7 @@ class PoolDepot {
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
     [[maybe_unused]] auto const guard = inside_slow();
     std::size_t const at_hand = supply_.at_hand();
-    if ((at_hand >= n && !adjacent) || supply_.usable() != current) return true;
+    if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
     std::size_t const needed = adjacent ? n : n - at_hand;
     if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
     if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
@@ -363,7 +363,7 @@ class PoolDepot {
   }
 
   bool grow_by(std::size_t wanted, std::size_t needed, Error& error) noexcept requires growing {
-    std::size_t const total = supply_.usable();
+    std::size_t const total = supply_.total();
     std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : (std::numeric_limits<std::size_t>::max)();
     if (wanted == 0) {
       error = describe_here(ErrorCode::pool_exhausted,

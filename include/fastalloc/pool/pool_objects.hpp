@@ -161,14 +161,14 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     }
     core_.give_many(at, n);
   }
-  /// False for a slot that was handed out and holds no object: it is worn, or WeakHandles keep it.
-  [[nodiscard]] bool holds_object(std::byte* slot) const noexcept {
+  /// False for a slot that was handed out and holds no object: WeakHandles keep it.
+  [[nodiscard]] bool holds_object([[maybe_unused]] std::byte* slot) const noexcept {
     if constexpr (Types::shares)
       if (counts_of(slot).is_dead()) return false;
     // What is marked as returned nobody can adopt: somebody is in its destructor, or was killed there.
     if constexpr (Types::spans_processes && Checks::tracks_slots)
       if (Error ignored; !core_.check_in_use(slot, false, ignored)) return false;
-    return !core_.is_worn(slot);
+    return true;
   }
 
   [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic); }
@@ -222,7 +222,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     bool any_object = false;
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_worn(slot); }, [&](std::byte* slot) {
+    std::size_t const missing = core_.visit([](std::byte*) noexcept { return true; }, [&](std::byte* slot) {
       any_object = any_object || holds_object(slot);
       if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices || !any_object;

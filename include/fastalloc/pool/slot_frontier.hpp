@@ -6,15 +6,13 @@
 //   fresh_..fresh_end  the frontier: slots of the current block that were never handed out
 //   pending            slots in further blocks that were never handed out; in each they are the last ones
 //
-//   total() == live + retired_ + (hot_ ? 1 : 0) + slots_.size() + (fresh_end - fresh_) / stride + pending
+//   total() == live + (hot_ ? 1 : 0) + slots_.size() + (fresh_end - fresh_) / stride + pending
 //
 // Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty.
 // All is zero at the start, so that a pool in static storage lies in .bss. What only a pool of many blocks needs is in Many.
 #pragma once
 
 #include <fastalloc/pool/block_store.hpp>
-
-#include <atomic>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -172,14 +170,12 @@ class SlotFrontier {
   }
   [[nodiscard]] std::size_t live() const noexcept {
     if constexpr (owns_frontier) return slots_.live();
-    else return handed_out() - returned() - retired_;
+    else return handed_out() - returned();
   }
-  /// Slots that are, or may be, in use.
-  [[nodiscard]] std::size_t usable() const noexcept { return total() - retired(); }
   /// Slots that were handed out before and are free now.
   [[nodiscard]] std::size_t returned() const noexcept { return slots_.size() + (hot_ != nullptr ? 1 : 0); }
   /// Slots that take() finds, in this block or the next.
-  [[nodiscard]] std::size_t at_hand() const noexcept { return usable() - live(); }
+  [[nodiscard]] std::size_t at_hand() const noexcept { return total() - live(); }
   /// Brings Block::handed of the current block up to date.
   void sync_frontier() noexcept {
     if constexpr (owns_frontier) {
@@ -215,10 +211,6 @@ class SlotFrontier {
     if constexpr (!owns_frontier) fresh_ = blocks_[0].data;
   }
 
-  [[nodiscard]] std::size_t retired() const noexcept {
-    if constexpr (owns_frontier) return slots_.retired();
-    else return retired_;
-  }
   [[nodiscard]] std::size_t handed_out() const noexcept {
     if constexpr (owns_frontier) return slots_.handed();
     else if constexpr (growing) return many_.total - many_.pending - blocks_.slots_in(static_cast<std::size_t>(many_.fresh_end - fresh_));
@@ -242,7 +234,7 @@ class SlotFrontier {
   FASTALLOC_ALWAYS_INLINE void note_fresh([[maybe_unused]] std::byte* slot, [[maybe_unused]] Block const& block,
                                           [[maybe_unused]] std::size_t place) noexcept {
     if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
-    if constexpr (Shape::keyed) blocks_.keys().fresh(slot, block, place);
+    if constexpr (Shape::keyed) blocks_.keys().fresh(slot, block, place, blocks_.stride());
     if constexpr (Shape::counted) {  // no object yet, for iterations that others run
       unpoison(slot + Shape::payload, Shape::size - Shape::payload);
       std::memset(slot + Shape::payload, 0, sizeof(std::uint64_t));
@@ -258,7 +250,6 @@ class SlotFrontier {
   Slots slots_{};
   std::byte* fresh_ = nullptr;
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed && !owns_frontier, std::atomic<std::size_t>, Constant<0>> retired_{};  ///< slots
   Store blocks_{};
 };
 

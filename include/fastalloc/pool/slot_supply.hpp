@@ -13,13 +13,13 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> {
   using Frontier = SlotFrontier<Shape, SlotPolicy, StorageState, Checks>;
-  using Frontier::blocks_, Frontier::fresh_, Frontier::hot_, Frontier::many_, Frontier::retired_, Frontier::slots_;
-  using Frontier::begin_frontier, Frontier::cool, Frontier::handed_out, Frontier::retired;
+  using Frontier::blocks_, Frontier::fresh_, Frontier::hot_, Frontier::many_, Frontier::slots_;
+  using Frontier::begin_frontier, Frontier::cool, Frontier::handed_out;
 
  public:
   using typename Frontier::Block, typename Frontier::Slots;
   using Frontier::give, Frontier::growing, Frontier::live, Frontier::next_block, Frontier::owns_frontier, Frontier::sync_frontier, Frontier::total,
-      Frontier::usable, Frontier::at_frontier_end;
+      Frontier::at_frontier_end;
   static constexpr bool derives_peak = MarksReturns<Slots>;
 
   using Frontier::Frontier;
@@ -30,15 +30,16 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
-    if (!TracksOccupancy<Slots> && taken.fresh && taken.slot + blocks_.stride() == fresh_) fresh_ = taken.slot;
-    else give(taken.slot);
+    if (TracksOccupancy<Slots> || !taken.fresh || taken.slot + blocks_.stride() != fresh_) return give(taken.slot);
+    fresh_ = taken.slot;
+    if constexpr (Shape::keyed && growing) blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
   }
 
   /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes.
   bool add(std::size_t slot_count, bool touch, Error& error) noexcept {
     sync_frontier();
     if (!blocks_.add(slot_count, touch, slots_, error)) {
-      error.capacity = total() != 0 ? usable() : slot_count;
+      error.capacity = total() != 0 ? total() : slot_count;
       error.allocated = live();
       return false;
     }
@@ -77,21 +78,16 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       if (block == many_.fresh_block) many_.fresh_block = nullptr, fresh_ = many_.fresh_end = nullptr;
       else many_.pending -= block->slot_count - block->handed;
       many_.total -= block->slot_count;
+      if constexpr (Shape::keyed) blocks_.keys().leave(*block, blocks_.stride());
       block->next = std::exchange(gone, block);
     }
     if (gone != nullptr) blocks_.shrink_directory(kept, total(), slots_);
     return gone;
   }
 
-  /// A slot that was taken will not be given back: its generations are used up.
-  void retire() noexcept {
-    if constexpr (owns_frontier) return slots_.retire();
-    if constexpr (derives_peak) peak_floor_ = peak();  // counts the slot, which later peaks, from the same low-water mark, do not
-    if constexpr (Shape::keyed && !owns_frontier) retired_ = retired_ + 1;  // in two steps, under the lock: a Cortex-M0 cannot add at once
-  }
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (derives_peak) {
-      std::size_t const since = handed_out() - slots_.low_water() - retired();
+      std::size_t const since = handed_out() - slots_.low_water();
       return since > peak_floor_ ? since : peak_floor_;
     } else {
       return peak_floor_;

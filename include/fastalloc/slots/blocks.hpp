@@ -35,7 +35,7 @@ struct GrowingBlock : Block {
   std::size_t bytes = 0;         ///< as acquired from the storage
   std::size_t marked = 0;        ///< scratch of shrink_to_fit
   GrowingBlock* next = nullptr;  ///< scratch of shrink_to_fit
-  std::size_t page = 0;          ///< first page of generations
+  std::size_t paged = 0;         ///< slots whose generations are in pages; they come first
 };
 
 template <bool Growing>

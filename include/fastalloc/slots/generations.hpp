@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The keys axis: a word for each slot, by which a key (index and generation) names one object and never another.
+// The keys axis: a word for each slot, by which a key (index and generation) names one object and never another one of its pool.
 //
 //   word     | generation | keyed |       keyed: somebody made a key for the object that is there now
 //
-// A key holds the keyed word of its time; it is valid exactly while the slot's word equals it. The end of a keyed object
-// moves the word on to the next generation, unkeyed; objects for which nobody made a key wear nothing. When a slot's generations are
-// used up its word is `worn`, and the slot is not handed out again. Generations begin at a number of the pool's own, so keys of
-// other pools are refused: in one process always; in memory that processes share but for a chance of 1 in 2^Bits.
+// A key holds the keyed word of its time; it is valid exactly while the slot's word equals it. The end of a keyed object moves the
+// word on to the next generation, unkeyed; objects for which nobody made a key use none up. When a slot's generations are used up
+// its word is `exhausted`, for ever: objects live there as before, and key() gives them the key that names nothing.
 //
-//   one block      | slots | words |                         words_[place], defined below known_
-//   many blocks    directory_ -> | words, first slot | ...   an entry a page of slots; a block begins a page
+// Generations begin at a number of the pool's own, so keys of other pools are refused, but for a chance of 1 in 2^Bits - 1. The
+// numbers of one process (of each library, where it hides its symbols) are spread by the golden ratio: a key of the k-th pool
+// before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. So with 31 bits and a hundred pools each
+// is refused for 7 million objects a slot.
+//
+//   one block      | slots | words |                      words_[place], defined below known_
+//   many blocks    directory_ -> | words, first slot |    an entry a page: 128 words, of adjacent slots of one block
+//                                | words, addresses  |    the same, of single slots: what is left over of blocks, and small blocks
 //                  a slot ends with its index
 //
-// Pages outlive the blocks: when a block comes again where one was, its words go on from where they were. So lookups read only memory
-// that stays until the pool's end, and need no lock. A page that no slot was handed out from is never touched.
+// A word's index is its page's number times 128 plus its place there. Pages, and the words of singles, are taken from a list when a
+// slot is handed out for the first time, and go back when its block goes; they outlive blocks, and their words go on from where they
+// were. So lookups read only memory that stays until the pool's end, and need no lock. Pages that no slot was handed out from are
+// never touched.
 #pragma once
 
 #include <fastalloc/slots/blocks.hpp>
@@ -38,10 +45,10 @@ struct NoKeys {
   static constexpr int generation_bits = 0;
 };
 
-/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4 bytes a slot,
-/// 8 and an eighth in pools that grow. A slot serves 2^Bits - 1 objects that had keys, and is then retired: capacity() falls by one, until a
-/// pool that may acquire blocks needs it again (up to the capacity it began with, with every growth strategy). With LockFree all words are
-/// written at construction. Complexity: lookups at most 3 steps, an object's end 1; the first slot of a page of 128 in a pool that grows 128. Growth: linear in the pages.
+/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4 bytes a slot; 8 and
+/// an eighth in pools that grow, where blocks of fewer than 128 slots take up to 16. A slot serves 2^Bits - 1 objects that had keys; key() of
+/// those that come later is the key that names nothing. With LockFree all words are written at construction. Complexity: lookups at most 3
+/// steps, an object's end 1; the first slot of a page of 128 in a pool that grows 128. Growth: linear in the new block's pages.
 template <int Bits>
 struct BasicGenerations {
   static_assert(Bits >= 1 && Bits <= 31, "fastalloc: a generation has 1 to 31 bits; write Generations for 31");
@@ -54,7 +61,7 @@ static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
 
 namespace fastalloc::detail::inline FASTALLOC_STATE {
 
-/// Shared by pools of all modes, so not in one of their namespaces. The numbers at which pools begin, one after the other scattered (a multiple of an odd constant meets each value once).
+/// Shared by pools of all modes, so not in one of their namespaces: multiples of the golden ratio of 2^32, which lie far from each other.
 FASTALLOC_ONE std::atomic<std::uint32_t> generation_seed{0};
 
 }  // namespace fastalloc::detail::inline FASTALLOC_STATE
@@ -63,15 +70,16 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 using GenerationWord = std::uint32_t;
 
-/// A number that no other pool of the process gets.
+/// A number that no other pool of the process gets. A library that hides its symbols has a seed of its own, which lies elsewhere.
 [[nodiscard]] inline GenerationWord next_generation_seed() noexcept {
   constexpr GenerationWord step = 0x9E3779B9U;
+  auto const place = static_cast<GenerationWord>((reinterpret_cast<std::uintptr_t>(&generation_seed) * std::uint64_t{0xD6E8FEB86659FD93U}) >> 32);
   if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
-    return generation_seed.fetch_add(step, std::memory_order_relaxed);  // relaxed: a number that nobody else gets
+    return place + generation_seed.fetch_add(step, std::memory_order_relaxed);  // relaxed: a number that nobody else gets
   } else {  // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same number
     GenerationWord const number = generation_seed.load(std::memory_order_relaxed);  // relaxed: as above
     generation_seed.store(number + step, std::memory_order_relaxed);                // relaxed: as above
-    return number;
+    return place + number;
   }
 }
 
@@ -89,22 +97,21 @@ template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V c
 template <int Bits>
 class GenerationWords {
  public:
-  static constexpr GenerationWord worn = 0;
+  static constexpr GenerationWord exhausted = 0;
 
-  /// The generation of the object's key; it gets one where it has none yet. By threads that own the object.
+  /// The generation of the object's key; it gets one where it has none yet. 0 where none is left. By threads that own the object.
   [[nodiscard]] static GenerationWord key(GenerationWord& word) noexcept {
     std::atomic_ref const at(word);
-    GenerationWord const now = at.load(std::memory_order_relaxed) | 1;  // relaxed: owners hear of objects in order
-    at.store(now, std::memory_order_release);                           // release: pairs with the acquire in is()
+    GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
+    if (now == exhausted) [[unlikely]] return 0;
+    FASTALLOC_ASSUME(now != 1);
+    at.store(now | 1, std::memory_order_release);  // release: pairs with the acquire in is()
     return now & ~GenerationWord{1};
   }
   /// True when the word is that of a key. No word is 1, so the key 0 is never valid.
   template <bool shared> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
     if constexpr (!shared) return word == (generation | 1);
     else return std::atomic_ref(word).load(std::memory_order_acquire) == (generation | 1);  // acquire: pairs with the release in key()
-  }
-  [[nodiscard]] static bool is_worn(GenerationWord& word) noexcept {
-    return std::atomic_ref(word).load(std::memory_order_relaxed) == worn;  // relaxed: written by the slot's last owner
   }
   /// The object's end.
   FASTALLOC_ALWAYS_INLINE void end(GenerationWord& word) const noexcept {
@@ -114,17 +121,20 @@ class GenerationWords {
   }
 
  protected:
-  void seed(GenerationWord number) noexcept { start_ = next(number | 1, 0); }
+  /// `number`: any; the distances between numbers are those between what pools begin with.
+  void seed(GenerationWord number) noexcept {
+    constexpr std::uint64_t values = (std::uint64_t{1} << Bits) - 1;  // 1 to `values`
+    start_ = static_cast<GenerationWord>(1 + (number * values >> 32)) << 1;
+  }
   GenerationWord start_ = 0;  ///< of slots that nothing lived in yet
 
  private:
-  [[nodiscard]] GenerationWord next(GenerationWord now, GenerationWord last) const noexcept {
+  [[nodiscard]] GenerationWord next(GenerationWord now) const noexcept {
     constexpr GenerationWord mask = static_cast<GenerationWord>((std::uint64_t{2} << Bits) - 1);
     GenerationWord const after = (now + 1) & mask;
-    GenerationWord const valid = after == worn ? 2 : after;
-    return valid == last ? worn : valid;
+    GenerationWord const valid = after == 0 ? 2 : after;
+    return valid == start_ ? exhausted : valid;
   }
-  [[nodiscard]] GenerationWord next(GenerationWord now) const noexcept { return next(now, start_); }
 };
 
 /// For pools without keys.
@@ -154,7 +164,7 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
     publish(known_, slot_count);
   }
   /// A slot is handed out for the first time; for the second where it was not used after all.
-  FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place) noexcept {
+  FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place, std::size_t) noexcept {
     if (place < known_) return;
     words_[place] = this->start_;
     publish(known_, place + 1);
@@ -176,18 +186,25 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
   std::size_t known_ = 0;  ///< words that have a value
 };
 
-/// The words of a pool of many blocks.
+/// The words of a pool of many blocks. What lookups do not read is changed under the pool's lock.
+///
+/// known_ / page_slots pages were opened; behind them in the directory are those that blocks will open. spare_pages_ and spare_singles_ are what
+/// no block that is there will need:
+///   spare_pages_   == pages in the list + pages never opened - pages that blocks have not opened yet
+///   spare_singles_ == singles in the list - singles that blocks have not opened yet
 template <class Shape>
 class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   using Block = GrowingBlock;
+  using Index = std::uint32_t;
   static constexpr std::size_t page_slots = 128;
   static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
-  /// Of the directory.
+  static constexpr Index none = 0xFFFF'FFFE;  ///< ends a list
+  static constexpr std::uintptr_t singles = 1;  ///< in Entry::slots; a page's first slot is at an even address
+  /// Of the directory. Addresses are those that index 0 would have if the page began with it.
   struct Entry {
-    GenerationWord* words;  ///< `unused`, which no key equals, before the first slot is handed out
-    std::byte* base;        ///< the first slot of the page; before that, the memory for the words
+    std::uintptr_t words;
+    std::uintptr_t slots;  ///< or + `singles`: of their addresses. Of a page in the list: the index of the next one
   };
-  static inline GenerationWord unused[page_slots] = {};
   /// What was acquired, in a list.
   struct Memory {
     Memory* next;
@@ -195,43 +212,50 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   };
 
  public:
-  static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots;  ///< a key has 32 bits for the index
+  static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots - 1;  ///< a key has 32 bits for the index
+  static constexpr std::size_t max_slots = max_pages * page_slots;
   static constexpr std::size_t block_bytes(std::size_t) noexcept { return 0; }
-  static constexpr std::size_t max_slots = max_pages * page_slots - 1;
   static constexpr std::size_t pages_for(std::size_t slot_count) noexcept { return slot_count / page_slots + (slot_count % page_slots != 0); }
 
-  /// The first page of `count` that no block has. Complexity: linear in the blocks; quadratic where some in the middle went.
-  template <class Blocks> [[nodiscard]] static std::size_t find_pages(std::size_t count, Blocks const& blocks) noexcept {
-    std::size_t page = 0;
-    for (std::size_t b = 0; b != blocks.count();) {
-      std::size_t const end = blocks[b].page + pages_for(blocks[b].slot_count);
-      bool const overlaps = blocks[b].page < page + count && page < end;
-      page = overlaps ? end : page;
-      b = overlaps ? 0 : b + 1;
-    }
-    return page;
+  /// How many slots of a new block go into pages of its own. The others, less than a third of a page, are singles, unless the pool is small.
+  [[nodiscard]] std::size_t paged(std::size_t slot_count) const noexcept {
+    std::size_t const rest = slot_count % page_slots;
+    return 3 * rest < page_slots && made_ >= 2 ? slot_count - rest : slot_count;
   }
 
-  /// Effects: there is a directory with `pages` entries. `acquire(bytes)` returns memory or null. Returns: false, and
-  /// nothing changed, where there is none.
-  template <class Acquire> [[nodiscard]] bool reserve(std::size_t pages, Acquire&& acquire) noexcept {
+  /// Effects: there is what a block of `slot_count` slots needs, `paged` of them in pages. `acquire(bytes)` returns memory or null.
+  /// Returns: false where there is none, or (`full`) no index is left. Complexity: linear in the new pages.
+  template <class Acquire> [[nodiscard]] bool reserve(std::size_t slot_count, std::size_t paged, bool& full, Acquire&& acquire) noexcept {
     if (this->start_ == 0) this->seed(next_generation_seed());
-    if (pages <= pages_) return true;
-    Entry* entries = directory_;
-    if (pages > room_) {
-      std::size_t const room = pages < 2 * room_ ? 2 * room_ : pages;
-      entries = reinterpret_cast<Entry*>(remember(room * sizeof(Entry), acquire));
-      if (entries == nullptr) return false;
-      for (std::size_t p = 0; p != pages_; ++p) ::new (static_cast<void*>(&entries[p])) Entry(directory_[p]);
-      room_ = room;
-      publish(directory_, entries);
+    std::size_t const wanted = pages_for(paged);
+    std::size_t const pages = wanted > spare_pages_ ? wanted - spare_pages_ : 0;
+    bool const needs_singles = slot_count - paged > spare_singles_;
+    full = pages + needs_singles > max_pages - made_;
+    if (full || !widen(made_ + pages + needs_singles, acquire)) return false;
+    if (pages != 0) {
+      std::byte* words = remember(pages * page_bytes, acquire);
+      if (words == nullptr) return false;
+      for (std::size_t p = 0; p != pages; ++p, words += page_bytes)
+        ::new (static_cast<void*>(&directory_[made_++])) Entry{reinterpret_cast<std::uintptr_t>(words), 0};
+      spare_pages_ += static_cast<Index>(pages);
     }
-    std::byte* words = remember((pages - pages_) * page_bytes, acquire);
-    if (words == nullptr) return false;
-    for (std::size_t p = pages_; p != pages; ++p, words += page_bytes)
-      ::new (static_cast<void*>(&entries[p])) Entry{unused, words};
-    publish(pages_, pages);
-    return true;
+    if (!needs_singles) return true;
+    std::byte* const memory = remember(page_slots * sizeof(std::uintptr_t) + page_bytes, acquire);
+    if (memory != nullptr) add_singles(memory);
+    return memory != nullptr;
+  }
+  /// The block will be there. Requires: reserve() was called for it.
+  void join(Block& block, std::size_t paged) noexcept {
+    block.paged = paged;
+    spare_pages_ -= static_cast<Index>(pages_for(paged));
+    spare_singles_ -= static_cast<Index>(block.slot_count - paged);
+  }
+  /// The block goes. Requires: Block::handed is up to date, and no key of it is valid. Complexity: linear in its pages.
+  void leave(Block const& block, std::size_t stride) noexcept {
+    for (std::size_t place = 0; place < block.paged && place < block.handed; place += page_slots) give_page(index_in(block.data + place * stride));
+    for (std::size_t place = block.paged; place < block.handed; ++place) give_single(index_in(block.data + place * stride));
+    spare_pages_ += static_cast<Index>(pages_for(block.paged));
+    spare_singles_ += static_cast<Index>(block.slot_count - block.paged);
   }
   /// Calls release(memory, bytes) for all that was acquired.
   template <class Release> void clear(Release&& release) noexcept {
@@ -241,39 +265,92 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     }
   }
 
-  void fresh(std::byte* slot, Block const& block, std::size_t place) noexcept {
-    if (place % page_slots == 0) open(slot, directory_[block.page + place / page_slots]);
-    auto const index = static_cast<std::uint32_t>(block.page * page_slots + place);
+  /// A slot is handed out for the first time.
+  void fresh(std::byte* slot, Block const& block, std::size_t place, std::size_t stride) noexcept {
+    Index const index = place >= block.paged ? take_single(slot) : place % page_slots == 0 ? take_page(slot, stride) : index_in(slot - stride) + 1;
     unpoison(slot, Shape::size);
     std::memcpy(slot + Shape::index_offset, &index, sizeof index);
     if constexpr (Shape::poisons) poison(slot, Shape::payload);
   }
-  template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept {
-    std::uint32_t index = 0;
-    std::memcpy(&index, slot + Shape::index_offset, sizeof index);
-    return index;
+  /// The slot was not used after all, and will be handed out for the first time again.
+  void unused(std::byte const* slot, Block const& block, std::size_t place) noexcept {
+    if (place >= block.paged) give_single(index_in(slot));
+    else if (place % page_slots == 0) give_page(index_in(slot));
   }
+  template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept { return index_in(slot); }
   [[nodiscard]] GenerationWord& word_at(std::size_t index) const noexcept {
-    return look<true>(look<true>(directory_)[index / page_slots].words)[index % page_slots];
+    return word_in(look<true>(directory_)[index / page_slots], index);
   }
 
   template <bool shared, class Blocks>
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation, Blocks const& blocks) const noexcept {
-    if (index / page_slots >= look<shared>(pages_)) return nullptr;
-    Entry& entry = look<shared>(directory_)[index / page_slots];
-    if (!this->template is<shared>(look<shared>(entry.words)[index % page_slots], generation)) return nullptr;
-    return entry.base + index % page_slots * blocks.stride();
+    if (index >= look<shared>(known_)) return nullptr;
+    Entry const& entry = look<shared>(directory_)[index / page_slots];
+    if (!this->template is<shared>(word_in(entry, index), generation)) return nullptr;
+    std::uintptr_t const slots = look<shared>(entry.slots);
+    if ((slots & singles) != 0) [[unlikely]] return reinterpret_cast<std::byte*>(look<shared>(single_in(slots, index)));
+    return reinterpret_cast<std::byte*>(slots + index * blocks.stride());
   }
 
  private:
-  void open(std::byte* slot, Entry& entry) noexcept {
-    GenerationWord* words = entry.words;
-    if (words == unused) {
-      words = reinterpret_cast<GenerationWord*>(entry.base);
-      for (std::size_t i = 0; i != page_slots; ++i) words[i] = this->start_;
-    }
-    entry.base = slot;
-    publish(entry.words, words);
+  static Index index_in(std::byte const* slot) noexcept {
+    Index index = 0;
+    std::memcpy(&index, slot + Shape::index_offset, sizeof index);
+    return index;
+  }
+  static GenerationWord& word_in(Entry const& entry, std::size_t index) noexcept {
+    return *reinterpret_cast<GenerationWord*>(entry.words + index * sizeof(GenerationWord));
+  }
+  /// Where the address of a single slot is; of one in the list: the index of the next one.
+  static std::uintptr_t& single_in(std::uintptr_t slots, std::size_t index) noexcept {
+    return *reinterpret_cast<std::uintptr_t*>(slots - singles + index * sizeof(std::uintptr_t));
+  }
+  std::uintptr_t& single(std::size_t index) noexcept { return single_in(directory_[index / page_slots].slots, index); }
+
+  /// The words of a page have their first value; `slots` as in Entry.
+  void open_page(Entry& entry, std::uintptr_t words, std::uintptr_t slots) noexcept {
+    for (std::size_t i = 0; i != page_slots; ++i) reinterpret_cast<GenerationWord*>(words)[i] = this->start_;
+    ::new (static_cast<void*>(&entry)) Entry{words - known_ * sizeof(GenerationWord), slots};
+    publish(known_, known_ + page_slots);
+  }
+  Index take_page(std::byte* slot, std::size_t stride) noexcept {
+    Index const index = free_page_ != none ? free_page_ : static_cast<Index>(known_);
+    Entry& entry = directory_[index / page_slots];
+    std::uintptr_t const slots = reinterpret_cast<std::uintptr_t>(slot) - index * stride;
+    if (index != free_page_) return open_page(entry, entry.words, slots), index;
+    free_page_ = static_cast<Index>(entry.slots);
+    publish(entry.slots, slots);
+    return index;
+  }
+  void give_page(Index index) noexcept { publish(directory_[index / page_slots].slots, std::exchange(free_page_, index)); }
+  Index take_single(std::byte* slot) noexcept {
+    Index const index = free_single_;
+    free_single_ = static_cast<Index>(single(index));
+    publish(single(index), reinterpret_cast<std::uintptr_t>(slot));
+    return index;
+  }
+  void give_single(Index index) noexcept { publish(single(index), std::exchange(free_single_, index)); }
+
+  /// Effects: a page of singles more, before those that were never opened.
+  void add_singles(std::byte* memory) noexcept {
+    Entry& entry = directory_[known_ / page_slots];
+    if (made_ != known_ / page_slots) ::new (static_cast<void*>(&directory_[made_])) Entry(entry);
+    ++made_;
+    auto* const addresses = reinterpret_cast<std::uintptr_t*>(memory);
+    for (std::size_t i = page_slots; i-- != 0;) addresses[i] = std::exchange(free_single_, static_cast<Index>(known_ + i));
+    spare_singles_ += static_cast<Index>(page_slots);
+    open_page(entry, reinterpret_cast<std::uintptr_t>(addresses + page_slots), reinterpret_cast<std::uintptr_t>(addresses) - known_ * sizeof *addresses + singles);
+  }
+  /// Effects: the directory has room for `pages` entries.
+  template <class Acquire> [[nodiscard]] bool widen(std::size_t pages, Acquire&& acquire) noexcept {
+    if (pages <= room_) return true;
+    std::size_t const room = pages < 2 * std::size_t{room_} ? 2 * std::size_t{room_} : pages;
+    auto* const entries = reinterpret_cast<Entry*>(remember(room * sizeof(Entry), acquire));
+    if (entries == nullptr) return false;
+    for (std::size_t p = 0; p != made_; ++p) ::new (static_cast<void*>(&entries[p])) Entry(directory_[p]);
+    room_ = static_cast<Index>(room);
+    publish(directory_, entries);
+    return true;
   }
   template <class Acquire> [[nodiscard]] std::byte* remember(std::size_t bytes, Acquire&& acquire) noexcept {
     std::byte* const memory = acquire(bytes + sizeof(Memory));
@@ -283,9 +360,14 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   }
 
   Entry* directory_ = nullptr;
-  std::size_t pages_ = 0;  ///< entries that have a value
-  std::size_t room_ = 0;   ///< entries there is memory for
+  std::size_t known_ = 0;     ///< words that have a value; a multiple of page_slots
   Memory* memory_ = nullptr;
+  Index room_ = 0;            ///< entries there is memory for
+  Index made_ = 0;            ///< entries that have a value
+  Index spare_pages_ = 0;
+  Index spare_singles_ = 0;
+  Index free_page_ = none;    ///< the list of pages that were opened, by their first index
+  Index free_single_ = none;
 };
 
 /// The table of a pool whose slots are of this shape.

@@ -8,7 +8,7 @@
 //             A slot that is taken links to itself, so that iterations know what is in use without a walk through the list
 //   fresh     slots handed out at least once; those behind were never touched
 //
-//   fresh == live + retired + size(),    size() == links[head.number].count       at every moment, whoever is inside
+//   fresh == live + size(),    size() == links[head.number].count       at every moment, whoever is inside
 //
 // So who dies inside (a process that is killed) loses the slot it had in hand, and nothing else. A counter beside the head would
 // differ from then on; and it took one locked instruction an operation more (a pair: 23.7 ns instead of 19.2).
@@ -45,11 +45,9 @@ class TaggedList {
     std::atomic<Index> next{0};   ///< number
     std::atomic<Index> count{0};  ///< slots from here on, this one included
   };
-  struct NoCount {};
   struct Control {
     std::atomic<Word> head{0};
     std::atomic<std::size_t> fresh{0};
-    FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::keyed, std::atomic<std::size_t>, NoCount> retired{};
   };
 
  public:
@@ -134,20 +132,12 @@ class TaggedList {
     Link const* const links = this->links();
     return links == nullptr ? 0 : control(links).fresh.load(std::memory_order_relaxed);
   }
-  /// Slots that were taken for good.
-  [[nodiscard]] std::size_t retired() const noexcept {
-    Link const* const links = this->links();
-    return links == nullptr ? 0 : retired(links);
-  }
-  void retire() noexcept {
-    if constexpr (Shape::keyed) control(links()).retired.fetch_add(1, std::memory_order_release);  // release: that the slot was handed out
-  }
-  /// The others. In this order each number is part of the next, whatever goes on meanwhile.
+  /// Those that are not in the list. In this order one number is part of the other, whatever goes on meanwhile.
   [[nodiscard]] std::size_t live() const noexcept {
     Link const* const links = this->links();
     if (links == nullptr) return 0;
-    std::size_t const not_live = retired(links) + size(links);
-    return control(links).fresh.load(std::memory_order_relaxed) - not_live;
+    std::size_t const returned = size(links);
+    return control(links).fresh.load(std::memory_order_relaxed) - returned;
   }
 
   /// Requires: the slot was handed out before. A slot that another thread is just taking may be either.
@@ -187,10 +177,6 @@ class TaggedList {
   static std::size_t size(Link const* links) noexcept {
     // acquire, both: the count, and that its slots were handed out.
     return links[control(links).head.load(std::memory_order_acquire) & low].count.load(std::memory_order_acquire);
-  }
-  static std::size_t retired(Link const* links) noexcept {
-    if constexpr (Shape::keyed) return control(links).retired.load(std::memory_order_acquire);  // acquire: that its slots were handed out
-    else return 0;
   }
   /// Null before bind(). acquire: what lies there, and the blocks.
   [[nodiscard]] Link* links() const noexcept { return links_.load(std::memory_order_acquire); }

@@ -20,7 +20,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// What must be equal in all programs that use the pool.
 struct SpanLayout {
-  std::uint64_t version = 1;  ///< of what pools write into spans; goes up whenever any of it changes
+  std::uint64_t version = 2;  ///< of what pools write into spans; goes up whenever any of it changes
   std::uint64_t word_bytes = 0;  ///< of a size
   std::uint64_t swap_bytes = 0;  ///< of what is compared and swapped
   std::uint64_t slot_bytes = 0;
