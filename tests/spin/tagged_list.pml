@@ -58,6 +58,7 @@ bool in_pop[THREADS];
 bool saw_full[THREADS];
 bool listed[CAPACITY];
 byte done;
+byte looking[THREADS];  // 1 + the slot whose link a thread is about to read
 
 // In the step that takes the slot away from the others.
 inline check_count() {
@@ -82,6 +83,27 @@ inline took(slot) {
   h = 0; tag = 0; n = 0; f = 0; c = 0; i = 0; again = false
 }
 
+// The slot links to itself: at once where no thread is about to read its link, since then nobody can tell; else in a step of its own.
+inline mark_now() {
+  again = false;
+  for (i : 0 .. THREADS - 1) {
+    if
+    :: i != me && looking[i] == x + 1 -> again = true
+    :: else
+    fi
+  }
+  i = 0;
+#ifndef BUG_LATE_MARK
+  if
+  :: again -> again = false; goto mark
+  :: else -> next[x] = x; x = 0; goto next_operation
+  fi
+#else
+  again = false;
+  goto mark
+#endif
+}
+
 proctype Thread(byte me) {
   byte left = OPS, h, tag, n, f, x, c, i;
   bool again;
@@ -103,10 +125,10 @@ next_operation:
   }
 
 pop:
-  atomic { h = head_index; tag = head_tag }
+  atomic { h = head_index; tag = head_tag; looking[me] = (h == NIL -> 0 : h + 1) }
   if
   :: h != NIL ->
-    n = next[h];
+    atomic { n = next[h]; looking[me] = 0 };
     atomic {
       if
       :: head_index == h && head_tag == tag ->
@@ -116,7 +138,7 @@ pop:
         check_count();
         x = h;
         took(h);
-        goto mark
+        mark_now()
       :: else -> goto pop
       fi
     }
@@ -133,7 +155,7 @@ pop:
         fresh++;
         x = f;
         took(f);
-        goto mark
+        mark_now()
       :: else -> f = fresh
       fi
     }

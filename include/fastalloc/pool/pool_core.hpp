@@ -82,19 +82,19 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// exception, the cancellation of the thread) leaves nothing behind: the thread is out of the queue, and its slot, where it got one, is back.
   /// `undo(taken)` gives such a slot back.
   template <class Wait, class Undo> Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
-    struct Place {
+    struct Queued {
       PoolCore& core;
       Undo& undo;
       typename Waiters::Waiter waiter{};
       bool done = false;
 
-      Place(PoolCore& c, Undo& u) : core(c), undo(u) {
+      Queued(PoolCore& c, Undo& u) : core(c), undo(u) {
         auto const guard = core.inside_slow();
         core.caches_.close(core.supply_);
         core.waiters_.push(waiter);
         core.serve();
       }
-      ~Place() {
+      ~Queued() {
         if (done) return;
         leave();
         if (waiter.taken.slot != nullptr) core.prepare(waiter.taken), undo(waiter.taken);
@@ -107,10 +107,10 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
         });
         if (was_served) waiter.wait_until_served();
       }
-    } place(*this, undo);
-    wait(place.waiter);
-    place.leave();
-    Taken const taken = place.waiter.taken;
+    } queued(*this, undo);
+    wait(queued.waiter);
+    queued.leave();
+    Taken const taken = queued.waiter.taken;
     if (taken.slot != nullptr) return prepare(taken), taken;
     locked_slow([&] { stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time"); });
     return taken;
