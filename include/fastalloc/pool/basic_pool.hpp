@@ -252,6 +252,11 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
 
+  /// Effects: the pool keeps the functions of the library that calls this, in place of those of the library that constructed it. For a pool in
+  /// memory that outlives a library (hot reload): handles of unknown pools, the ends of threads and forks use these functions. Requires: both
+  /// libraries were compiled from the same sources of fastalloc and T, with the same settings, and no other thread uses the pool meanwhile. Complexity: constant.
+  void rebind() noexcept { set_erased(), core_.rebind(); }
+
   /// For tests: true when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() { return core_.check_invariants(); }
 

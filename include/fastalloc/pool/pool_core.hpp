@@ -172,6 +172,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Effects: this thread has its cache, where threads have caches.
   void warm_up() { (void)caches_.attach(0); }
 
+  /// Effects: events of threads and forks call this library's functions.
+  void rebind() noexcept { caches_.rebind(static_cast<Depot*>(this)); }
+
   /// Makes the bytes of a slot in which no object is left unusable.
   FASTALLOC_ALWAYS_INLINE void retire(std::byte* slot) const noexcept { Bytes::retire(slot, stride()); }
 
