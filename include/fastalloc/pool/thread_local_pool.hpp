@@ -174,6 +174,12 @@ class ThreadLocalPool final {
   std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
+  /// As in FixedPool.
+  void rebind() noexcept {
+    sum([](Sub& sub) { return sub.rebind(), std::size_t{0}; });
+    parts_.rebind(&listen);
+  }
+
   /// The storage of the calling thread's sub-pool, which is made where there is none yet. Throws: AllocationFailed.
   [[nodiscard]] typename Sub::storage_type const& storage() const { return Visit(*this).get().storage(); }
 
