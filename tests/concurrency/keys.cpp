@@ -3,6 +3,7 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>
+#include <memory>
 #include <optional>
 
 #include "concurrency/threads.hpp"
@@ -13,7 +14,7 @@ using test::Payload;
 
 TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", "", (ThreadSafePool<Payload, Generations>),
                    (ThreadSafePool<Payload, Generations, NoChecks>), (ThreadSafePool<Payload, Generations, FullChecks, NoCache>),
-                   (ThreadSafePool<Payload, Generations, LockFree, NoChecks>), (ThreadSafePool<Payload, BasicGenerations<6>, BitmapAllocator>)) {
+                   (ThreadSafePool<Payload, Generations, LockFree, NoChecks>), (ThreadSafePool<Payload, BasicGenerations<16>, BitmapAllocator>)) {
   constexpr std::size_t writers = 2;
   constexpr std::size_t boards = 16;
   TestType pool(PoolConfig{.capacity = 100});
@@ -38,7 +39,7 @@ TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", ""
           Board& b = board[random(boards)];
           std::scoped_lock const lock(b.mutex);  // the writer of this board waits: what lives there stays
           Payload* const found = pool.get(b.key);
-          faults().expect(found == (b.gone ? nullptr : b.object), b.gone ? "a stale key found something" : "a key missed its object");
+          faults().expect(found == (b.gone || !b.key ? nullptr : b.object), b.gone ? "a stale key found something" : "a key missed its object");
           if (found != nullptr) found->verify(), ++hits;
         }
         Payload* const seven = pool.get(kept_key);
@@ -109,6 +110,35 @@ TEMPLATE_TEST_CASE("keys: threads look up stale keys while the pool grows and sh
       std::scoped_lock const lock(mutex);
       stale.insert(stale.end(), keys.begin(), keys.end());
       if (stale.size() > 3000) stale.erase(stale.begin(), stale.begin() + 1000);
+    }
+    done = true;
+  });
+  test::check_faults();
+  CHECK(pool.check_invariants());
+}
+
+TEST_CASE("keys: threads ask for a key while its object goes, then its block, and other blocks come") {
+  auto const slots = std::size_t{GENERATE(128U, 5U)};  // generations in pages, and of singles
+  ThreadSafePool<Payload, Generations, NoChecks> pool(PoolConfig{.capacity = 128, .growth_strategy = GrowthStrategy::linear(slots)});
+  std::vector<decltype(pool)::handle_type> kept;
+  for (std::size_t i = 0; i != 128; ++i) kept.push_back(pool.allocate(i));
+  std::atomic<std::uint64_t> key{0};
+  std::atomic<bool> done{false};
+  std::size_t found = 0;
+  test::run(2, [&](std::size_t me) {
+    if (me != 0) {
+      while (!done) found += pool.contains(Key::from_value(key.load(std::memory_order_relaxed)));  // relaxed: nothing else tells of the object
+      return;
+    }
+    std::vector<std::unique_ptr<std::byte[]>> gaps;  // blocks come to other places
+    for (std::size_t round = 0; round != 400; ++round) {
+      auto handle = pool.allocate(round);
+      key.store(pool.key(handle).value(), std::memory_order_relaxed);  // relaxed: as above
+      std::this_thread::yield();
+      handle.reset();
+      faults().expect(!pool.contains(Key::from_value(key)), "a key outlived its object");
+      (void)pool.shrink_to_fit();
+      gaps.push_back(std::make_unique<std::byte[]>(64 * (round % 32) + 64));
     }
     done = true;
   });

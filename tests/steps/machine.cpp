@@ -183,6 +183,27 @@ int judge() {
   return problems;
 }
 
+/// The instructions of a growth of a pool of 400 blocks of one slot.
+template <class... Keys> std::uint32_t growth() {
+  using Pool = GrowingPool<Object, Keys...>;
+  Row row{"", "", "", 400, 0, {}};
+  row.maxima = steps::count_steps([&](Meter& meter) {
+    auto* const pool = new Pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
+    steps::calibrate(meter, pool);
+    steps::Stage stage(*pool, row.capacity + 4, meter);
+    while (stage.size() != row.capacity + 4) stage.take(stage.size() >= row.capacity);
+    return stage.ok();
+  });
+  return row.maxima.ended_well ? most(row, steps::allocate) : 0;
+}
+/// Blocks are looked at as often with keys as without; a page of generations may have to be written.
+int judge_growth() {
+  std::uint32_t const plain = growth(), keyed = growth<Generations>();
+  if (plain != 0 && keyed != 0 && keyed <= plain + plain / 4 + 3000) return 0;
+  std::printf("GrowingPool of 400 blocks: growth takes %u instructions, with Generations %u\n", plain, keyed);
+  return 1;
+}
+
 void print_table() {
   std::printf("| pool | slots | lock |");
   constexpr Kind shown[] = {steps::usual_allocate, steps::allocate, steps::refused, steps::usual_release, steps::release, steps::questions, steps::owns, steps::index_of};
@@ -213,7 +234,7 @@ int main(int argc, char** argv) {
   }
   measure_all();
   if (wants_table) print_table();
-  int const problems = judge();
+  int const problems = judge() + judge_growth();
   if (problems == 0) std::printf("%zu pools: no operation takes more than its budget\n", rows.size());
   return problems == 0 ? 0 : 1;
 }

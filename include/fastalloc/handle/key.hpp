@@ -28,7 +28,7 @@ class Key {
     return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)};
   }
 
-  /// False for a key that never named anything; true says nothing about the object.
+  /// False for a key that never named anything (also that of an object whose slot has no generations left); true says nothing about the object.
   [[nodiscard]] explicit constexpr operator bool() const noexcept { return generation_ != 0; }
   friend constexpr auto operator<=>(Key const&, Key const&) noexcept = default;
 

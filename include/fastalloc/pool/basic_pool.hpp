@@ -184,7 +184,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: at most 3 steps (index, word of the page, word).
   /// Thread safety: of threads that own the object, any number at once.
-  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing.
+  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing. Nor does, with
+  /// BasicGenerations<Bits>, that of an object in a slot in which 2^Bits - 1 objects with keys lived before: it is Key().
   template <class O>
     requires(!std::same_as<O, AnyOwner>)
   [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept { return key(handle.get()); }
@@ -198,7 +199,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return Key(index, generation);
   }
   /// The object that `key` was made for, or null when that is gone. Null, too, for a key that never was this pool's: one of another
-  /// pool passes with a chance of 2^-31. Complexity: at most 3 steps. Takes no lock: threads may look up while others allocate and
+  /// pool passes with a chance of 1 in 2^Bits - 1; of the k-th pool of the process before or behind, not until 2^Bits / 3k objects with
+  /// keys lived in the slot. Complexity: at most 3 steps. Takes no lock: threads may look up while others allocate and
   /// release; that the object is not released meanwhile, the caller must see to.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept { return find(key); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept { return find(key); }
