@@ -22,8 +22,9 @@ struct Buffer {
   }
 };
 
-// Hooks are found by their names. They run on every use, also of recycled objects, whose constructors do not.
-struct Session {
+// Hooks are called for types that say so, by the empty base Poolable. They run on every use, also of recycled objects,
+// whose constructors do not.
+struct Session : fastalloc::Poolable {
   int uses = 0;
   void on_acquire() { std::printf("  acquired, use %d\n", ++uses); }
   void on_release() noexcept { std::printf("  released\n"); }

@@ -37,8 +37,13 @@ enum class ErrorCode : std::uint8_t {
   live_handles,           ///< a pool was destroyed while handles to its objects existed
 };
 
+namespace detail {
+inline constexpr ErrorCode no_error{0xFF};  ///< of what is reported as an Error, and went well
+}
+
 /// The name of an error code, as spelt in the enumeration.
 constexpr char const* name(ErrorCode code) noexcept {
+  if (code == detail::no_error) return "no error";
   constexpr char const* names[] = {"pool_exhausted", "invalid_configuration", "invalid_alignment", "max_capacity_exceeded",
                                    "invalid_handle", "double_free",           "allocation_failed", "live_handles"};
   return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
@@ -228,6 +233,13 @@ namespace detail::inline FASTALLOC_ABI {
 #endif
 }
 
+/// For functions that do not throw, and were given values whose copies do.
+FASTALLOC_COLD inline Error value_threw() noexcept {
+  return {.code = ErrorCode::allocation_failed,
+          .text = "the copy (or move) of a policy that was passed by value threw; let it not throw, or keep what may "
+                  "throw behind a pointer"};
+}
+
 }  // namespace detail::inline FASTALLOC_ABI
 
 inline namespace FASTALLOC_ABI {
@@ -243,10 +255,18 @@ class [[nodiscard]] Result {
       : value_(std::move(value)) {}
   Result(Error const& error) noexcept : error_(error) {}
 
-  /// Builds the T from an Error, to be filled in, and `args`. If the error has a text afterwards, the T is destroyed again.
-  template <class... Args> explicit Result(std::in_place_t, Args&&... args) {
-    value_.emplace(error_, std::forward<Args>(args)...);
-    if (error_.text[0] != '\0') value_.reset();
+  /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed
+  /// again: an error is one whatever its text. Throws nothing: where a copy of `args` throws, that is the error.
+  template <class... Args> explicit Result(std::in_place_t, Args&&... args) noexcept {
+    std::optional<Error> failure;
+#if FASTALLOC_EXCEPTIONS
+    try {
+      value_.emplace(failure, std::forward<Args>(args)...);
+    } catch (...) { failure = detail::value_threw(); }
+#else
+    value_.emplace(failure, std::forward<Args>(args)...);
+#endif
+    if (failure) value_.reset(), error_ = *failure;
   }
 
   [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
@@ -261,8 +281,8 @@ class [[nodiscard]] Result {
   [[nodiscard]] T& operator*() & noexcept { return *value_; }
   [[nodiscard]] T const& operator*() const& noexcept { return *value_; }
   [[nodiscard]] T&& operator*() && noexcept { return *std::move(value_); }
-  [[nodiscard]] T* operator->() noexcept { return &*value_; }
-  [[nodiscard]] T const* operator->() const noexcept { return &*value_; }
+  [[nodiscard]] T* operator->() noexcept { return value_.operator->(); }
+  [[nodiscard]] T const* operator->() const noexcept { return value_.operator->(); }
 
   /// The error. Requires: !has_value().
   [[nodiscard]] Error const& error() const noexcept { return error_; }

@@ -18,6 +18,7 @@
 #include <fastalloc/handle/sharing.hpp>
 #include <fastalloc/handle/span_handle.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
+#include <fastalloc/lifetime/poolable.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
 #include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock.hpp>

@@ -8,11 +8,41 @@
 
 #include <cstddef>
 
+namespace fastalloc::detail {
+
+/// A sentence as part of a type, so that compilers print it: see FASTALLOC_ADVICE. An aggregate: a constructor that
+/// copies the characters takes g++ eight times as long to compile.
+template <std::size_t N>
+struct Text {
+  char text[N];
+};
+template <std::size_t N> Text(char const (&)[N]) -> Text<N>;
+template <Text text>
+struct Advice {
+  explicit constexpr Advice() = default;  // nothing converts to it
+};
+
+}  // namespace fastalloc::detail
+
+// Functions that a class lacks, but that users may look for: a call does not compile, and the first message says
+// what to type. To overload resolution they are deleted, so `requires { pool.f(); }` is false.
+//   FASTALLOC_UNAVAILABLE("what to type", void, f() requires condition);
+//   C(C const&, FASTALLOC_ADVICE("what to type")) = delete;          for constructors. On one line: clang++ shows it
+//   FASTALLOC_ADVISES("what to type") operator=(C const&) = delete;  for assignment; the same
+#define FASTALLOC_ADVISES(text) ::fastalloc::detail::Advice<::fastalloc::detail::Text{text}>
+#define FASTALLOC_ADVICE(text) FASTALLOC_ADVISES(text) = FASTALLOC_ADVISES(text)()
+#if defined(__clang__)
+#define FASTALLOC_UNAVAILABLE(text, type, ...) __attribute__((unavailable(text))) type __VA_ARGS__
+#else
+#define FASTALLOC_UNAVAILABLE(text, type, ...) FASTALLOC_ADVISES(text) __VA_ARGS__ = delete
+#endif
+
 namespace fastalloc {
 
 struct PoolStatistics;
 struct Error;
 class Key;
+struct Poolable;  // lifetime/poolable.hpp: types whose hooks are called
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;

@@ -6,6 +6,7 @@
 #include "support/expect.hpp"
 
 #include <algorithm>
+#include <concepts>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -126,4 +127,91 @@ TEMPLATE_LIST_TEST_CASE("alignment: required_bytes(n) holds n objects and not a 
   check_required_bytes<FixedPool<Three, TestType, ExternalStorage, fastalloc::NoChecks>>();
   check_required_bytes<FixedPool<std::string, TestType, ExternalStorage, FullChecks>>();
   check_required_bytes<FixedPool<OverAligned, TestType, ExternalStorage, fastalloc::NoChecks>>();
+}
+
+TEMPLATE_LIST_TEST_CASE("alignment: required_bytes(n, alignment) is exact for thousands of slots, too", "", SlotPolicies) {
+  auto const check = [](auto type) {
+    using P = typename decltype(type)::type;
+    for (std::size_t const alignment : {std::size_t{0}, std::size_t{16}, std::size_t{32}, std::size_t{64}, std::size_t{128}, std::size_t{1024}})
+      for (std::size_t const n : {1U, 63U, 64U, 999U, 1000U, 1001U, 1024U, 1025U, 3000U, 4096U, 4097U, 9999U}) {
+        std::size_t const bytes = P::required_bytes(n, alignment);
+        std::size_t const start = std::max(alignment, P::required_alignment());
+        auto* const memory = static_cast<std::byte*>(::operator new(bytes + 64, std::align_val_t{start}));
+        std::memset(memory + bytes, 0xA5, 64);
+        PoolConfig const config{.capacity = n, .alignment = alignment};
+        {
+          auto const pool = P::try_create(config, ExternalStorage(std::span(memory, bytes)));
+          EXPECT(pool.has_value() && pool->capacity() == n);
+          auto const fewer = P::try_create(config, ExternalStorage(std::span(memory, bytes - 1)));
+          EXPECT(!fewer.has_value() && fewer.error().requested == bytes);
+        }
+        {
+          P pool(config, ExternalStorage(std::span(memory, bytes)));
+          std::vector<typename P::handle_type> handles;
+          for (std::size_t i = 0; i != n; ++i) handles.push_back(pool.allocate());
+          EXPECT(pool.is_full());
+        }
+        EXPECT(std::all_of(memory + bytes, memory + bytes + 64, [](std::byte c) { return c == std::byte{0xA5}; }));
+        ::operator delete(memory, std::align_val_t{start});
+      }
+  };
+  check(std::type_identity<FixedPool<std::uint64_t, TestType, ExternalStorage, fastalloc::NoChecks>>());
+  check(std::type_identity<FixedPool<char, TestType, ExternalStorage, FullChecks>>());
+}
+
+namespace {
+using Kept = fastalloc::Recycle<test::Tracked (*)(), void (*)(test::Tracked&)>;
+}
+
+TEMPLATE_LIST_TEST_CASE("alignment: kept objects are destroyed where they are, however far apart", "", SlotPolicies) {
+  test::Audit audit;
+  auto const keep = fastalloc::recycle(+[] { return test::Tracked(1); }, +[](test::Tracked&) {});
+  for (std::size_t const alignment : {std::size_t{0}, std::size_t{64}, std::size_t{256}}) {
+    FixedPool<test::Tracked, TestType, Kept> fixed(PoolConfig{.capacity = 80, .alignment = alignment}, keep);
+    GrowingPool<test::Tracked, TestType, Kept> growing(
+        PoolConfig{.capacity = 40, .growth_strategy = GrowthStrategy::linear(70), .alignment = alignment}, keep);
+    std::vector<fastalloc::Handle<test::Tracked>> handles;
+    for (int i = 0; i != 70; ++i) handles.push_back(fixed.allocate());
+    for (int i = 0; i != 300; ++i) handles.push_back(growing.allocate());
+    handles.erase(handles.begin() + 150, handles.end());
+    EXPECT(growing.shrink_to_fit() > 0);
+    EXPECT(test::ledger().live() >= 150);
+    handles.clear();
+    growing.shrink_to_fit();
+  }
+  EXPECT(test::ledger().live() == 0);
+}
+
+TEMPLATE_LIST_TEST_CASE("alignment: what lives is met, and blocks come and go, however far apart", "", SlotPolicies) {
+  test::Audit audit;
+  for (std::size_t const alignment : {std::size_t{32}, std::size_t{64}, std::size_t{256}}) {
+    GrowingPool<test::Tracked, TestType> pool(
+        PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100), .alignment = alignment});
+    for (std::size_t const keep_every : {2U, 7U, 90U}) {
+      std::vector<fastalloc::Handle<test::Tracked>> handles;
+      for (std::uint64_t i = 0; i != 450; ++i) handles.push_back(pool.allocate(i));
+      std::uint64_t sum = 0;
+      for (std::size_t i = 0; i != handles.size(); ++i) {
+        if (i % keep_every != 0 || (i >= 100 && i < 300)) handles[i].reset();
+        else sum += i;
+      }
+      auto const sum_met = [&] {
+        std::uint64_t met = 0;
+        pool.for_each([&](test::Tracked const& object) { met += object.value(); });
+        return met;
+      };
+      EXPECT(sum_met() == sum);
+      EXPECT(pool.shrink_to_fit() > 0);
+      EXPECT(pool.check_invariants());
+      EXPECT(sum_met() == sum);
+      std::vector<fastalloc::Handle<test::Tracked>> more;
+      for (int i = 0; i != 300; ++i) more.push_back(pool.allocate(0U));  // over no live one: the audit would tell
+      EXPECT(sum_met() == sum);
+      if constexpr (std::same_as<TestType, fastalloc::BitmapAllocator>) {
+        std::uint64_t met = 0;
+        for (test::Tracked const& object : pool.live()) met += object.value();
+        EXPECT(met == sum);
+      }
+    }
+  }
 }

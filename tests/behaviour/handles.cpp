@@ -63,7 +63,7 @@ struct Grower {
  protected:
   ~Grower() = default;
 };
-struct Branch : test::ThrowOnNth {
+struct Branch : test::ThrowOnNth, fastalloc::Poolable {
   Branch(Grower& with, std::size_t depth) : ThrowOnNth(depth), grower(&with) {
     if (depth != 0) {
       left = with.grow(depth - 1);

@@ -4,6 +4,7 @@
 //   holds(object, i)                           movable_arg      arg(i) shows whether it was moved from
 #pragma once
 
+#include "support/hostile.hpp"
 #include "support/tracked.hpp"
 
 #include <fastalloc/fastalloc.hpp>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -62,7 +64,9 @@ struct Kind {
   static constexpr bool movable_arg = false;
   static std::size_t arg(std::size_t i) { return i; }
   static void set(T& object, std::size_t i) { object.set_value(i); }
-  static bool holds(T const& object, std::size_t i) { return object.intact() && object.value() == i && test::ledger().lives(&object); }
+  static bool holds(T const& object, std::size_t i) {
+    return object.intact() && object.value() == i && test::ledger().lives(std::addressof(object));
+  }
 };
 
 template <class T>

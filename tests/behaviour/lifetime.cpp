@@ -8,6 +8,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 using namespace behaviour;
@@ -26,7 +27,7 @@ std::string& heard() {
   static std::string text;
   return text;
 }
-struct Hooked : test::Tracked {
+struct Hooked : test::Tracked, fastalloc::Poolable {
   explicit Hooked(std::uint64_t i = 0) : Tracked(i) { note('b'); }
   ~Hooked() { note('d'); }
   void on_acquire() {
@@ -104,6 +105,110 @@ TEMPLATE_LIST_TEST_CASE("hooks: called once each, after building and before dest
     EXPECT(heard() == "b3a3b3a3");
   }
   EXPECT(heard() == "b3a3b3a3r3d3r3d3");
+}
+
+namespace {
+
+/// Counts what its hooks hear: 1 for each on_acquire, 100 for each on_release.
+int& calls() {
+  static int count = 0;
+  return count;
+}
+struct ByBase : fastalloc::Poolable {
+  void on_acquire() noexcept { ++calls(); }
+  void on_release() noexcept { calls() += 100; }
+};
+class ByPrivateBase : fastalloc::Poolable {
+ public:
+  void on_acquire() noexcept { ++calls(); }
+};
+struct ByVirtualBase : virtual fastalloc::Poolable {
+  virtual ~ByVirtualBase() = default;
+  virtual void on_release() { calls() += 100; }
+};
+struct Derived final : ByVirtualBase {
+  void on_release() override { calls() += 1000; }
+};
+struct ByTrait final {
+  int first;
+  int second;
+  void on_acquire() noexcept { calls() += first; }
+  void on_release() const { calls() += second; }
+};
+struct TakenBack : ByBase {};
+/// Other people's: a widget, a lock, a handler with a default argument.
+struct Widget {
+  virtual ~Widget() = default;
+  virtual void on_press() {}
+  virtual void on_release() { calls() += 100; }
+};
+struct Button : Widget {
+  void on_release() override { calls() += 1000; }
+};
+struct Lock {
+  void on_acquire() noexcept { ++calls(); }
+  void on_release(int by = 100) noexcept { calls() += by; }
+};
+class Private {
+  void on_release() { calls() += 100; }
+};
+
+static_assert(sizeof(ByBase) == 1 && std::is_empty_v<ByBase> && std::is_trivially_copyable_v<ByBase> &&
+              std::is_aggregate_v<ByBase>);
+struct Sized : fastalloc::Poolable {
+  std::uint32_t value = 0;
+  void on_acquire() {}
+};
+static_assert(sizeof(Sized) == sizeof(std::uint32_t) && std::is_standard_layout_v<Sized>);
+
+}  // namespace
+
+template <>
+inline constexpr bool fastalloc::is_poolable<ByTrait> = true;
+template <>
+inline constexpr bool fastalloc::is_poolable<TakenBack> = false;
+
+static_assert(fastalloc::is_poolable<ByBase> && fastalloc::is_poolable<ByPrivateBase> &&
+              fastalloc::is_poolable<Derived> && fastalloc::is_poolable<ByTrait>);
+static_assert(!fastalloc::is_poolable<Button> && !fastalloc::is_poolable<Lock> && !fastalloc::is_poolable<TakenBack> &&
+              !fastalloc::is_poolable<int>);
+
+TEST_CASE("hooks: called for poolable types only, on every way in and out") {
+  test::Audit audit;
+  auto const heard_by = []<class T>(std::type_identity<T>, int each, auto const&... args) {
+    FixedPool<T, FullChecks> fixed(8);
+    GrowingPool<T, fastalloc::NoChecks> growing(2);
+    fastalloc::ThreadSafePool<T> shared(100);
+    auto const use = [&](auto& pool) {
+      calls() = 0;
+      (void)pool.allocate(args...);
+      EXPECT(calls() == each);
+      (void)pool.try_allocate(args...);
+      EXPECT(calls() == 2 * each);
+      fastalloc::Handle<T> erased = pool.allocate(args...);
+      erased = nullptr;
+      EXPECT(calls() == 3 * each);
+      { auto const batch = pool.allocate_batch_handle(2, args...); }
+      EXPECT(calls() == 5 * each);
+      typename std::remove_reference_t<decltype(pool)>::handle_type handles[3];
+      pool.allocate_batch(3, handles, args...);
+      for (auto& handle : handles) handle.reset();
+      EXPECT(calls() == 8 * each);
+    };
+    use(fixed);
+    use(growing);
+    use(shared);
+  };
+  heard_by(std::type_identity<ByBase>(), 101);
+  heard_by(std::type_identity<ByPrivateBase>(), 1);
+  heard_by(std::type_identity<ByVirtualBase>(), 100);
+  heard_by(std::type_identity<Derived>(), 1000);
+  heard_by(std::type_identity<ByTrait>(), 23, 3, 20);
+  heard_by(std::type_identity<TakenBack>(), 0);
+  heard_by(std::type_identity<Widget>(), 0);
+  heard_by(std::type_identity<Button>(), 0);
+  heard_by(std::type_identity<Lock>(), 0);
+  heard_by(std::type_identity<Private>(), 0);
 }
 
 #if FASTALLOC_EXCEPTIONS

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <random>
 #include <set>
 #include <vector>
@@ -185,7 +186,10 @@ struct Suite {
       if (handle) expected.push_back(handle.get());
     std::sort(expected.begin(), expected.end());
     std::vector<T*> met;
-    pool.for_each([&](T& object) { met.push_back(&object); });
+    pool.for_each([&](T& object) -> T& {
+      met.push_back(std::addressof(object));
+      return object;
+    });
     EXPECT(met == expected);
 
     // Releases the current object, one that comes later, and nothing more is met than what lives.
@@ -193,11 +197,11 @@ struct Suite {
     std::size_t calls = 0;
     pool.for_each([&](T& object) {
       ++calls;
-      EXPECT(gone.count(&object) == 0);
+      EXPECT(gone.count(std::addressof(object)) == 0);
       std::size_t left = 2;
       for (auto handle = handles.rbegin(); handle != handles.rend() && left != 0; ++handle) {
         if (!*handle) continue;
-        if (left == 1 && handle->get() != &object) continue;
+        if (left == 1 && handle->get() != std::addressof(object)) continue;
         --left;
         gone.insert(handle->get());
         handle->reset();

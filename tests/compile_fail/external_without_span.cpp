@@ -1,4 +1,4 @@
-// expect: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage.span
+// expect-first: this storage needs a value; pass it after the PoolConfig, as in ExternalStorage.span
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

@@ -1,9 +1,18 @@
-// expect: deleted
+// expect-each: fastalloc: (an object has one Handle; std::move.. it, or share.. it|objects have one owner; std::move.. the handle)
+// expect: fastalloc: an object has one Handle
+// expect: fastalloc: objects have one owner
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 int main() {
-  fastalloc::FixedPool<int> pool(4);
+  fastalloc::FixedPool<int, fastalloc::BitmapAllocator> pool(9);
   auto handle = pool.allocate(1);
   auto copy = handle;
+  decltype(handle) other;
+  other = handle;
+  auto run = pool.allocate_n(2, 1);
+  auto run_copy = run;
+  auto batch = pool.allocate_batch_handle(2, 1);
+  auto batch_copy = batch;
+  batch = batch_copy;
 }

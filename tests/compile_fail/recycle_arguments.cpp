@@ -1,4 +1,4 @@
-// expect: Recycle builds objects by its init function: call allocate.. without arguments
+// expect-first: Recycle builds objects by its init function: call allocate.. without arguments
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

@@ -1,4 +1,4 @@
-// expect: fastalloc: adjacent slots are found in a bitmap; use BitmapAllocator with allocate_n
+// expect-first: fastalloc: adjacent slots are found in a bitmap; use BitmapAllocator with allocate_n
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

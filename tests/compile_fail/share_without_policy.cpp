@@ -1,4 +1,4 @@
-// expect: objects of this pool have one owner each; name a sharing policy behind T, as in FixedPool<T, Shared>
+// expect-first: objects of this pool have one owner each; name a sharing policy behind T, as in FixedPool<T, Shared>
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

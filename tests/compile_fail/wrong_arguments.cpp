@@ -1,4 +1,4 @@
-// expect: T cannot be built from these arguments; pass what one of T.s constructors takes
+// expect-first: T cannot be built from these arguments; pass what one of T.s constructors takes
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

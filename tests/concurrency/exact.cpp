@@ -176,7 +176,7 @@ TEMPLATE_TEST_CASE("exact: nobody is refused while a slot is free at every momen
   test::run(threads, [&](std::size_t me) {
     std::uint64_t mine = 0;
     std::uint64_t not_mine = 0;
-    while (!stop.load(std::memory_order_relaxed)) {
+    do {
       if (auto const handle = pool.try_allocate(me)) {
         owners.claim(handle.get());
         ++mine;
@@ -184,7 +184,7 @@ TEMPLATE_TEST_CASE("exact: nobody is refused while a slot is free at every momen
       } else {
         ++not_mine;
       }
-    }
+    } while (!stop.load(std::memory_order_relaxed));
     served += mine;
     refused += not_mine;
   });
@@ -269,6 +269,54 @@ TEST_CASE("exact: statistics, also of threads that ended") {
       CHECK(pool.statistics().total_deallocations == 0);
     }
   }
+}
+
+TEMPLATE_TEST_CASE("exact: reset_statistics() begins anew, whatever threads keep for themselves", "", (ThreadSafePool<Payload, AtomicStats, NoChecks>),
+                   (ThreadSafePool<Payload, AtomicStats, ThreadCache<4>>), (ThreadSafePool<Payload, AtomicStats, BitmapAllocator, NoChecks>),
+                   (ThreadSafePool<Payload, AtomicStats, NoCache>), (ThreadSafePool<Payload, AtomicStats, LockFree>)) {
+  TestType pool(40);
+  auto const refused = [&] {
+    Handles<TestType> all;
+    take_all(pool, all, 1, false);  // is refused once
+    faults().expect(pool.try_allocate(std::uint64_t{1}) == nullptr, "more than the capacity");
+  };
+  auto const check = [&](std::size_t live, std::uint64_t begun, std::uint64_t ended, std::size_t peak) {
+    auto const statistics = pool.statistics();
+    CHECK(statistics.current_usage == live);
+    CHECK(statistics.peak_usage == peak);
+    CHECK(statistics.total_allocations == begun);
+    CHECK(statistics.total_deallocations == ended);
+    CHECK(statistics.allocation_failures == 0);
+    CHECK(statistics.growth_count == 0);
+  };
+  std::barrier barrier(2);
+  std::thread(refused).join();  // its cache is gone
+  std::thread other([&] {       // has a cache, of which little was left once
+    for (int i = 0; i != 3; ++i) {
+      refused();
+      { Handles<TestType> few; for (std::size_t n = 0; n != 9; ++n) few.push_back(pool.allocate(n)); }
+      barrier.arrive_and_wait();
+      barrier.arrive_and_wait();
+    }
+  });
+  for (std::size_t held : {std::size_t{0}, std::size_t{3}, std::size_t{7}}) {
+    barrier.arrive_and_wait();
+    Handles<TestType> handles;
+    for (std::size_t i = 0; i != held; ++i) handles.push_back(pool.allocate(i));
+    CHECK(pool.statistics().allocation_failures != 0);
+    CHECK(pool.statistics().peak_usage == 40);
+    pool.reset_statistics();
+    check(held, 0, 0, held);
+    for (int i = 0; i != 2; ++i) handles.push_back(pool.allocate(std::uint64_t{9}));
+    check(held + 2, 2, 0, held + 2);
+    handles.clear();
+    check(0, 2, held + 2, held + 2);
+    pool.trim();
+    check(0, 2, held + 2, held + 2);
+    barrier.arrive_and_wait();
+  }
+  other.join();
+  test::check_faults();
 }
 
 TEST_CASE("exact: the peak is never below the true one, nor above the capacity; with one thread it is exact") {

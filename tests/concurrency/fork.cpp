@@ -3,10 +3,15 @@
 // free.
 #include <fastalloc/fastalloc.hpp>
 
+#include <pthread.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -23,18 +28,39 @@ using test::Payload;
   ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoChecks, MutexLock>), (ThreadSafePool<T, ThreadCache<8>, SpinLock, AtomicStats>), \
       (ThreadSafePool<T, NoCache>), (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), (ThreadSafePool<T, LockFree>), (ThreadSafePool<T, LockFree, NoChecks>)
 
+// Blocks of the heap in use, by all threads. Counted in this program only.
+static std::atomic<long> heap_blocks{0};
+[[gnu::noinline]] static void* counted(void* block) {
+  if (block == nullptr) std::abort();
+  ++heap_blocks;
+  return block;
+}
+[[gnu::noinline]] static void uncounted(void* block) noexcept {
+  if (block != nullptr) --heap_blocks;
+  std::free(block);
+}
+void* operator new(std::size_t bytes) { return counted(std::malloc(bytes == 0 ? 1 : bytes)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  auto const unit = static_cast<std::size_t>(alignment);
+  return counted(std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit));
+}
+void operator delete(void* block) noexcept { uncounted(block); }
+void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
+void operator delete(void* block, std::align_val_t) noexcept { uncounted(block); }
+void operator delete(void* block, std::size_t, std::align_val_t) noexcept { uncounted(block); }
+
 namespace {
 
 enum class Ending { well, hung, wrong };
 
-/// Runs f in a forked process, for some seconds at most. f returns whether all was well.
+/// Runs f in a forked process, for a minute at most. f returns whether all was well.
 template <class F>
 Ending in_child(F&& f) {
   std::fflush(nullptr);
   ::pid_t const child = ::fork();
   if (child == 0) {
     for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGALRM}) std::signal(signal, SIG_DFL);  // Catch2's handlers
-    ::alarm(4);
+    ::alarm(60);  // for a child that hangs; one on a busy machine has time
     ::_exit(f() ? 0 : 1);
   }
   int status = 0;
@@ -78,6 +104,141 @@ TEMPLATE_TEST_CASE("fork: threads that sleep leave their caches to the child, wh
   barrier.arrive_and_wait();
   for (auto& thread : threads) thread.join();
   CHECK(take_all(pool).size() == 99);
+}
+
+namespace {
+
+/// A thread whose stack, and what is thread_local there, lie in memory of the test's.
+class OnStack {
+ public:
+  OnStack() = default;
+  OnStack(OnStack const&) = delete;
+  OnStack& operator=(OnStack const&) = delete;
+  ~OnStack() { ::munmap(memory_, bytes); }
+
+  void start(std::function<void()> f) {
+    f_ = std::move(f);
+    memory_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ::pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    bool const well = memory_ != MAP_FAILED && ::pthread_attr_setstack(&attributes, memory_, bytes) == 0 &&
+                      ::pthread_create(&thread_, &attributes, [](void* self) -> void* { return static_cast<OnStack*>(self)->f_(), nullptr; }, this) == 0;
+    ::pthread_attr_destroy(&attributes);
+    if (!well) std::abort();
+  }
+  void join() { ::pthread_join(thread_, nullptr); }
+  /// For a child, where the thread is not: whatever still refers to it finds no address here.
+  void overwrite() {
+#if !FASTALLOC_ASAN  // which keeps account of that memory
+    std::fill_n(static_cast<std::byte*>(memory_), bytes, std::byte{0xA5});
+#endif
+  }
+
+ private:
+  static constexpr std::size_t bytes = std::size_t{1} << 20;
+  void* memory_ = MAP_FAILED;
+  ::pthread_t thread_{};
+  std::function<void()> f_;
+};
+
+template <class Pool>
+constexpr bool is_local = false;
+template <class T, class... Ps>
+constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and keeps no memory of theirs", "", FORKED_POOLS(Payload),
+                   ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>)) {
+  constexpr std::size_t n = 3;
+  std::optional<TestType> pool;
+  std::barrier barrier(n + 1);
+  OnStack threads[n];
+  for (auto& thread : threads)
+    thread.start([&] {
+      barrier.arrive_and_wait();
+      {
+        typename TestType::handle_type held[10];
+        for (auto& handle : held) handle = pool->try_allocate(std::uint64_t{1});
+        barrier.arrive_and_wait();  // so that each has some of its own
+      }
+      barrier.arrive_and_wait();
+      barrier.arrive_and_wait();
+    });
+  long const blocks = heap_blocks;
+  pool.emplace(100);
+  for (int i = 0; i != 3; ++i) barrier.arrive_and_wait();
+  auto mine = pool->allocate(std::uint64_t{5});
+  for (int round = 0; round != 3; ++round) {
+    Ending const ending = in_child([&] {
+      for (auto& thread : threads) thread.overwrite();
+      for (int again = 0; again != 3; ++again)
+        if (take_all(*pool).size() != 99) return false;
+      std::thread([&] { (void)take_all(*pool); }).join();
+      mine.reset();
+      if (!pool->check_invariants()) return false;
+      pool.reset();
+      return is_local<TestType> || heap_blocks == blocks;  // sub-pools of the others may be in any state, and are left alone
+    });
+    CHECK(ending == Ending::well);
+  }
+  barrier.arrive_and_wait();
+  for (auto& thread : threads) thread.join();
+  mine.reset();
+  pool.reset();
+  CHECK(heap_blocks == blocks);
+}
+
+TEMPLATE_TEST_CASE("fork: while another thread iterates", "", FORKED_POOLS(Payload), (ThreadSafePool<Payload, FreeListAllocator, NoChecks>),
+                   (ThreadSafePool<Payload, BitmapAllocator, NoChecks>)) {
+  TestType pool(100);
+  std::vector<typename TestType::handle_type> mine;
+  for (std::uint64_t i = 0; i != 3; ++i) mine.push_back(pool.allocate(i));
+  std::barrier barrier(2);
+  OnStack iterating;
+  iterating.start([&] {
+    bool first = true;
+    pool.for_each([&](Payload&) {
+      if (!std::exchange(first, false)) return;
+      barrier.arrive_and_wait();
+      barrier.arrive_and_wait();
+    });
+  });
+  barrier.arrive_and_wait();
+  Ending const ending = in_child([&] {
+    iterating.overwrite();
+    for (int again = 0; again != 3; ++again) {
+      if (take_all(pool).size() != 97) return false;
+      std::size_t met = 0;
+      pool.for_each([&](Payload&) { ++met; });
+      if (met != 3) return false;
+    }
+    mine.pop_back();
+    return pool.allocated() == 2 && pool.check_invariants();
+  });
+  CHECK(ending == Ending::well);
+  barrier.arrive_and_wait();
+  iterating.join();
+}
+
+// An iteration and a wait close all caches; that those who closed them are not there is no reason to take the lock for ever.
+TEST_CASE("fork: caches work in the child, whatever other threads did") {
+  ThreadSafePool<Payload, NoChecks, test::CountedLock> pool(100);
+  auto const mine = pool.allocate(std::uint64_t{5});
+  std::barrier barrier(3);
+  std::thread iterating[2];
+  for (auto& thread : iterating)
+    thread = std::thread([&] {
+      pool.for_each([&](Payload&) {
+        barrier.arrive_and_wait();
+        barrier.arrive_and_wait();
+      });
+    });
+  barrier.arrive_and_wait();
+  CHECK(in_child([&] { return test::caches_work(pool, std::uint64_t{1}); }) == Ending::well);
+  barrier.arrive_and_wait();
+  for (auto& thread : iterating) thread.join();
+  CHECK(test::caches_work(pool, std::uint64_t{1}));
 }
 
 TEMPLATE_TEST_CASE("fork: while other threads hammer the pool", "", FORKED_POOLS(Payload)) {

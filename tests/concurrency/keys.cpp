@@ -48,7 +48,7 @@ TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", ""
       return;
     }
     std::array<typename TestType::handle_type, boards> mine;
-    for (std::size_t round = 0; watch.time() < test::short_slice(0.25); ++round) {
+    for (std::size_t round = 0; watch.time() < test::short_slice(0.25) || (hits == 0 && round != 10'000'000); ++round) {
       std::size_t const i = random(boards / writers) * writers + me;
       Board& b = board[i];
       if (round % 4 == 0) pool.trim();

@@ -193,7 +193,7 @@ TEST_CASE("resources: the child of a fork goes on, whatever other threads were d
   }
   for (int i = 0; i != 20; ++i) {
     auto const ending = test::run_in_child([&] {
-      ::alarm(20);
+      ::alarm(60);
       for (std::size_t bytes = 16; bytes < 10'000; bytes += 100) give(resource, take(resource, bytes, bytes));
       resource.shrink_to_fit();
     });

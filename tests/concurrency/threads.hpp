@@ -111,17 +111,18 @@ class Asleep {
     thread_ = 1;
 #endif
   }
-  /// Returns when the thread has slept for some milliseconds on end.
-  void wait() const {
+  /// Returns when the thread has slept for some milliseconds on end, or has ended.
+  void wait() const { (void)wait([] { return false; }); }
+  /// The same, or when done() is true, which is the answer.
+  template <class Done>
+  bool wait(Done&& done) const {
     while (thread_ == 0) std::this_thread::sleep_for(100us);
-#if defined(__linux__)
     for (int looks = 0; looks != 5;) {
+      if (done()) return true;
       std::this_thread::sleep_for(1ms);
       looks = sleeps() ? looks + 1 : 0;
     }
-#else
-    std::this_thread::sleep_for(50ms);
-#endif
+    return done();
   }
 
  private:
@@ -130,7 +131,7 @@ class Asleep {
     char name[64];
     std::snprintf(name, sizeof name, "/proc/self/task/%ld/stat", thread_.load());
     std::FILE* const file = std::fopen(name, "r");
-    if (file == nullptr) return false;
+    if (file == nullptr) return true;  // the thread has ended: it will not wait any more
     char text[512];
     std::size_t const size = std::fread(text, 1, sizeof text - 1, file);
     std::fclose(file);
@@ -139,9 +140,37 @@ class Asleep {
     std::size_t const end = line.rfind(')');
     return end != std::string::npos && end + 2 < line.size() && line[end + 2] == 'S';
   }
+#else
+  [[nodiscard]] static bool sleeps() {
+    std::this_thread::sleep_for(10ms);
+    return true;
+  }
 #endif
   std::atomic<long> thread_{0};
 };
+
+/// A lock that counts how often it was taken: what threads keep for themselves needs none.
+class CountedLock {
+ public:
+  void lock() {
+    mutex_.lock();
+    ++taken;
+  }
+  void unlock() { mutex_.unlock(); }
+  static inline std::atomic<std::uint64_t> taken{0};
+
+ private:
+  std::mutex mutex_;
+};
+/// True when pairs of this thread take no lock, or next to none.
+template <class Pool, class... Args>
+bool caches_work(Pool& pool, Args... args) {
+  (void)pool.try_allocate(args...);  // fetches a batch
+  std::uint64_t const before = CountedLock::taken;
+  for (int i = 0; i != 100; ++i)
+    if (pool.try_allocate(args...) == nullptr) return false;
+  return CountedLock::taken - before < 10;
+}
 
 /// An object that knows when somebody writes over it, or ends it twice.
 class Payload {

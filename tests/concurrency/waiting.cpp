@@ -34,28 +34,110 @@ struct Box {
   std::unique_ptr<int> value;
 };
 
+/// A clock that stands still, so that no wait ends by itself, until the test has done all that those who wait need. From then on it
+/// counts how often waiting threads look at it, and is past the deadline when they looked too often. So a lost wake-up shows, and
+/// the time that a busy machine takes decides nothing.
+class StepClock {
+ public:
+  using duration = std::chrono::milliseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<StepClock>;
+  static constexpr bool is_steady = false;
+
+  static time_point now() {
+    if (most_ == 0) return time_point(0s);  // waits are in slices of a second
+    if (looks_.fetch_add(1) < most_) return deadline() - 1ms;
+    return deadline();
+  }
+  static constexpr time_point deadline() { return time_point(1s); }
+
+  static void stand_still() { most_ = 0, looks_ = 0; }
+  /// One look is enough where everything is done; where threads serve each other, see progress().
+  static void count_looks(int most = 100) { looks_ = 0, most_ = most; }
+  static void progress() { looks_ = 0; }
+  /// True when a thread waited for something that was there.
+  [[nodiscard]] static bool gave_up() { return most_ != 0 && looks_ > most_; }
+
+ private:
+  static inline std::atomic<int> most_{0};
+  static inline std::atomic<int> looks_{0};
+};
+constexpr int chain = 5000;  ///< looks without progress, where threads wait for each other
+
+/// While it lives, a thread that calls `end` when the one that built it sleeps: a wait that should not be ends then, and can be told.
+class WhenAsleep {
+ public:
+  template <class End>
+  explicit WhenAsleep(End end)
+#if defined(__linux__)
+      : thread_([this, end] {
+          if (!asleep_.wait([&] { return done_.load(); })) end();
+        })
+#endif
+  {
+    (void)end;
+    asleep_.begin();
+  }
+  ~WhenAsleep() {
+    done_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  WhenAsleep(WhenAsleep const&) = delete;
+  WhenAsleep& operator=(WhenAsleep const&) = delete;
+
+ private:
+  std::atomic<bool> done_{false};
+  Asleep asleep_;
+  std::thread thread_;
+};
+
+/// Calls a function after it was unlocked for the n-th time, counted from 0. For tests of one thread.
+class HookedLock {
+ public:
+  void lock() { mutex_.lock(); }
+  void unlock() {
+    mutex_.unlock();
+    if (!hook_ || left_-- != 0) return;
+    auto const hook = std::exchange(hook_, nullptr);
+    hook();
+  }
+  static void after(int unlocks, std::function<void()> hook) { left_ = unlocks, hook_ = std::move(hook); }
+  static void forget() { hook_ = nullptr; }
+
+ private:
+  static inline int left_ = 0;
+  static inline std::function<void()> hook_;
+  std::mutex mutex_;
+};
+
 /// One thread that waits for an object of the pool, and what it got.
 template <class Pool>
 class Waiting {
  public:
-  explicit Waiting(Pool& pool, std::chrono::nanoseconds timeout = 60s)
-      : thread_([this, &pool, timeout] {
+  explicit Waiting(Pool& pool)
+      : thread_([this, &pool] {
           asleep_.begin();
-          auto handle = pool.allocate_for(timeout);
+          auto handle = pool.allocate_until(StepClock::deadline());
           got_ = handle != nullptr;
           done_ = true;
         }) {
+    StepClock::stand_still();
     asleep_.wait();
   }
   ~Waiting() {
+    StepClock::count_looks();
     if (thread_.joinable()) thread_.join();
   }
   Waiting(Waiting const&) = delete;
   Waiting& operator=(Waiting const&) = delete;
   [[nodiscard]] bool done() const { return done_; }
-  /// Waits until the thread has ended. Returns: whether it got an object.
+  /// Waits until the thread has ended; it must have what it waits for already. Returns: whether it got an object.
   [[nodiscard]] bool got() {
+    StepClock::count_looks();
     thread_.join();
+    faults().expect(!StepClock::gave_up(), "a thread was not woken");
+    test::check_faults();
     return got_;
   }
 
@@ -72,21 +154,21 @@ TEMPLATE_TEST_CASE("waiting: a timeout of 0 or less polls, and leaves the argume
   TestType pool(1);
   auto value = std::make_unique<int>(7);
   {
-    auto const handle = pool.allocate_for(0s, std::move(value));
+    auto handle = pool.allocate_for(0s, std::move(value));
     REQUIRE(handle);
     CHECK(*handle->value == 7);
     CHECK(value == nullptr);
     value = std::make_unique<int>(8);
-    Stopwatch const watch;
+    WhenAsleep const end([&] { handle.reset(); });
     CHECK_FALSE(pool.allocate_for(0s, std::move(value)));
     CHECK_FALSE(pool.allocate_for(-5s, std::move(value)));
     CHECK_FALSE(pool.allocate_for(std::chrono::nanoseconds::min(), std::move(value)));
     CHECK_FALSE(pool.allocate_for(std::chrono::duration<double>(-1.0), std::move(value)));
     CHECK_FALSE(pool.allocate_until(std::chrono::steady_clock::now(), std::move(value)));
     CHECK_FALSE(pool.allocate_until(std::chrono::system_clock::time_point{}, std::move(value)));
-    CHECK(watch.time() < 2s);  // next to nothing, but the machine may be busy
     REQUIRE(value != nullptr);
     CHECK(*value == 8);
+    CHECK(handle);
   }
   CHECK(pool.allocate_for(0s, std::move(value)));
 }
@@ -95,17 +177,12 @@ TEMPLATE_TEST_CASE("waiting: a timeout of 0 or less polls, and leaves the argume
 TEST_CASE("waiting: a timeout far below 0 polls, too") {
   ThreadSafePool<int> pool(1);
   auto held = pool.allocate();
-  std::atomic<bool> done{false};
-  std::thread late([&, watch = Stopwatch()] {  // so that a wrong wait ends
-    while (!done && watch.time() < 3s) std::this_thread::sleep_for(1ms);
-    held.reset();
-  });
+  WhenAsleep const end([&] { held.reset(); });
   CHECK_FALSE(pool.allocate_for(std::chrono::seconds(-13'835'058'055)));
   CHECK_FALSE(pool.allocate_for(std::chrono::hours(-3'843'072)));
   CHECK_FALSE(pool.allocate_for(std::chrono::hours::min()));
   CHECK_FALSE(pool.allocate_for(std::chrono::duration<double>(-1e300)));
-  done = true;
-  late.join();
+  CHECK(held);
 }
 
 TEMPLATE_TEST_CASE("waiting: times out, empty, not too early, arguments untouched", "", WAITING_POOLS(Box)) {
@@ -123,6 +200,62 @@ TEMPLATE_TEST_CASE("waiting: times out, empty, not too early, arguments untouche
   REQUIRE(value != nullptr);
   CHECK(*value == 2);
   CHECK(pool.allocated() == 1);
+}
+
+// Between its last look for a slot and its place in the queue a thread is not heard of: what comes back then must be there for it.
+TEMPLATE_TEST_CASE("waiting: gets what comes back at any step before it waits", "", (ThreadSafePool<int, NoCache, HookedLock>),
+                   (ThreadSafePool<int, NoCache, HookedLock, NoChecks>), (ThreadSafePool<int, ThreadCache<4>, HookedLock>),
+                   (ThreadSafePool<int, ThreadCache<4>, HookedLock, NoChecks>)) {
+  TestType pool(1);
+  int steps = 0;
+  for (bool in_time = true; in_time; ++steps) {
+    auto held = pool.allocate();
+    bool back = false;
+    HookedLock::after(steps, [&] {
+      in_time = !StepClock::gave_up();
+      held.reset();
+      back = true;
+    });
+    StepClock::count_looks();
+    auto const handle = pool.allocate_until(StepClock::deadline());
+    HookedLock::forget();
+    in_time = in_time && back;
+    if (!in_time) break;
+    REQUIRE(handle);
+    REQUIRE_FALSE(StepClock::gave_up());
+  }
+  CHECK(steps >= 3);
+  CHECK(pool.allocated() == 0);
+  CHECK(pool.check_invariants());
+}
+
+TEMPLATE_TEST_CASE("waiting: gets what comes back just as it begins to wait", "", WAITING_POOLS(int)) {
+  TestType pool(1);
+  std::barrier barrier(2);
+  constexpr int rounds = 500;
+  std::atomic<int> served{0};
+  typename TestType::handle_type held;
+  std::thread waiter([&] {
+    for (int round = 0; round != rounds; ++round) {
+      barrier.arrive_and_wait();
+      if (pool.allocate_until(StepClock::deadline())) ++served;
+      barrier.arrive_and_wait();
+    }
+  });
+  bool gave_up = false;
+  for (int round = 0; round != rounds; ++round) {
+    held = pool.allocate();
+    StepClock::stand_still();
+    barrier.arrive_and_wait();
+    for (int spin = 0; spin != round % 50; ++spin) (void)pool.owns(nullptr);
+    held.reset();
+    StepClock::count_looks();
+    barrier.arrive_and_wait();
+    gave_up = gave_up || StepClock::gave_up();
+  }
+  waiter.join();
+  CHECK_FALSE(gave_up);
+  CHECK(served == rounds);
 }
 
 TEMPLATE_TEST_CASE("waiting: gets what another thread returns", "", WAITING_POOLS(int)) {
@@ -170,8 +303,10 @@ TEMPLATE_TEST_CASE("waiting: a slot in another thread's cache is had at once", "
   });
   barrier.arrive_and_wait();
   std::vector<typename TestType::handle_type> all;
-  for (int i = 0; i != 8; ++i) all.push_back(pool.allocate_for(60s));
+  StepClock::count_looks();
+  for (int i = 0; i != 8; ++i) all.push_back(pool.allocate_until(StepClock::deadline()));
   for (auto const& handle : all) CHECK(handle);
+  CHECK_FALSE(StepClock::gave_up());
   CHECK_FALSE(pool.allocate_for(1ms));
   barrier.arrive_and_wait();
   other.join();
@@ -282,10 +417,11 @@ TEMPLATE_TEST_CASE("waiting: whose constructor throws when the slot is there lea
   Asleep second;
   std::atomic<int> caught{0};
   std::atomic<int> got{0};
+  StepClock::stand_still();
   std::thread thrower([&] {
     first.begin();
     try {
-      auto const handle = pool.allocate_for(60s, true);
+      auto const handle = pool.allocate_until(StepClock::deadline(), true);
     } catch (int) {
       ++caught;
     }
@@ -293,14 +429,16 @@ TEMPLATE_TEST_CASE("waiting: whose constructor throws when the slot is there lea
   first.wait();
   std::thread next([&] {
     second.begin();
-    if (pool.allocate_for(60s, false)) ++got;
+    if (pool.allocate_until(StepClock::deadline(), false)) ++got;
   });
   second.wait();
   held.reset();
+  StepClock::count_looks(chain);
   thrower.join();
   next.join();
   CHECK(caught == 1);
   CHECK(got == 1);
+  CHECK_FALSE(StepClock::gave_up());
 }
 #endif
 
@@ -342,18 +480,22 @@ TEMPLATE_TEST_CASE("waiting: first come, first served", "", WAITING_POOLS(int)) 
   std::mutex mutex;
   std::vector<std::size_t> served;
   std::vector<std::thread> threads;
+  StepClock::stand_still();
   for (std::size_t i = 0; i != n; ++i) {
     Asleep asleep;
     threads.emplace_back([&, i] {
       asleep.begin();
-      auto const handle = pool.allocate_for(60s);
+      auto const handle = pool.allocate_until(StepClock::deadline());
+      StepClock::progress();
       std::lock_guard const guard(mutex);
       served.push_back(i);
     });
     asleep.wait();
   }
   held.reset();
+  StepClock::count_looks(chain);
   for (auto& thread : threads) thread.join();
+  CHECK_FALSE(StepClock::gave_up());
   CHECK(served.size() == n);
   CHECK(std::is_sorted(served.begin(), served.end()));
 }
@@ -363,15 +505,18 @@ TEMPLATE_TEST_CASE("waiting: nobody starves", "", WAITING_POOLS(int)) {
   TestType pool(1);
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> counts[n] = {};
+  StepClock::count_looks(chain);
   std::thread clock([&] { std::this_thread::sleep_for(test::short_slice(0.5)), stop = true; });
   test::run(n, [&](std::size_t me) {
-    while (!stop) {
-      auto const handle = pool.allocate_for(60s);
-      faults().expect(handle != nullptr, "one that waits for a minute gets nothing");
+    do {
+      auto const handle = pool.allocate_until(StepClock::deadline());
+      faults().expect(handle != nullptr, "a thread that waits gets nothing");
+      StepClock::progress();
       ++counts[me];
-    }
+    } while (!stop);
   });
   clock.join();
+  CHECK_FALSE(StepClock::gave_up());
   auto const [least, most] = std::minmax_element(std::begin(counts), std::end(counts));
   CAPTURE(least->load(), most->load());
   CHECK(*least > 0);
@@ -389,11 +534,14 @@ TEST_CASE("waiting: nobody snatches a slot away") {
     while (!stop)
       if (pool.try_allocate()) ++snatched;
   });
+  StepClock::count_looks(chain);
   for (int round = 0; round != 100; ++round) {
-    auto handle = pool.allocate_for(60s);
+    auto handle = pool.allocate_until(StepClock::deadline());
     CHECK(handle);
+    StepClock::progress();
     if (round == 50) std::this_thread::sleep_for(5ms);
   }
+  CHECK_FALSE(StepClock::gave_up());
   stop = true;
   thief.join();
   CHECK(pool.allocated() == 0);
@@ -406,26 +554,34 @@ TEMPLATE_TEST_CASE("waiting: a stop request ends it: before, meanwhile; argument
   auto value = std::make_unique<int>(2);
   std::stop_source before;
   before.request_stop();
-  CHECK_FALSE(pool.allocate_for(60s, before.get_token(), std::move(value)));
-  CHECK_FALSE(pool.allocate_until(std::chrono::steady_clock::now() + 60s, before.get_token(), std::move(value)));
+  {
+    WhenAsleep const end([&] { held.reset(); });
+    CHECK_FALSE(pool.allocate_for(24h, before.get_token(), std::move(value)));
+    CHECK_FALSE(pool.allocate_until(std::chrono::steady_clock::now() + 24h, before.get_token(), std::move(value)));
+    CHECK(held);
+  }
+  StepClock::count_looks();
+  CHECK_FALSE(pool.allocate_until(StepClock::deadline(), before.get_token(), std::move(value)));
+  CHECK_FALSE(StepClock::gave_up());
   CHECK_FALSE(pool.allocate_for(1ms, std::stop_token{}, std::move(value)));
 
   std::stop_source meanwhile;
   Asleep asleep;
-  Stopwatch const watch;
+  StepClock::stand_still();
   std::thread waiter([&] {
     asleep.begin();
-    faults().expect(!pool.allocate_for(60s, meanwhile.get_token(), std::move(value)), "an object from a full pool");
+    faults().expect(!pool.allocate_until(StepClock::deadline(), meanwhile.get_token(), std::move(value)), "an object from a full pool");
   });
   asleep.wait();
   meanwhile.request_stop();
+  StepClock::count_looks();
   waiter.join();
-  CHECK(watch.time() < 30s);
+  CHECK_FALSE(StepClock::gave_up());
   REQUIRE(value != nullptr);
   CHECK(*value == 2);
 
   held.reset();
-  CHECK(pool.allocate_for(60s, before.get_token(), std::move(value)));  // there is one: it is had, whatever was requested
+  CHECK(pool.allocate_for(24h, before.get_token(), std::move(value)));  // there is one: it is had, whatever was requested
   test::check_faults();
 }
 
@@ -435,9 +591,10 @@ TEMPLATE_TEST_CASE("waiting: a stop request and an object that comes back at one
     auto held = pool.allocate();
     std::stop_source source;
     std::barrier barrier(3);
+    StepClock::stand_still();
     std::thread waiter([&] {
       barrier.arrive_and_wait();
-      auto const handle = pool.allocate_for(60s, source.get_token());
+      auto const handle = pool.allocate_until(StepClock::deadline(), source.get_token());
     });
     std::thread stopper([&] {
       barrier.arrive_and_wait();
@@ -445,8 +602,10 @@ TEMPLATE_TEST_CASE("waiting: a stop request and an object that comes back at one
     });
     barrier.arrive_and_wait();
     held.reset();
-    waiter.join();
     stopper.join();
+    StepClock::count_looks();
+    waiter.join();
+    REQUIRE_FALSE(StepClock::gave_up());
     REQUIRE(pool.allocated() == 0);
   }
   CHECK(pool.check_invariants());

@@ -59,6 +59,11 @@ void run_pools(Run&& run) {
   growing(Reusing{}, "small recycling pool that grows", {.capacity = 2, .max_capacity = 30, .growth = 3}, 500'000);
   using FixedReusing = std::type_identity<FixedPool<test::ThrowOnNth, SlotPolicy, NoChecks, Recycling>>;
   fixed(FixedReusing{}, "fixed recycling pool", {.capacity = 90, .alignment = 64, .check_every = 64}, 300'000);
+
+  using Apart = GrowingPool<test::ThrowOnNth, SlotPolicy, BasicStats, FullChecks, Recycling>;
+  run("recycling pool whose slots lie 256 bytes apart", [] {
+    return std::make_unique<Apart>(PoolConfig{.capacity = 70, .max_capacity = 300, .growth_strategy = GrowthStrategy::linear(70), .alignment = 256});
+  }, Plan{.capacity = 70, .max_capacity = 300, .growth = 70, .check_every = 32}, std::size_t{200'000});
 }
 
 }  // namespace model

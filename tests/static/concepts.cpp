@@ -2,6 +2,7 @@
 // Truth tables: which type is a policy of which axis, alone and among others.
 #include <fastalloc/fastalloc.hpp>
 
+#include <chrono>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -161,9 +162,47 @@ static_assert(!HasStatistics<GrowingPool<int, NoStats>>);
 static_assert(Shrinks<GrowingPool<int>> && !Shrinks<FixedPool<int>>);
 static_assert(NeedsBytes<FixedPool<int, ExternalStorage>> && !NeedsBytes<GrowingPool<int>>);
 
+template <class P>
+concept Waits = requires(P& p) { p.allocate_for(std::chrono::seconds(1)); };
+template <class P>
+concept HasLive = requires(P& p) { p.live(); };
+template <class P>
+concept Trims = requires(P& p) { p.trim(); };
+template <class P>
+concept HasKeys = requires(P& p, P const& c) { p.key(p.allocate()); p.get(Key()); c.contains(Key()); };
+template <class P>
+concept HasObjectAt = requires(P& p) { p.object_at(1); };
+static_assert(!HasStatistics<ThreadLocalPool<int>> && HasStatistics<ThreadLocalPool<int, AtomicStats>>);
+static_assert(Shrinks<ThreadSafePool<int>> && !Shrinks<ThreadSafePool<int, LockFree>> && Shrinks<ThreadLocalPool<int>>);
+static_assert(Waits<ThreadSafePool<int>> && !Waits<FixedPool<int>> && !Waits<GrowingPool<int>> && !Waits<ThreadLocalPool<int>>);
+static_assert(HasLive<FixedPool<int, BitmapAllocator>> && !HasLive<FixedPool<int>> && !HasLive<ThreadSafePool<int, BitmapAllocator>>);
+static_assert(HasLive<FixedPool<int, BitmapAllocator> const> && !HasLive<GrowingPool<int> const> && !HasLive<ThreadLocalPool<int, BitmapAllocator>>);
+static_assert(Trims<ThreadSafePool<int>> && !Trims<FixedPool<int>> && !Trims<GrowingPool<int>> && !Trims<ThreadLocalPool<int>>);
+static_assert(HasKeys<FixedPool<int, Generations>> && !HasKeys<FixedPool<int>> && !HasKeys<ThreadSafePool<int>> && !HasKeys<ThreadLocalPool<int>>);
+static_assert(HasObjectAt<FixedPool<int>> && !HasObjectAt<GrowingPool<int>> && !HasObjectAt<ThreadLocalPool<int>>);
+
+// Handles.
+static_assert(std::movable<Handle<int>> && !std::is_copy_constructible_v<Handle<int>> && !std::is_copy_assignable_v<Handle<int>>);
+template <class H>
+concept MovesOnly = std::movable<H> && std::is_nothrow_move_constructible_v<H> && !std::is_copy_constructible_v<H> && !std::is_copy_assignable_v<H>;
+static_assert(MovesOnly<FixedPool<int>::handle_type> && MovesOnly<FixedPool<int>::batch_handle_type> && MovesOnly<FixedPool<int>::span_handle_type>);
+static_assert(std::totally_ordered<Handle<int>> && !std::equality_comparable_with<Handle<int>, FixedPool<int>::handle_type>);
+
+// Which handles look before they are followed; FixedPool<int, ...> need not be complete for that, nor T.
+struct Incomplete;
+static_assert(detail::checks_access<FixedPool<Incomplete, BasicStats, FullChecks>> && detail::checks_access<ThreadLocalPool<int, DebugChecks>>);
+static_assert(!detail::checks_access<FixedPool<Incomplete, NoChecks>> && !detail::checks_access<AnyOwner>);
+static_assert(detail::checks_access<GrowingPool<Incomplete>> == Defaults::checks::tracks_slots);
+
 // How pools can be built.
 static_assert(std::default_initializable<FixedPool<int, InlineStorage<4>>> && !std::default_initializable<FixedPool<int>>);
-static_assert(!std::default_initializable<GrowingPool<int>>);
+static_assert(!std::default_initializable<GrowingPool<int>> && !std::default_initializable<ThreadSafePool<int>>);
+static_assert(!std::default_initializable<ThreadLocalPool<int>> && std::default_initializable<ThreadSafePool<int, InlineStorage<4>>>);
+struct OwnsPool {
+  FixedPool<int> pool;
+};
+static_assert(!std::default_initializable<OwnsPool> && !std::copy_constructible<OwnsPool>);
+static_assert(std::is_nothrow_default_constructible_v<FixedPool<int, InlineStorage<4>>>);
 static_assert(std::constructible_from<FixedPool<int>, std::size_t> && std::constructible_from<FixedPool<int>, PoolConfig>);
 static_assert(!std::convertible_to<std::size_t, FixedPool<int>> && !std::convertible_to<PoolConfig, GrowingPool<int>>);
 static_assert(!std::constructible_from<FixedPool<int, ExternalStorage>, std::size_t>);

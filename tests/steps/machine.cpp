@@ -74,7 +74,7 @@ template <class Slots, class Lock, class... Ps> void fixed(char const* name, std
   using Pool = FixedPool<Object, Slots, Lock, Ps...>;
   for (std::size_t const n : capacities)
     add<Pool, Slots, Lock>(name, n, 1, [=] { return new Pool(n); },
-                           [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, std::same_as<Slots, BitmapAllocator>, std::same_as<Slots, FreeListAllocator>); });
+                           [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, std::same_as<Slots, BitmapAllocator>); });
 }
 
 constexpr std::size_t blocks = 16;
@@ -87,13 +87,13 @@ template <class Slots, class... Ps> void growing(char const* name, std::initiali
   using Pool = GrowingPool<Object, Slots, Ps...>;
   for (std::size_t const n : capacities)
     add<Pool, Slots, NoLock>(name, n, blocks, [=] { return build_growing<Pool>(n); },
-                             [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, n / blocks, std::same_as<Slots, BitmapAllocator>, std::same_as<Slots, FreeListAllocator>); });
+                             [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, n / blocks, std::same_as<Slots, BitmapAllocator>); });
 }
 
 template <class Slots, class Lock, class... Ps> void uncached(char const* name, std::initializer_list<std::size_t> capacities) {
   using Pool = std::conditional_t<std::same_as<Lock, LockFree>, ThreadSafePool<Object, Slots, Lock, Ps...>, ThreadSafePool<Object, Slots, Lock, NoCache, Ps...>>;
   for (std::size_t const n : capacities)
-    add<Pool, Slots, Lock>(name, n, 1, [=] { return new Pool(n); }, [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, false, false); });
+    add<Pool, Slots, Lock>(name, n, 1, [=] { return new Pool(n); }, [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, false); });
 }
 template <class Slots, class... Ps> void cached(char const* name, std::initializer_list<std::size_t> capacities) {
   using Pool = ThreadSafePool<Object, Slots, Ps...>;

@@ -129,11 +129,10 @@ class Stage {
   bool ok_ = true;
 };
 
-/// FixedPool, GrowingPool, and ThreadSafePool without caches. `border`: slots of a block. `links`: the free slots are a list through
-/// themselves, for which reset_statistics() is linear.
-template <class Pool> bool run_plain(Pool& pool, std::size_t slots, Meter& meter, std::size_t border, bool has_levels, bool links) {
+/// FixedPool, GrowingPool, and ThreadSafePool without caches. `border`: slots of a block.
+template <class Pool> bool run_plain(Pool& pool, std::size_t slots, Meter& meter, std::size_t border, bool has_levels) {
   calibrate(meter, &pool);
-  Stage<Pool> stage(pool, slots, meter, !links);
+  Stage<Pool> stage(pool, slots, meter, true);
   for (int i = 0; i != 3; ++i) stage.take(true);
   stage.ask();
   stage.give(1, true);

@@ -2,9 +2,11 @@
 // Under AddressSanitizer: dead slots may not be touched, and nothing stays poisoned behind the pool's back.
 #include <fastalloc/fastalloc.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <span>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -121,5 +123,106 @@ TEST_CASE("trap: use after release dies") {
   check_deaths<FixedPool<Item, BitmapAllocator, FullChecks>>();
   check_deaths<GrowingPool<Item, FreeListAllocator>>();
   check_deaths<GrowingPool<Item, NoChecks>>();
+}
+
+namespace {
+template <class T>
+bool is_covered(T const* dead, std::size_t from = 0, std::size_t to = sizeof(T)) {
+  auto const* const bytes = reinterpret_cast<unsigned char const*>(dead);
+  for (std::size_t i = from; i != to; ++i)
+    if (!__asan_address_is_poisoned(bytes + i)) return false;
+  return true;
+}
+
+template <class Pool>
+void check_links_covered() {
+  Pool pool(8);
+  std::vector<typename Pool::handle_type> handles;
+  std::vector<typename Pool::value_type*> dead;
+  for (int i = 0; i != 8; ++i) handles.push_back(pool.allocate());
+  for (std::size_t i = 1; i != 8; ++i) {
+    dead.push_back(handles[i].get());
+    handles[i].reset();
+  }
+  auto const covered = [&] { return std::all_of(dead.begin(), dead.end(), [](auto const* object) { return is_covered(object); }); };
+  CHECK(covered());
+  pool.for_each([](auto&) {});  // reads every link
+  CHECK(covered());
+  CHECK(pool.check_invariants());
+  CHECK(covered());
+  if constexpr (requires { pool.shrink_to_fit(); }) pool.shrink_to_fit();
+  CHECK(covered());
+  auto const again = pool.allocate();
+  dead.erase(std::find(dead.begin(), dead.end(), again.get()));
+  CHECK(covered());
+  CHECK_FALSE(is_covered(again.get(), 0, 1));
+}
+struct Six {
+  std::uint16_t parts[3];
+};
+
+/// Every second one is dead.
+template <class Pool>
+void check_neighbours() {
+  Pool pool(16);
+  std::vector<typename Pool::handle_type> handles;
+  for (int i = 0; i != 16; ++i) handles.push_back(pool.allocate());
+  for (std::size_t parity = 0; parity != 2; ++parity) {
+    std::vector<typename Pool::value_type*> dead;
+    for (std::size_t i = parity; i < 16; i += 2) {
+      dead.push_back(handles[i].get());
+      handles[i].reset();
+    }
+    for (auto const* object : dead) CHECK(is_covered(object));
+    for (auto const& handle : handles)
+      if (handle != nullptr) *handle.get() = {};
+    for (std::size_t i = parity; i < 16; i += 2) handles[i] = pool.allocate();
+    for (auto const& handle : handles) *handle.get() = {};
+  }
+}
+}  // namespace
+
+TEST_CASE("trap: use after release dies: the link in a dead object's place is covered, too") {
+  check_links_covered<FixedPool<Item, FreeListAllocator, NoChecks>>();
+  check_links_covered<FixedPool<Item, FreeListAllocator, FullChecks>>();
+  check_links_covered<FixedPool<std::uint32_t, FreeListAllocator>>();
+  check_links_covered<FixedPool<std::uint64_t, FreeListAllocator>>();
+  check_links_covered<GrowingPool<Item, FreeListAllocator, DebugChecks>>();
+  check_links_covered<GrowingPool<char, FreeListAllocator>>();
+}
+
+TEST_CASE("trap: use after release dies: slots of less than eight bytes beside live ones") {
+  check_neighbours<FixedPool<int>>();
+  check_neighbours<FixedPool<char, NoChecks>>();
+  check_neighbours<FixedPool<Six, FreeListAllocator, FullChecks>>();
+  check_neighbours<GrowingPool<int, StackAllocator>>();
+  check_neighbours<GrowingPool<Six>>();
+  check_neighbours<ThreadSafePool<int>>();
+  check_neighbours<ThreadSafePool<Six, NoCache, DebugChecks>>();
+  check_neighbours<FixedPool<std::uint32_t, LockFree>>();
+  check_neighbours<ThreadLocalPool<char>>();
+}
+
+TEST_CASE("trap: ASan and small slots: memory of one's own, runs, and pools inside of classes") {
+  using Pool = FixedPool<int, ExternalStorage>;
+  CHECK(Pool::required_bytes(100) >= 800);
+  alignas(64) static std::byte buffer[Pool::required_bytes(100)];
+  {
+    Pool pool{std::span(buffer)};
+    CHECK(pool.capacity() == 100);
+    std::vector<Pool::handle_type> handles;
+    for (int i = 0; i != 100; ++i) handles.push_back(pool.allocate(i));
+    CHECK(pool.is_full());
+  }
+  FixedPool<int, BitmapAllocator> runs(64);  // arrays
+  auto const run = runs.allocate_n(10, 5);
+  CHECK(&run[9] - &run[0] == 9);
+  FixedPool<int, InlineStorage<8>, NoChecks> inside;  // as big as without AddressSanitizer
+  static_assert(sizeof(FixedPool<int, InlineStorage<108>, NoChecks>) == sizeof(FixedPool<int, InlineStorage<8>, NoChecks>) + 100 * 8);
+  std::vector<Handle<int>> handles;
+  for (int i = 0; i != 8; ++i) handles.push_back(inside.allocate(i));
+  for (int i = 0; i != 8; ++i) CHECK(*handles[static_cast<std::size_t>(i)] == i);
+  using Span = FixedPool<int, ExternalStorage, LockFree, NoChecks>;  // processes without AddressSanitizer may attach
+  CHECK(Span::required_bytes(1100) - Span::required_bytes(100) == 1000 * (sizeof(int) + 8));
 }
 #endif

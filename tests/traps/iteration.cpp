@@ -24,6 +24,9 @@ using test::Tracked;
       (FixedPool<Tracked, StackAllocator, NoChecks>), (FixedPool<Tracked, FreeListAllocator>),                      \
       (FixedPool<Tracked, BitmapAllocator>), (FixedPool<Tracked, InlineStorage<400>>),                                \
       (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ThreadSafePool<Tracked, BitmapAllocator>),                  \
+      (FixedPool<Tracked, LockFree>), (ThreadSafePool<Tracked, LockFree, FullChecks>),                                 \
+      (Apart<FixedPool<Tracked, BitmapAllocator>>), (Apart<GrowingPool<Tracked, BitmapAllocator, FullChecks>>),         \
+      (Apart<GrowingPool<Tracked, StackAllocator>>), (Apart<FixedPool<Tracked, FreeListAllocator, NoChecks>>),          \
       (ByRange<FixedPool<Tracked, BitmapAllocator>>), (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)
 
 namespace {
@@ -31,15 +34,24 @@ namespace {
 /// Iterated by live() instead of for_each().
 template <class Pool>
 struct ByRange {};
+/// Slots lie 256 bytes from each other.
+template <class Pool>
+struct Apart {};
 template <class Tested>
 struct PoolOf {
   using type = Tested;
+  static constexpr std::size_t config = 400;
   template <class F>
   static void each(type& pool, F&& f) { pool.for_each(f); }
 };
 template <class Pool>
+struct PoolOf<Apart<Pool>> : PoolOf<Pool> {
+  static constexpr PoolConfig config{.capacity = 400, .alignment = 256};
+};
+template <class Pool>
 struct PoolOf<ByRange<Pool>> {
   using type = Pool;
+  static constexpr std::size_t config = 400;
   template <class F>
   static void each(type& pool, F&& f) {
     for (auto& object : pool.live()) f(object);
@@ -63,7 +75,7 @@ struct World {
       if (handle != nullptr) values.insert(handle->value());
     return values;
   }
-  Pool pool{400};
+  Pool pool{PoolOf<Tested>::config};
   std::vector<typename Pool::handle_type> handles;
 };
 
@@ -266,3 +278,33 @@ TEMPLATE_TEST_CASE("iterating: an exception ends the loop and leaves nothing beh
   CHECK(world.pool.check_invariants());
 }
 #endif
+
+namespace {
+/// Each block lies below the one before.
+struct Descending {
+  static constexpr bool can_grow = true;
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    top -= (bytes + alignment - 1) / alignment * alignment;
+    return room + top;
+  }
+  void release(void*, std::size_t, std::size_t) noexcept {}
+
+  alignas(64) static inline std::byte room[1 << 17];
+  static inline std::size_t top = sizeof room;
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("trap: iterating: a slot that is new, and comes back, is none of the next block's", "", StackAllocator, FreeListAllocator) {
+  test::Audit const audit;
+  Descending::top = sizeof Descending::room;
+  GrowingPool<Tracked, TestType, Descending> pool(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(128)});
+  std::vector<Handle<Tracked>> handles;
+  for (std::size_t i = 0; i != 128; ++i) handles.push_back(pool.allocate(i));  // 64 in each block, which end with a word of the snapshot
+  REQUIRE(handles[64].get() < handles[0].get());
+  Met met;
+  pool.for_each([&](Tracked const& object) {
+    if (met.times.empty()) CHECK(pool.allocate(1000U).get() == handles[127].get() + 1);
+    met(object);
+  });
+  CHECK(met.once().size() == 128);
+}

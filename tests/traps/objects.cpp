@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Traps around single objects: tiny and over-aligned ones, and destructors and hooks that use their pool.
+#include <fastalloc/adapters/unique_ptr.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdint>
@@ -9,7 +10,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/audit.hpp"
 #include "support/catch.hpp"
+#include "support/hostile.hpp"
 
 using namespace fastalloc;
 
@@ -198,7 +201,7 @@ TEST_CASE("trap: re-entrant destructor: under a lock that may not be taken twice
 namespace {
 
 template <class... Ps>
-struct Hooked {
+struct Hooked : Poolable {
   using Pool = FixedPool<Hooked, Ps...>;
   explicit Hooked(Pool* p) : pool(p) {
     if (pool != nullptr) inner = pool->allocate(nullptr);
@@ -284,4 +287,91 @@ TEST_CASE("trap: re-entrant reset of recycled objects") {
   CHECK(pool.check_invariants());
   CHECK(pool.shrink_to_fit() > 0);
   CHECK(StrictLock::mistakes == 0);
+}
+
+namespace {
+
+/// Counts as true in words of its own.
+struct Yes {
+  explicit operator bool() const { return true; }
+  void operator!() const = delete;
+};
+
+template <class Pool>
+void check_hostile(Pool& pool) {
+  using test::Hostile;
+  auto handle = pool.allocate(1U);
+  Hostile* const object = handle.get();
+  CHECK(std::addressof(*handle) == object);
+  CHECK(handle->value() == 1);
+  auto batch = pool.allocate_batch_handle(3, 2U);
+  CHECK(batch.begin()->value() == 2);
+  CHECK(batch.begin().operator->() == std::addressof(batch[0]));
+  std::vector<typename Pool::handle_type> handles;
+  pool.allocate_batch(2, std::back_inserter(handles), 3U);
+  CHECK(pool.try_allocate_batch(2, std::back_inserter(handles), 3U));
+  std::uint64_t sum = 0;
+  pool.for_each([&](Hostile& each) { return sum += each.value(), test::Result(); });
+  CHECK(sum == 1 + 3 * 2 + 4 * 3);
+  Hostile* const released = handle.release();
+  handle = pool.adopt(released);
+  CHECK(pool.owns(released));
+  fastalloc::Handle<test::Tracked> base = std::move(handle);
+  fastalloc::Handle<Hostile> const whole(std::move(base), object);
+  CHECK(whole.get() == object);
+}
+
+}  // namespace
+
+TEST_CASE("trap: T overloads its operators, or deletes them") {
+  using test::Hostile;
+  test::Audit const audit;
+  {
+    FixedPool<Hostile> fixed(20);
+    check_hostile(fixed);
+    GrowingPool<Hostile, FreeListAllocator, FullChecks> growing(4);
+    check_hostile(growing);
+    ThreadSafePool<Hostile> shared(20);
+    check_hostile(shared);
+    ThreadSafePool<Hostile, LockFree> lock_free(20);
+    check_hostile(lock_free);
+    ThreadLocalPool<Hostile> local(20);
+    check_hostile(local);
+  }
+  {
+    FixedPool<Hostile, BitmapAllocator, Generations, NoChecks> pool(20);
+    check_hostile(pool);
+    auto run = pool.allocate_n(3, 4U);
+    CHECK(std::addressof(run[2]) == run.data() + 2);
+    std::size_t met = 0;
+    for (auto at = pool.live().begin(); at != pool.live().end(); at++) met += at->value() == 4 && (*at).value() == 4;
+    CHECK(met == 3);
+    auto const handle = pool.allocate(5U);
+    CHECK(pool.get(pool.key(handle)) == handle.get());
+    CHECK(pool.object_at(pool.index_of(handle)) == handle.get());
+  }
+  {
+    FixedPool<Hostile, AtomicShared> pool(20);
+    auto const shared = pool.allocate(1U).share();
+    auto const weak = shared.downgrade();
+    CHECK(weak.lock()->value() == 1);
+    SharedHandle<test::Tracked> const base = shared;
+    CHECK(base.get() == shared.get());
+  }
+  {
+    FixedPool<Hostile> pool(2);
+    auto pointer = to_unique(pool.allocate(1U));
+    auto const handle = to_handle(std::move(pointer));
+    CHECK(handle->value() == 1);
+  }
+  {
+    auto pool = FixedPool(PoolConfig{.capacity = 4, .pre_initialize = true},
+                          recycle([] { return Hostile(7); }, [](Hostile&) { return Yes(); }));
+    CHECK(pool.allocate()->value() == 7);
+    CHECK(audit.live() == 4);
+  }
+  {
+    auto result = fastalloc::FixedPool<Hostile>::try_create(PoolConfig{.capacity = 2});
+    CHECK(result->allocate(1U)->value() == 1);
+  }
 }

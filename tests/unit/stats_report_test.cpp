@@ -32,8 +32,8 @@ constexpr PoolStatistics sample{.total_allocations = 150,
 
 constexpr std::string_view sample_json =
     R"({"total_allocations":150,"total_deallocations":140,"current_usage":10,"peak_usage":50,"capacity":100,)"
-    R"("growth_count":3,"allocation_failures":50,"available":90,"utilization_rate":10.000,)"
-    R"("peak_utilization_rate":50.000,"hit_rate":0.750})";
+    R"("growth_count":3,"allocation_failures":50,"available":90,"utilization_percent":10.000,)"
+    R"("peak_utilization_percent":50.000,"hit_ratio":0.750})";
 
 /// Every member's greatest value.
 constexpr PoolStatistics greatest{.total_allocations = std::numeric_limits<std::uint64_t>::max(),
@@ -83,8 +83,8 @@ TEST_CASE("key_value_pairs names every number once") {
   std::vector<std::pair<std::string_view, std::string>> const expected{
       {"total_allocations", "150"}, {"total_deallocations", "140"}, {"current_usage", "10"},
       {"peak_usage", "50"},         {"capacity", "100"},            {"growth_count", "3"},
-      {"allocation_failures", "50"}, {"available", "90"},           {"utilization_rate", "10.000"},
-      {"peak_utilization_rate", "50.000"}, {"hit_rate", "0.750"}};
+      {"allocation_failures", "50"}, {"available", "90"},           {"utilization_percent", "10.000"},
+      {"peak_utilization_percent", "50.000"}, {"hit_ratio", "0.750"}};
   CHECK(pairs == expected);
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("summaries") {
         "10 of 100 slots (10.000 %), peak 50, hit rate 0.750, 150 allocations, 140 deallocations, 3 growths");
   auto const text = summary(sample);
   CHECK(std::count(text.begin(), text.end(), '\n') == 11);
-  CHECK_THAT(text, ContainsSubstring("\nutilization_rate                          10.000  Percent of the capacity in use.\n"));
+  CHECK_THAT(text, ContainsSubstring("\nutilization_percent                           10.000  Percent of the capacity in use.\n"));
   CHECK_THAT(summary(greatest), ContainsSubstring("18446744073709551615  Objects handed out.\n"));
   PoolStatistics absurd = greatest;  // the widest name beside the widest value
   absurd.capacity = 1;
@@ -137,7 +137,7 @@ TEST_CASE("to_prometheus") {
 TEST_CASE("to_json") {
   CHECK(to_json(sample) == sample_json);
   PoolStatistics absurd{.current_usage = std::numeric_limits<std::size_t>::max(), .capacity = 1};
-  CHECK_THAT(to_json(absurd), ContainsSubstring("\"utilization_rate\":184467"));  // digits, never 1.8e+21 or "inf"
+  CHECK_THAT(to_json(absurd), ContainsSubstring("\"utilization_percent\":184467"));  // digits, never 1.8e+21 or "inf"
   CHECK(*statistics_from_json(to_json(absurd)) == absurd);
 }
 
@@ -153,6 +153,10 @@ TEST_CASE("numbers do not depend on the locale") {
 TEST_CASE("JSON round trip is exact") {
   CHECK(*statistics_from_json(to_json(sample)) == sample);
   CHECK(*statistics_from_json(to_json(greatest)) == greatest);
+  // The rates had other names once.
+  CHECK(*statistics_from_json(R"({"total_allocations":150,"total_deallocations":140,"current_usage":10,"peak_usage":50,"capacity":100,)"
+                              R"("growth_count":3,"allocation_failures":50,"available":90,"utilization_rate":10.000,)"
+                              R"("peak_utilization_rate":50.000,"hit_rate":0.750})") == sample);
   std::mt19937_64 random(7);
   for (int i = 0; i != 1000; ++i) {
     auto const any = [&] { return random() >> random() % 64; };

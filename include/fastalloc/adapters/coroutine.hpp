@@ -99,7 +99,9 @@ struct Frames {
   }
 
   FASTALLOC_COLD static void* take_from_heap(std::size_t size) {
-    void* const frame = mark(::operator new(place(size) + sizeof(Word)), size, Word());
+    std::size_t const whole = place(size) + sizeof(Word);
+    // An overflow becomes a size that the heap refuses.
+    void* const frame = mark(::operator new(whole < size ? size : whole), size, Word());
     // relaxed, both: figures that order nothing.
     heap_count.fetch_add(1, std::memory_order_relaxed);
     std::size_t seen = heap_largest.load(std::memory_order_relaxed);

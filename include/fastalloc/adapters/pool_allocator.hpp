@@ -48,6 +48,10 @@ class PoolAllocator {
 
   /// Implicit, so that a container can be built from the resource itself.
   PoolAllocator(Resource& resource) noexcept : resource_(&resource) {}
+  PoolAllocator(FASTALLOC_ADVICE("fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>(resource)"))
+    = delete;
+  PoolAllocator(Resource*, FASTALLOC_ADVICE("fastalloc: pass the resource itself: PoolAllocator<T>(*resource)"))
+    = delete;
   template <class U> PoolAllocator(PoolAllocator<U, Resource> const& other) noexcept : resource_(&other.resource()) {}
 
   [[nodiscard]] Resource& resource() const noexcept { return *resource_; }
@@ -57,8 +61,14 @@ class PoolAllocator {
     if (n > max_size()) [[unlikely]] detail::too_long(n);
     return static_cast<T*>(resource_->allocate(n * sizeof(T), alignof(T)));
   }
-  /// Requires: `objects` is from allocate(n) of an equal allocator. Complexity: PoolResource::deallocate()'s.
-  FASTALLOC_ALWAYS_INLINE void deallocate(T* objects, std::size_t n) noexcept { resource_->deallocate(objects, n * sizeof(T), alignof(T)); }
+  /// Requires: `objects` is from allocate(n) of an equal allocator; what is noticed, and complexity: as
+  /// PoolResource::deallocate().
+  FASTALLOC_ALWAYS_INLINE void deallocate(T* objects, std::size_t n) noexcept {
+    constexpr std::size_t too_big = (std::numeric_limits<std::size_t>::max)();
+    if constexpr (Resource::is_checked)  // no product that wraps around to a size that fits
+      if (n > max_size()) [[unlikely]] return resource_->deallocate(objects, too_big, alignof(T));
+    resource_->deallocate(objects, n * sizeof(T), alignof(T));
+  }
 
   [[nodiscard]] constexpr std::size_t max_size() const noexcept {
     return static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)()) / sizeof(T);

@@ -62,6 +62,7 @@ class BasicPoolResource : public std::pmr::memory_resource {
 
  public:
   static constexpr std::size_t size_classes = SizeClasses::count;
+  static constexpr bool is_checked = Checks::tracks_slots;
 
   /// `upstream`: where blocks of slots and big blocks come from; it must live longer, and its functions must not use this resource.
   /// Throws: InvalidConfiguration.
@@ -92,9 +93,12 @@ class BasicPoolResource : public std::pmr::memory_resource {
     return taken.slot;
   }
 
-  /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks policy anything
-  /// else goes to the error handler and is ignored. Complexity: 2 steps; with a checks policy log2 b + 1 more for b blocks of the class, and for
-  /// a big block linear in the big blocks that are in use.
+  /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks
+  /// policy a pointer that is not the start of what is allocated here, and a size or alignment that leads to another
+  /// size class, or for a big block to another multiple of sizeof(void*), go to the error handler and are ignored.
+  /// Sizes and alignments that lead to the same are not told apart, and do no harm.
+  /// Complexity: 2 steps; with a checks policy log2 b + 1 more for b blocks of the class, and for a big block linear in
+  /// the big blocks that are in use.
   FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept {
     std::size_t const wanted = slot_bytes(bytes, alignment);
     if (wanted > largest_) [[unlikely]] return deallocate_big(p, bytes);
@@ -103,7 +107,7 @@ class BasicPoolResource : public std::pmr::memory_resource {
       if (Error error; !core.check_in_use(p, true, error)) [[unlikely]] return refuse(&core, p, bytes, error);
     }
     auto* const slot = static_cast<std::byte*>(p);
-    unpoison(slot + bytes, core.stride() - bytes);
+    unpoison(slot, core.stride());
     core.give(slot);
   }
 
@@ -158,7 +162,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Bytes that a slot for the request must have; more than any has where a slot would not be aligned.
   FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
     if (alignment <= SizeClasses::granule) [[likely]] return bytes;
-    if (alignment > SizeClasses::max_alignment || bytes > SizeClasses::largest) return SizeClasses::largest + 1;
+    bool const fits = alignment <= SizeClasses::max_alignment && bytes <= SizeClasses::largest;
+    if (!fits || !std::has_single_bit(alignment)) return SizeClasses::largest + 1;
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
 
@@ -169,16 +174,16 @@ class BasicPoolResource : public std::pmr::memory_resource {
   }
 
   static PoolResourceOptions const& validated(PoolResourceOptions const& options, std::pmr::memory_resource* upstream) {
-    Error error;
-    if (upstream == nullptr) error.text = "the upstream resource is null; pass one, as std::pmr::new_delete_resource(), or leave it out";
-    if (auto const valid = GrowthStrategy::exponential(options.growth_factor).validate(); !valid) error = valid.error();
-    if (options.largest_pooled > SizeClasses::largest) {
-      error.text = "largest_pooled is above the largest size class (the limit); lower it: bigger requests go to the upstream resource";
-      error.requested = options.largest_pooled;
-      error.limit = SizeClasses::largest;
-      error.unit = "bytes";
-    }
-    if (error.text[0] != '\0') fail(error);
+    if (upstream == nullptr)
+      fail(Error{.text = "the upstream resource is null; pass one, as std::pmr::new_delete_resource(), or leave "
+                         "it out"});
+    GrowthStrategy::exponential(options.growth_factor).validate().value();
+    if (options.largest_pooled > SizeClasses::largest)
+      fail(Error{.requested = options.largest_pooled,
+                 .limit = SizeClasses::largest,
+                 .text = "largest_pooled is above the largest size class (the limit); lower it: bigger requests go "
+                         "to the upstream resource",
+                 .unit = "bytes"});
     return options;
   }
 
@@ -222,10 +227,13 @@ class BasicPoolResource : public std::pmr::memory_resource {
     bool ours = true;
     {
       Guard guard(cores_[0]);
-      if constexpr (Checks::tracks_slots) ours = upstream_.find(p) == Upstream<Lock>::whole_bytes(bytes);
+      if constexpr (Checks::tracks_slots) {
+        std::size_t const whole = Upstream<Lock>::whole_bytes(bytes);  // 0 where no object can be so big
+        ours = whole != 0 && upstream_.find(p) == whole;
+      }
       if (ours) upstream_.deallocate(p, bytes);
     }
-    if (!ours) refuse(nullptr, p, bytes, Error{});
+    if (!ours) refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
   }
 
   /// `core`: of the class that `p` is said to be of; null for a big block.
@@ -233,9 +241,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
     error.address = p;
     error.requested = bytes;
     error.unit = "bytes";
-    if (error.code != ErrorCode::double_free) {
+    if (error.code == ErrorCode::invalid_handle) {
       bool const elsewhere = std::any_of(cores_, cores_ + size_classes, [&](Core const& other) { return &other != core && other.owns(p); });
-      error.code = ErrorCode::invalid_handle;
       error.text = elsewhere || upstream_.find(p) != 0
                        ? "a block is deallocated with another size or alignment than it was allocated with; pass the same"
                        : "the pointer is not the start of a block of this resource, or no more; deallocate it once, where it was allocated";

@@ -42,7 +42,7 @@ struct NoCaches {
   template <class Part, class Depot> constexpr void retire(Part*, Depot&) noexcept {}
   template <class Depot> constexpr void poll(Depot&) noexcept {}
   template <class Depot> constexpr void reset_counts(Depot&) noexcept {}
-  [[nodiscard]] constexpr std::size_t cached() const noexcept { return 0; }
+  template <class Depot> [[nodiscard]] constexpr std::size_t cached(Depot const&) const noexcept { return 0; }
   [[nodiscard]] constexpr std::uint64_t allocations() const noexcept { return 0; }
 };
 

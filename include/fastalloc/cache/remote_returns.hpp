@@ -38,8 +38,9 @@ class RemoteReturns : public NoCaches {
   template <class Depot> bool gather(Depot& depot) noexcept {
     if (head_.load(std::memory_order_relaxed) == nullptr) return false;  // relaxed: the exchange looks again
     // acquire: pairs with the release in push().
-    for (std::byte* slot = head_.exchange(nullptr, std::memory_order_acquire); slot != nullptr;) {
+    for (std::byte* slot = depot.check_list(head_.exchange(nullptr, std::memory_order_acquire)); slot != nullptr;) {
       std::byte* const next = Link::load(slot);
+      depot.clear_link(slot);
       depot.give(slot);
       slot = next;
     }
@@ -49,10 +50,12 @@ class RemoteReturns : public NoCaches {
   template <class Depot> void poll(Depot& depot) noexcept { gather(depot); }
 
   /// Complexity: linear.
-  [[nodiscard]] std::size_t cached() const noexcept {
+  template <class Depot> [[nodiscard]] std::size_t cached(Depot const& depot) const noexcept {
     std::size_t count = 0;
+    std::size_t const most = depot.total();  // links that were written over may lead in a circle
     // acquire: pairs with the release in push(). Nobody takes slots away meanwhile.
-    for (std::byte* slot = head_.load(std::memory_order_acquire); slot != nullptr; slot = Link::load(slot)) ++count;
+    std::byte* slot = head_.load(std::memory_order_acquire);
+    for (; slot != nullptr && depot.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
     return count;
   }
 

@@ -350,7 +350,9 @@ class ThreadCaches : public ThreadParts {
     }
   }
 
-  [[nodiscard]] std::size_t cached() const noexcept { return sum([](Magazine const& m) { return m.size(); }); }
+  template <class Depot> [[nodiscard]] std::size_t cached(Depot const&) const noexcept {
+    return sum([](Magazine const& m) { return m.size(); });
+  }
   /// Allocations that the depot did not see, since reset_counts().
   [[nodiscard]] std::uint64_t allocations() const noexcept {
     if constexpr (counts) return counts_.before + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
@@ -376,8 +378,8 @@ class ThreadCaches : public ThreadParts {
   template <class Depot> void reset_counts(Depot const& depot) noexcept {
     if constexpr (counts) {
       counts_.before -= allocations();
-      note_peak(depot);
-      counts_.peak = depot.live() - (std::min)(depot.live(), cached());
+      for_each([](Magazine& magazine) { magazine.reset_least(); });  // exact when no owner pops meanwhile
+      counts_.peak = depot.live() - (std::min)(depot.live(), cached(depot));
     }
   }
 

@@ -12,7 +12,8 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: while developing. Costs 1 bit a slot and two fills an object.
+/// When to use: while developing. Costs 1 bit a slot and two fills an object. Links in free slots are looked at before
+/// they are followed.
 /// Complexity: 1 step for the mark, each way, log2 b + 1 where the block is looked for, and the bytes of one object.
 struct DebugChecks {
   static constexpr bool tracks_slots = true;
@@ -56,18 +57,25 @@ inline bool is_filled(std::byte const* bytes, std::size_t count, unsigned char v
   return true;
 }
 
-/// The bits in a block's tail: which slots are in use.
+inline constexpr char const* other_checks =
+    "the pool was made, or used, by a file that was compiled with other checks (NDEBUG or FASTALLOC_CHECKED differs); "
+    "compile both alike, or name the checks policy in the pool's type, as in FixedPool<T, NoChecks>";
+
+/// The bits in a block's tail: which slots are in use. There is one more than slots; see LinkChecks. Where a file
+/// without checks made the block there are none: nothing is written, and no slot is marked.
 class SlotMarks {
  public:
   static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return slot_count / 8 + 1; }
 
   template <bool Shared> static bool test(Block const& block, std::size_t place) noexcept {
+    if (block.tail == nullptr) [[unlikely]] return false;
     auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);
     unsigned const bits = Shared ? std::atomic_ref(byte).load(std::memory_order_relaxed) : byte;  // relaxed: as in flip()
     return (bits >> place % 8 & 1U) != 0;
   }
   /// `Shared`: threads that hold no lock flip, too. Returns: what it was.
   template <bool Shared> static bool flip(Block const& block, std::size_t place) noexcept {
+    if (block.tail == nullptr) [[unlikely]] return false;
     auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);
     auto const bit = static_cast<unsigned char>(1U << place % 8);
     // relaxed: whoever hands a slot on orders what happens to it.

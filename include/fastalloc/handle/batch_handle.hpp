@@ -30,8 +30,8 @@ class ListedIterator {
 
   constexpr ListedIterator() noexcept = default;
   explicit ListedIterator(std::byte* const* at) noexcept : at_(at) {}
-  [[nodiscard]] T& operator*() const noexcept { return *std::launder(reinterpret_cast<T*>(*at_)); }
-  [[nodiscard]] T* operator->() const noexcept { return &**this; }
+  [[nodiscard]] T& operator*() const noexcept { return *operator->(); }
+  [[nodiscard]] T* operator->() const noexcept { return std::launder(reinterpret_cast<T*>(*at_)); }
   [[nodiscard]] T& operator[](difference_type n) const noexcept { return *(*this + n); }
   ListedIterator& operator+=(difference_type n) noexcept { return at_ += n, *this; }
   ListedIterator& operator-=(difference_type n) noexcept { return at_ -= n, *this; }
@@ -62,6 +62,11 @@ class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Li
  public:
   using iterator = detail::ListedIterator<T>;
   constexpr BatchHandle() noexcept = default;
+  BatchHandle(BatchHandle&&) noexcept = default;
+  BatchHandle& operator=(BatchHandle&&) noexcept = default;
+  BatchHandle(BatchHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle"))
+    = delete;
+  FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() the handle") operator=(BatchHandle const&) = delete;
 
   [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.list); }
   [[nodiscard]] iterator end() const noexcept { return begin() + static_cast<std::ptrdiff_t>(this->size_); }

@@ -9,9 +9,13 @@
 // `inside` (bit 0) says that object_ is not where its slot begins: it is a base class or another part that lies
 // further in. The pool then finds the slot from the address, so any part will do, virtual bases too.
 // T may be incomplete where a handle is declared.
+//
+// * and -> of an empty handle: where the pool has a checks policy, P::handle_type reports to the error handler, and
+// ends the program. An erased handle cannot know of the policy (Handle<T> is one type for all of them), so it faults, as a
+// pointer does.
 #pragma once
 
-#include <fastalloc/fwd.hpp>
+#include <fastalloc/checks/debug_checks.hpp>
 
 #include <compare>
 #include <concepts>
@@ -59,6 +63,34 @@ template <auto& Pool>
 struct OwnerOf<Bound<Pool>> {
   using type = std::remove_reference_t<decltype(Pool)>;
 };
+
+/// Whether handles of this owner look before they are followed: as its checks policy says, which is read from the
+/// arguments of the type, so that neither the pool nor T need be complete. An erased handle does not know.
+template <class Owner> constexpr bool checks_access = false;
+template <template <class, class...> class Pool, class T, class... Policies>
+constexpr bool checks_access<Pool<T, Policies...>> = [] {
+  bool given = false, tracks = false;
+  [[maybe_unused]] auto const look = [&]<class P>(P const*) {
+    if constexpr (ChecksPolicy<P>) given = true, tracks = P::tracks_slots;
+  };
+  (look(static_cast<Policies const*>(nullptr)), ...);
+  return given ? tracks : Defaults::checks::tracks_slots;
+}();
+template <auto& Pool>
+constexpr bool checks_access<Bound<Pool>> = checks_access<std::remove_reference_t<decltype(Pool)>>;
+
+/// Reports what cannot be followed, and ends the program where the error handler returns.
+template <class T>
+[[noreturn]] FASTALLOC_COLD void refuse_access(char const* text, std::size_t i = 0, std::size_t size = 0) {
+  Error const error{.code = ErrorCode::invalid_handle,
+                    .requested = i,
+                    .limit = size,
+                    .text = text,
+                    .unit = "(index)",
+                    .type_name = type_name<T>()};
+  report(error);
+  default_error_handler(error);
+}
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
 
@@ -207,14 +239,24 @@ class [[nodiscard]] Handle {
   }
   Handle& operator=(std::nullptr_t) noexcept { return reset(), *this; }
 
-  Handle(Handle const&) = delete;
-  Handle& operator=(Handle const&) = delete;
+  Handle(Handle const&, FASTALLOC_ADVICE("fastalloc: an object has one Handle; std::move() it, or share() it"))
+    = delete;
+  FASTALLOC_ADVISES("fastalloc: an object has one Handle; std::move() it, or share() it") operator=(Handle const&)
+    = delete;
 
   FASTALLOC_ALWAYS_INLINE ~Handle() { if (object_ != nullptr) owner_.release(object_); }
 
-  /// Requires: not empty.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::add_lvalue_reference_t<T> operator*() const noexcept { return *object_; }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* operator->() const noexcept { return object_; }
+  /// Requires: not empty; a checks policy reports where it is, and ends the program.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::add_lvalue_reference_t<T> operator*() const noexcept {
+    return *operator->();
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* operator->() const noexcept {
+    if constexpr (detail::checks_access<Owner>)
+      if (object_ == nullptr) [[unlikely]]
+        detail::refuse_access<T>("an empty handle has no object; it was moved from, reset or released, or a pool was "
+                                 "full; test it first, as in if (handle)");
+    return object_;
+  }
   /// The object, or null when empty.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get() const noexcept { return object_; }
   explicit operator bool() const noexcept { return object_ != nullptr; }
@@ -256,6 +298,16 @@ class [[nodiscard]] Handle {
   T* object_ = nullptr;
   FASTALLOC_NO_UNIQUE_ADDRESS detail::OwnerWord<Owner> owner_;
 };
+
+template <class T, class O, class U, class P>
+  requires(!std::same_as<Handle<T, O>, Handle<U, P>>)
+FASTALLOC_UNAVAILABLE("fastalloc: handles of different types do not compare; compare a.get() == b.get(), or store "
+                      "erased handles: Handle<T>", bool, operator==(Handle<T, O> const&, Handle<U, P> const&));
+template <class T, class O, class U, class P>
+  requires(!std::same_as<Handle<T, O>, Handle<U, P>>)
+FASTALLOC_UNAVAILABLE("fastalloc: handles of different types do not compare; compare a.get() < b.get(), or store "
+                      "erased handles: Handle<T>", std::strong_ordering,
+                      operator<=>(Handle<T, O> const&, Handle<U, P> const&));
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
 

@@ -58,14 +58,20 @@ class OwnedSlots {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   explicit operator bool() const noexcept { return size_ != 0; }
-  /// Requires: i < size().
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator[](std::size_t i) const noexcept { return *object_in(slots_(i)); }
+  /// Requires: i < size(); a checks policy reports where it is not, and ends the program.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator[](std::size_t i) const noexcept {
+    if constexpr (checks_access<Owner>)
+      if (i >= size_) [[unlikely]]
+        refuse_access<T>("the handle has no object of the requested index (the limit is its size; an empty one was "
+                         "moved from, reset, or got no slots)", i, size_);
+    return *object_in(slots_(i));
+  }
   [[nodiscard]] T& front() const noexcept { return (*this)[0]; }
   [[nodiscard]] T& back() const noexcept { return (*this)[size_ - 1]; }
 
   /// Effects: destroys the objects, the last one first, and gives all slots back in one step: under one lock, where there is one. (Without
-  /// a lock, slots of objects with a destructor or hook go back one by one, so that none of these meets a dead one.) The handle is
-  /// empty before the first destructor runs.
+  /// a lock, slots of objects with a destructor or hook, or of Recycle, go back one by one, so that none of these meets
+  /// a dead one.) The handle is empty before the first destructor runs.
   void reset() noexcept {
     std::size_t const size = std::exchange(size_, 0);
     if (size == 0) return;

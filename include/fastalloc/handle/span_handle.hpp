@@ -16,6 +16,10 @@ class [[nodiscard]] SpanHandle : public detail::OwnedSlots<T, Owner, detail::Adj
 
  public:
   constexpr SpanHandle() noexcept = default;
+  SpanHandle(SpanHandle&&) noexcept = default;
+  SpanHandle& operator=(SpanHandle&&) noexcept = default;
+  SpanHandle(SpanHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle")) = delete;
+  FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() the handle") operator=(SpanHandle const&) = delete;
 
   /// The first object, or null when empty.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* data() const noexcept { return this->size_ == 0 ? nullptr : Base::object_in(this->slots_.first); }

@@ -1,19 +1,62 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Hooks: `void T::on_acquire()` is called when an object is handed out, `void T::on_release()` when it comes back.
-// Found by concept; a T without them costs nothing.
+// Hooks: `void T::on_acquire()` is called when an object is handed out, `void T::on_release()` when it comes back; of a
+// T that is poolable (lifetime/poolable.hpp). Any other T costs nothing.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
+#include <fastalloc/lifetime/poolable.hpp>
 
 #include <concepts>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 template <class T>
-concept HasOnAcquire = requires(T& object) { object.on_acquire(); };
+concept CallsOnAcquire = requires(T& object) { { object.on_acquire() } -> std::same_as<void>; };
+template <class T>
+concept CallsOnRelease = requires(T& object) { { object.on_release() } -> std::same_as<void>; };
 
 template <class T>
-concept HasOnRelease = requires(T& object) { object.on_release(); };
+concept HasOnAcquire = is_poolable<T> && CallsOnAcquire<T>;
+template <class T>
+concept HasOnRelease = is_poolable<T> && CallsOnRelease<T>;
+
+/// Says what to type where T is poolable, and a hook of it cannot be called.
+template <class T>
+class HookCheck {
+  struct Names {
+    void on_acquire();
+    void on_release();
+  };
+  /// A name that U has as well, private or not, is ambiguous here.
+  template <class U>
+  struct Both : U, Names {};
+  /// Of a final T only what can be called is known.
+  template <class U> static constexpr bool may_derive = is_poolable<U> && std::is_class_v<U> && !std::is_final_v<U>;
+  template <class U> static constexpr bool names_on_acquire() noexcept {
+    if constexpr (may_derive<U>) return !requires { &Both<U>::on_acquire; };
+    return false;
+  }
+  template <class U> static constexpr bool names_on_release() noexcept {
+    if constexpr (may_derive<U>) return !requires { &Both<U>::on_release; };
+    return false;
+  }
+
+ public:
+  static constexpr bool done = true;
+  static_assert(!is_poolable<T> || CallsOnAcquire<T> || !names_on_acquire<T>(),
+                "fastalloc: T is Poolable, and its on_acquire() cannot be called; declare it public, without "
+                "arguments, in one base only, and returning "
+                "void: void on_acquire(); or specialise fastalloc::is_poolable<T> as false");
+  static_assert(!is_poolable<T> || CallsOnRelease<T> || !names_on_release<T>(),
+                "fastalloc: T is Poolable, and its on_release() cannot be called; declare it public, without "
+                "arguments, in one base only, and returning "
+                "void: void on_release() noexcept; or specialise fastalloc::is_poolable<T> as false");
+  static_assert(!is_poolable<T> || CallsOnAcquire<T> || CallsOnRelease<T> || names_on_acquire<T>() ||
+                    names_on_release<T>(),
+                "fastalloc: T is Poolable, and has no hook that can be called; declare a public void on_acquire() or "
+                "void on_release(), or leave "
+                "Poolable out");
+};
 
 /// True when handing out a T cannot throw after it was built.
 template <class T> constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {

@@ -8,6 +8,16 @@
 
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// A function object that may be called as it is default constructed. Function pointers and
+/// std::function are null then.
+template <class F>
+concept CallableByDefault = std::default_initializable<F> &&
+    !(std::is_constructible_v<F, std::nullptr_t> && std::is_constructible_v<bool, F const&>);
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers. Complexity: 1 step (whether the slot holds an object),
@@ -15,18 +25,39 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///
 /// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
 /// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that
-/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). In pools that threads share both
-/// are called by several threads at once.
+/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). Both may use the pool,
+/// as constructors and destructors may (init not under pre_initialize, which calls it from the pool's own constructor).
+/// In pools that threads share both are called by several threads at once.
 template <class Init, class Reset>
 class Recycle {
+  static_assert(std::invocable<Init&>,
+                "fastalloc: recycle() calls init without arguments, and takes the object that it returns; write "
+                "recycle([] { return T(); }, [](T& object) { object.clear(); })");
+  static_assert(!requires(Init& init) { { init() } -> std::same_as<void>; },
+                "fastalloc: init of recycle() returns nothing; return the object, as in recycle([] { return T(); })");
+
+  /// Of the mark behind T. Where it compiles, init and reset suit T.
+  template <class T> static consteval std::size_t mark_bytes() noexcept {
+    static_assert(requires(Init& init) { T(init()); },
+                  "fastalloc: T cannot be built from what init of recycle() returns; return a T");
+    static_assert(std::invocable<Reset&, T&>, "fastalloc: recycle() calls reset with the object that came back; write "
+                                              "[](T& object) { object.clear(); }");
+    if constexpr (std::invocable<Reset&, T&>) {
+      using Result = std::invoke_result_t<Reset&, T&>;
+      static_assert(std::is_void_v<Result> || std::is_constructible_v<bool, Result>,
+                    "fastalloc: reset of recycle() returns void, or false to have the object destroyed");
+    }
+    return 1;
+  }
+
  public:
   static constexpr bool is_lifetime_policy = true;
   static constexpr bool keeps_objects = true;
-  template <class T> static constexpr std::size_t slot_bytes = sizeof(T) + 1;
+  template <class T> static constexpr std::size_t slot_bytes = sizeof(T) + mark_bytes<T>();
   template <class T, class... Args> static constexpr bool accepts = sizeof...(Args) == 0;
 
   constexpr Recycle()
-    requires std::default_initializable<Init> && std::default_initializable<Reset>
+    requires detail::CallableByDefault<Init> && detail::CallableByDefault<Reset>
   = default;
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
@@ -42,10 +73,12 @@ class Recycle {
   template <class T> FASTALLOC_ALWAYS_INLINE void release(std::byte* slot) noexcept {
     T& object = *std::launder(reinterpret_cast<T*>(slot));
     bool keep = true;
-    bool const done = detail::swallow([&]() noexcept(noexcept(reset_(object))) {
-      if constexpr (std::is_void_v<decltype(reset_(object))>) reset_(object);
-      else keep = static_cast<bool>(reset_(object));
-    });
+    bool done = false;
+    if constexpr (std::is_void_v<decltype(reset_(object))>)
+      done = detail::swallow([&]() noexcept(noexcept(reset_(object))) { reset_(object); });
+    else
+      done = detail::swallow(
+          [&]() noexcept(noexcept(static_cast<bool>(reset_(object)))) { keep = static_cast<bool>(reset_(object)); });
     if (!done || !keep) [[unlikely]] destroy_kept<T>(slot);
   }
 
@@ -69,7 +102,10 @@ class Recycle {
 
 /// Objects that are built by `init()` and cleared by `reset(T&)`:
 ///   auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
-/// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>, of function objects without state.
+/// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>. Lambdas without captures, and
+/// other function objects without state, need no value: pool(100). Functions and std::function do, since they would be
+/// null:
+///   pool(PoolConfig{.capacity = 100}, recycle(build, clear))
 template <class Init, class Reset> constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
   return Recycle<Init, Reset>(std::move(init), std::move(reset));
 }

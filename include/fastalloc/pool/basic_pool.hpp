@@ -11,6 +11,13 @@
 #include <fastalloc/pool/live_range.hpp>
 #include <fastalloc/pool/pool_objects.hpp>
 
+#define FASTALLOC_NEEDS_STATISTICS(type, ...)                                                                          \
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add BasicStats after T, as in FixedPool<T, BasicStats> " \
+                        "(AtomicStats where threads share the pool)", type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_KEYS(type, ...)                                                                   \
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool has no keys; write the policy Generations after T, as in " \
+                        "FixedPool<T, Generations>", type, __VA_ARGS__)
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: what it differs in.
@@ -26,6 +33,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       Objects::prebuild, Objects::report_live_handles, Objects::report_shared, Objects::report_typed, Objects::set_erased, Objects::take_or_fail, Objects::try_take_slow;
   static constexpr bool is_inline = Types::inline_slots != 0;
   static constexpr bool is_external = std::same_as<typename Types::storage, ExternalStorage>;
+  /// A number of slots is all that it needs.
+  static constexpr bool sizes_itself = !is_external && std::default_initializable<Lifetime>;
+  static constexpr bool has_live = !is_locked && TracksOccupancy<typename Types::core::Supply::Slots>;
 
  public:
   static constexpr bool has_statistics = Types::P::stats::enabled;
@@ -43,21 +53,31 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: a few steps and what the storage takes; touches no slot. BitmapAllocator: one for each 4096 slots (the
   /// levels above the lowest are cleared); a checks policy: one for each 64 slots (marks); LockFree with Generations: one for each slot.
   explicit BasicPool(std::size_t capacity)
-    requires(!is_external) && std::default_initializable<Lifetime>
+    requires sizes_itself
       : BasicPool(PoolConfig{.capacity = capacity,
                              .growth_strategy = Kind::doubles ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()}) {}
 
-  /// `values` are policies that carry a value: recycle(...), ExternalStorage(span), a storage of your own.
+  BasicPool(std::size_t, FASTALLOC_ADVICE("fastalloc: pass the memory: FixedPool<T, ExternalStorage> pool(span)"))
+    requires is_external = delete;
+  BasicPool(std::size_t, FASTALLOC_ADVICE("fastalloc: pass PoolConfig{.capacity = n} and recycle(init, reset)"))
+    requires(!is_external && !sizes_itself) = delete;
+
+  /// `values` are policies that carry a value, and that the type of the pool names: recycle(...),
+  /// ExternalStorage(span), a storage of your own. A value that would have no effect does not compile.
   /// Throws: InvalidConfiguration, AllocationFailed; with pre_initialize and Recycle what init() throws.
   /// Complexity: as above; with pre_initialize one step for each page, and with Recycle for each slot.
   template <class... Values>
     requires((axis_of<std::remove_cvref_t<Values>>() != Axis::none) && ...)
   explicit BasicPool(PoolConfig const& config, Values&&... values) : Objects(std::in_place, std::forward<Values>(values)...) {
-    (Types::template check_value<std::remove_cvref_t<Values>>(), ...);
+    Types::template check_values<std::remove_cvref_t<Values>...>();
     Error error;
     if (!open(config, error)) fail(error);
     prebuild(config);
   }
+  template <class V>
+    requires(axis_of<std::remove_cvref_t<V>>() == Axis::none)
+  BasicPool(PoolConfig const&, V&&, FASTALLOC_ADVICE("fastalloc: this is no policy; pass ExternalStorage(span)"))
+    = delete;
 
   /// As many slots as the span has room for. Throws: InvalidConfiguration when it holds none or is misaligned.
   explicit BasicPool(std::span<std::byte> bytes)
@@ -70,14 +90,17 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     requires is_external && std::default_initializable<Lifetime>
       : BasicPool(Types::span_block::config_in(storage), storage) {}
 
-  /// What Result calls: fills in `error` instead of throwing.
-  template <class... Values> explicit BasicPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+  /// What Result calls: sets `failure` instead of throwing; throws only what copies of `values` throw.
+  template <class... Values>
+  explicit BasicPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : Objects(std::in_place, std::forward<Values>(values)...) {
-    (Types::template check_value<std::remove_cvref_t<Values>>(), ...);
-    if (!open(config, error)) return;
-    if (!swallow([&] { prebuild(config); })) {
-      error = core_.describe(ErrorCode::allocation_failed, "the init function of recycle() threw while objects were built up front");
-      error.type_name = type_name<T>();
+    Types::template check_values<std::remove_cvref_t<Values>...>();
+    Error error;
+    if (!open(config, error)) failure = error;
+    else if (!swallow([&] { prebuild(config); })) {
+      failure = core_.describe(ErrorCode::allocation_failed,
+                               "the init function of recycle() threw while objects were built up front");
+      failure->type_name = type_name<T>();
     }
   }
 
@@ -93,11 +116,15 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return Result<Derived>(std::in_place, Types::span_block::config_in(storage), storage);
   }
 
-  /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first indices.
+  /// Requires: no live handles; otherwise the error handler gets a report with the type, the count and the first
+  /// indices, which takes what for_each() does.
   /// Where it returns, the memory goes back to the storage; live objects are not destroyed, except those of Recycle.
   /// A pool that was attached has no say about objects, which may be others': it requires only that this process's handles are gone.
   ~BasicPool() {
     if (core_.is_attached()) return;
+#if __STDC_HOSTED__
+    if (core_.is_mixed()) [[unlikely]] this->report_mixed();
+#endif
     if (core_.allocated() != 0) [[unlikely]] report_live_handles();
     if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }
@@ -148,9 +175,11 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   [[nodiscard]] PoolStatistics statistics() const requires has_statistics { return core_.statistics(); }
   /// Effects: totals, failures and growth become 0, the peak becomes the current usage.
-  /// Complexity: at most 8 steps with StackAllocator and BitmapAllocator, and one for each thread's cache; FreeListAllocator: one for each slot that came back since the last
-  /// reset or iteration and is free still. While an iteration runs, all slot allocators take one step for each slot that came back since.
+  /// Complexity: at most 8 steps, and one for each thread's cache. While an iteration runs, all slot allocators take
+  /// one step for each slot that came back since.
   void reset_statistics() requires has_statistics { core_.reset_statistics(); }
+  FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!has_statistics));
 
   /// The storage, for what it has to say, as PageStorage::note(). Complexity: 0 steps.
   [[nodiscard]] storage_type const& storage() const noexcept { return core_.storage(); }
@@ -162,7 +191,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// as shrink_to_fit() gave nothing back. Requires: `handle` is not empty and from this pool. Complexity: as owns().
   template <class O>
     requires(!std::same_as<O, AnyOwner>)
-  [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const { return index_of(handle.get()); }
+  [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const { return index_of(handle.operator->()); }
   [[nodiscard]] std::size_t index_of(T const* object) const { return core_.index_of(reinterpret_cast<std::byte const*>(object)); }
 
   /// The way back from index_of(): the object in slot `index`, in whatever process it was built. Returns: null where the pool has no such
@@ -181,6 +210,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return slot == nullptr ? nullptr : uncovered(slot);
   }
   [[nodiscard]] T const* object_at(std::size_t index) const noexcept requires(!Growing) { return const_cast<BasicPool&>(*this).object_at(index); }
+  FASTALLOC_UNAVAILABLE("fastalloc: object_at() needs a pool of one block; use FixedPool, or add "
+                        "Generations after T, and pool.get(key)",
+                        T*, object_at(std::size_t) const requires Types::Growing);
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: at most 3 steps (index, word of the page, word).
   /// Thread safety: of threads that own the object, any number at once.
@@ -188,9 +220,10 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// BasicGenerations<Bits>, that of an object in a slot in which 2^Bits - 1 objects with keys lived before: it is Key().
   template <class O>
     requires(!std::same_as<O, AnyOwner>)
-  [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept { return key(handle.get()); }
-  [[nodiscard]] Key key(T const* object) const noexcept {
-    need_keys();
+  [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept requires has_keys {
+    return key(handle.operator->());
+  }
+  [[nodiscard]] Key key(T const* object) const noexcept requires has_keys {
     if constexpr (Checks::tracks_slots) {
       Error error;
       if (!const_cast<typename Types::core&>(core_).check_in_use(object, false, error)) return report_typed(error), Key();
@@ -198,14 +231,18 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
     return Key(index, generation);
   }
-  /// The object that `key` was made for, or null when that is gone. Null, too, for a key that never was this pool's: one of another
+  /// The object that `key` was made for, or null when that is gone, or is being destroyed: keys end before on_release(), the destructor or
+  /// Recycle's reset run. (A key that one of these makes ends behind it.) Null, too, for a key that never was this pool's: one of another
   /// pool passes with a chance of 1 in 2^Bits - 1; of the k-th pool of the process before or behind, not until 2^Bits / 3k objects with
   /// keys lived in the slot. Complexity: at most 3 steps. Takes no lock: threads may look up while others allocate and
   /// release; that the object is not released meanwhile, the caller must see to.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept { return find(key); }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept requires has_keys { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept requires has_keys { return find(key); }
   /// True when get() would find it.
-  [[nodiscard]] bool contains(Key key) const noexcept { return find(key) != nullptr; }
+  [[nodiscard]] bool contains(Key key) const noexcept requires has_keys { return find(key) != nullptr; }
+  FASTALLOC_NEEDS_KEYS(Key, key(auto const&) const requires(!has_keys));
+  FASTALLOC_NEEDS_KEYS(T*, get(Key) const requires(!has_keys));
+  FASTALLOC_NEEDS_KEYS(bool, contains(Key) const requires(!has_keys));
 
   /// Effects: a handle for an object that Handle::release() let go of. Null gives an empty handle. With a checks policy
   /// anything but an object in use that nobody shares goes to the error handler and gives an empty handle; without, it is a requirement.
@@ -222,12 +259,20 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Calls f(T&) for the live objects in address order. f may release any of them, and allocate; objects released meanwhile are
   /// skipped, objects allocated meanwhile may or may not be met (BitmapAllocator meets those behind the current one, so an f that
   /// allocates at each call goes on until the pool is full). Objects that are just being built or destroyed are met, too: from inside
-  /// constructors and hooks (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
-  /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those being built. Complexity: linear in what lives, and in 1/64 of the slots that were handed out; a slot allocator that
-  /// does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding: on the stack, of up to 1024 slots in one block); one without MarksReturns looks at all returned slots for each object.
+  /// constructors, hooks and Recycle's functions (of a batch: all that it is made of), and in pools that threads share those of other threads (of a batch
+  /// that is being freed: all that it was made of); in memory that processes share, with a checks policy, only those
+  /// being built. Complexity: with BitmapAllocator linear in what lives, and in 1/64 of the slots that were handed out.
+  /// A slot allocator that does not track occupancy takes a snapshot, one bit a slot on the heap (with -ffreestanding:
+  /// on the stack, of up to 1024 slots in one block): one step for each returned slot, whatever lives, which with
+  /// FreeListAllocator reads the slot; and log2 b in a pool of b blocks. One without MarksReturns looks at all returned
+  /// slots for each object.
   /// Throws: AllocationFailed when there is no memory for the snapshot, and what f throws.
   template <class F> void for_each(F&& f) {
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, [&](std::byte* slot) { return f(*uncovered(slot)), true; });
+    auto const visit = [&](std::byte* slot) {
+      void(f(*uncovered(slot)));  // what f returns may have an operator, of its own
+      return true;
+    };
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return holds_object(slot); }, visit);
     if (missing == 0) return;
     Error error = core_.describe(ErrorCode::allocation_failed, "no memory for the snapshot that for_each needs; use BitmapAllocator, which needs none", missing);
     error.unit = "bytes";
@@ -240,11 +285,30 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// incremented always: one whose object, or (after shrink_to_fit()) whose block, is gone moves on to what lives behind it.
   /// Complexity: ++ a few steps; a loop is linear in what lives, and in 1/64 of the slots that were handed out. Thread safety: one
   /// thread at a time, for const pools, too.
-  [[nodiscard]] auto live() noexcept { return live_as<T>(*this); }
-  [[nodiscard]] auto live() const noexcept {
+  [[nodiscard]] auto live() noexcept requires has_live { return LiveRange<Objects, T>(*this); }
+  [[nodiscard]] auto live() const noexcept requires has_live {
     // A pool that is const from the beginning never handed anything out, so an iterator changes nothing in it.
-    return live_as<T const>(const_cast<BasicPool&>(*this));
+    return LiveRange<Objects, T const>(const_cast<BasicPool&>(*this));
   }
+  FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock "
+                        "between two steps; use for_each()",
+                        std::span<T>, live() const requires Objects::is_locked);
+  FASTALLOC_UNAVAILABLE("fastalloc: live() needs a slot allocator that tracks which slots are in use; "
+                        "use BitmapAllocator, or for_each()",
+                        std::span<T>, live() const requires(!Objects::is_locked && !has_live));
+
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool does not wait; use ThreadSafePool, or ask again with try_allocate()",
+                        handle_type, allocate_for(auto const&, auto&&...));
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool does not wait; use ThreadSafePool, or ask again with try_allocate()",
+                        handle_type, allocate_until(auto const&, auto&&...));
+  FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
+                        "the call out (shrink_to_fit() of a GrowingPool gives memory back)", void, trim());
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; use GrowingPool, or ThreadSafePool with HeapStorage and "
+                        "a lock, or give the whole capacity to the constructor",
+                        void, reserve(std::size_t) requires(!Types::Growing));
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; use GrowingPool, or "
+                        "ThreadSafePool with HeapStorage and a lock",
+                        std::size_t, shrink_to_fit() requires(!Types::Growing));
 
   /// Bytes that ExternalStorage needs for exactly n slots, with PoolConfig::alignment where that is set; the start must be
   /// aligned to the greater of that and required_alignment(). SIZE_MAX when the product overflows.
@@ -296,18 +360,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
 
  private:
-  template <class U> static auto live_as(Objects& pool) noexcept {
-    static_assert(!is_locked, "fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each()");
-    static_assert(TracksOccupancy<typename Types::core::Supply::Slots>,
-                  "fastalloc: live() needs a slot allocator that tracks which slots are in use; use BitmapAllocator, or for_each()");
-    return LiveRange<Objects, U>(pool);
-  }
-
-  static constexpr void need_keys() noexcept {
-    static_assert(has_keys, "fastalloc: this pool has no keys; write the policy Generations after T");
-  }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(Key key) const noexcept {
-    need_keys();
     std::byte* const slot = core_.find_key(key.index(), key.generation());
     return slot == nullptr ? nullptr : uncovered(slot);
   }
@@ -328,3 +381,6 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+#undef FASTALLOC_NEEDS_STATISTICS
+#undef FASTALLOC_NEEDS_KEYS

@@ -33,10 +33,7 @@ struct Building {
   std::size_t next = 0;
 
   ~Building() {
-    for (std::size_t i = count; i-- > next;) {
-      if (i < acquired) call_on_release(*Pool::object_in(at(i)));
-      pool.unbuild({at(i), i >= fresh}, i < built);
-    }
+    for (std::size_t i = count; i-- > next;) pool.unbuild({at(i), i >= fresh}, i < built, i < acquired);
   }
   template <class Build> FASTALLOC_ALWAYS_INLINE void build_all(Build& build) {
     while (built != count) {
@@ -75,11 +72,16 @@ class Batches : public AnyOwner {
   }
 
 #if __STDC_HOSTED__
-  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or nothing.
+  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or
+  /// nothing: throws as allocate_batch(n, out) does, and, when n slots are free, std::bad_alloc where the heap has no
+  /// room for the vector.
   template <class Range>
     requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
-    auto const n = static_cast<std::size_t>(std::ranges::distance(std::begin(values), std::end(values)));
+    auto const length = static_cast<std::uintmax_t>(std::ranges::distance(std::begin(values), std::end(values)));
+    auto const n = static_cast<std::size_t>(length < most_slots ? length : most_slots);
+    pool().open_inline();
+    if (Error error; !pool().core_.bring_to_hand(n, error)) Pool::fail_typed(error);
     std::vector<handle_type> handles;
     handles.reserve(n);
     auto next = std::begin(values);
@@ -142,6 +144,7 @@ class Batches : public AnyOwner {
   friend class detail::OwnedSlots;
   static constexpr std::size_t batch_slots = 64;  ///< remembered without a heap allocation
   static constexpr std::size_t batch_chunk = 8;   ///< taken at a time, in registers, where nothing can throw
+  static constexpr std::size_t most_slots = static_cast<std::size_t>(-1);  ///< longer ranges count as that
 
   struct Memory : Listed {
     ~Memory() { free(); }
@@ -150,11 +153,13 @@ class Batches : public AnyOwner {
   [[nodiscard]] Pool& pool() noexcept { return static_cast<Pool&>(*this); }
 
   /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
-  /// objects are built and handed over a few at a time.
+  /// objects are built and handed over a few at a time. (Whatever is no handle may throw when it is assigned.)
   template <class OutputIt, class... Args>
-  static constexpr bool quick_batch = std::is_pointer_v<OutputIt> && std::is_trivially_copyable_v<T> && !HasOnAcquire<T> &&
-                                      !HasOnRelease<T> && !Pool::Lifetime::keeps_objects && !Pool::is_locked &&
-                                      Pool::template nothrow_build<Args const&...> && (std::is_scalar_v<Args> && ...);
+  static constexpr bool quick_batch = (std::same_as<OutputIt, handle_type*> ||
+                                       std::same_as<OutputIt, Handle<T>*>)&&std::is_trivially_copyable_v<T> &&
+                                      !HasOnAcquire<T> && !Pool::ends_by_user_code && !Pool::is_locked
+                                      && Pool::template nothrow_build<Args const&...> &&
+                                      (std::is_scalar_v<Args> && ...);
 
   /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own them.
   template <class... Args> [[nodiscard]] auto from(Args const&... args) {
@@ -198,7 +203,8 @@ class Batches : public AnyOwner {
   std::optional<Error> checked_batch(std::size_t n, OutputIt& out, Build& build) {
     std::byte* few[batch_slots];
     Memory many;
-    if (n > batch_slots && !many.make(n)) return no_memory(n);
+    if (n > batch_slots)
+      if (auto error = remember(many, n)) return error;
     Building<Pool, Listed> building{pool(), Listed{n > batch_slots ? many.list : few}, 0, 0};
     if (Error error; !pool().core_.take_all(building.at.list, n, building.count, building.fresh, error)) return error;
     building.build_all(build);
@@ -214,7 +220,7 @@ class Batches : public AnyOwner {
     if (n == 0) return std::nullopt;
     pool().open_inline();
     Memory memory;
-    if (!memory.make(n)) return no_memory(n);
+    if (auto error = remember(memory, n)) return error;
     Building<Pool, Listed> building{pool(), memory, 0, 0};
     if (Error error; !pool().core_.take_all(building.at.list, n, building.count, building.fresh, error)) return error;
     auto build = from(args...);
@@ -247,7 +253,10 @@ class Batches : public AnyOwner {
     return std::nullopt;
   }
 
-  [[nodiscard]] FASTALLOC_COLD Error no_memory(std::size_t n) {
+  /// Effects: memory for n addresses. Where n is big, looks for n slots first. Returns: the error, if any.
+  FASTALLOC_COLD std::optional<Error> remember(Memory& memory, std::size_t n) {
+    if (Error error; n > batch_slots && !pool().core_.bring_to_hand(n, error)) return error;
+    if (memory.make(n)) return std::nullopt;
     return pool().core_.describe(ErrorCode::allocation_failed, "no memory to remember the slots of a batch; allocate fewer objects at once", n);
   }
 
@@ -261,7 +270,7 @@ class Batches : public AnyOwner {
   /// Ends n objects, the last one first, then gives back their slots: in one step where nobody can meet the dead ones meanwhile, or a lock
   /// makes single steps dear. What the checks policy refuses stays where it is.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
-    if constexpr (!Pool::is_locked && (!std::is_trivially_destructible_v<T> || HasOnRelease<T>)) {
+    if constexpr (!Pool::is_locked && Pool::ends_by_user_code) {
       while (n-- != 0) pool().release_from_handle(Pool::object_in(at(n)));
       return;
     }

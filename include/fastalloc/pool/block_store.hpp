@@ -34,7 +34,7 @@ class BlockStore : public Blocks<Shape::growing> {
   static constexpr std::size_t block_alignment = Layout::block_alignment;
 
   constexpr BlockStore() noexcept = default;
-  explicit constexpr BlockStore(StorageState storage) noexcept : storage_(std::move(storage)) {}
+  explicit constexpr BlockStore(StorageState storage) : storage_(std::move(storage)) {}
   explicit constexpr BlockStore(Nothing) noexcept {}
   BlockStore(BlockStore const&) = delete;
   BlockStore& operator=(BlockStore const&) = delete;
@@ -57,7 +57,7 @@ class BlockStore : public Blocks<Shape::growing> {
   bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error) noexcept {
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
-      error.code = this->count() == 0 ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
+      error.code = ErrorCode::invalid_configuration;  // growth makes it allocation_failed
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
       error.requested = slot_count;
       error.limit = (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
@@ -136,20 +136,33 @@ class BlockStore : public Blocks<Shape::growing> {
     std::size_t bytes = 0;  // copied: the record may lie in the memory that goes
     if constexpr (growing) bytes = block->bytes;
     else if constexpr (!is_borrowed || FASTALLOC_ASAN) {
-      auto const plan = Layout::block(block->slot_count, this->stride());
-      bytes = plan.bytes - plan.data;  // from the slots on
+      using Others = PoolLayout<Shape, SlotPolicy, std::conditional_t<Checks::tracks_slots, NoChecks, DebugChecks>>;
+      bool const as_here = (block->tail != nullptr) == Checks::tracks_slots;  // else a file with other checks made it
+      bytes = as_here ? bytes_from_slots<Layout>(*block) : bytes_from_slots<Others>(*block);
     }
     give_back(block->data, bytes);
     return bytes;
   }
 
+  /// True where some block was made by a file with other checks.
+  [[nodiscard]] bool is_mixed() const noexcept {
+    for (std::size_t b = 0; b != this->count(); ++b)
+      if (((*this)[b].tail != nullptr) != Checks::tracks_slots) return true;
+    return false;
+  }
+
  private:
+  template <class L> [[nodiscard]] std::size_t bytes_from_slots(Block const& block) const noexcept {
+    auto const plan = L::block(block.slot_count, this->stride());
+    return plan.bytes - plan.data;
+  }
   static fastalloc::Block block_at(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
-    return {.data = data, .end = data + plan.slot_bytes, .tail = data + plan.tail, .slot_count = slot_count};
+    std::byte* const tail = Checks::tracks_slots ? data + plan.tail : nullptr;
+    return {.data = data, .end = data + plan.slot_bytes, .tail = tail, .slot_count = slot_count};
   }
   /// What is written down of new memory, after what must be in it from the beginning.
   static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
-    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, SlotMarks::bytes_for(slot_count));
+    if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, Layout::tail_bytes(slot_count));
     // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
     if constexpr (Shape::poisons && !(Shape::counted && owns_frontier)) poison(data, plan.slot_bytes);
     return block_at(data, plan, slot_count);
@@ -177,7 +190,7 @@ class BlockStore : public Blocks<Shape::growing> {
     bool full = false;
     if (keys_.reserve(slot_count, paged, full, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); })) return true;
     if (full)
-      error = Error{.code = ErrorCode::allocation_failed, .requested = slot_count, .limit = keys_.max_slots,
+      error = Error{.requested = slot_count, .limit = keys_.max_slots,
                     .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
     return false;
   }

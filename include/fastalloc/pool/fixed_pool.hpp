@@ -17,6 +17,11 @@ class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, d
 
  public:
   using Base::Base;
+  FixedPool() requires std::default_initializable<Base> = default;
+  FixedPool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in FixedPool<T> pool(1000)"))
+    requires(!std::default_initializable<Base>) = delete;
+  FixedPool(FixedPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
 };
 
 template <class Init, class Reset>

@@ -18,9 +18,14 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
 
  public:
   using Base::Base;
+  GrowingPool(FASTALLOC_ADVICE("fastalloc: give a capacity to begin with, as in GrowingPool<T> pool(1000)")) = delete;
+  GrowingPool(GrowingPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
 
   /// Effects: adds one block so that the capacity is at least `slots`; nothing when it is already. Works with every
-  /// growth strategy. Throws: MaxCapacityExceeded, AllocationFailed, InvalidConfiguration (overflow); nothing changes then.
+  /// growth strategy. Throws: MaxCapacityExceeded; AllocationFailed, also where so many slots cannot be addressed;
+  /// nothing changes then. With pre_initialize the new pages are touched; objects of Recycle are built when their slots
+  /// are first handed out: `pool.allocate_batch_handle(pool.available()).reset()` has all of them built, and reset.
   /// Complexity: linear in the free slots and the blocks.
   void reserve(std::size_t slot_count) { Base::reserve_slots(slot_count); }
 

@@ -45,6 +45,7 @@ struct PickPolicy<axis, Default, P, Ps...> {
   using type = typename std::conditional_t<axis_of<P>() == axis, PickPolicy<axis, P>, PickPolicy<axis, Default, Ps...>>::type;
 };
 
+template <class V, class... Ps> constexpr bool one_of = (std::same_as<V, Ps> || ...);
 template <class... Ps> constexpr int count_on([[maybe_unused]] Axis axis) noexcept {
   return (0 + ... + (axis_of<Ps>() == axis));
 }
@@ -101,6 +102,9 @@ struct Policies {
   using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
+  template <class V>
+  static constexpr bool names =
+      one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 
@@ -111,7 +115,15 @@ struct Policies {
 };
 
 /// The value for a policy type among constructor arguments, else a default constructed one.
-template <class P> constexpr P pick_value() { return P(); }
+template <class P> constexpr P pick_value() {
+  static_assert(
+      std::default_initializable<P>,
+      "fastalloc: this policy has to be passed as a value: Recycle of functions, std::function or lambdas with "
+      "captures, which are null or "
+      "cannot be made when default constructed, or a storage of your own; write it behind the PoolConfig, as in "
+      "pool(PoolConfig{.capacity = 100}, recycle(init, reset))");
+  return P();
+}
 template <class P, class First, class... Rest> constexpr P pick_value(First&& first, Rest&&... rest) {
   if constexpr (std::derived_from<std::remove_cvref_t<First>, P>) return std::forward<First>(first);
   else return pick_value<P>(std::forward<Rest>(rest)...);

@@ -13,7 +13,7 @@ struct PoolConfig {
   std::size_t max_capacity = 0;                              ///< slots; 0 = no limit; growth stops exactly here
   GrowthStrategy growth_strategy = GrowthStrategy::none();   ///< of a GrowingPool; a FixedPool never grows
   std::size_t alignment = 0;                                 ///< bytes, of every slot; 0 = alignof(T); a power of two
-  bool pre_initialize = false;                               ///< touch every page, and with Recycle build every object, up front
+  bool pre_initialize = false;  ///< touch every page; Recycle: build the objects of `capacity` up front
 
   static PoolConfigBuilder builder() noexcept;
 

@@ -16,7 +16,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Lock, class S
           bool KeepsObjects, std::size_t Inline>
 class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, Checks, Caches, Waiters, Inline> {
   using Depot = PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, Checks, Caches, Waiters, Inline>;
-  using Bytes = SlotGuard<Shape, Checks, KeepsObjects, Depot::shared_marks>;
+  using Bytes = SlotGuard<Shape, Checks, KeepsObjects, Depot::shared_marks, Depot::Supply::clears_links>;
   using Depot::caches_, Depot::lock_, Depot::lock_free, Depot::stats_, Depot::supply_, Depot::waiters_;
   using Depot::collect, Depot::describe_here, Depot::locked, Depot::locked_slow, Depot::make_room, Depot::mark_taken, Depot::note_peak,
       Depot::note_taken, Depot::serve, Depot::serve_all;
@@ -31,7 +31,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
-  template <class S> explicit constexpr PoolCore(S storage) noexcept : Depot(std::move(storage)) {}
+  template <class S> explicit constexpr PoolCore(S storage) : Depot(std::move(storage)) {}
 
   /// A slot without any slow path: `slot` is null when none is at hand; take_slow() must be called then.
   FASTALLOC_ALWAYS_INLINE Taken take() {
@@ -121,6 +121,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
       count = locked([&] {
+        supply_.check_links(n);
         if (supply_.at_hand() < n) collect();
         return supply_.at_hand() < n ? 0 : take_here(out, n, fresh);
       });
@@ -154,11 +155,12 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       return run;
     }
   }
-  /// Sees to it that n slots are at hand for take_many(). Returns: false, with the error, when that cannot be done.
+  /// Sees to it that n slots are at hand, as long as no other thread takes them. Returns: false, with the error, when
+  /// that cannot be done.
   FASTALLOC_ALWAYS_INLINE bool bring_to_hand(std::size_t n, Error& error) {
-    while (supply_.at_hand() < n) [[unlikely]] {
-      if (caches_.gather(supply_) || make_room(n, &error)) continue;
-      return stats_.failed(), false;
+    while (!locked([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); })) [[unlikely]] {
+      if (make_room(n, &error)) continue;
+      return locked([&] { stats_.failed(); }), false;
     }
     return true;
   }
@@ -288,6 +290,10 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       explicit Closed(PoolCore& c) : core(c) { core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); }); }
       ~Closed() { core.locked_slow([&] { core.caches_.reopen(core.supply_); }); }
     } const closed(*this);
+    struct Report {
+      PoolCore& core;
+      ~Report() { core.report_damage(nullptr); }
+    } const report{*this};
     if constexpr (TracksOccupancy<typename Supply::Slots>) {
       LiveCursor<Supply> cursor;
       locked_slow([&] {
@@ -338,6 +344,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
     if constexpr (Caches::enabled) {
       bool counted = false;
+      supply_.check_links(max_links);  // before the cache asks how many there are
       Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
       if (taken.slot == nullptr) return taken;
       if (counted) mark_taken(taken.slot);
@@ -390,7 +397,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
   }
 
-  FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept { Bytes::prepare(taken, stride()); }
+  FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept {
+    this->report_damage(taken.slot);
+    if constexpr (Checks::tracks_slots && !Shape::growing)
+      if (supply_.blocks()[0].tail == nullptr) [[unlikely]] report(Error{.text = other_checks, .address = taken.slot});
+    Bytes::prepare(taken, stride());
+  }
+
+  static constexpr std::size_t max_links = 1024;  ///< more than a cache takes at once
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -71,6 +71,8 @@ class PoolDepot {
   }
   /// True where what is in the pool may be others'.
   [[nodiscard]] constexpr bool is_attached() const noexcept { return supply_.blocks().is_attached(); }
+  /// True where files with different checks made parts of the pool.
+  [[nodiscard]] bool is_mixed() const noexcept { return supply_.blocks().is_mixed(); }
   /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
   /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
   void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(Shape::growing && Shape::any_size) {
@@ -81,14 +83,16 @@ class PoolDepot {
   /// Slots that `bytes` bytes have room for. Complexity: a few steps.
   [[nodiscard]] static std::size_t slots_in(std::size_t bytes) noexcept {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
-    std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / Shape::size;
+    std::size_t const stride = Layout::stride(0);
+    std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / stride;
     if (n > Layout::max_slots) n = Layout::max_slots;
-    while (n != 0 && Layout::block(n, Shape::size).bytes > bytes) {
-      std::size_t const step = (Layout::block(n, Shape::size).bytes - bytes) / (2 * Shape::size + 2 * sizeof(std::uint64_t));
+    while (n != 0 && Layout::block(n, stride).bytes > bytes) {
+      std::size_t const step = (Layout::block(n, stride).bytes - bytes) / (2 * stride + 2 * sizeof(std::uint64_t));
       n -= step == 0 ? 1 : step < n ? step : n;
     }
     // A step may free more than its slots: whole words of metadata.
-    for (auto more = Layout::block(n + 1, Shape::size); more.valid && more.bytes <= bytes; more = Layout::block(n + 1, Shape::size)) ++n;
+    auto more = Layout::block(n + 1, stride);
+    for (; more.valid && more.bytes <= bytes; more = Layout::block(n + 1, stride)) ++n;
     return n;
   }
 
@@ -113,6 +117,7 @@ class PoolDepot {
       before(*gone);
       bytes += locked_slow([&] { return supply_.blocks().release(gone); });
     }
+    report_damage(nullptr);
     return bytes;
   }
 
@@ -156,10 +161,13 @@ class PoolDepot {
     });
   }
   void reset_statistics() {
-    [[maybe_unused]] auto const guard = inside_slow();  // iterations hear of what came back
-    supply_.reset_peak();
-    caches_.reset_counts(supply_);
-    stats_.reset(live());
+    {
+      [[maybe_unused]] auto const guard = inside_slow();  // iterations hear of what came back
+      supply_.reset_peak();
+      caches_.reset_counts(supply_);
+      stats_.reset(live());
+    }
+    report_damage(nullptr);
   }
 
   /// An error with the values of this pool.
@@ -170,10 +178,26 @@ class PoolDepot {
   /// True when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
     if constexpr (lock_free) collect();
-    return locked_slow([&] {
+    bool const right = locked_slow([&] {
       if constexpr (!lock_free) collect();
       return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
     });
+    report_damage(nullptr);
+    return right;
+  }
+
+  /// Tells of links in free slots that were found written over: where a note of that stands in the block of `slot`, or
+  /// in any. No lock is held.
+  void report_damage([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Supply::Links::enabled) {
+      Error error;
+      if (locked_blocks([&] { return describe_damage(slot, error); })) report(error);
+    }
+  }
+  /// True for a slot that was handed out, and is neither in use nor free for others. Under the lock.
+  [[nodiscard]] bool is_lost([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Supply::Links::enabled) return Supply::Links::is_lost(supply_.blocks(), slot);
+    return false;
   }
 
   /// For what happens to threads and to the process; see PoolEvent.
@@ -197,7 +221,7 @@ class PoolDepot {
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
 
   constexpr PoolDepot() noexcept = default;
-  template <class S> explicit constexpr PoolDepot(S storage) noexcept : supply_(std::move(storage)) {}
+  template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
   /// Those who still wait go away with empty hands.
   ~PoolDepot() {
     if constexpr (Waiters::enabled)
@@ -299,12 +323,23 @@ class PoolDepot {
   }
   [[nodiscard]] std::size_t live() const noexcept {
     std::size_t const out = supply_.live();
-    std::size_t const cached = caches_.cached();
+    std::size_t const cached = caches_.cached(supply_);
     return out > cached ? out - cached : 0;
   }
 
   [[nodiscard]] Error describe_here(ErrorCode code, char const* text, std::size_t requested = 0) const noexcept {
     return Error{.code = code, .capacity = slots_usable(), .allocated = live(), .requested = requested, .text = text};
+  }
+  [[nodiscard]] bool describe_damage(std::byte const* slot, Error& error) const noexcept {
+    auto const found = Supply::Links::read_note(supply_.blocks(), slot);
+    if (!found.broken) return false;
+    error = describe_here(ErrorCode::invalid_handle, free_slot_written);
+    error.address = found.slot;
+    if (found.slot != nullptr) error.indices[error.index_count++] = supply_.blocks().index_of(found.slot);
+    if (found.lost == 0) return true;
+    error.text = free_slots_lost;
+    if (found.lost != Supply::Links::unknown) error.requested = found.lost;
+    return true;
   }
   [[nodiscard]] std::size_t slots_usable() const noexcept {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
@@ -379,8 +414,10 @@ class PoolDepot {
   }
 
   bool add_block(std::size_t slot_count, Error& error) noexcept {
-    if (!supply_.add(slot_count, config_.pre_initialize, error)) return false;
-    return stats_.grown(), serve(), true;
+    if (supply_.add(slot_count, config_.pre_initialize, error)) return stats_.grown(), serve(), true;
+    if (error.code == ErrorCode::invalid_configuration)
+      error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
+    return false;
   }
 
   [[nodiscard]] Error at_max(std::size_t requested) const noexcept {

@@ -7,7 +7,7 @@
 //   directory    | metadata of the slot allocator | GrowingBlock* ... |  one for all blocks, replaced when they change
 #pragma once
 
-#include <fastalloc/checks/debug_checks.hpp>
+#include <fastalloc/checks/link_checks.hpp>
 #include <fastalloc/slots/generations.hpp>
 #include <fastalloc/slots/slot_allocator.hpp>
 #include <fastalloc/storage/span_header.hpp>
@@ -65,7 +65,12 @@ struct PoolLayout {
   };
 
   static constexpr std::size_t stride(std::size_t alignment) noexcept {
-    return alignment <= Shape::align ? Shape::size : (Shape::size + alignment - 1) & ~(alignment - 1);
+    std::size_t const unit = alignment > Shape::least_stride_alignment ? alignment : Shape::least_stride_alignment;
+    return (Shape::size + unit - 1) & ~(unit - 1);
+  }
+
+  static constexpr std::size_t tail_bytes(std::size_t slot_count) noexcept {
+    return Checks::tracks_slots ? SlotMarks::bytes_for(slot_count) + LinkChecks<Shape, true>::note_bytes : 0;
   }
 
   /// `alignment`: of the block.
@@ -77,7 +82,7 @@ struct PoolLayout {
     if constexpr (std::size_t const each = GenerationTable<Shape>::block_bytes(1); each != 0) {
       ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slot_count * each, plan.tail);
     }
-    ok = ok && checked_add(plan.tail, Checks::tracks_slots ? SlotMarks::bytes_for(slot_count) : 0, plan.metadata);
+    ok = ok && checked_add(plan.tail, tail_bytes(slot_count), plan.metadata);
     std::size_t const rest = Shape::growing ? sizeof(GrowingBlock) : ok ? Slots::metadata_bytes(slot_count, 1) : 0;
     plan.bytes = plan.metadata;
     if (rest != 0) {

@@ -2,7 +2,7 @@
 // PoolObjects: what slots of a BasicPool hold: built, undone where something is thrown, ended, counted, reported.
 //
 //   Taken -> construct -> on_acquire -> Handle         build();    what throws on the way: unbuild()
-//   Handle -> check -> on_release -> ~T -> slot        dispose();  then return_slot(), at once or when the last owner goes
+//   Handle -> check -> keys end -> on_release -> ~T    dispose();  then return_slot(), now or when the last owner goes
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
@@ -18,6 +18,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
                 "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
   static_assert(std::is_nothrow_destructible_v<T>,
                 "fastalloc: ~T() must be noexcept and accessible; handles destroy objects where nothing may be thrown");
+  static_assert(HookCheck<T>::done);
 
   template <class> friend class fastalloc::detail::OwnerWord;
   template <class Pool, class U, class O>
@@ -36,6 +37,9 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   using Owner = typename Kind::template owner<Derived>;
   using handle_type = Handle<T, Owner>;
   static constexpr std::size_t slot_size = Types::size;
+  /// An object's end runs code of the user, which may use the pool: a destructor, a hook, or the reset of Recycle.
+  static constexpr bool ends_by_user_code =
+      !std::is_trivially_destructible_v<T> || HasOnRelease<T> || Lifetime::keeps_objects;
 
  protected:
   static constexpr bool Growing = Types::Growing;
@@ -116,8 +120,11 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     }
   }
 
-  FASTALLOC_COLD void unbuild(Taken taken, bool built) noexcept {
+  /// Acquired: the object heard on_acquire().
+  FASTALLOC_COLD void unbuild(Taken taken, bool built, bool acquired) noexcept {
     if (built) {
+      core_.end_keys(taken.slot);
+      if (acquired) call_on_release(*object_in(taken.slot));
       lifetime_.template release<T>(taken.slot);
       if constexpr (Lifetime::keeps_objects) taken.fresh = false;  // the slot holds an object now
     } else if constexpr (Lifetime::keeps_objects) {
@@ -135,9 +142,11 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
       Error error;
       if (!core_.check_in_use(object, true, error)) return report_typed(error), false;
     }
+    core_.end_keys(reinterpret_cast<std::byte*>(object));  // first: get() must not find what is being destroyed
     call_on_release(*object);
     lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
-    core_.end_keys(reinterpret_cast<std::byte*>(object));
+    if constexpr (ends_by_user_code)
+      core_.end_keys(reinterpret_cast<std::byte*>(object));  // those that were made meanwhile
     if constexpr (Types::shares) {
       core_.retire(reinterpret_cast<std::byte*>(object));
       counts_of(reinterpret_cast<std::byte*>(object)).end_unique();
@@ -168,7 +177,7 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     // What is marked as returned nobody can adopt: somebody is in its destructor, or was killed there.
     if constexpr (Types::spans_processes && Checks::tracks_slots)
       if (Error ignored; !core_.check_in_use(slot, false, ignored)) return false;
-    return true;
+    return !core_.is_lost(slot);
   }
 
   [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic); }
@@ -218,15 +227,20 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     error.address = object;
     report_typed(error);
   }
+  FASTALLOC_COLD void report_mixed() noexcept {
+    Error error = core_.describe(ErrorCode::invalid_configuration, other_checks);
+    report_typed(error);
+  }
   FASTALLOC_COLD void report_live_handles() noexcept {
     Error error = core_.describe(ErrorCode::live_handles,
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
     bool any_object = false;
-    std::size_t const missing = core_.visit([](std::byte*) noexcept { return true; }, [&](std::byte* slot) {
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_lost(slot); }, [&](std::byte* slot) {
       any_object = any_object || holds_object(slot);
       if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
       return error.index_count != Error::max_indices || !any_object;
     });
+    if (Supply::Links::enabled && missing == 0 && error.index_count == 0) return;  // lost slots, which were reported
     if (Types::shares && missing == 0 && !any_object)
       error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, or let the pool live longer";
     report_typed(error);

@@ -27,6 +27,10 @@ struct GrowingKind : FixedKind {
   static constexpr bool grows = true, doubles = true;
 };
 
+template <class SlotPolicy, bool Growing> constexpr bool takes_runs() noexcept {
+  return TakesRuns<typename SlotPolicy::template Slots<SlotShape<16, 8, Growing, 0, 8>>>;
+}
+
 /// The types that a pool of T is made of.
 template <class T, class Kind, class... Ps>
 struct PoolTypes {
@@ -52,12 +56,17 @@ struct PoolTypes {
   static constexpr bool is_lock_free_in_span = std::same_as<typename P::storage, ExternalStorage> && P::lock_free && !Growing && !Kind::shared;
   static constexpr bool joins = requires { requires slot_allocator::can_be_joined; };
   static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
-  template <class Value> static constexpr void check_value() noexcept {
-    check_attached<Value, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>();
-  }
   static constexpr std::size_t header = spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
-  using shape = SlotShape<size, align, Growing, link_offset, link, std::same_as<typename P::lock, NoLock> || size % 8 == 0, generation_bits,
-                          shares ? counts_offset : 0, header>;
+  /// AddressSanitizer tells slots apart only where they do not share eight bytes. Where others count on what slots
+  /// take, they stay as they are: runs are arrays, inline slots are part of the pool's type, and processes with and
+  /// without it may share a span.
+  static constexpr bool whole_granules = [] {
+    if constexpr (FASTALLOC_ASAN && !SizedStorage<typename P::storage> && !spans_processes) return !takes_runs<slot_allocator, Growing>();
+    else return false;
+  }();
+  static constexpr bool poisons = std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules;
+  using shape = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits, shares ? counts_offset : 0, header,
+                          whole_granules>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using span_block = SpanBlock<shape, typename P::checks, layout>;
 
@@ -91,9 +100,39 @@ struct PoolTypes {
                 "fastalloc: this processor cannot swap 64 bits at once, as AtomicShared must; use Shared, and one thread");
   static_assert(Kind::cached || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
 
+  /// Vs: of the values that follow a PoolConfig. Each is of a policy that the type of the pool names: none is lost.
+  template <class... Vs> static constexpr void check_values() noexcept {
+    (check_attached<Vs, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>(), ...);
+    static_assert(((axis_of<Vs>() != Axis::none) && ...),
+                  "fastalloc: an argument after the PoolConfig is no policy; pass recycle(init, reset), "
+                  "ExternalStorage(span), PageStorage{options}, or a storage of your own");
+    static_assert((is_used_as<Vs, Axis::storage, storage, ExternalStorage::Attached> && ...),
+                  "fastalloc: the type of this pool does not name this storage, so the value would have no effect; "
+                  "write it after T, too, as in FixedPool<T, ExternalStorage>(config, ExternalStorage(span)) or "
+                  "FixedPool<T, PageStorage>(config, PageStorage{options})");
+    static_assert((is_used_as<Vs, Axis::lifetime> && ...),
+                  "fastalloc: the type of this pool does not name this Recycle, so init() would never be called; leave "
+                  "<T> out, as in FixedPool(config, recycle(init, reset)), or write "
+                  "FixedPool<T, decltype(recycle(init, reset))>");
+    static_assert(((holds_value<Vs> || P::template names<Vs>) && ...),
+                  "fastalloc: a policy value that is not in the pool's type has no effect; write its type after T, as "
+                  "in FixedPool<T, FullChecks>");
+    static_assert(((holds_value<Vs> || std::is_empty_v<Vs>) && ...),
+                  "fastalloc: a pool makes its lock, statistics and slot allocator itself, so this value would have no "
+                  "effect; leave it out, and keep its type after T");
+    static_assert(((count_on<Vs...>(axis_of<Vs>()) == 1) && ...),
+                  "fastalloc: two values for one policy, of which one would have no effect; keep one");
+  }
+
   using caches = typename Kind::template caches<P, shape>;
   using core = PoolCore<shape, slot_allocator, storage, typename P::lock, typename P::stats, typename P::checks, caches,
                         typename Kind::waiters, P::lifetime::keeps_objects, inline_slots>;
+
+ private:
+  template <class V>
+  static constexpr bool holds_value = axis_of<V>() == Axis::storage || axis_of<V>() == Axis::lifetime;
+  template <class V, Axis axis, class... Others>
+  static constexpr bool is_used_as = axis_of<V>() != axis || P::template names<V> || one_of<V, Others...>;
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

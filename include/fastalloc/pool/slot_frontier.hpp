@@ -29,9 +29,13 @@ class SlotFrontier {
   using Block = BlockOf<Shape::growing>;
   static constexpr bool growing = Shape::growing;
   static constexpr bool owns_frontier = Store::owns_frontier;
+  using Links = LinkChecks<Shape, Checks::tracks_slots>;
+  static constexpr bool checks_own_links = Links::enabled && LinksSlots<Slots>;
+  /// A slot that leaves a list has no link any more; a slot allocator that knows nothing of checks leaves it there.
+  static constexpr bool clears_links = Links::enabled && (link_bytes<SlotPolicy>(growing, 1) == 0 || LinksSlots<Slots>);
 
   constexpr SlotFrontier() noexcept = default;
-  template <class S> explicit constexpr SlotFrontier(S storage) noexcept : blocks_(std::move(storage)) {}
+  template <class S> explicit constexpr SlotFrontier(S storage) : blocks_(std::move(storage)) {}
 
   [[nodiscard]] Store& blocks() noexcept { return blocks_; }
   [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }
@@ -48,7 +52,7 @@ class SlotFrontier {
           return {slot, false};
         }
       }
-      if (std::byte* const slot = slots_.take(blocks_); slot != nullptr) return {slot, false};
+      if (std::byte* const slot = take_returned(); slot != nullptr) return {slot, false};
       return take_fresh();
     }
   }
@@ -84,7 +88,7 @@ class SlotFrontier {
       return count;
     }
     if (hot_ != nullptr && n != 0) out[count++] = std::exchange(hot_, nullptr);
-    while (count != n && slots_.size() != 0) out[count++] = slots_.take(blocks_);
+    for (std::byte* slot; count != n && (slot = take_returned()) != nullptr;) out[count++] = slot;
     fresh = count;
     while (count != n && (!at_frontier_end() || next_block())) {
       std::byte* next = fresh_;
@@ -187,6 +191,22 @@ class SlotFrontier {
     }
   }
 
+  /// Where a checks policy asks for it: looks at the links of the first n returned slots, and gives up what cannot be
+  /// reached by them.
+  /// Returns: true when all were right.
+  bool check_links([[maybe_unused]] std::size_t n = (std::numeric_limits<std::size_t>::max)()) noexcept {
+    bool right = true;
+    if constexpr (checks_own_links) {
+      sync_frontier();
+      cool();  // first: the list may lead to the hot slot
+      auto const claim = [&](void const* p) noexcept { return Links::claim(blocks_, p); };
+      auto const unclaim = [&](std::byte* slot) noexcept { Links::unclaim(blocks_, slot); };
+      for (LinksCut cut; (cut = slots_.cut(n, claim, unclaim, blocks_)).broken; right = false)
+        Links::write_note(blocks_, cut);
+    }
+    return right;
+  }
+
   /// See TracksOccupancy.
   std::size_t settle() noexcept {
     cool();
@@ -238,6 +258,17 @@ class SlotFrontier {
     if constexpr (Shape::counted) {  // no object yet, for iterations that others run
       unpoison(slot + Shape::payload, Shape::size - Shape::payload);
       std::memset(slot + Shape::payload, 0, sizeof(std::uint64_t));
+    }
+  }
+
+  FASTALLOC_ALWAYS_INLINE std::byte* take_returned() noexcept {
+    if constexpr (checks_own_links) {
+      check_links(1);
+      std::byte* const slot = slots_.take(blocks_);
+      if (slot != nullptr && Checks::verifies_fill) Links::clear(slot);
+      return slot;
+    } else {
+      return slots_.take(blocks_);
     }
   }
 

@@ -12,7 +12,8 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// KeepsObjects: returned slots hold objects and are not written to. SharedMarks: threads flip marks without a lock.
-template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks>
+/// ClearsLinks: a slot that is handed out has no link in it.
+template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool ClearsLinks>
 class SlotGuard {
   /// What the shape says about the bytes of a slot, where it knows them.
   FASTALLOC_ALWAYS_INLINE static std::size_t bytes_of(std::size_t known, std::size_t stride) noexcept { return Shape::any_size ? stride : known; }
@@ -22,10 +23,9 @@ class SlotGuard {
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken, [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, bytes_of(Shape::size, stride));
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      if (!taken.fresh && !is_filled(taken.slot, bytes_of(Shape::payload, stride), fill_dead, Shape::link_offset, Shape::link_size))
-        report(Error{.code = ErrorCode::invalid_handle,
-                     .text = "a free slot was written to: somebody used an object after returning it",
-                     .address = taken.slot});
+      constexpr std::size_t skipped = ClearsLinks ? 0 : Shape::link_size;
+      if (!taken.fresh && !is_filled(taken.slot, bytes_of(Shape::payload, stride), fill_dead, Shape::link_offset, skipped))
+        report(Error{.code = ErrorCode::invalid_handle, .text = free_slot_written, .address = taken.slot});
     }
     if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, bytes_of(Shape::payload, stride), fill_new);
   }
@@ -48,6 +48,7 @@ class SlotGuard {
     auto const* const block = blocks.find(p);
     if (block == nullptr)
       return refuse(ErrorCode::invalid_handle, "the pointer is not from this pool; return it to the pool that handed it out");
+    if (block->tail == nullptr) return refuse(ErrorCode::invalid_configuration, other_checks);
     auto const offset = static_cast<std::size_t>(static_cast<std::byte const*>(p) - block->data);
     std::size_t const place = offset / blocks.stride();
     if (offset % blocks.stride() != 0)

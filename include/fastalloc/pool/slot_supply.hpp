@@ -17,7 +17,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   using Frontier::begin_frontier, Frontier::cool, Frontier::handed_out;
 
  public:
-  using typename Frontier::Block, typename Frontier::Slots;
+  using typename Frontier::Block, typename Frontier::Links, typename Frontier::Slots;
   using Frontier::give, Frontier::growing, Frontier::live, Frontier::next_block, Frontier::owns_frontier, Frontier::sync_frontier, Frontier::total,
       Frontier::at_frontier_end;
   static constexpr bool derives_peak = MarksReturns<Slots>;
@@ -30,6 +30,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
+    if constexpr (growing && !TracksOccupancy<Slots>)
+      if (taken.fresh) step_back(taken.slot);
     if (TracksOccupancy<Slots> || !taken.fresh || taken.slot + blocks_.stride() != fresh_) return give(taken.slot);
     fresh_ = taken.slot;
     if constexpr (Shape::keyed && growing) blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
@@ -58,6 +60,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept requires growing {
     static_assert(ErasableSlots<Slots>, "fastalloc: shrink_to_fit() needs a slot allocator with erase_if(predicate, blocks); add it, "
                                         "or use StackAllocator, FreeListAllocator or BitmapAllocator");
+    this->check_links();
     mark();
     peak_floor_ = peak();
     for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slot_count - blocks_[b].handed;
@@ -105,6 +108,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   /// Begins an iteration over what is live. Returns: the bytes that were not to be had, or 0.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
     if constexpr (owns_frontier) return sync_frontier(), snapshot.begin(blocks_);  // next() looks which ones are taken
+    this->check_links();
     mark();
     if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
     slots_.for_each([&](std::byte* slot) { snapshot.clear(slot); }, blocks_);
@@ -131,6 +135,19 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   /// After a fork: those who iterate are not there.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
+  // For lists that others keep through returned slots; see LinkChecks.
+  [[nodiscard]] std::byte* check_list(std::byte* first) noexcept {
+    if constexpr (Links::enabled) return sync_frontier(), Links::check_list(first, blocks_);
+    else return first;
+  }
+  [[nodiscard]] bool is_free([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Links::enabled) return Links::is_free(blocks_, slot);
+    else return true;
+  }
+  void clear_link([[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Links::enabled && Checks::verifies_fill) Links::clear(slot);
+  }
+
   // For LiveCursor; see TracksOccupancy.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
     return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
@@ -153,12 +170,12 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   /// True when the equation at the top of slot_frontier.hpp holds and every returned slot is one. Complexity: linear.
   [[nodiscard]] bool check_invariants() noexcept {
+    bool inside = this->check_links();
     sync_frontier();
     std::size_t slot_count = 0;
     std::size_t handed = 0;
     for (std::size_t b = 0; b != blocks_.count(); ++b) slot_count += blocks_[b].slot_count, handed += blocks_[b].handed;
     std::size_t returned = 0;
-    bool inside = true;
     slots_.for_each([&](std::byte* slot) {
       ++returned;
       Block const* const block = blocks_.find(slot);
@@ -178,11 +195,24 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     };
     if constexpr (MarksReturns<Slots>) {
       peak_floor_ = peak();
-      if (snapshots_ != nullptr) slots_.drain(tell, blocks_);
-      else slots_.drain([](std::byte*) noexcept {}, blocks_);  // nothing to do for each: StackAllocator has no loop then
+      if (snapshots_ != nullptr) this->check_links(slots_.size() - slots_.low_water()), slots_.drain(tell, blocks_);
+      else if constexpr (requires { slots_.set_mark(); }) slots_.set_mark();
+      else slots_.drain([](std::byte*) noexcept {}, blocks_);
     } else {
       if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
     }
+  }
+
+  /// Effects: where the block of the frontier is wholly untouched again, and `slot` is the last one of another, the
+  /// frontier is behind it.
+  void step_back(std::byte* slot) noexcept requires growing {
+    if (many_.fresh_block == nullptr || fresh_ != many_.fresh_block->data) return;
+    Block& block = *blocks_.find(slot);
+    if (&block == many_.fresh_block || block.handed != block.slot_count || slot + blocks_.stride() != block.end) return;
+    many_.fresh_block->handed = 0;
+    many_.pending += many_.fresh_block->slot_count;
+    many_.fresh_block = &block;
+    fresh_ = many_.fresh_end = block.end;
   }
 
   void keep_one(std::size_t initial) noexcept {

@@ -67,6 +67,16 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
+#define FASTALLOC_NEEDS_STATISTICS(type, ...)                                                    \
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add AtomicStats after T, as in " \
+                        "ThreadLocalPool<T, AtomicStats>", type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_ONE_POOL(type, ...)                                                     \
+  FASTALLOC_UNAVAILABLE("fastalloc: a key or an index names a slot of one pool, and each thread " \
+                        "has one of its own here; use ThreadSafePool<T, Generations>", type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_WAITING(type, ...)                                                       \
+  FASTALLOC_UNAVAILABLE("fastalloc: a ThreadLocalPool does not wait; use ThreadSafePool, or ask " \
+                        "again with try_allocate()", type, __VA_ARGS__)
+
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: threads that mostly release what they allocated themselves; each has its own capacity. (Where slots
@@ -96,22 +106,27 @@ class ThreadLocalPool final {
   using handle_type = typename Sub::handle_type;
 
   /// Effects: makes the first sub-pool; the others are made when threads need them. Throws: as FixedPool.
-  explicit ThreadLocalPool(std::size_t slots_per_thread) : ThreadLocalPool(PoolConfig{.capacity = slots_per_thread}) {}
+  explicit ThreadLocalPool(std::size_t slots_per_thread)
+    requires std::default_initializable<typename Sub::lifetime_type>
+      : ThreadLocalPool(PoolConfig{.capacity = slots_per_thread}) {}
+  ThreadLocalPool(FASTALLOC_ADVICE("fastalloc: give each thread a capacity: ThreadLocalPool<T> pool(1000)")) = delete;
   template <class... Values> explicit ThreadLocalPool(PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
     Error error;
     if (!adopt_first(error)) detail::fail(error);
   }
-  /// What Result calls: fills in `error` instead of throwing.
-  template <class... Values> explicit ThreadLocalPool(Error& error, PoolConfig const& config, Values&&... values) noexcept
+  /// What Result calls: sets `failure` instead of throwing; throws only what copies of `values` throw.
+  template <class... Values>
+  explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
-    adopt_first(error);
+    if (Error error; !adopt_first(error)) failure = error;
   }
   template <class... Values>
   [[nodiscard]] static Result<ThreadLocalPool> try_create(PoolConfig const& config, Values&&... values) noexcept {
     return Result<ThreadLocalPool>(std::in_place, config, std::forward<Values>(values)...);
   }
-  ThreadLocalPool(ThreadLocalPool const&) = delete;
+  ThreadLocalPool(ThreadLocalPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
   ThreadLocalPool& operator=(ThreadLocalPool const&) = delete;
 
   /// Requires: no live handles, as in FixedPool; of no thread.
@@ -172,6 +187,23 @@ class ThreadLocalPool final {
   template <class F> void for_each(F&& f) { ask(0, [&](Sub& sub) { return sub.for_each(f), 0; }); }
   void reserve(std::size_t slot_count) requires Sub::may_grow { Visit(*this).get().reserve_slots(slot_count); }
   std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
+  FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!Sub::has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(PoolStatistics, total_statistics() const requires(!Sub::has_statistics));
+  FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!Sub::has_statistics));
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; write ThreadLocalPool with HeapStorage, or give the whole "
+                        "capacity to the constructor", void, reserve(std::size_t) requires(!Sub::may_grow));
+  FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; write "
+                        "ThreadLocalPool with HeapStorage", std::size_t, shrink_to_fit() requires(!Sub::may_grow));
+  FASTALLOC_NEEDS_WAITING(handle_type, allocate_for(auto const&, auto&&...));
+  FASTALLOC_NEEDS_WAITING(handle_type, allocate_until(auto const&, auto&&...));
+  FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
+                        "the call out", void, trim());
+  FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock "
+                        "between two steps; use for_each()", std::span<T>, live() const);
+  FASTALLOC_NEEDS_ONE_POOL(Key, key(auto const&) const);
+  FASTALLOC_NEEDS_ONE_POOL(T*, get(Key) const);
+  FASTALLOC_NEEDS_ONE_POOL(bool, contains(Key) const);
+  FASTALLOC_NEEDS_ONE_POOL(T*, object_at(std::size_t) const);
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
   /// As in FixedPool.
@@ -212,7 +244,9 @@ class ThreadLocalPool final {
 
   template <class... Values> explicit ThreadLocalPool(PrivateTag, PoolConfig const& config, Values&&... values)
       : config_(config), lifetime_(detail::pick_value<Lifetime>(std::forward<Values>(values)...)),
-        storage_(detail::pick_value<StorageState>(std::forward<Values>(values)...)) {}
+        storage_(detail::pick_value<StorageState>(std::forward<Values>(values)...)) {
+    detail::PoolTypes<T, detail::ThreadLocalKind, Policies...>::template check_values<std::remove_cvref_t<Values>...>();
+  }
 
   /// The calling thread's sub-pool for one operation. A thread at its end has none any more; it borrows one meanwhile.
   struct Visit {
@@ -254,11 +288,13 @@ class ThreadLocalPool final {
   }
 
   [[nodiscard]] Sub* make(Error& error) const noexcept {
-    Error found;
-    std::unique_ptr<Sub> sub(new (std::nothrow) Sub(found, config_, lifetime_, storage_));
-    if (sub == nullptr) return nullptr;
-    if (found.text[0] == '\0') return sub.release();
-    return error = found, nullptr;
+    std::optional<Error> failure;
+    std::unique_ptr<Sub> sub;
+    bool const copied =
+        detail::swallow([&] { sub.reset(new (std::nothrow) Sub(failure, config_, lifetime_, storage_)); });
+    if (!copied) failure = detail::value_threw();
+    if (failure) return error = *failure, nullptr;
+    return sub.release();
   }
   bool adopt_first(Error& error) noexcept {
     Error found{.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool"};
@@ -318,3 +354,7 @@ class ThreadLocalPool final {
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
+
+#undef FASTALLOC_NEEDS_STATISTICS
+#undef FASTALLOC_NEEDS_ONE_POOL
+#undef FASTALLOC_NEEDS_WAITING

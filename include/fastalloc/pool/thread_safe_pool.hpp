@@ -46,6 +46,12 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
  public:
   using Base::Base;
   using typename Base::handle_type;
+  using Base::reserve, Base::shrink_to_fit;  // what they say where the pool cannot grow
+  ThreadSafePool() requires std::default_initializable<Base> = default;
+  ThreadSafePool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in ThreadSafePool<T> pool(1000)"))
+    requires(!std::default_initializable<Base>) = delete;
+  ThreadSafePool(ThreadSafePool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
+    = delete;
 
   /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any way, or
   /// until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot meanwhile. A timeout

@@ -22,7 +22,7 @@ struct Block {
   static constexpr std::size_t word = 0;   ///< first word of one bit a slot, over all blocks
   std::byte* data = nullptr;               ///< the first slot
   std::byte* end = nullptr;                ///< behind the last slot
-  std::byte* tail = nullptr;               ///< per-block bytes of the checks policy
+  std::byte* tail = nullptr;               ///< bytes of the checks policy; null where whoever made the block has none
   std::size_t slot_count = 0;
   std::size_t handed = 0;                  ///< slots that were handed out at least once; they come first
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // FreeListAllocator: the returned slots in a list whose links lie in the slots themselves.
 //
-//   head_    -> slot -> slot -> none      returned since the mark
-//   reserve_ -> slot -> none              returned before; used when the first list is empty
+//   head_ -> slot -> slot -> mark_ -> slot -> none
+//            returned since  | returned before          low_water() == slots from mark_ on
+//            the mark        | the mark
 //
 // Links are addresses where a slot can hold one, else 32-bit offsets in granules. The size is counted, not walked.
 #pragma once
@@ -13,8 +14,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: where memory is short. Costs 0 bytes a slot for objects of 4 bytes and more (8 in a GrowingPool on
 /// 64-bit machines; smaller objects get slots of that size).
-/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. Linear in their slots: for_each, erase_if, and drain: reset_statistics() and iterations walk
-/// what came back since they last did. bind: 1.
+/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. Linear in their slots: for_each,
+/// erase_if, drain. bind, set_mark: 1.
 struct FreeListAllocator {
   static constexpr bool is_slot_policy = true;
   static constexpr std::size_t link_bytes(bool growing, std::size_t object) noexcept {
@@ -38,32 +39,31 @@ struct FreeListAllocator {
     void bind(std::byte*, Blocks<growing> const&) noexcept {}
 
     FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
-      if (head_ == Code::none) {
-        if (reserve_ == Code::none) return nullptr;
-        --low_water_;
-        return pop(reserve_, blocks);
-      }
-      return pop(head_, blocks);
+      bool const at_mark = head_ == mark_;
+      if (at_mark && head_ == Code::none) return nullptr;
+      std::byte* const slot = Code::decode(blocks, head_);
+      head_ = InSlot::load(slot);
+      if (at_mark) mark_ = head_, --low_water_;
+      --size_;
+      return slot;
     }
 
     FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
-      push(head_, slot, blocks);
+      InSlot::store(slot, head_);
+      head_ = Code::encode(blocks, slot);
       ++size_;
     }
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
 
-    template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const {
-      for (Link list : {head_, reserve_}) walk(list, f, blocks);
-    }
+    template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const { walk(Code::none, f, blocks); }
 
     /// Complexity: linear in size().
     template <class Predicate> void erase_if(Predicate&& predicate, Blocks<growing> const& blocks) noexcept {
-      drain([](std::byte*) {}, blocks);
       size_ = 0;
       Link kept = Code::none;
       std::byte* last = nullptr;
-      walk(reserve_, [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
+      walk(Code::none, [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
         if (predicate(slot)) return;
         ++size_;
         if (last == nullptr) kept = Code::encode(blocks, slot);
@@ -71,44 +71,68 @@ struct FreeListAllocator {
         last = slot;
       }, blocks);
       if (last != nullptr) InSlot::store(last, Code::none);
-      reserve_ = kept;
-      low_water_ = size_;
+      head_ = kept;
+      set_mark();
     }
 
     /// Complexity: linear in the number of slots returned since the last mark.
     template <class F> void drain(F&& f, Blocks<growing> const& blocks) noexcept {
-      std::byte* last = nullptr;
-      walk(head_, [&](std::byte* slot) { f(last = slot); }, blocks);
-      if (last != nullptr) {
-        InSlot::store(last, reserve_);
-        reserve_ = std::exchange(head_, Code::none);
-      }
+      walk(mark_, f, blocks);
+      set_mark();
+    }
+    /// The same, where nobody wants to know of them.
+    void set_mark() noexcept {
+      mark_ = head_;
       low_water_ = size_;
     }
     [[nodiscard]] std::size_t low_water() const noexcept { return low_water_; }
 
-   private:
-    FASTALLOC_ALWAYS_INLINE std::byte* pop(Link& list, Blocks<growing> const& blocks) noexcept {
-      std::byte* const slot = Code::decode(blocks, list);
-      list = InSlot::load(slot);
-      --size_;
-      return slot;
-    }
-    FASTALLOC_ALWAYS_INLINE void push(Link& list, std::byte* slot, Blocks<growing> const& blocks) noexcept {
-      InSlot::store(slot, list);
-      list = Code::encode(blocks, slot);
+    /// See LinksSlots. Complexity: linear in n.
+    template <class Claim, class Unclaim>
+    LinksCut cut(std::size_t n, Claim&& claim, Unclaim&& unclaim, Blocks<growing> const& blocks) noexcept {
+      LinksCut result;
+      std::size_t const since = size_ - low_water_;
+      Link link = head_;
+      std::size_t seen = 0;
+      for (; seen <= n; ++seen) {
+        bool const mark_is_right = (seen == since) == (link == mark_);
+        bool const at_end = seen == size_;
+        if (mark_is_right && at_end == (link == Code::none) && (at_end || claim(Code::address(blocks, link)))) {
+          if (at_end) break;
+          result.slot = Code::decode(blocks, link);
+          link = InSlot::load(result.slot);
+          continue;
+        }
+        bool const goes_on = seen < since || (seen == since && !mark_is_right);  // at the mark
+        result.broken = true;
+        result.lost = (goes_on ? since : size_) - seen;
+        size_ -= result.lost;
+        if (!goes_on && (low_water_ -= result.lost) == 0) mark_ = Code::none;
+        Link const rest = goes_on ? mark_ : Code::none;
+        if (result.slot != nullptr) InSlot::store(result.slot, rest);
+        else head_ = rest;
+        break;
+      }
+      link = head_;
+      for (std::size_t i = 0; i != seen; ++i) {
+        std::byte* const slot = Code::decode(blocks, link);
+        link = InSlot::load(slot);
+        unclaim(slot);
+      }
+      return result;
     }
 
-    template <class F> void walk(Link list, F&& f, Blocks<growing> const& blocks) const {
-      while (list != Code::none) {
-        std::byte* const slot = Code::decode(blocks, list);
-        list = InSlot::load(slot);
+   private:
+    template <class F> void walk(Link end, F&& f, Blocks<growing> const& blocks) const {
+      for (Link link = head_; link != end;) {
+        std::byte* const slot = Code::decode(blocks, link);
+        link = InSlot::load(slot);
         f(slot);
       }
     }
 
     Link head_ = Code::none;
-    Link reserve_ = Code::none;
+    Link mark_ = Code::none;
     std::size_t size_ = 0;
     std::size_t low_water_ = 0;
   };
@@ -116,6 +140,7 @@ struct FreeListAllocator {
 
 static_assert(SlotAllocator<FreeListAllocator>);
 static_assert(SlotAllocatorState<FreeListAllocator::Slots<SlotShape<16, 8, false, 0, 8>>>);
+static_assert(LinksSlots<FreeListAllocator::Slots<SlotShape<16, 8, true, 0, 8>>>);
 static_assert(MarksReturns<FreeListAllocator::Slots<SlotShape<4, 4, false, 0, 4>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

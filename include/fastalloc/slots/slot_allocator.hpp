@@ -66,10 +66,27 @@ concept TracksOccupancy = requires(S s, S const c, std::size_t word, Blocks<S::g
 
 /// Tells what was returned since a mark: `drain(f, blocks)` calls f for each such slot that is still free and sets the
 /// mark anew; `low_water()` is the least size() since. From it the pool derives peaks, and iterates while F releases.
+/// `set_mark()`, where there is one, is a drain() that nobody listens to, in a few steps.
 template <class S>
 concept MarksReturns = requires(S s, S const c, Blocks<S::growing> const& blocks) {
   { s.drain([](std::byte*) noexcept {}, blocks) } noexcept;
   { c.low_water() } noexcept -> std::same_as<std::size_t>;
+};
+
+/// What a checks policy hears of links that somebody wrote over.
+struct LinksCut {
+  bool broken = false;
+  std::size_t lost = 0;       ///< slots that are in the list no more
+  std::byte* slot = nullptr;  ///< broken: the one whose link it was; null where the list itself led astray
+};
+
+/// Keeps a link in each returned slot, which whoever uses a dead object may write over. For checks policies, before
+/// links are followed: `cut(n, claim, unclaim, blocks)` looks at n slots and their links. claim(p), where p may be
+/// anything, is true when a returned slot begins there, and false for the same slot until unclaim(p). In front of what
+/// cannot be claimed the list is cut, so that the rest can be walked.
+template <class S>
+concept LinksSlots = requires(S s, std::size_t n, Blocks<S::growing> const& blocks) {
+  { s.cut(n, [](void const*) noexcept { return true; }, [](std::byte*) noexcept {}, blocks) } noexcept;
 };
 
 /// Wants to hear of every slot that is handed out for the first time: `fresh(slot, blocks)`.

@@ -27,8 +27,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// where threads that hold no lock hand them out. GenerationBits: 0, or keys name slots (slots/generations.hpp).
 /// CountsOffset: 0, or where counts of owners lie (handle/sharing.hpp): a for_each() may look at them at any time.
 /// Header: bytes in front of the slots, for a pool that processes share (storage/span_header.hpp).
+/// WholeGranules: strides are multiples of those eight bytes, so that no slot shares them.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0, bool Poisons = true,
-          int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0>
+          int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0, bool WholeGranules = false>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -37,6 +38,7 @@ struct SlotShape {
   static constexpr std::size_t link_offset = LinkOffset;
   static constexpr std::size_t link_size = LinkSize;
   static constexpr bool poisons = Poisons;
+  static constexpr std::size_t least_stride_alignment = WholeGranules && Align < 8 ? 8 : Align;
   static constexpr bool any_size = false;
   static constexpr int generation_bits = GenerationBits;
   static constexpr bool keyed = GenerationBits != 0;
@@ -77,6 +79,14 @@ struct SlotCode {
       std::byte* const slot = blocks[0].data + ((static_cast<std::size_t>(code) - HasNone) << Shape::granule_shift);
       FASTALLOC_ASSUME(slot != nullptr);
       return slot;
+    }
+  }
+  /// What decode() would make of a code that may be anything.
+  template <class Blocks> static void const* address([[maybe_unused]] Blocks const& blocks, type code) noexcept {
+    if constexpr (Wide) return code;
+    else {
+      auto const data = reinterpret_cast<std::uintptr_t>(blocks[0].data);
+      return reinterpret_cast<void const*>(data + ((static_cast<std::size_t>(code) - HasNone) << Shape::granule_shift));
     }
   }
 };

@@ -90,6 +90,7 @@ struct StackAllocator {
     template <class F> void drain(F&& f, Blocks<growing> const& blocks) noexcept {
       for (Entry const* entry = std::exchange(limit_, top_); entry != top_; ++entry) f(Code::decode(blocks, *entry));
     }
+    void set_mark() noexcept { limit_ = top_; }
     [[nodiscard]] std::size_t low_water() const noexcept { return static_cast<std::size_t>(limit_ - stack_); }
 
    private:

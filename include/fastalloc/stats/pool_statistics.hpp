@@ -11,6 +11,8 @@
 
 namespace fastalloc {
 
+/// A slot is in use from the moment it is taken. Where a constructor then throws, all counts are as before; the peak
+/// is, too, but with BitmapAllocator, LockFree and thread caches, which keep what the slots raised it to.
 struct PoolStatistics {
   std::uint64_t total_allocations = 0;    ///< objects handed out
   std::uint64_t total_deallocations = 0;  ///< objects returned

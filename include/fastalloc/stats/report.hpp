@@ -37,7 +37,8 @@ struct StatisticsField {
 };
 
 inline auto const& statistics_fields() noexcept {
-#define FASTALLOC_DERIVED(member, metric, help) {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member()); }}
+#define FASTALLOC_DERIVED(key, member, metric, help) \
+  {key, metric, help, [](PoolStatistics const& s) { return decimal(s.member()); }}
 #define FASTALLOC_COUNTED(member, metric, help)                                                             \
   {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member); },                        \
    [](PoolStatistics& s, std::uint64_t n) { return (s.member = static_cast<decltype(s.member)>(n)) == n; }, \
@@ -50,10 +51,12 @@ inline auto const& statistics_fields() noexcept {
       FASTALLOC_COUNTED(capacity, "fastalloc_capacity_slots", "Slots in the pool."),
       FASTALLOC_COUNTED(growth_count, "fastalloc_growths_total", "Blocks added after construction."),
       FASTALLOC_COUNTED(allocation_failures, "fastalloc_allocation_failures_total", "Requests that found no slot."),
-      FASTALLOC_DERIVED(available, "fastalloc_available_slots", "Slots not in use."),
-      FASTALLOC_DERIVED(utilization_rate, "fastalloc_utilization_percent", "Percent of the capacity in use."),
-      FASTALLOC_DERIVED(peak_utilization_rate, "fastalloc_peak_utilization_percent", "Percent of the capacity in use at the peak."),
-      FASTALLOC_DERIVED(hit_rate, "fastalloc_hit_ratio", "Requests that were served, 0 to 1.")};
+      FASTALLOC_DERIVED("available", available, "fastalloc_available_slots", "Slots not in use."),
+      FASTALLOC_DERIVED("utilization_percent", utilization_rate, "fastalloc_utilization_percent",
+                        "Percent of the capacity in use."),
+      FASTALLOC_DERIVED("peak_utilization_percent", peak_utilization_rate, "fastalloc_peak_utilization_percent",
+                        "Percent of the capacity in use at the peak."),
+      FASTALLOC_DERIVED("hit_ratio", hit_rate, "fastalloc_hit_ratio", "Requests that were served, 0 to 1.")};
 #undef FASTALLOC_DERIVED
 #undef FASTALLOC_COUNTED
   return fields;
@@ -121,7 +124,8 @@ struct JsonReader {
 
 }  // namespace detail
 
-/// Every number under its name, as text: whole numbers as such, rates with three decimals.
+/// Every number under its name, as text: whole numbers as such, rates with three decimals, and with the unit in the
+/// name (utilization_percent, hit_ratio).
 [[nodiscard]] inline std::vector<std::pair<std::string_view, std::string>> key_value_pairs(PoolStatistics const& s) {
   std::vector<std::pair<std::string_view, std::string>> pairs;
   for (auto const& field : detail::statistics_fields()) pairs.emplace_back(field.key, field.text(s));
@@ -160,7 +164,7 @@ struct JsonReader {
 [[nodiscard]] inline std::string summary(PoolStatistics const& s) {
   std::string out;
   for (auto const& [key, metric, help, text, store, expected] : detail::statistics_fields())
-    detail::append(out, key, std::string(48 - key.size() - text(s).size(), ' '), text(s), "  ", help, "\n");
+    detail::append(out, key, std::string(52 - key.size() - text(s).size(), ' '), text(s), "  ", help, "\n");
   return out;
 }
 

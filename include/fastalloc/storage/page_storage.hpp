@@ -57,6 +57,7 @@ class PageStorage {
   /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     failure_ = {};
+    if (options_.numa_node < -1 && !miss(PageFeature::numa_node, {negative_node, 0, 0})) return nullptr;
     std::size_t const size = detail::whole_pages(bytes, detail::page_size());
     if (size == 0) return nullptr;
     if (options_.huge_pages == HugePages::reserved) {
@@ -95,19 +96,19 @@ class PageStorage {
   [[nodiscard]] constexpr PageOptions const& options() const noexcept { return options_; }
 
   /// True when some feature that was asked for could not be had.
-  [[nodiscard]] bool has_note() const noexcept { return note().text[0] != '\0'; }
+  [[nodiscard]] bool has_note() const noexcept { return note().code != detail::no_error; }
   [[nodiscard]] bool has_note(PageFeature feature) const noexcept { return text_of(feature) != nullptr; }
 
-  /// What is missing, the gravest first; an Error without a text when nothing is. Of several blocks the first that missed a feature is
-  /// noted, and that note stays.
+  /// What is missing, the gravest first; where nothing is, the note says so, and has_note() is false. Of several blocks
+  /// the first that missed a feature is noted, and that note stays.
   [[nodiscard]] Error note() const noexcept {
     for (std::size_t f = 0; f != features; ++f)
       if (has_note(static_cast<PageFeature>(f))) return note(static_cast<PageFeature>(f));
-    return {};
+    return nothing();
   }
   /// What is missing of one feature.
   [[nodiscard]] Error note(PageFeature feature) const noexcept {
-    Error error;
+    Error error = nothing();
     if (has_note(feature)) describe(feature, notes_[static_cast<std::size_t>(feature)], error);
     return error;
   }
@@ -133,12 +134,16 @@ class PageStorage {
       "required, other pages are in use";
   static constexpr char const* no_node =
       "there is no such NUMA node with memory that this process may use; numactl --hardware lists them. Unless that is required, memory of any node is in use";
+  static constexpr char const* negative_node = "PageOptions::numa_node is negative; write 0 or more, or -1 for any "
+                                               "node. Unless that is required, memory of any node is in use";
   static constexpr char const* node_refused =
       "the system does not let this process choose a NUMA node; allow mbind in the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
       "memory of any node is in use";
   static constexpr char const* not_here = "this system does not offer that; leave the option out. Unless that is required, memory without it is in use";
   static constexpr char const* node_full =
       "the NUMA node has too little free memory; numactl --hardware shows how much. Unless that is required, memory of other nodes is in use, too";
+
+  [[nodiscard]] static Error nothing() noexcept { return {.code = detail::no_error, .text = "nothing was refused"}; }
 
   struct Missing {
     char const* text = nullptr;  ///< null: nothing is missing
@@ -147,7 +152,7 @@ class PageStorage {
   };
 
   static void describe(PageFeature feature, Missing const& missing, Error& error) noexcept {
-    error.code = ErrorCode::allocation_failed;
+    error.code = missing.text == negative_node ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
     error.text = missing.text;
     error.requested = missing.requested;
     error.limit = missing.limit;

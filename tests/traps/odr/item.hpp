@@ -18,6 +18,26 @@ struct Item {
   static inline int live = 0;
 };
 
+/// A class that all files see alike, with pools as members: its type does not tell how they were compiled.
+struct Server {
+  Server() {}  // each file begins and ends the pools itself
+  ~Server() {}
+  Server(Server const&) = delete;
+  Server& operator=(Server const&) = delete;
+  union {
+    fastalloc::FixedPool<std::uint64_t> fixed;
+  };
+  union {
+    fastalloc::FixedPool<std::uint64_t, fastalloc::FreeListAllocator> list;
+  };
+  union {
+    fastalloc::GrowingPool<std::uint64_t, fastalloc::FreeListAllocator> growing;
+  };
+  union {
+    fastalloc::FixedPool<std::uint64_t, fastalloc::BitmapAllocator, fastalloc::FullChecks> named;
+  };
+};
+
 /// What each of the files offers under a name of its own.
 struct File {
   char const* name;
@@ -28,6 +48,10 @@ struct File {
   void (*overflow)();  ///< allocates from a full pool: throws PoolExhausted
   bool (*catches)(void (*)());
   bool (*release_twice)();  ///< true when that was noticed
+  void (*begin)(Server&);
+  void (*end)(Server&);
+  std::uint64_t* (*take)(Server&, int pool);
+  void (*give)(Server&, int pool, std::uint64_t* object);
 };
 
 extern File const checked_file;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include <set>
+#include <string>
 #include <vector>
 
 #include <fastalloc/fastalloc.hpp>
 
 #include "support/catch.hpp"
 #include "support/death.hpp"
+#include "support/recorded_errors.hpp"
 #include "traps/odr/bare.hpp"
 #include "traps/odr/item.hpp"
 
@@ -35,6 +38,35 @@ TEST_CASE("trap: ODR by macro: exceptions thrown in one file are caught in anoth
   for (File const* from : files)
     for (File const* to : files) CHECK(to->catches(from->overflow));
   CHECK(Item::live == 0);
+}
+
+TEST_CASE("trap: ODR by macro: a pool that is a member of a class, which files with other checks use, too") {
+  constexpr int named = 3;
+  File const* const files[] = {&checked_file, &unchecked_file, &ndebug_file};
+  for (File const* maker : files)
+    for (File const* user : files)
+      for (int pool = 0; pool != 4; ++pool) {
+        INFO("made " << (maker->checked ? "with" : "without") << " checks, used " << (user->checked ? "with" : "without") << ", pool " << pool);
+        test::RecordedErrors errors;
+        auto const says_why = [&] {
+          std::size_t count = 0;
+          for (std::size_t i = 0; i != errors.count(); ++i) count += errors[i].to_string().find("compiled with other checks") != std::string::npos;
+          return count;
+        };
+        Server server;
+        maker->begin(server);
+        std::vector<std::uint64_t*> objects;
+        for (int i = 0; i != 40; ++i) objects.push_back((i % 2 == 0 ? maker : user)->take(server, pool));
+        std::set<std::uint64_t*> const distinct(objects.begin(), objects.end());
+        CHECK(distinct.size() == 40);
+        for (std::uint64_t* const object : objects) CHECK(*object == 7);
+        for (std::size_t i = 0; i != 40; ++i) (i % 3 == 0 ? maker : user)->give(server, pool, objects[i]);
+        for (int i = 0; i != 5; ++i) user->give(server, pool, user->take(server, pool));
+        bool const alike = maker->checked == user->checked;
+        if (alike || pool == named) CHECK(errors.count() == 0);
+        user->end(server);
+        CHECK((says_why() == 0) == alike);
+      }
 }
 
 #if __STDC_HOSTED__ && defined(__GNUC__)

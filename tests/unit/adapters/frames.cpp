@@ -197,7 +197,8 @@ TEST_CASE("frames: what the growth function throws passes, and nothing is lost")
 TEST_CASE("frames: no memory in the heap either") {
   FixedPool<Slot> pool(1);
   FromHeap<Promise> const heap;
-  CHECK_THROWS_AS(Promise::operator new(SIZE_MAX / 2, pool), std::bad_alloc);
+  for (std::size_t const size : {SIZE_MAX / 2, SIZE_MAX - 2 * word, SIZE_MAX - word, SIZE_MAX - 3, SIZE_MAX})
+    CHECK_THROWS_AS(Promise::operator new(size, pool), std::bad_alloc);
   CHECK(heap.count() == 0);
   CHECK(pool.is_empty());
 }

@@ -19,6 +19,7 @@
 #include "support/audit.hpp"
 #include "support/catch.hpp"
 #include "support/expect.hpp"
+#include "support/recorded_errors.hpp"
 #include "support/test_resource.hpp"
 #include "support/tracked.hpp"
 
@@ -352,3 +353,19 @@ void all_operations(bool of_constructors) {
 TEMPLATE_TEST_CASE("a resource that runs dry in the middle of an operation", "", CONTAINERS) { all_operations<TestType>(false); }
 TEMPLATE_TEST_CASE("a constructor that throws in the middle of an operation", "", CONTAINERS) { all_operations<TestType>(true); }
 #endif
+
+TEST_CASE("a count of objects that no memory could hold is not taken for a small one") {
+  if (!Defaults::checks::tracks_slots) return;
+  PoolResource resource;
+  PoolAllocator<std::uint64_t> allocator(resource);
+  std::uint64_t* const object = allocator.allocate(1);
+  {
+    test::RecordedErrors errors;
+    allocator.deallocate(object, SIZE_MAX / 8 + 2);  // times 8: 8
+    REQUIRE(errors.count() == 1);
+    CHECK(errors[0].code == ErrorCode::invalid_handle);
+  }
+  CHECK(resource.bytes_in_use() != 0);
+  allocator.deallocate(object, 1);
+  CHECK(resource.bytes_in_use() == 0);
+}

@@ -314,8 +314,10 @@ TEMPLATE_TEST_CASE("sizes that no memory could have", "", RESOURCES) {
   for (std::size_t const bytes : {most, most - 1, most - 15, most / 2, most / 2 + 1, most - 4096})
     for (std::size_t const alignment : {std::size_t{1}, std::size_t{32}, std::size_t{64}, std::size_t{4096}})
       EXPECT(test::throws<std::bad_alloc>([&] { (void)resource.allocate(bytes, alignment); }));
-  Error const error = test::caught<InvalidConfiguration>([&] { (void)resource.allocate(10, 96); });
-  CHECK(error.code == ErrorCode::invalid_alignment);
+  for (std::size_t const alignment : {std::size_t{17}, std::size_t{48}, std::size_t{96}, most}) {
+    Error const error = test::caught<InvalidConfiguration>([&] { (void)resource.allocate(10, alignment); });
+    CHECK(error.code == ErrorCode::invalid_alignment);
+  }
   CHECK(upstream.requests() == 0);
 }
 
@@ -358,6 +360,20 @@ TEMPLATE_TEST_CASE("what comes back in another way than it went is reported, and
     refuses(resource, big, 64, 8, invalid, "another size or alignment");
     refuses(resource, big, 9'000, 8, invalid, "another size or alignment");
     refuses(other, big, 10'000, 8, invalid, "not the start of a block of this resource");
+    for (std::size_t const bytes : {most, most - 1, most - 7, most - 15, most - 63, most / 2 + 1, most / 2}) {
+      for (std::size_t const alignment : {std::size_t{0}, std::size_t{8}, std::size_t{32}, std::size_t{64}, std::size_t{4096}, most / 2 + 1}) {
+        refuses(resource, p, bytes, alignment, invalid, "another size or alignment");
+        refuses(resource, big, bytes, alignment, invalid, "another size or alignment");
+        refuses(resource, local, bytes, alignment, invalid, "not the start of a block of this resource");
+        refuses(resource, nullptr, bytes, alignment, invalid, "not the start of a block of this resource");
+      }
+    }
+    for (auto* const block : {p, big}) {
+      refuses(resource, block, 0, 8, invalid, "another size or alignment");
+      refuses(resource, block, 64, 48, invalid, "another size or alignment");  // no alignment at all
+      refuses(resource, block, 64, 128, invalid, "another size or alignment");
+    }
+    refuses(resource, big, 9'992, 8, invalid, "another size or alignment");
     resource.deallocate(p, 64, 8);
     refuses(resource, p, 64, 8, ErrorCode::double_free, "returned before");
     CHECK(errors.last().index_count == 1);
@@ -367,6 +383,23 @@ TEMPLATE_TEST_CASE("what comes back in another way than it went is reported, and
   CHECK(resource.bytes_in_use() == 0);
   CHECK(resource.check_invariants());
   give(resource, take(resource, 64, 8, 1));
+}
+
+TEMPLATE_TEST_CASE("a size that leads to the same slot does no harm", "", RESOURCES) {
+  CountingResource upstream;
+  TestType resource(&upstream);
+  test::RecordedErrors const errors;
+  for (int round = 0; round != 3; ++round) {
+    resource.deallocate(take(resource, 17, 8, 1).address, 32, 8);
+    resource.deallocate(take(resource, 32, 8, 1).address, 17, 16);
+    resource.deallocate(take(resource, 0, 8, 1).address, 16, 8);
+    resource.deallocate(take(resource, 64, 64, 1).address, 64, 8);
+    resource.deallocate(take(resource, 9'993, 8, 1).address, 10'000, 4096);
+    give(resource, take(resource, 0, 128, 1));
+  }
+  CHECK(errors.count() == 0);
+  CHECK(resource.bytes_in_use() == 0);
+  CHECK(resource.check_invariants());
 }
 
 TEST_CASE("a mistake ends the program, unless the error handler says otherwise") {

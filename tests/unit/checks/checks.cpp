@@ -2,9 +2,15 @@
 // DebugChecks and FullChecks: what they notice, what they fill in, and that the pool is unchanged after each mistake.
 #include <fastalloc/fastalloc.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <memory>
+#include <random>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/audit.hpp"
@@ -109,6 +115,81 @@ TEST_CASE("checks: null is an empty handle, without a report") {
   CHECK(errors.count() == 0);
 }
 
+namespace {
+
+fastalloc::FixedPool<Wide, FullChecks> bound_pool(4);
+
+/// f ends the program by a report of type Wide.
+template <class F>
+void check_ends(F&& f, char const* part) {
+  auto const ending = test::run_in_child(f);
+  CHECK(ending.aborted);
+  CHECK_THAT(ending.errors, ContainsSubstring("invalid_handle") && ContainsSubstring("Wide") && ContainsSubstring(part));
+}
+
+template <class Handle>
+void check_empty(Handle const& empty) {
+  REQUIRE(empty.get() == nullptr);
+  check_ends([&] { empty->words[0] = 1; }, "an empty handle has no object");
+  check_ends([&] { (*empty).words[0] = 1; }, "an empty handle has no object");
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("checks: an empty handle is not followed", "", (FixedPool<Wide, DebugChecks>), (GrowingPool<Wide, FullChecks, BasicStats>),
+                   (ThreadSafePool<Wide, FullChecks>), (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)) {
+  TestType pool(PoolConfig{.capacity = 1});
+  auto handle = pool.allocate();
+  auto moved = std::move(handle);
+  moved->words[0] = 1;
+  CHECK((*moved).words[0] == 1);
+  check_empty(handle);  // NOLINT: moved from
+  check_empty(pool.try_allocate());
+  moved.reset();
+  check_empty(moved);
+  check_empty(typename TestType::handle_type());
+}
+
+TEST_CASE("checks: an empty handle of a bound pool is not followed, nor has it an index or a key") {
+  check_empty(Bound<bound_pool>::handle_type());
+  FixedPool<Wide, DebugChecks, Generations> pool(1);
+  decltype(pool)::handle_type const empty;
+  check_ends([&] { (void)pool.index_of(empty); }, "an empty handle has no object");
+  check_ends([&] { (void)pool.key(empty); }, "an empty handle has no object");
+}
+
+TEST_CASE("checks: where the error handler returns, an empty handle still ends the program") {
+  check_ends([] {
+    (void)set_error_handler([](Error const& error) { std::fputs(error.to_string().c_str(), stderr); });
+    FixedPool<Wide, DebugChecks>::handle_type const empty;
+    empty->words[0] = 1;
+  }, "fastalloc: invalid_handle");
+}
+
+TEST_CASE("checks: handles of several objects have none behind their size") {
+  FixedPool<Wide, DebugChecks, BitmapAllocator> pool(8);
+  auto run = pool.allocate_n(3);
+  auto batch = pool.allocate_batch_handle(3);
+  run[2].words[0] = batch[2].words[0] = 1;
+  check_ends([&] { run[3].words[0] = 1; }, "requested 3 (index), limit 3 (index)");
+  check_ends([&] { batch[4].words[0] = 1; }, "requested 4 (index), limit 3 (index)");
+  auto const other = std::move(batch);
+  check_ends([&] { batch.front().words[0] = 1; }, "no object of the requested index");  // NOLINT: moved from
+  check_ends([&] { batch.back().words[0] = 1; }, "no object of the requested index");
+}
+
+TEST_CASE("checks: a handle to T that is a member of T looks, too") {
+  struct Node {
+    Handle<Node, FixedPool<Node, FullChecks>> next;
+    int value = 0;
+  };
+  FixedPool<Node, FullChecks> pool(2);
+  auto const node = pool.allocate();
+  auto const ending = test::run_in_child([&] { node->next->value = 1; });
+  CHECK(ending.aborted);
+  CHECK_THAT(ending.errors, ContainsSubstring("an empty handle has no object"));
+}
+
 TEST_CASE("checks: the default handler ends the program at a double free") {
   auto const ending = test::run_in_child([] {
     FixedPool<int, DebugChecks> pool(2);
@@ -139,6 +220,251 @@ TEMPLATE_TEST_CASE("checks: FullChecks notices writes to free slots", "", (Fixed
   CHECK(errors[0].address == stale);
   CHECK_THAT(errors[0].to_string(), ContainsSubstring("written to"));
   CHECK(pool.allocated() == 1);
+}
+#endif
+
+#if !FASTALLOC_ASAN
+namespace {
+
+/// Sixteen objects, then all dead but the first: in the order in which they will be handed out again.
+template <class Pool>
+struct Graveyard {
+  using T = typename Pool::value_type;
+
+  explicit Graveyard(Pool& p) : pool(p) {
+    std::vector<typename Pool::handle_type> handles;
+    for (std::size_t i = 0; i != 16; ++i) handles.push_back(pool.allocate());
+    live = std::move(handles[0]);
+    for (std::size_t i = 1; i != 16; ++i) {
+      dead.insert(dead.begin(), handles[i].get());
+      handles[i].reset();
+    }
+  }
+  /// What a user of a dead object does.
+  void write(std::size_t which, void const* bytes, std::size_t count) { std::memcpy(static_cast<void*>(dead[which]), bytes, count); }
+
+  Pool& pool;
+  typename Pool::handle_type live{};
+  std::vector<T*> dead{};
+};
+
+/// Takes all that there is. True when no slot comes twice, and none that is in use; each is written to.
+template <class Pool>
+bool takes_each_once(Pool& pool, std::vector<typename Pool::handle_type>& handles) {
+  std::set<void const*> seen;
+  for (auto const& handle : handles) seen.insert(handle.get());
+  for (auto handle = pool.try_allocate(); handle != nullptr && handles.size() != 100; handle = pool.try_allocate()) {
+    if (!seen.insert(handle.get()).second) return false;
+    std::memset(static_cast<void*>(handle.get()), 0x77, sizeof(typename Pool::value_type));
+    handles.push_back(std::move(handle));
+  }
+  return true;
+}
+
+}  // namespace
+
+#define LINKED_POOLS                                                                                                                   \
+  (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>), (FixedPool<std::uint64_t, FreeListAllocator, DebugChecks, MutexLock>),    \
+      (FixedPool<Wide, FreeListAllocator, DebugChecks, BasicStats>), (FixedPool<Wide, FreeListAllocator, FullChecks, InlineStorage<16>>), \
+      (FixedPool<std::uint32_t, FreeListAllocator, FullChecks>), (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>),           \
+      (ThreadSafePool<Wide, FreeListAllocator, FullChecks, NoCache>), (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)
+
+TEMPLATE_TEST_CASE("checks: a link that was written over is reported, not followed", "", LINKED_POOLS) {
+  using T = typename TestType::value_type;
+  constexpr std::size_t width = sizeof(T) < sizeof(void*) ? sizeof(T) : sizeof(void*);
+  int local = 0;
+  for (std::size_t which = 1; which < 15; which += 4) {  // 0 is the hot slot, which has no link
+    for (int kind = 0; kind != 6; ++kind) {
+      TestType pool(PoolConfig{.capacity = 16});
+      test::RecordedErrors errors;
+      std::vector<typename TestType::handle_type> handles;
+      {
+        Graveyard<TestType> yard(pool);
+        T* const victim = yard.dead[which];
+        std::size_t const index = pool.index_of(yard.live) + static_cast<std::size_t>(victim - yard.live.get());
+        auto const inside = reinterpret_cast<std::uintptr_t>(victim) + 1;
+        std::uintptr_t const values[] = {0, 0x4141414141414140U, inside, reinterpret_cast<std::uintptr_t>(victim),
+                                         reinterpret_cast<std::uintptr_t>(yard.live.get()), reinterpret_cast<std::uintptr_t>(&local)};
+        yard.write(which, &values[kind], width);
+        handles.push_back(std::move(yard.live));
+        CHECK(errors.count() == 0);
+        CHECK(takes_each_once(pool, handles));
+        REQUIRE(errors.count() != 0);
+        CHECK(errors[0].code == ErrorCode::invalid_handle);
+        CHECK(errors[0].address == victim);
+        REQUIRE(errors[0].index_count == 1);
+        CHECK(errors[0].indices[0] == index);
+        CHECK(errors[0].requested == 14 - which);  // the slots behind it
+        CHECK_THAT(errors[0].to_string(), ContainsSubstring("written to") && ContainsSubstring("lost"));
+        CHECK(handles.size() == 2 + which);
+      }
+      CHECK(pool.capacity() == 16);
+      CHECK(pool.is_full());
+      CHECK(pool.check_invariants());
+      std::size_t met = 0;
+      pool.for_each([&](T&) { ++met; });
+      CHECK(met == handles.size());
+      handles.clear();
+      CHECK(pool.allocated() == 14 - which);
+      CHECK(takes_each_once(pool, handles));
+      CHECK(handles.size() == 2 + which);
+      errors.clear();
+      handles.clear();
+      CHECK(errors.count() == 0);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("checks: a link of the last free slot, and of a pool that grows", "", DebugChecks, FullChecks) {
+  test::RecordedErrors errors;
+  GrowingPool<Wide, FreeListAllocator, TestType> pool(4);
+  std::vector<Handle<Wide>> handles;
+  for (int i = 0; i != 40; ++i) handles.push_back(pool.allocate());
+  std::size_t const capacity = pool.capacity();
+  Wide* const last = handles[7].get();
+  for (std::size_t i = 7; i != 30; ++i) handles[i].reset();
+  last->words[0] = 0x4141414141414140U;
+  std::erase(handles, nullptr);
+  std::vector<Handle<Wide>> more;
+  for (int i = 0; i != 23; ++i) more.push_back(pool.allocate());
+  REQUIRE(errors.count() == 1);
+  CHECK(errors[0].address == last);
+  CHECK(errors[0].requested == 0);  // nothing was behind it
+  CHECK(pool.allocated() == 40);
+  for (int i = 0; i != 40; ++i) more.push_back(pool.allocate());
+  CHECK(pool.allocated() == 80);
+  CHECK(pool.capacity() > capacity);
+  CHECK(pool.check_invariants());
+}
+
+TEMPLATE_TEST_CASE("checks: whoever walks over free slots looks at their links first", "", DebugChecks, FullChecks) {
+  using Pool = GrowingPool<Wide, FreeListAllocator, TestType, BasicStats>;
+  void (*const walks[])(Pool&) = {[](Pool& pool) { CHECK_FALSE(pool.check_invariants()); }, [](Pool& pool) { CHECK(pool.shrink_to_fit() == 0); },
+                                  [](Pool& pool) {
+                                    std::size_t met = 0;
+                                    pool.for_each([&](Wide& object) { met += object.words[1] == 5; });
+                                    CHECK(met == 1);
+                                  }};
+  for (auto const walk : walks) {
+    for (std::uintptr_t const value : {std::uintptr_t{0}, std::uintptr_t{0x4141414141414140U}, std::uintptr_t{1}}) {
+      for (bool const marked : {false, true}) {
+        Pool pool(16);
+        Graveyard<Pool> yard(pool);
+        yard.live->words[1] = 5;
+        if (marked) pool.reset_statistics();  // what came back before
+        yard.write(6, &value, sizeof value);
+        test::RecordedErrors errors;
+        walk(pool);
+        REQUIRE(errors.count() == 1);
+        CHECK(errors[0].address == yard.dead[6]);
+        CHECK(errors[0].requested == 8);
+        CHECK(pool.check_invariants());
+        CHECK(pool.allocated() == 9);
+        walks[2](pool);
+        CHECK(pool.statistics().peak_usage == (marked ? 9 : 16));
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("checks: links are looked at again while an iteration runs", "", DebugChecks, FullChecks) {
+  FixedPool<Wide, FreeListAllocator, TestType> pool(40);
+  std::vector<typename FixedPool<Wide, FreeListAllocator, TestType>::handle_type> handles;
+  for (int i = 0; i != 40; ++i) handles.push_back(pool.allocate());
+  test::RecordedErrors errors;
+  std::vector<Wide*> met;
+  pool.for_each([&](Wide& object) {
+    met.push_back(&object);
+    if (met.size() != 3) return;
+    Wide* const dead = handles[20].get();
+    for (std::size_t i = 10; i != 30; ++i) handles[i].reset();
+    std::uintptr_t const value = 0x4141414141414140U;
+    std::memcpy(static_cast<void*>(dead), &value, sizeof value);
+  });
+  CHECK(met.size() == 20);
+  REQUIRE(errors.count() == 1);
+  CHECK(errors[0].requested == 10);
+  CHECK(pool.allocated() == 30);
+  CHECK(pool.check_invariants());
+}
+
+TEMPLATE_TEST_CASE("checks: whatever is written over free slots, no slot is handed out twice", "", (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>),
+                   (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>), (GrowingPool<Wide, FreeListAllocator, DebugChecks>)) {
+  using T = typename TestType::value_type;
+  bool right = true;
+  std::size_t reports = 0;
+  for (unsigned seed = 0; seed != 300; ++seed) {
+    std::mt19937 random(seed);
+    test::RecordedErrors errors;
+    TestType pool(30);
+    std::vector<typename TestType::handle_type> handles;
+    std::vector<T*> known;
+    for (int step = 0; step != 200; ++step) {
+      auto const die = random() % 100;
+      if (die < 50 && handles.size() < 30) {
+        if (auto handle = pool.try_allocate()) {
+          for (auto const& other : handles) right = right && other.get() != handle.get();
+          known.push_back(handle.get());
+          handles.push_back(std::move(handle));
+        }
+      } else if (die < 95 && !handles.empty()) {
+        handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(random() % handles.size()));
+      } else if (die < 97 && !known.empty()) {  // a dead object's first word: another's address, a small number, anything
+        T* const dead = known[random() % known.size()];
+        bool const lives = std::any_of(handles.begin(), handles.end(), [&](auto const& handle) { return handle.get() == dead; });
+        std::uintptr_t const values[] = {reinterpret_cast<std::uintptr_t>(known[random() % known.size()]), random() % 40, random()};
+        if (!lives) std::memcpy(static_cast<void*>(dead), &values[random() % 3], sizeof(T) < sizeof(void*) ? sizeof(T) : sizeof(void*));
+      } else if (die < 98) {
+        std::size_t met = 0;
+        pool.for_each([&](T&) { ++met; });
+        right = right && met == handles.size();
+      } else if (die < 99) {
+        (void)pool.check_invariants();
+        right = right && pool.check_invariants();
+      }
+    }
+    right = right && pool.allocated() >= handles.size();
+    reports += errors.count();
+  }
+  CHECK(right);
+  CHECK(reports > 100);
+}
+
+TEMPLATE_TEST_CASE("checks: a link in what other threads gave back", "", (ThreadLocalPool<Wide, DebugChecks>),
+                   (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>), (ThreadLocalPool<std::uint64_t, FullChecks>)) {
+  using T = typename TestType::value_type;
+  for (std::uintptr_t const value : {std::uintptr_t{0x4141414141414140U}, std::uintptr_t{1}, std::uintptr_t{2}}) {
+    TestType pool(8);
+    std::vector<typename TestType::handle_type> handles;
+    for (int i = 0; i != 8; ++i) handles.push_back(pool.allocate());
+    T* const dead = handles[4].get();
+    std::thread([&] {
+      for (std::size_t i = 0; i != 8; ++i) handles[i].reset();
+    }).join();
+    handles.clear();
+    std::uintptr_t const written = value == 2 ? reinterpret_cast<std::uintptr_t>(dead) : value;
+    std::memcpy(static_cast<void*>(dead), &written, sizeof written);
+    test::RecordedErrors errors;
+    CHECK(pool.allocated() <= 8);
+    CHECK(takes_each_once(pool, handles));
+    REQUIRE(errors.count() != 0);
+    CHECK(errors[0].address == dead);
+    CHECK_THAT(errors[0].to_string(), ContainsSubstring("written to"));
+    CHECK(handles.size() == 4);  // 7 6 5 4
+    CHECK(pool.check_invariants());
+    handles.clear();
+    CHECK(pool.allocated() == 4);
+  }
+}
+
+TEMPLATE_TEST_CASE("checks: FullChecks notices a write to the slot that came back last", "", FreeListAllocator, StackAllocator) {
+  FixedPool<std::uint64_t, FullChecks, TestType> pool(4);
+  std::uint64_t* const dead = pool.allocate().get();
+  *dead = 5;
+  test::RecordedErrors errors;
+  auto const again = pool.allocate();
+  REQUIRE(errors.count() == 1);
+  CHECK(errors[0].address == dead);
 }
 #endif
 
@@ -215,3 +541,16 @@ TEST_CASE("checks: kept objects are not filled over") {
   CHECK(again.get() == first);
   CHECK(*again == std::string(200, 'k'));
 }
+
+#if !FASTALLOC_ASAN
+TEST_CASE("checks: a slot whose generations are used up is filled as any other") {
+  using Pool = FixedPool<std::uint64_t, ExternalStorage, BasicGenerations<1>, FullChecks>;
+  alignas(Pool::required_alignment()) std::byte memory[Pool::required_bytes(2)];
+  Pool pool{std::span<std::byte>(memory)};
+  auto handle = pool.allocate(0x0123456789ABCDEFU);
+  auto const* const bytes = reinterpret_cast<unsigned char const*>(handle.get());
+  (void)pool.key(handle);
+  handle.reset();
+  for (std::size_t i = 0; i != sizeof(std::uint64_t); ++i) CHECK(bytes[i] == detail::fill_dead);
+}
+#endif

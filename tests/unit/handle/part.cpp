@@ -202,3 +202,40 @@ TEST_CASE("handle to a part: the checks policy knows the slot") {
   CHECK(errors.last().code == ErrorCode::double_free);
   CHECK(pool.is_empty());
 }
+
+namespace {
+
+struct Head {
+  Tracked tracked{9};
+};
+struct Second {
+  Head head;
+};
+struct Third : Second {};
+struct Two : Named, Third {};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("handle to a part: one that begins where the part before began is a part still", "",
+                   (FixedPool<Two, NoChecks>), (FixedPool<Two, FullChecks>), (GrowingPool<Two>),
+                   (FixedPool<Two, Shared>)) {
+  test::Audit const audit;
+  TestType pool(3);
+  auto const neighbour = pool.allocate();
+  auto owner = pool.allocate();
+  Two* const two = owner.get();
+  Handle<Third> third = std::move(owner);  // a base, behind another one
+  CHECK(static_cast<void*>(third.get()) != static_cast<void*>(two));
+  Handle<Second> second = std::move(third);  // its base, at the same address
+  Handle<Head> head(std::move(second), &two->head);  // and a member there
+  CHECK(static_cast<void*>(head.get()) == static_cast<void*>(static_cast<Second*>(two)));
+  Handle<Tracked> tracked(std::move(head), &two->head.tracked);
+  CHECK(tracked->value() == 9);
+  CHECK(pool.allocated() == 2);
+  tracked.reset();
+  CHECK(pool.allocated() == 1);
+  CHECK(pool.check_invariants());
+  CHECK(audit.live() == 1);
+  auto const again = pool.allocate();
+  CHECK(again.get() == two);
+}

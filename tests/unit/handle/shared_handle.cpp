@@ -335,7 +335,7 @@ TEST_CASE("shared handles: for_each meets unique, shared and weakly held objects
 }
 
 TEST_CASE("shared handles: hooks hear of the first owner and of the last") {
-  struct Hooked {
+  struct Hooked : Poolable {
     explicit Hooked(int& into) : calls(&into) {}
     void on_acquire() { *calls += 1; }
     void on_release() { *calls += 10; }

@@ -2,6 +2,8 @@
 // Recycle: built once, handed out again, reset on return, dropped when reset says so.
 #include <fastalloc/fastalloc.hpp>
 
+#include <concepts>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -129,4 +131,48 @@ TEMPLATE_TEST_CASE("recycle: neighbours are not written over", "", StackAllocato
   for (std::size_t i = 0; i != 20; i += 2) handles[i] = pool.allocate();
   for (auto const& handle : handles) CHECK(handle->intact());
   CHECK(test::storage_account().check());
+}
+
+TEST_CASE("recycle: blocks that come later hold no objects until they are used; a batch builds them") {
+  test::Audit const audit;
+  Counts counts;
+  auto pool =
+      GrowingPool(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(10), .pre_initialize = true},
+                  counting(counts));
+  CHECK(counts.built == 10);
+  pool.reserve(30);
+  CHECK(pool.capacity() == 30);
+  CHECK(counts.built == 10);
+  pool.allocate_batch_handle(pool.available()).reset();
+  CHECK(counts.built == 30);
+  CHECK(pool.is_empty());
+  auto const batch = pool.allocate_batch_handle(30);
+  CHECK(counts.built == 30);
+}
+
+namespace {
+template <class... Ps>
+constexpr bool default_made = std::default_initializable<Recycle<Ps...>>;
+using Init = int (*)();
+using Reset = void (*)(int&);
+struct InitObject {
+  int (*const* table)() = nullptr;  // a pointer inside is its own affair
+  int operator()() const { return 1; }
+};
+struct ResetObject {
+  void operator()(int&) const {}
+};
+static_assert(default_made<InitObject, ResetObject>);
+static_assert(default_made<decltype([] { return 1; }), decltype([](int&) {})>);
+static_assert(!default_made<Init, Reset> && !default_made<InitObject, Reset> && !default_made<Init, ResetObject>);
+static_assert(!default_made<std::function<int()>, ResetObject> && !default_made<InitObject, std::function<void(int&)>>);
+}  // namespace
+
+TEST_CASE("recycle: function pointers and std::function are passed with the configuration") {
+  auto pool = FixedPool(PoolConfig{.capacity = 2},
+                        recycle(Init([] { return 5; }), std::function<void(int&)>([](int& i) { i = 6; })));
+  auto first = pool.allocate();
+  CHECK(*first == 5);
+  first.reset();
+  CHECK(*pool.allocate() == 6);
 }

@@ -44,7 +44,7 @@ using Switching = InterruptLock<off, on>;
 using Lambdas = InterruptLock<[]() noexcept { return mask(); }, [](bool before) noexcept { unmask(before); }>;
 
 /// Notes whenever it is built, ended, or told so by a pool.
-struct Noting {
+struct Noting : Poolable {
   explicit Noting(int n = 0) : number(n) { Machine::in_user_code(); }
   Noting(Noting const&) = delete;
   Noting& operator=(Noting const&) = delete;

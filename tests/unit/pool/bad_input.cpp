@@ -56,6 +56,14 @@ Error refused(PoolConfig const& config) {
   return error;
 }
 
+/// Has no memory, and nothing to say about it.
+struct SilentStorage {
+  static constexpr bool can_grow = true;
+  void* acquire(std::size_t, std::size_t) noexcept { return nullptr; }
+  void release(void*, std::size_t, std::size_t) noexcept {}
+  void explain(Error& error) const noexcept { error = Error{.code = ErrorCode::allocation_failed}; }
+};
+
 PoolConfig growing_by(GrowthStrategy strategy) { return {.capacity = 4, .growth_strategy = strategy}; }
 
 }  // namespace
@@ -163,6 +171,23 @@ TEST_CASE("bad input: the builder refuses what the configuration refuses") {
   CHECK_THROWS_AS(PoolConfig::builder().capacity(1).growth_strategy(GrowthStrategy::linear(0)).build(), InvalidConfiguration);
 #else
   CHECK(test::run_in_child([] { (void)PoolConfig::builder().build(); }).aborted);
+#endif
+}
+
+TEMPLATE_TEST_CASE("bad input: growth of a pool of threads that cannot grow", "", (ThreadSafePool<Particle, LockFree>),
+                   (ThreadSafePool<Particle, InlineStorage<8>>)) {
+  Error const error = refused<TestType>(growing_by(GrowthStrategy::linear(4)));
+  CHECK(error.code == ErrorCode::invalid_configuration);
+  CHECK_THAT(error.message(), ContainsSubstring("cannot grow; set growth_strategy to none()"));
+}
+
+TEMPLATE_TEST_CASE("bad input: an error needs no text", "", (FixedPool<int, SilentStorage>), (GrowingPool<int, SilentStorage>),
+                   (ThreadSafePool<int, SilentStorage>), (ThreadLocalPool<int, SilentStorage>)) {
+  auto const result = TestType::try_create({.capacity = 4});
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == ErrorCode::allocation_failed);
+#if FASTALLOC_EXCEPTIONS
+  CHECK_THROWS_AS(TestType(4), AllocationFailed);
 #endif
 }
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <concepts>
+#include <iterator>
 #include <numeric>
+#include <ranges>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,7 +40,7 @@ class CountingLock {
 };
 
 /// Its hooks are heard; on_acquire ticks the fuse.
-struct Hooked : Tracked {
+struct Hooked : Tracked, Poolable {
   using Tracked::Tracked;
   void on_acquire() {
     test::fuse().tick();
@@ -115,7 +117,7 @@ TEMPLATE_TEST_CASE("batch handle: too many, and none", "", (FixedPool<int, Basic
   CHECK(pool.allocated() == 30);
 #if FASTALLOC_EXCEPTIONS
   CHECK_THROWS_AS(pool.allocate_batch_handle(41, 5), PoolExhausted);
-  CHECK_THROWS_AS(pool.allocate_batch_handle(static_cast<std::size_t>(-1), 5), AllocationFailed);
+  CHECK_THROWS_AS(pool.allocate_batch_handle(static_cast<std::size_t>(-1), 5), PoolExhausted);
 #endif
   CHECK(pool.allocated() == 30);
   CHECK(pool.statistics().total_allocations == 30);
@@ -267,4 +269,87 @@ TEMPLATE_TEST_CASE("batch handle: those who wait are served", "", (ThreadSafePoo
   for (auto& thread : threads) thread.join();
   CHECK(std::all_of(got.begin(), got.end(), [](auto const& h) { return h != nullptr; }));
   CHECK(pool.allocated() == 3);
+}
+
+namespace {
+/// Recycled; its reset takes its children along. They may be of the same batch.
+struct Unit {
+  Unit* parent;
+  static inline void (*ends)(Unit&) = nullptr;
+};
+struct InitUnit {
+  Unit operator()() const noexcept { return {nullptr}; }
+};
+struct ResetUnit {
+  void operator()(Unit& unit) const noexcept { Unit::ends(unit); }
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("batch handle: a reset of recycled objects may end others of the batch", "",
+                   (FixedPool<Unit, Recycle<InitUnit, ResetUnit>>),
+                   (FixedPool<Unit, Recycle<InitUnit, ResetUnit>, FullChecks, FreeListAllocator>),
+                   (FixedPool<Unit, Recycle<InitUnit, ResetUnit>, BitmapAllocator, NoChecks>),
+                   (GrowingPool<Unit, Recycle<InitUnit, ResetUnit>, NoChecks>)) {
+  static TestType* pool;
+  TestType the_pool(PoolConfig{.capacity = 8});
+  pool = &the_pool;
+  static int resets;
+  resets = 0;
+  Unit::ends = [](Unit& unit) {
+    ++resets;
+    pool->for_each([&](Unit& other) {
+      if (other.parent == &unit) pool->adopt(&other).reset();
+    });
+  };
+  std::vector<typename TestType::handle_type> others;
+  pool->allocate_batch(2, std::back_inserter(others));
+  auto batch = pool->allocate_batch_handle(3);
+  for (Unit& unit : batch) unit.parent = nullptr;
+  others[0]->parent = &batch[1];
+  (void)others[0].release();
+  batch[2].parent = &batch[0];  // dead when batch[0] looks for it
+  batch.reset();
+  CHECK(resets == 4);
+  CHECK(pool->allocated() == 1);
+  others.clear();
+  CHECK(pool->is_empty());
+  CHECK(pool->check_invariants());
+  others.resize(1);
+  while (auto handle = pool->try_allocate()) {
+    handle->parent = nullptr;
+    CHECK(std::find(others.begin(), others.end(), handle) == others.end());
+    others.push_back(std::move(handle));
+  }
+  CHECK(others.size() == 9);  // and the empty one
+}
+
+TEST_CASE("batch: more objects than could ever be are refused before the heap is asked to remember them") {
+  constexpr auto most = static_cast<std::size_t>(-1);
+  FixedPool<unsigned long long, InlineStorage<10>, BasicStats> fixed;
+  GrowingPool<unsigned long long, BasicStats> growing(
+      PoolConfig{.capacity = 4, .max_capacity = 10, .growth_strategy = GrowthStrategy::exponential(2.0)});
+  CHECK_FALSE(fixed.try_allocate_batch_handle(most, 1));
+  CHECK_FALSE(growing.try_allocate_batch_handle(most, 1));
+  std::vector<decltype(fixed)::handle_type> handles;
+  CHECK_FALSE(fixed.try_allocate_batch(most, std::back_inserter(handles), 1));
+  CHECK(fixed.statistics().allocation_failures == 2);
+#if FASTALLOC_EXCEPTIONS
+  auto const values = [](unsigned long long n) { return std::views::iota(0ULL, n); };
+  for (unsigned long long const n : {11ULL, 1ULL << 32, 1ULL << 40, ~0ULL >> 1}) {
+    try {
+      (void)fixed.allocate_batch(values(n));
+      FAIL("there are not so many slots");
+    } catch (PoolExhausted const& e) {
+      CHECK(e.error().capacity == 10);
+      CHECK(e.error().requested == (n < most ? static_cast<std::size_t>(n) : most));
+    }
+    CHECK_THROWS_AS(growing.allocate_batch(values(n)), MaxCapacityExceeded);
+  }
+  CHECK_THROWS_AS(fixed.allocate_batch(most, std::back_inserter(handles), 1), PoolExhausted);
+  CHECK_THROWS_AS(fixed.allocate_batch_handle(most, 1), PoolExhausted);
+  auto const all = fixed.allocate_batch(values(10));
+  CHECK((all.size() == 10 && *all[9] == 9 && fixed.is_full()));
+  CHECK_THROWS_AS(fixed.allocate_batch(values(1)), PoolExhausted);  // not an empty vector
+#endif
+  CHECK(growing.is_empty());
 }

@@ -238,3 +238,37 @@ TEST_CASE("without exceptions the throwing functions abort and their twins never
   SUCCEED("exceptions are on");
 #endif
 }
+
+#if FASTALLOC_EXCEPTIONS
+TEMPLATE_TEST_CASE("overflow: a wrong configuration where the pool is made, memory that is not there where it grows",
+                   "", (GrowingPool<int>), (GrowingPool<int, Generations>),
+                   (GrowingPool<int, BitmapAllocator, FullChecks>), (ThreadSafePool<int>)) {
+  for (std::size_t const slot_count : {most, most / 2, most / 8}) {
+    CHECK_THROWS_AS(TestType(slot_count), InvalidConfiguration);
+    auto const made = TestType::try_create(PoolConfig{.capacity = slot_count});
+    REQUIRE_FALSE(made.has_value());
+    CHECK(made.error().code == ErrorCode::invalid_configuration);
+
+    TestType pool(PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::linear(slot_count)});
+    CHECK_THROWS_AS(pool.reserve(slot_count), AllocationFailed);
+    CHECK(pool.capacity() == 4);
+    auto handles = pool.allocate_batch(std::vector<int>(4, 1));
+    CHECK_THROWS_AS(pool.allocate(1), AllocationFailed);
+    CHECK(pool.allocated() == 4);
+    handles.clear();
+    auto const last = pool.allocate(1);
+    (void)pool.shrink_to_fit();
+    CHECK_THROWS_AS(pool.reserve(slot_count), AllocationFailed);
+  }
+  // Without a block: one that began small, and shrank to nothing.
+  TestType pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
+  auto first = pool.allocate(1);
+  auto second = pool.allocate(2);
+  first.reset();
+  (void)pool.shrink_to_fit();
+  second.reset();
+  (void)pool.shrink_to_fit();
+  CHECK(pool.capacity() == 0);
+  CHECK_THROWS_AS(pool.reserve(most), AllocationFailed);
+}
+#endif

@@ -134,3 +134,24 @@ TEST_CASE("for_each: an iteration that nothing disturbs costs no more with the s
   CHECK(pool.statistics().peak_usage == 60);
   CHECK(pool.check_invariants());
 }
+
+TEMPLATE_TEST_CASE("for_each: what comes back meanwhile is skipped, with each allocator", "", (FixedPool<Item>), (FixedPool<Item, FreeListAllocator>),
+                   (FixedPool<Item, BitmapAllocator>), (FixedPool<Item, LockFree>), (ThreadSafePool<Item>), (ThreadSafePool<Item, LockFree>)) {
+  TestType pool(200);
+  std::vector<typename TestType::handle_type> handles;
+  for (int i = 0; i != 150; ++i) handles.push_back(pool.allocate(Item{i}));
+  for (std::size_t const i : {std::size_t{3}, std::size_t{70}}) handles[i].reset();  // free from the beginning
+  std::size_t met = 0;
+  std::size_t dead = 0;
+  pool.for_each([&](Item const& item) {
+    auto const at = static_cast<std::size_t>(item.value);
+    if (at >= handles.size() || handles[at].get() != &item) return void(++dead);
+    ++met;
+    for (std::size_t const gone : {at + 1, at + 63, at + 100})  // one at each step, some of them met before
+      if (met % 2 == 0) handles[gone % handles.size()].reset();
+  });
+  CHECK(dead == 0);
+  CHECK(met < 148);
+  CHECK(met >= 148 / 4);
+  CHECK(pool.check_invariants());
+}

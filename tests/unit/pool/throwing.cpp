@@ -20,7 +20,7 @@ using test::fuse;
 using test::ThrowOnNth;
 
 /// Its hooks tick the fuse, not its constructors.
-struct Hooked : test::Tracked {
+struct Hooked : test::Tracked, Poolable {
   using Tracked::Tracked;
   void on_acquire() {
     fuse().tick();
@@ -32,7 +32,7 @@ struct Hooked : test::Tracked {
 };
 
 /// on_release throws; the object goes back all the same.
-struct BadRelease : test::Tracked {
+struct BadRelease : test::Tracked, Poolable {
   using Tracked::Tracked;
   void on_release() { throw Blown{}; }
 };
@@ -228,3 +228,145 @@ TEST_CASE("a constructor, hook and destructor that do not throw need nothing of 
   auto const handle = pool.allocate(1);
   CHECK(*handle == 1);
 }
+
+#if FASTALLOC_EXCEPTIONS
+namespace {
+
+/// Takes handles by an assignment that may throw.
+template <class H>
+struct Entry {
+  H handle;
+  Entry& operator=(H&& other) {
+    fuse().tick();
+    handle = std::move(other);
+    return *this;
+  }
+};
+
+/// A constructor that throws while the fuse is lit, and T is as simple as can be otherwise.
+struct Simple {
+  explicit Simple(int v) : value((fuse().tick(), v)) {}
+  int value;
+};
+
+/// Its copies throw, as those of a std::function or a std::string may.
+template <class Base>
+struct Copying : Base {
+  Copying() = default;
+  Copying(Copying const& other) : Base(other) { fuse().tick(); }
+};
+struct Seven {
+  int operator()() const { return 7; }
+};
+struct Keep {
+  void operator()(int&) const {}
+};
+struct TickingStorage : HeapStorage {
+  TickingStorage() = default;
+  TickingStorage(TickingStorage const&) { fuse().tick(); }
+};
+
+/// What a reset returns: to ask whether it is true may throw.
+struct Doubt {
+  explicit operator bool() const { throw Blown{}; }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("batch: an assignment of the array's elements that throws loses no slot", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
+  using Pool = FixedPool<int, TestType>;
+  for (std::size_t k = 1; k != 9; ++k) {
+    Pool pool(16);
+    Entry<typename Pool::handle_type> entries[8];
+    fuse().light(k);
+    CHECK_THROWS_AS(pool.allocate_batch(8, entries, 7), Blown);
+    CHECK(pool.allocated() == k - 1);
+    for (auto& entry : entries) entry.handle.reset();
+    CHECK(pool.is_empty());
+    fuse().light(k);
+    CHECK_THROWS_AS(pool.try_allocate_batch(8, entries, 7), Blown);
+    fuse().put_out();
+    CHECK(pool.allocate_batch(8, entries, 7) == entries + 8);
+    CHECK(pool.allocated() == 8);
+  }
+}
+
+TEMPLATE_TEST_CASE("statistics: a batch that throws leaves them as they were, the peak too", "",
+                   (GrowingPool<Simple, BasicStats>), (GrowingPool<Simple, FreeListAllocator, BasicStats, FullChecks>),
+                   (GrowingPool<Simple, Generations, BasicStats>), (GrowingPool<Simple, MutexLock, BasicStats>),
+                   (ThreadSafePool<Simple, NoCache, AtomicStats>)) {
+  for (std::size_t const n : {std::size_t{1}, std::size_t{3}, std::size_t{4}, std::size_t{9}, std::size_t{14}}) {
+    TestType pool(PoolConfig{.capacity = 4});
+    pool.reserve(8);
+    pool.reserve(12);
+    pool.reserve(16);
+    auto const a = pool.allocate(1);
+    auto b = pool.allocate(2);
+    for (bool const returned : {false, true}) {
+      if (returned) b.reset();
+      PoolStatistics const before = pool.statistics();
+      for (std::size_t k = 1; k <= n; ++k) {
+        std::vector<typename TestType::handle_type> handles;
+        fuse().light(k);
+        CHECK_THROWS_AS(pool.allocate_batch(n, std::back_inserter(handles), 9), Blown);
+        fuse().light(k);
+        CHECK_THROWS_AS(pool.allocate_batch_handle(n, 9), Blown);
+        CHECK(pool.statistics() == before);
+        CHECK(pool.check_invariants());
+      }
+    }
+    std::vector<typename TestType::handle_type> rest;
+    pool.allocate_batch(15, std::back_inserter(rest), 3);
+    CHECK(pool.is_full());
+    CHECK(pool.statistics().peak_usage == 16);
+    CHECK(pool.check_invariants());
+  }
+}
+
+TEST_CASE("try_create: a policy whose copy throws is an error") {
+  test::Audit const audit;
+  using Lifetime = Recycle<Copying<Seven>, Keep>;
+  Lifetime const lifetime;
+  auto const check = [&](auto const& create) {
+    for (std::size_t k = 1; k != 20; ++k) {
+      fuse().light(k);
+      auto const result = create();
+      bool const blew = !fuse().lit();
+      fuse().put_out();
+      CHECK(result.has_value() == !blew);
+      if (!blew) {
+        CHECK(k > 1);
+        return;
+      }
+      CHECK(result.error().code == ErrorCode::allocation_failed);
+      CHECK_THAT(result.error().to_string(),
+                 Catch::Matchers::ContainsSubstring("copy") && Catch::Matchers::ContainsSubstring("threw"));
+    }
+    FAIL("some copy always throws");
+  };
+  check([&] { return FixedPool<int, Lifetime>::try_create(PoolConfig{.capacity = 4}, lifetime); });
+  check([&] { return GrowingPool<int, Lifetime>::try_create(PoolConfig{.capacity = 4}, lifetime); });
+  check([&] { return ThreadSafePool<int, Lifetime>::try_create(PoolConfig{.capacity = 4}, lifetime); });
+  check([&] { return ThreadLocalPool<int, Lifetime>::try_create(PoolConfig{.capacity = 4}, lifetime); });
+  TickingStorage const storage;
+  check([&] { return FixedPool<int, TickingStorage>::try_create(PoolConfig{.capacity = 4}, storage); });
+  check([&] { return GrowingPool<int, Generations, TickingStorage>::try_create(PoolConfig{.capacity = 4}, storage); });
+  check([&] { return ThreadLocalPool<int, TickingStorage>::try_create(PoolConfig{.capacity = 4}, storage); });
+  // Constructors let it pass.
+  fuse().light(1);
+  CHECK_THROWS_AS((FixedPool<int, Lifetime>(PoolConfig{.capacity = 4}, lifetime)), Blown);
+  fuse().light(2);
+  CHECK_THROWS_AS((FixedPool<int, TickingStorage>(PoolConfig{.capacity = 4}, storage)), Blown);
+  fuse().put_out();
+}
+
+TEST_CASE("recycle: what a reset returns may throw when it is asked") {
+  test::Audit const audit;
+  auto pool = FixedPool(PoolConfig{.capacity = 2},
+                        recycle([] { return test::Tracked(1); }, [](test::Tracked&) noexcept { return Doubt(); }));
+  (void)pool.allocate();
+  CHECK(pool.is_empty());
+  CHECK(audit.live() == 0);  // as if it had said false
+}
+#endif

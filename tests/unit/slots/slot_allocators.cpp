@@ -169,3 +169,31 @@ TEST_CASE("slot allocators: bytes of metadata") {
   STATIC_REQUIRE(Bitmap::metadata_bytes(64000, 1) >= 8000);
   STATIC_REQUIRE(Bitmap::metadata_bytes(64000, 1) < 8300);
 }
+
+TEMPLATE_TEST_CASE("slot allocator: slots that lie further apart than they are big", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+  constexpr std::size_t stride = 64, capacity = 200;
+  using Slots = typename TestType::template Slots<SlotShape<16, 8, false, 0, fastalloc::link_bytes<TestType>(false, 16)>>;
+  Blocks<false> blocks;
+  blocks.set_stride(stride);
+  std::vector<std::uint64_t> memory(capacity * stride / 8), metadata(Slots::metadata_bytes(capacity, 1) / 8 + 1);
+  auto* const data = reinterpret_cast<std::byte*>(memory.data());
+  blocks[0] = Block{.data = data, .end = data + capacity * stride, .slot_count = capacity};
+  Slots slots;
+  slots.bind(reinterpret_cast<std::byte*>(metadata.data()), blocks);
+  if constexpr (fastalloc::HearsOfFreshSlots<Slots>)
+    for (std::size_t i = 0; i != capacity; ++i) slots.fresh(data + i * stride, blocks);
+  blocks[0].handed = capacity;
+  std::set<std::byte*> all, kept, asked, held, taken;
+  for (std::size_t i = 0; i != capacity; ++i) {
+    all.insert(data + i * stride);
+    if (i % 3 == 0) kept.insert(data + i * stride);
+    slots.give(data + i * stride, blocks);
+  }
+  slots.erase_if([&](std::byte* slot) { return asked.insert(slot), kept.count(slot) == 0; }, blocks);
+  CHECK(asked == all);
+  slots.for_each([&](std::byte* slot) { held.insert(slot); }, blocks);
+  CHECK(held == kept);
+  while (std::byte* const slot = slots.take(blocks)) taken.insert(slot);
+  CHECK(taken == kept);
+  CHECK(slots.size() == 0);
+}

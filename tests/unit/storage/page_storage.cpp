@@ -261,7 +261,7 @@ TEST_CASE("page storage: locked memory is locked, and unlocked when it goes back
     FixedPool<Item, PageStorage, NoChecks, FreeListAllocator> const pool(PoolConfig{.capacity = bytes / sizeof(Item)}, PageStorage{{.lock_memory = true}});
     CHECK(proc_bytes("/proc/self/status", "VmLck:") == before + bytes);
     CHECK_FALSE(pool.storage().has_note());
-    CHECK(pool.storage().note().message()[0] == '\0');
+    CHECK(pool.storage().note().to_string() == "fastalloc: no error: nothing was refused");
     CHECK(pool.storage().options().lock_memory);
   }
   CHECK(proc_bytes("/proc/self/status", "VmLck:") == before);
@@ -342,7 +342,7 @@ TEST_CASE("page storage: several features are missing: each has its note, and th
     NEED(says(storage.note(), "RLIMIT_MEMLOCK") && says(storage.note(PageFeature::lock_memory), "RLIMIT_MEMLOCK"));
     NEED(says(storage.note(PageFeature::huge_pages), "of this size") && storage.note(PageFeature::huge_pages).requested == 8 * kibibyte);
     NEED(says(storage.note(PageFeature::numa_node), "NUMA node"));
-    NEED(storage.note(PageFeature::prefault).message()[0] == '\0');
+    NEED(!storage.has_note(PageFeature::prefault));
   });
 }
 
@@ -446,7 +446,22 @@ TEST_CASE("page storage: a copy has the options, and no notes") {
   REQUIRE(first.storage().has_note());
   PageStorage of_pool = first.storage();
   CHECK_FALSE(of_pool.has_note());
-  CHECK(of_pool.note().message()[0] == '\0');
+  CHECK(of_pool.note().to_string() == "fastalloc: no error: nothing was refused");
+}
+
+TEST_CASE("page storage: a NUMA node below -1 is a mistake") {
+  for (int const node : {-2, -1000000}) {
+    auto const refused = FixedPool<Item, PageStorage>::try_create(PoolConfig{.capacity = 10},
+                                                                  PageStorage{{.numa_node = node, .required = true}});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::invalid_configuration);
+    CHECK(says(refused.error(), "numa_node is negative"));
+    PageStorage storage{{.numa_node = node}};  // not required: a note
+    void* const block = storage.acquire(4096, 64);
+    CHECK(block != nullptr);
+    CHECK(says(storage.note(PageFeature::numa_node), "-1 for any node"));
+    storage.release(block, 4096, 64);
+  }
 }
 
 TEST_CASE("page storage: a NUMA node that there is not") {

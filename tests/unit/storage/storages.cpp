@@ -186,3 +186,26 @@ TEST_CASE("inline pool: every way in opens it") {
     CHECK(pool.check_invariants());
   }
 }
+
+TEST_CASE("external storage: a span to attach to, passed on as an ExternalStorage, is refused by pools that cannot "
+          "share it") {
+  alignas(64) std::byte memory[2048] = {};
+  ExternalStorage const sliced = ExternalStorage::attach(memory);
+  REQUIRE(sliced.attaches());
+  auto const check = [&]<class Pool>(std::type_identity<Pool>) {
+    auto const result = Pool::try_create(PoolConfig{.capacity = 4}, sliced);
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().code == ErrorCode::invalid_configuration);
+    CHECK_THAT(result.error().to_string(), Catch::Matchers::ContainsSubstring("attach"));
+#if FASTALLOC_EXCEPTIONS
+    CHECK_THROWS_AS(Pool(PoolConfig{.capacity = 4}, sliced), InvalidConfiguration);
+#endif
+  };
+  check(std::type_identity<FixedPool<int, ExternalStorage>>());
+  check(std::type_identity<FixedPool<int, ExternalStorage, BitmapAllocator, Generations>>());
+  check(std::type_identity<FixedPool<int, ExternalStorage, SpinLock>>());
+  check(std::type_identity<ThreadSafePool<int, ExternalStorage>>());
+  check(std::type_identity<FixedPool<int, ExternalStorage, LockFree, AtomicShared>>());
+  check(std::type_identity<FixedPool<int, ExternalStorage, LockFree>>());  // it could, and there is no pool
+  for (std::byte const byte : memory) REQUIRE(byte == std::byte{0});       // nothing was written
+}

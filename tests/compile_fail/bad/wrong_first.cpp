@@ -1,0 +1,4 @@
+// expect-first: second
+// SPDX-License-Identifier: MIT OR Apache-2.0
+static_assert(false, "first");
+static_assert(false, "second");

@@ -1,0 +1,23 @@
+// expect-each: fastalloc: the type of this pool does not name this storage, so the value would have no effect; write it after T, too, as in FixedPool<T, ExternalStorage>.config, ExternalStorage.span
+// expect: <int, [a-z:]*FixedKind
+// expect: <int, [a-z:]*GrowingKind
+// expect: <int, [a-z:]*ThreadSafeKind
+// expect: <int, [a-z:]*ThreadLocalKind
+// expect: <char, [a-z:]*FixedKind
+// expect: <char, [a-z:]*GrowingKind
+// expect: <char, [a-z:]*ThreadLocalKind
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
+struct MyHeap : fastalloc::HeapStorage {};
+
+void f(std::span<std::byte> bytes) {
+  fastalloc::PoolConfig const config{.capacity = 4};
+  fastalloc::FixedPool<int> a(config, fastalloc::ExternalStorage(bytes));
+  fastalloc::GrowingPool<int> b(config, fastalloc::PageStorage{});
+  fastalloc::ThreadSafePool<int> c(config, fastalloc::PageStorage{});
+  fastalloc::ThreadLocalPool<int> d(config, fastalloc::PageStorage{});
+  auto const e = fastalloc::FixedPool<char>::try_create(config, fastalloc::ExternalStorage(bytes));
+  fastalloc::GrowingPool<char> g(config, MyHeap{});  // would be cut to a HeapStorage
+  auto const h = fastalloc::ThreadLocalPool<char>::try_create(config, fastalloc::PageStorage{});
+}
