@@ -2,7 +2,7 @@
 // ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   this_thread (thread_local)   table -> | part | part | ...      an entry for each pool that this thread uses, by the pool's place
+//   this_thread() (thread_local) table -> | part | part | ...      an entry for each pool that this thread uses, by the pool's place
 //   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
 //   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
 //
@@ -27,6 +27,7 @@
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
+#include <fastalloc/cache/system_slot.hpp>
 #include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/asymmetric_fence.hpp>
 
@@ -36,11 +37,8 @@
 #include <new>
 #include <utility>
 
-#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
-#define FASTALLOC_HAS_PTHREADS 1
+#if FASTALLOC_POSIX
 #include <pthread.h>
-#else
-#define FASTALLOC_HAS_PTHREADS 0
 #endif
 
 // One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
@@ -96,7 +94,20 @@ struct ThisThread {
   ThreadRecord* record = &no_record;  ///< no_record before the first part, and when the end of the thread has begun
   bool ended = false;                 ///< no parts any more
 };
-FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread{};
+
+#if FASTALLOC_EMULATED_TLS
+inline constinit SystemSlot<ThisThread> thread_slot{};
+inline constinit ThisThread no_thread{};  ///< of threads that have none yet; never written to
+
+inline ThisThread& this_thread() noexcept {
+  ThisThread* const thread = thread_slot.get();
+  return thread == nullptr ? no_thread : *thread;
+}
+#else
+FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
+
+FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
+#endif
 
 /// A number for a pool, small and dense. Reused, never freed.
 struct Place {
@@ -121,7 +132,7 @@ FASTALLOC_SHARED inline constinit Registry registry{};
 
 /// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
 [[nodiscard]] inline bool is_forking() noexcept {
-  return registry.forker.load(std::memory_order_relaxed) == &this_thread;  // relaxed: it is this thread only if this thread wrote it
+  return registry.forker.load(std::memory_order_relaxed) == &this_thread();  // relaxed: it is this thread only if this thread wrote it
 }
 /// A Guard of a lock that a fork takes.
 class [[nodiscard]] ForkedGuard {
@@ -225,7 +236,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
     // relaxed, twice: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
     std::size_t const place = place_.load(std::memory_order_relaxed);
-    ThreadPart* const part = this_thread.table[place & this_thread.mask].load(std::memory_order_relaxed);
+    ThreadPart* const part = this_thread().table[place & this_thread().mask].load(std::memory_order_relaxed);
     if (part->pool != this) [[unlikely]] return nullptr;
     return part;
   }
@@ -273,7 +284,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     for (ThreadPart* part = spare_; part != nullptr; part = part->next) part->owner.store(nullptr, std::memory_order_relaxed);
     for (ThreadPart *part = first_, *next = nullptr; part != nullptr; part = next) {
       next = part->next;
-      if (part->owner.load(std::memory_order_relaxed) == this_thread.record || is_orphaned(*part)) continue;
+      if (part->owner.load(std::memory_order_relaxed) == this_thread().record || is_orphaned(*part)) continue;
       bool const serves = reclaim(*part);
       if (serves) to_spares(part);
       part->owner.store(serves ? nullptr : orphaned(), std::memory_order_relaxed);
@@ -360,12 +371,35 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 
+#if FASTALLOC_EMULATED_TLS
+/// Effects: this_thread() can be written to. (Not by operator new: the user's may use pools.) Returns: false when there is no memory.
+inline bool arm_thread() noexcept {
+  if (&this_thread() != &no_thread) return true;
+  void* const memory = std::malloc(sizeof(ThisThread));
+  if (memory == nullptr) return false;
+  Guard guard(registry.lock);
+  return thread_slot.set(::new (memory) ThisThread{}) || (std::free(memory), false);
+}
+/// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever they were.
+inline void __stdcall thread_event(void*, unsigned long reason, void*) {
+  constexpr unsigned long thread_detach = 3;
+  ThisThread* const thread = &this_thread();
+  if (reason != thread_detach || thread == &no_thread) return;
+  ThreadParts::end_thread();
+  {
+    Guard guard(registry.lock);
+    thread_slot.set(nullptr);
+  }
+  std::free(thread);
+}
+FASTALLOC_HEAR_OF_THREADS(thread_event);
+#else
 /// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread that first
 /// uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
 struct ThreadExit {
   constexpr ThreadExit() noexcept = default;
   ~ThreadExit() {
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
     if (has_key) pthread_setspecific(key, nullptr);
 #endif
     ThreadParts::end_thread();
@@ -376,9 +410,9 @@ struct ThreadExit {
     exit.arm_here();
   }
 
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
   void arm_here() noexcept {
-    if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread);
+    if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread());
   }
   FASTALLOC_COLD static bool make_key() noexcept {
     ForkedGuard guard(registry.lock);
@@ -397,9 +431,11 @@ struct ThreadExit {
   void arm_here() noexcept {}
 #endif
 };
+inline bool arm_thread() noexcept { return ThreadExit::arm(), true; }
+#endif
 
 struct ForkHandlers {
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
   /// Once a library: they leave with it.
   static void install() noexcept {
     if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed)) pthread_atfork(prepare, parent, child);
@@ -408,8 +444,8 @@ struct ForkHandlers {
   static void prepare() noexcept {
     if (!is_forking()) {
       registry.lock.lock();
-      registry.forker.store(&this_thread, std::memory_order_relaxed);
-      registry.forkers_record = this_thread.record;
+      registry.forker.store(&this_thread(), std::memory_order_relaxed);
+      registry.forkers_record = this_thread().record;
       registry.forkers_record->lock.lock();
       for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
     }
@@ -436,7 +472,7 @@ struct ForkHandlers {
 };
 
 inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
-  if (this_thread.record != &no_record || this_thread.ended) return this_thread.record;
+  if (this_thread().record != &no_record || this_thread().ended || !arm_thread()) return this_thread().record;
   ThreadRecord* record = nullptr;
   {
     ForkedGuard guard(registry.lock);
@@ -445,14 +481,12 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   }
   if (record == nullptr && (record = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
   // operator new may be the user's, and use pools.
-  if (this_thread.record != &no_record) {
+  if (this_thread().record != &no_record) {
     ForkedGuard guard(registry.lock);
     record->next_free = std::exchange(registry.free_records, record);
-    return this_thread.record;
+    return this_thread().record;
   }
-  this_thread.record = record;
-  ThreadExit::arm();
-  return record;
+  return this_thread().record = record;
 }
 
 /// True when the thread has used the pool often enough.
@@ -485,9 +519,9 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
       old = record.table;
       for (std::size_t i = 0; i != entries; ++i)
         ::new (static_cast<void*>(table + i)) Entry(i < record.entries ? old[i].load(std::memory_order_relaxed) : &no_part);
-      record.table = this_thread.table = table;
+      record.table = this_thread().table = table;
       record.entries = entries;
-      this_thread.mask = entries - 1;
+      this_thread().mask = entries - 1;
     }
   }
   if (old != no_parts) ::operator delete(static_cast<void*>(old));
@@ -562,11 +596,11 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
 }
 
 inline void ThreadParts::end_thread() noexcept {
-  this_thread.ended = true;
-  ThreadRecord* const record = std::exchange(this_thread.record, &no_record);
+  this_thread().ended = true;
+  ThreadRecord* const record = std::exchange(this_thread().record, &no_record);
   if (record == &no_record) return;
-  this_thread.table = no_parts;
-  this_thread.mask = 0;
+  this_thread().table = no_parts;
+  this_thread().mask = 0;
   std::atomic<ThreadPart*>* const table = record->table;  // changed by its thread only
   for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
     ThreadPart* part = nullptr;
@@ -600,3 +634,5 @@ inline void ThreadParts::end_thread() noexcept {
 
 #undef FASTALLOC_SHARED
 #undef FASTALLOC_OWN
+#undef FASTALLOC_EMULATED_TLS
+#undef FASTALLOC_HEAR_OF_THREADS
