@@ -27,7 +27,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Nothing can be done about a full pool, and threads keep no slots for themselves.
   static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   using Supply = typename Depot::Supply;
-  using Depot::inside, Depot::inside_blocks, Depot::inside_slow, Depot::stride;
+  using Depot::inside, Depot::inside_blocks, Depot::inside_to_take, Depot::inside_slow, Depot::stride;
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
@@ -41,7 +41,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if constexpr (Checks::tracks_slots)
         if (taken.slot != nullptr) locked([&] { mark_taken(taken.slot); });
     } else {
-      [[maybe_unused]] auto const guard = inside();
+      [[maybe_unused]] auto const guard = inside_to_take();
       taken = supply_.take();
       if (taken.slot != nullptr) [[likely]] note_taken(taken.slot);
     }

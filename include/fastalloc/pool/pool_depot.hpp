@@ -228,35 +228,53 @@ class PoolDepot {
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
-  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them. Waiters that were
-  /// served meanwhile are woken when the lock is free.
-  template <class L>
+  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them already. Waiters that
+  /// were served meanwhile (`Serves`: where that may be) are woken when the lock is free.
+  template <class L, bool Serves = Waiters::enabled>
   class [[nodiscard]] Inside {
     static constexpr bool is_real = !HasSlowLock<L>;
 
    public:
     FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
-      if constexpr (is_real) holds_already_ = depot.caches_.enter();
-      if (!holds_already_) lock_.lock();
+      if constexpr (!is_real) lock_.lock();
+      // While a thread forks, its locks are held, so a lock that is free needs no further look.
+      else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; } && !Caches::enabled) {
+        if (!lock_.try_lock()) [[unlikely]] holds_already_ = take_slowly(depot, lock);
+      } else {
+        holds_already_ = take_slowly(depot, lock);
+      }
     }
     FASTALLOC_ALWAYS_INLINE ~Inside() {
-      if constexpr (Waiters::enabled && is_real) {
-        auto* const served = depot_.waiters_.take_served();
-        if (!holds_already_) lock_.unlock();
-        Waiters::wake(served);
-      } else {
-        if (!holds_already_) lock_.unlock();
-      }
+      if constexpr (is_real && Serves)
+        if (depot_.waiters_.has_served()) [[unlikely]] {
+          leave_and_wake(depot_, lock_, holds_already_);
+          return;
+        }
+      if (!holds_already_) [[likely]] lock_.unlock();
     }
     Inside(Inside const&) = delete;
     Inside& operator=(Inside const&) = delete;
 
    private:
+    // Static, so that the object stays in registers.
+    FASTALLOC_NOINLINE static bool take_slowly(PoolDepot const& depot, L& lock) {
+      bool const holds_already = depot.caches_.enter();
+      if (!holds_already) lock.lock();
+      return holds_already;
+    }
+    FASTALLOC_COLD static void leave_and_wake(PoolDepot const& depot, L& lock, bool holds_already) {
+      auto* const served = depot.waiters_.take_served();
+      if (!holds_already) lock.unlock();
+      Waiters::wake(served);
+    }
+
     PoolDepot const& depot_;
     L& lock_;
     bool holds_already_ = false;
   };
   FASTALLOC_ALWAYS_INLINE auto inside() const { return Inside<Lock>(*this, lock_); }
+  /// Where no waiter is served.
+  FASTALLOC_ALWAYS_INLINE auto inside_to_take() const { return Inside<Lock, false>(*this, lock_); }
   auto inside_blocks() const { return Inside<std::remove_reference_t<decltype(block_lock(lock_))>>(*this, block_lock(lock_)); }
   auto inside_slow() const { return Inside<std::remove_reference_t<decltype(slow_lock(lock_))>>(*this, slow_lock(lock_)); }
 

@@ -102,6 +102,7 @@ class WaitQueue {
     --inside_;
     return was_served;
   }
+  [[nodiscard]] bool has_served() const noexcept { return served_ != nullptr; }
   /// Those that were served while the lock was held; for wake(), without the lock.
   [[nodiscard]] Waiter* take_served() noexcept { return std::exchange(served_, nullptr); }
   static void wake(Waiter* list) noexcept {
