@@ -96,23 +96,25 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       }
       ~Queued() {
         if (done) return;
-        leave();
+        leave(nullptr);
         if (waiter.taken.slot != nullptr) core.prepare(waiter.taken), undo(waiter.taken);
       }
-      void leave() noexcept {
+      /// Behind this lock a pool that is destroyed may be gone, unless the waiter got a slot.
+      void leave(Error* error) noexcept {
         done = true;
         bool const was_served = core.locked_slow([&] {
           core.caches_.reopen(core.supply_);
+          if (error != nullptr && waiter.taken.slot == nullptr)
+            core.stats_.failed(), *error = core.describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
           return core.waiters_.leave(waiter);
         });
         if (was_served) waiter.wait_until_served();
       }
     } queued(*this, undo);
     wait(queued.waiter);
-    queued.leave();
+    queued.leave(&error);
     Taken const taken = queued.waiter.taken;
-    if (taken.slot != nullptr) return prepare(taken), taken;
-    locked_slow([&] { stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time"); });
+    if (taken.slot != nullptr) prepare(taken);
     return taken;
   }
 
