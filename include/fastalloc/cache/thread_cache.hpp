@@ -303,6 +303,12 @@ class ThreadCaches : public ThreadParts {
     magazine.keep(open ? (std::min)(share(depot), magazine.most()) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
   }
 
+  /// Effects: all slots of the caller's cache are in the depot.
+  template <class Depot> void surrender(Magazine& magazine, Depot& depot) noexcept {
+    note_peak(depot);
+    magazine.keep(0, [&](std::byte* slot) { depot.give(slot); });
+  }
+
   /// Effects: all slots of all caches are in the depot, and every cache is closed until its thread comes to the lock. Returns: false
   /// when there were none.
   template <class Depot> bool gather(Depot& depot) noexcept {
