@@ -383,11 +383,18 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     serve();
   }
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
+    bool const wants_room = cache.wants_room;
     typename Caches::Room room;
+    {
+      [[maybe_unused]] auto const guard = inside();
+      caches_.make_room(cache, room, supply_);
+      serve();
+    }
+    if (!wants_room) return;
+    // Only now: operator new may be the user's and give slots back, and behind the full cache is no room for one more.
     caches_.more_room(cache, room);
     [[maybe_unused]] auto const guard = inside();
-    caches_.make_room(cache, room, supply_);
-    serve();
+    caches_.use_room(cache, room, supply_);
   }
 
   FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
