@@ -245,6 +245,13 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     if (!make_entry(*record, place)) return nullptr;
     ThreadPart* const part = take_part(suits, make, orphaned());
     if (part == nullptr) return nullptr;
+    if (ThreadPart* const other = mine()) {  // operator new used this pool, and the thread got one meanwhile
+      lock_pool();
+      to_spares(part);
+      part->owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+      unlock_pool();
+      return other;
+    }
     ForkedGuard guard(record->lock);
     part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
     record->table[place].store(part, std::memory_order_relaxed);
