@@ -324,14 +324,19 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
     lock_pool();
     ThreadPart* part = nullptr;
-    int looks = 8;  // of the newest spares: no walk over all that ever were
-    for (ThreadPart** at = &spare_; *at != nullptr && looks != 0; at = &(*at)->next, --looks) {
+    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked next time.
+    for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
+      ThreadPart* const at = spare_;
       // acquire: pairs with the release in end_thread(), whose thread has left the part then.
-      if ((*at)->owner.load(std::memory_order_acquire) != nullptr || !suits(**at)) continue;
-      part = *at;
-      *at = part->next;
-      to_first(part, owner);
-      break;
+      if (at->owner.load(std::memory_order_acquire) == nullptr && suits(*at)) {
+        if ((spare_ = at->next) == nullptr) last_spare_ = nullptr;
+        to_first(part = at, owner);
+        break;
+      }
+      if (at == last_spare_) continue;
+      spare_ = at->next;
+      at->next = nullptr;
+      last_spare_ = last_spare_->next = at;
     }
     unlock_pool();
     if (part != nullptr || (part = make()) == nullptr) return part;
@@ -356,7 +361,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   }
   void to_spares(ThreadPart* part) noexcept {
     unlink(part);
-    part->next = spare_;
+    if ((part->next = spare_) == nullptr) last_spare_ = part;
     spare_ = part;
   }
 
@@ -364,6 +369,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
   ThreadPart* spare_ = nullptr;
+  ThreadPart* last_spare_ = nullptr;
   Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 
