@@ -41,6 +41,7 @@
 #if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
 #define FASTALLOC_HAS_PTHREADS 1
 #include <pthread.h>
+#include <unistd.h>
 #else
 #define FASTALLOC_HAS_PTHREADS 0
 #endif
@@ -121,12 +122,18 @@ struct Registry {
   std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
   ThreadRecord* forkers_record = nullptr;     ///< whose lock it holds; in a handler it may get another one
   int fork_handlers = 0;                      ///< how many of them hold the locks for it
+  long forkers_process = 0;                   ///< its id, to know the child
+  bool is_child = false;                      ///< the child has heard what it is
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
+inline void look_for_child() noexcept;
+
 /// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
 [[nodiscard]] inline bool is_forking() noexcept {
-  return registry.forker.load(std::memory_order_relaxed) == &this_thread;  // relaxed: it is this thread only if this thread wrote it
+  // relaxed: it is this thread only if this thread wrote it
+  if (registry.forker.load(std::memory_order_relaxed) != &this_thread) [[likely]] return false;
+  return look_for_child(), true;
 }
 /// A Guard of a lock that a fork takes.
 class [[nodiscard]] ForkedGuard {
@@ -432,6 +439,7 @@ struct ForkHandlers {
       registry.forker.store(&this_thread, std::memory_order_relaxed);
       registry.forkers_record = this_thread.record;
       registry.forkers_record->lock.lock();
+      registry.forkers_process = ::getpid();
       for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
     }
     ++registry.fork_handlers;
@@ -439,14 +447,19 @@ struct ForkHandlers {
   static void parent() noexcept {
     if (--registry.fork_handlers != 0) return;
     registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+    registry.is_child = false;
     for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
     registry.forkers_record->lock.unlock();
     registry.lock.unlock();
   }
   static void child() noexcept {
-    if (registry.fork_handlers == 1)
-      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
+    begin_child();
     parent();
+  }
+  /// Once in the child: before a handler of others uses a pool, which would serve the threads that waited there.
+  static void begin_child() noexcept {
+    if (std::exchange(registry.is_child, true)) return;
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
   }
 
  private:
@@ -455,6 +468,13 @@ struct ForkHandlers {
   static void install() noexcept {}
 #endif
 };
+
+/// In a handler of others that runs in the child before ours does, pools hear now what has happened.
+inline void look_for_child() noexcept {
+#if FASTALLOC_HAS_PTHREADS
+  if (!registry.is_child && registry.forkers_process != ::getpid()) ForkHandlers::begin_child();
+#endif
+}
 
 inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   if (this_thread.record != &no_record || this_thread.ended) return this_thread.record;
