@@ -152,7 +152,7 @@ TEST_CASE("many: each new thread of a ThreadLocalPool has the whole capacity, wh
   CHECK(pool.sub_pools() == before);
 }
 
-TEST_CASE("many: threads that follow each other, each leaving an object that outlives many of them, share few sub-pools") {
+TEST_CASE("many: threads that follow each other, each leaving an object behind for a while, share few sub-pools") {
   ThreadLocalPool<int> pool(10);
   std::deque<ThreadLocalPool<int>::handle_type> kept;
   for (int i = 0; i != 300; ++i) {
@@ -162,7 +162,7 @@ TEST_CASE("many: threads that follow each other, each leaving an object that out
   CHECK(pool.sub_pools() < 40);
 }
 
-// A place may share an entry of a small table with that of another pool, whose part is freed meanwhile. For ThreadSanitizer.
+// A place may share an entry of a small table with that of another pool, whose part is freed meanwhile. For TSan.
 TEST_CASE("many: a thread asks one pool while another one ends that it used") {
   using Pool = ThreadSafePool<long>;
   auto const use = [](Pool& pool) {

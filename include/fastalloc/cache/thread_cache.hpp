@@ -304,7 +304,9 @@ class ThreadCaches : public ThreadParts {
   }
 
   /// Effects: the caller's cache has the room that has come for it, unless all are closed.
-  template <class Depot> void use_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept { (void)reopen_one(magazine, room, depot); }
+  template <class Depot> void use_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept {
+    (void)reopen_one(magazine, room, depot);
+  }
 
   /// Effects: all slots of the caller's cache are in the depot.
   template <class Depot> void surrender(Magazine& magazine, Depot& depot) noexcept {

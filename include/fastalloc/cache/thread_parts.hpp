@@ -2,14 +2,14 @@
 // ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   this_thread (thread_local)   table -> | pool, part | pool, part | ...      an entry for each pool that this thread uses, by the pool's place
+//   this_thread (thread_local)   table -> | pool, part | pool, part | ...      by the places of the pools that it uses
 //   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
 //   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
 //
 //   table[place & mask].pool == this pool     if and only if the thread has a part of it
 //
-// The pool is asked in the table, not in the part: several places may lead to one entry of a small table, and the part there, of another
-// pool, may come to its end meanwhile.
+// The pool is asked in the table, not in the part: several places may lead to one entry of a small table, and the part
+// there, of another pool, may come to its end meanwhile.
 // A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used again when a
 // pool has ended: its end takes its parts out of the tables of all threads first.
 //
@@ -335,12 +335,14 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   static bool used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept;
   static bool make_entry(ThreadRecord& record, std::size_t place) noexcept;
   bool find_place() noexcept;
-  [[nodiscard]] std::size_t place() const noexcept { return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry); }  // relaxed: this thread saw it written
+  [[nodiscard]] std::size_t place() const noexcept {
+    return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry);  // relaxed: this thread saw it written
+  }
 
   template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
     lock_pool();
     ThreadPart* part = nullptr;
-    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked next time.
+    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked next.
     for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
       ThreadPart* const at = spare_;
       // acquire: pairs with the release in end_thread(), whose thread has left the part then.
@@ -380,7 +382,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     spare_ = part;
   }
 
-  std::atomic<std::uint32_t> offset_{0};  ///< of its place in the tables of threads, in bytes; 0 before the pool has one: that entry is never used
+  std::atomic<std::uint32_t> offset_{0};  ///< of its place in tables, in bytes; 0 before it has one: a place never used
   std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
   ThreadPart* spare_ = nullptr;

@@ -341,8 +341,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (cache != nullptr) caches_.more_room(*cache, room);
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Waiters::enabled && !lock_free) {
-      // What comes back belongs to those who wait; so does a slot that was left to this thread when all caches were closed, since it
-      // was just popping it.
+      // What comes back belongs to those who wait; so does a slot that was left to this thread when all caches were
+      // closed, since it was just popping it.
       if (waiters_.any()) [[unlikely]] {
         if constexpr (Caches::enabled)
           if (cache != nullptr) caches_.surrender(*cache, supply_);
