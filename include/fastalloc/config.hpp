@@ -19,6 +19,8 @@
 
 #include <fastalloc/version.hpp>
 
+#include <version>  // tells what the standard library has
+
 #ifndef FASTALLOC_EXCEPTIONS
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 #define FASTALLOC_EXCEPTIONS 1
@@ -55,6 +57,23 @@
 #endif
 #ifndef FASTALLOC_TSAN
 #define FASTALLOC_TSAN 0
+#endif
+
+// The standard library has std::thread and std::mutex. Some hosted ones lack them: newlib, MinGW with the win32 thread model,
+// WASI. There ThreadSafePool, ThreadLocalPool, their locks and caches are left out.
+#if !__STDC_HOSTED__ || defined(_LIBCPP_HAS_NO_THREADS) || (defined(__GLIBCXX__) && !defined(_GLIBCXX_HAS_GTHREADS))
+#define FASTALLOC_HAS_THREADS 0
+#elif defined(_LIBCPP_HAS_THREADS)
+#define FASTALLOC_HAS_THREADS _LIBCPP_HAS_THREADS
+#else
+#define FASTALLOC_HAS_THREADS 1
+#endif
+
+// The system has processes, sched_yield() and mmap(). Their headers alone prove nothing: newlib and WASI ship some of them.
+#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
+#define FASTALLOC_POSIX 1
+#else
+#define FASTALLOC_POSIX 0
 #endif
 
 // name_0_1_0 for version 0.1.0

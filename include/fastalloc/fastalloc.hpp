@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // fastalloc: typed memory pools whose RAII handles return their slot when they are destroyed.
 // This header is all that most programs need: pools, handles, policies, configuration, errors, statistics.
-// Compiled with -ffreestanding it leaves out what needs threads, a heap or text: include/fastalloc/README.md has the list.
+// Compiled with -ffreestanding it leaves out what needs threads, a heap or text: include/fastalloc/README.md has the list. With a
+// standard library without threads it leaves out the pools of threads.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -39,12 +40,14 @@
 #include <fastalloc/storage/heap_storage.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
-#if __STDC_HOSTED__
+#if FASTALLOC_HAS_THREADS
 #include <fastalloc/cache/thread_cache.hpp>
 #include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/mutex_lock.hpp>
 #include <fastalloc/pool/thread_local_pool.hpp>
 #include <fastalloc/pool/thread_safe_pool.hpp>
+#endif
+#if __STDC_HOSTED__
 #include <fastalloc/stats/report.hpp>
 #include <fastalloc/storage/page_storage.hpp>
 #endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // expect-each: fastalloc: (a key or an index|threads|a ThreadLocalPool|trim)
 // expect: (::key\(|.key(<[^\n]*>)?. is unavailable)
 // expect: (::get\(|.get(<[^\n]*>)?. is unavailable)
@@ -7,7 +8,6 @@
 // expect: (::allocate_for\(|.allocate_for(<[^\n]*>)?. is unavailable)
 // expect: (::allocate_until\(|.allocate_until(<[^\n]*>)?. is unavailable)
 // expect: (::trim\(|.trim(<[^\n]*>)?. is unavailable)
-// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 #include <chrono>

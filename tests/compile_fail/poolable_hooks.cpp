@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // expect: T is Poolable, and its on_acquire\(\) cannot be called; declare it public, without arguments
 // expect: T is Poolable, and its on_release\(\) cannot be called; declare it public, without arguments
 // expect: T is Poolable, and has no hook that can be called; declare a public void on_acquire\(\) or void on_release\(\)
@@ -7,7 +8,6 @@
 // expect: HookCheck<WithResult>
 // expect: HookCheck<Misspelt>
 // expect: HookCheck<Final>
-// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 class PrivateHook : fastalloc::Poolable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 // expect-each: fastalloc: the type of this pool does not name this storage, so the value would have no effect; write it after T, too, as in FixedPool<T, ExternalStorage>.config, ExternalStorage.span
 // expect: <int, [a-z:]*FixedKind
 // expect: <int, [a-z:]*GrowingKind
@@ -6,7 +7,6 @@
 // expect: <char, [a-z:]*FixedKind
 // expect: <char, [a-z:]*GrowingKind
 // expect: <char, [a-z:]*ThreadLocalKind
-// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 struct MyHeap : fastalloc::HeapStorage {};

@@ -6,6 +6,11 @@ if(NOT Catch2_FOUND)
   find_package(Catch2 2 QUIET)
 endif()
 if(NOT Catch2_FOUND)
+  find_package(Git QUIET)
+  if(NOT Git_FOUND)
+    message(FATAL_ERROR "The tests need Catch2, which is not installed, and there is no git to fetch it with. Type apt-get install "
+      "catch2 (Debian, Ubuntu), or configure without tests: -D FASTALLOC_BUILD_TESTS=OFF")
+  endif()
   message(STATUS "Catch2 is not installed (Debian: apt-get install catch2), so it is fetched")
   include(FetchContent)
   FetchContent_Declare(Catch2

@@ -97,7 +97,7 @@ TEST_CASE("summaries") {
   CHECK_THAT(summary(greatest), ContainsSubstring("18446744073709551615  Objects handed out.\n"));
   PoolStatistics absurd = greatest;  // the widest name beside the widest value
   absurd.capacity = 1;
-  CHECK_THAT(summary(absurd), ContainsSubstring("600.000  Percent of the capacity in use at the peak.\n"));
+  CHECK_THAT(summary(absurd), ContainsSubstring("00.000  Percent of the capacity in use at the peak.\n"));
 }
 
 TEST_CASE("an empty record has no division by zero") {
@@ -137,7 +137,8 @@ TEST_CASE("to_prometheus") {
 TEST_CASE("to_json") {
   CHECK(to_json(sample) == sample_json);
   PoolStatistics absurd{.current_usage = std::numeric_limits<std::size_t>::max(), .capacity = 1};
-  CHECK_THAT(to_json(absurd), ContainsSubstring("\"utilization_percent\":184467"));  // digits, never 1.8e+21 or "inf"
+  auto const digits = sizeof(std::size_t) == 8 ? "\"utilization_percent\":184467" : "\"utilization_percent\":429496";
+  CHECK_THAT(to_json(absurd), ContainsSubstring(digits));  // never 1.8e+21 or "inf"
   CHECK(*statistics_from_json(to_json(absurd)) == absurd);
 }
 

@@ -11,12 +11,16 @@
 
 #include <fastalloc/adapters/size_classes.hpp>
 #include <fastalloc/adapters/upstream.hpp>
-#include <fastalloc/cache/thread_cache.hpp>
+#include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
 
 #include <algorithm>
 #include <memory>
+
+#if FASTALLOC_HAS_THREADS
+#include <fastalloc/cache/thread_cache.hpp>
+#endif
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
@@ -46,12 +50,14 @@ struct ResourceOfOneThread {
   using lock = NoLock;
   using caches = NoCaches;
 };
+#if FASTALLOC_HAS_THREADS
 struct SharedResource {
   using lock = AdaptiveLock;
   /// Threads keep up to 16 KiB of a class, and a class grows before it takes them away: nobody asked for an exact capacity, and
   /// two threads that take slots from each other are ten times slower.
   using caches = ThreadCaches<ThreadCache<>::max_cached, false, 16384>;
 };
+#endif
 
 template <class Kind>
 class BasicPoolResource : public std::pmr::memory_resource {
@@ -272,6 +278,7 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
   using BasicPoolResource::BasicPoolResource;
 };
 
+#if FASTALLOC_HAS_THREADS
 /// When to use: containers of several threads share the memory, or memory changes threads. Between the threads and the slots of a class
 /// stand the caches of ThreadSafePool: most operations take no lock. The upstream resource need not be thread-safe. Takes 11 KiB itself,
 /// and for each thread and class in use 2 KiB, by operator new, besides up to 16 KiB of slots that the thread keeps.
@@ -281,5 +288,6 @@ class SynchronizedPoolResource final : public detail::BasicPoolResource<detail::
  public:
   using BasicPoolResource::BasicPoolResource;
 };
+#endif
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

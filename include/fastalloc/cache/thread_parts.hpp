@@ -2,7 +2,7 @@
 // ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   this_thread (thread_local)   table -> | pool, part | pool, part | ...      by the places of the pools that it uses
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ...      by the places of the pools that it uses
 //   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
 //   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
 //
@@ -29,6 +29,7 @@
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
+#include <fastalloc/cache/system_slot.hpp>
 #include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/asymmetric_fence.hpp>
 
@@ -38,12 +39,9 @@
 #include <new>
 #include <utility>
 
-#if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
-#define FASTALLOC_HAS_PTHREADS 1
+#if FASTALLOC_POSIX
 #include <pthread.h>
 #include <unistd.h>
-#else
-#define FASTALLOC_HAS_PTHREADS 0
 #endif
 
 // One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
@@ -102,7 +100,20 @@ struct ThisThread {
   ThreadRecord* record = &no_record;  ///< no_record before the first part, and when the end of the thread has begun
   bool ended = false;                 ///< no parts any more
 };
-FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread{};
+
+#if FASTALLOC_EMULATED_TLS
+inline constinit SystemSlot<ThisThread> thread_slot{};
+inline constinit ThisThread no_thread{};  ///< of threads that have none yet; never written to
+
+inline ThisThread& this_thread() noexcept {
+  ThisThread* const thread = thread_slot.get();
+  return thread == nullptr ? no_thread : *thread;
+}
+#else
+FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
+
+FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
+#endif
 
 /// A number for a pool, small and dense. Reused, never freed.
 struct Place {
@@ -132,7 +143,7 @@ inline void look_for_child() noexcept;
 /// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
 [[nodiscard]] inline bool is_forking() noexcept {
   // relaxed: it is this thread only if this thread wrote it
-  if (registry.forker.load(std::memory_order_relaxed) != &this_thread) [[likely]] return false;
+  if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]] return false;
   return look_for_child(), true;
 }
 /// A Guard of a lock that a fork takes.
@@ -236,8 +247,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
     // relaxed, everywhere: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
-    std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread.mask;
-    auto const& entry = *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread.table) + at);
+    std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread().mask;
+    auto const& entry = *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
     if (entry.pool.load(std::memory_order_relaxed) != this) [[unlikely]] return nullptr;
     ThreadPart* const part = entry.part.load(std::memory_order_relaxed);
     FASTALLOC_ASSUME(part != nullptr);
@@ -295,7 +306,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     for (ThreadPart* part = spare_; part != nullptr; part = part->next) part->owner.store(nullptr, std::memory_order_relaxed);
     for (ThreadPart *part = first_, *next = nullptr; part != nullptr; part = next) {
       next = part->next;
-      if (part->owner.load(std::memory_order_relaxed) == this_thread.record || is_orphaned(*part)) continue;
+      if (part->owner.load(std::memory_order_relaxed) == this_thread().record || is_orphaned(*part)) continue;
       bool const serves = reclaim(*part);
       if (serves) to_spares(part);
       part->owner.store(serves ? nullptr : orphaned(), std::memory_order_relaxed);
@@ -390,12 +401,35 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 
+#if FASTALLOC_EMULATED_TLS
+/// Effects: this_thread() can be written to. (Not by operator new: the user's may use pools.) Returns: false when there is no memory.
+inline bool arm_thread() noexcept {
+  if (&this_thread() != &no_thread) return true;
+  void* const memory = std::malloc(sizeof(ThisThread));
+  if (memory == nullptr) return false;
+  Guard guard(registry.lock);
+  return thread_slot.set(::new (memory) ThisThread{}) || (std::free(memory), false);
+}
+/// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever they were.
+inline void __stdcall thread_event(void*, unsigned long reason, void*) {
+  constexpr unsigned long thread_detach = 3;
+  ThisThread* const thread = &this_thread();
+  if (reason != thread_detach || thread == &no_thread) return;
+  ThreadParts::end_thread();
+  {
+    Guard guard(registry.lock);
+    thread_slot.set(nullptr);
+  }
+  std::free(thread);
+}
+FASTALLOC_HEAR_OF_THREADS(thread_event);
+#else
 /// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread that first
 /// uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
 struct ThreadExit {
   constexpr ThreadExit() noexcept = default;
   ~ThreadExit() {
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
     if (has_key) pthread_setspecific(key, nullptr);
 #endif
     ThreadParts::end_thread();
@@ -406,9 +440,9 @@ struct ThreadExit {
     exit.arm_here();
   }
 
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
   void arm_here() noexcept {
-    if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread);
+    if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread());
   }
   FASTALLOC_COLD static bool make_key() noexcept {
     ForkedGuard guard(registry.lock);
@@ -427,9 +461,11 @@ struct ThreadExit {
   void arm_here() noexcept {}
 #endif
 };
+inline bool arm_thread() noexcept { return ThreadExit::arm(), true; }
+#endif
 
 struct ForkHandlers {
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
   /// Once a library: they leave with it.
   static void install() noexcept {
     if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed)) pthread_atfork(prepare, parent, child);
@@ -438,8 +474,8 @@ struct ForkHandlers {
   static void prepare() noexcept {
     if (!is_forking()) {
       registry.lock.lock();
-      registry.forker.store(&this_thread, std::memory_order_relaxed);
-      registry.forkers_record = this_thread.record;
+      registry.forker.store(&this_thread(), std::memory_order_relaxed);
+      registry.forkers_record = this_thread().record;
       registry.forkers_record->lock.lock();
       registry.forkers_process = ::getpid();
       for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
@@ -473,13 +509,13 @@ struct ForkHandlers {
 
 /// In a handler of others that runs in the child before ours does, pools hear now what has happened.
 inline void look_for_child() noexcept {
-#if FASTALLOC_HAS_PTHREADS
+#if FASTALLOC_POSIX
   if (!registry.is_child && registry.forkers_process != ::getpid()) ForkHandlers::begin_child();
 #endif
 }
 
 inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
-  if (this_thread.record != &no_record || this_thread.ended) return this_thread.record;
+  if (this_thread().record != &no_record || this_thread().ended || !arm_thread()) return this_thread().record;
   ThreadRecord* record = nullptr;
   {
     ForkedGuard guard(registry.lock);
@@ -488,14 +524,12 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   }
   if (record == nullptr && (record = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
   // operator new may be the user's, and use pools.
-  if (this_thread.record != &no_record) {
+  if (this_thread().record != &no_record) {
     ForkedGuard guard(registry.lock);
     record->next_free = std::exchange(registry.free_records, record);
-    return this_thread.record;
+    return this_thread().record;
   }
-  this_thread.record = record;
-  ThreadExit::arm();
-  return record;
+  return this_thread().record = record;
 }
 
 /// True when the thread has used the pool often enough.
@@ -531,9 +565,9 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
         entry->pool.store(old[i].pool.load(std::memory_order_relaxed), std::memory_order_relaxed);
         entry->part.store(old[i].part.load(std::memory_order_relaxed), std::memory_order_relaxed);
       }
-      record.table = this_thread.table = table;
+      record.table = this_thread().table = table;
       record.entries = entries;
-      this_thread.mask = (entries - 1) * sizeof(PartEntry);
+      this_thread().mask = (entries - 1) * sizeof(PartEntry);
     }
   }
   if (old != no_parts) ::operator delete(static_cast<void*>(old));
@@ -608,11 +642,11 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
 }
 
 inline void ThreadParts::end_thread() noexcept {
-  this_thread.ended = true;
-  ThreadRecord* const record = std::exchange(this_thread.record, &no_record);
+  this_thread().ended = true;
+  ThreadRecord* const record = std::exchange(this_thread().record, &no_record);
   if (record == &no_record) return;
-  this_thread.table = no_parts;
-  this_thread.mask = 0;
+  this_thread().table = no_parts;
+  this_thread().mask = 0;
   PartEntry* const table = record->table;  // changed by its thread only
   for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
     ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
@@ -647,3 +681,5 @@ inline void ThreadParts::end_thread() noexcept {
 
 #undef FASTALLOC_SHARED
 #undef FASTALLOC_OWN
+#undef FASTALLOC_EMULATED_TLS
+#undef FASTALLOC_HEAR_OF_THREADS

@@ -5,9 +5,10 @@
 //   returned     0xDD in every byte after it was destroyed         reads through stale pointers stand out
 #pragma once
 
+#include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/checks/no_checks.hpp>
 
-#include <atomic>
+#include <cstdint>
 #include <cstring>
 
 namespace fastalloc::inline FASTALLOC_MODE {
@@ -65,22 +66,28 @@ inline constexpr char const* other_checks =
 /// without checks made the block there are none: nothing is written, and no slot is marked.
 class SlotMarks {
  public:
-  static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return slot_count / 8 + 1; }
+  static constexpr std::size_t alignment = sizeof(std::uint32_t);  ///< not bytes: some processors swap words only
+  static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return (slot_count / 32 + 1) * alignment; }
 
   template <bool Shared> static bool test(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]] return false;
-    auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);
-    unsigned const bits = Shared ? std::atomic_ref(byte).load(std::memory_order_relaxed) : byte;  // relaxed: as in flip()
-    return (bits >> place % 8 & 1U) != 0;
+    std::uint32_t& word = word_of(block, place);
+    std::uint32_t const bits = Shared ? AtomicRef(word).load(std::memory_order_relaxed) : word;  // relaxed: as in flip()
+    return (bits >> place % 32 & 1U) != 0;
   }
   /// `Shared`: threads that hold no lock flip, too. Returns: what it was.
   template <bool Shared> static bool flip(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]] return false;
-    auto& byte = reinterpret_cast<unsigned char&>(block.tail[place / 8]);
-    auto const bit = static_cast<unsigned char>(1U << place % 8);
+    std::uint32_t& word = word_of(block, place);
+    std::uint32_t const mask = std::uint32_t{1} << place % 32;
     // relaxed: whoever hands a slot on orders what happens to it.
-    if constexpr (Shared) return (std::atomic_ref(byte).fetch_xor(bit, std::memory_order_relaxed) & bit) != 0;
-    return ((byte ^= bit) & bit) == 0;
+    if constexpr (Shared) return (AtomicRef(word).fetch_xor(mask, std::memory_order_relaxed) & mask) != 0;
+    return ((word ^= mask) & mask) == 0;
+  }
+
+ private:
+  static std::uint32_t& word_of(Block const& block, std::size_t place) noexcept {
+    return reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
   }
 };
 

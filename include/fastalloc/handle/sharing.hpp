@@ -13,13 +13,14 @@
 // The object dies when strong falls to 0, and then stays dead; the slot goes back when weak does.
 #pragma once
 
+#include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/handle/handle.hpp>
 
 #include <atomic>
 #include <bit>
 #include <cstring>
 
-#if __STDC_HOSTED__ && defined(__has_include)
+#if __STDC_HOSTED__ && defined(__GLIBC__) && defined(__has_include)
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #define FASTALLOC_ONLY_THREAD (__libc_single_threaded != 0)
@@ -77,7 +78,7 @@ class CountsRef {
   using Counts = SharedCounts;
 
  public:
-  static constexpr bool can_be_atomic = std::atomic_ref<std::uint64_t>::is_always_lock_free;
+  static constexpr bool can_be_atomic = AtomicRef<std::uint64_t>::is_always_lock_free;
 
   constexpr CountsRef() noexcept = default;
   CountsRef(void* counts, bool atomic) noexcept : word_(reinterpret_cast<std::uintptr_t>(counts) | std::uintptr_t{atomic}) {}
@@ -149,7 +150,7 @@ class CountsRef {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE SharedCounts& counts() const noexcept {
     return *reinterpret_cast<SharedCounts*>(word_ & ~std::uintptr_t{1});
   }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::atomic_ref<std::uint64_t> ref() const noexcept { return std::atomic_ref(counts().word); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE AtomicRef<std::uint64_t> ref() const noexcept { return AtomicRef(counts().word); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool atomic() const noexcept { return can_be_atomic && (word_ & 1) != 0 && !FASTALLOC_ONLY_THREAD; }
 
   /// Returns: the sum. On half of the word: processors then keep the value at hand: a copy and its drop take 1 ns instead of 4.

@@ -8,6 +8,11 @@
 
 #include <fastalloc/lock/spin_lock.hpp>
 
+#if !FASTALLOC_HAS_THREADS
+#error "fastalloc: AdaptiveLock, and every pool of threads, needs threads, and this standard library was built without; take FixedPool or GrowingPool, or LockFree or \
+SpinLock as their policy"
+#endif
+
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default where threads share a pool; critical sections are a few nanoseconds, so it seldom sleeps. 4 bytes.

@@ -4,6 +4,11 @@
 
 #include <fastalloc/lock/lock.hpp>
 
+#if !FASTALLOC_HAS_THREADS
+#error "fastalloc: MutexLock needs threads, and this standard library was built without; take FixedPool or GrowingPool, or LockFree or \
+SpinLock as their policy"
+#endif
+
 #include <mutex>
 
 namespace fastalloc::inline FASTALLOC_MODE {

@@ -7,9 +7,9 @@
 
 #include <atomic>
 
-#if __STDC_HOSTED__ && __has_include(<sched.h>)
+#if FASTALLOC_HAS_THREADS && FASTALLOC_POSIX
 #include <sched.h>
-#elif __STDC_HOSTED__
+#elif FASTALLOC_HAS_THREADS
 #include <thread>
 #endif
 
@@ -26,9 +26,9 @@ FASTALLOC_ALWAYS_INLINE void pause() noexcept {
 
 /// Lets another thread run, where there is a system that has some.
 inline void yield() noexcept {
-#if __STDC_HOSTED__ && __has_include(<sched.h>)
+#if FASTALLOC_HAS_THREADS && FASTALLOC_POSIX
   sched_yield();
-#elif __STDC_HOSTED__
+#elif FASTALLOC_HAS_THREADS
   std::this_thread::yield();
 #endif
 }
@@ -57,7 +57,11 @@ class SpinLock {
   }
   [[nodiscard]] bool try_lock() noexcept {
     // acquire: pairs with the release in unlock().
+#if defined(__riscv) && defined(__GNUC__)  // without libatomic, which GCC wants for a byte's exchange()
+    return !__atomic_test_and_set(&locked_, __ATOMIC_ACQUIRE);
+#else
     return !locked_.exchange(true, std::memory_order_acquire);
+#endif
   }
   // release: what was written under the lock is seen by the next one to acquire it.
   void unlock() noexcept { locked_.store(false, std::memory_order_release); }

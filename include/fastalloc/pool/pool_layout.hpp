@@ -82,6 +82,7 @@ struct PoolLayout {
     if constexpr (std::size_t const each = GenerationTable<Shape>::block_bytes(1); each != 0) {
       ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slot_count * each, plan.tail);
     }
+    if constexpr (Checks::tracks_slots) ok = ok && checked_round_up(plan.tail, SlotMarks::alignment, plan.tail);
     ok = ok && checked_add(plan.tail, tail_bytes(slot_count), plan.metadata);
     std::size_t const rest = Shape::growing ? sizeof(GrowingBlock) : ok ? Slots::metadata_bytes(slot_count, 1) : 0;
     plan.bytes = plan.metadata;

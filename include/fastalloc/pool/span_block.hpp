@@ -11,7 +11,7 @@
 #define FASTALLOC_HAS_PROCESSES 1
 #include <ctime>
 #include <process.h>
-#elif __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
+#elif FASTALLOC_POSIX
 #define FASTALLOC_HAS_PROCESSES 1
 #include <ctime>
 #include <unistd.h>
@@ -26,16 +26,17 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
   std::uint64_t bits = next_generation_seed();
 #if FASTALLOC_HAS_PROCESSES
   // What other processes have otherwise, and later ones of the same number: number, time, addresses.
-  std::timespec now{};
-#if defined(_WIN32)
-  (void)std::timespec_get(&now, TIME_UTC);
+#if defined(_WIN32)  // MinGW's libstdc++ has no std::timespec
   auto const process = static_cast<std::uint64_t>(::_getpid());
+  auto const seconds = static_cast<std::uint64_t>(std::time(nullptr)), ticks = static_cast<std::uint64_t>(std::clock());
 #else
+  std::timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   auto const process = static_cast<std::uint64_t>(::getpid());
+  auto const seconds = static_cast<std::uint64_t>(now.tv_sec), ticks = static_cast<std::uint64_t>(now.tv_nsec);
 #endif
-  std::uint64_t const parts[] = {process, static_cast<std::uint64_t>(now.tv_sec), static_cast<std::uint64_t>(now.tv_nsec),
-                                 reinterpret_cast<std::uintptr_t>(&generation_seed), reinterpret_cast<std::uintptr_t>(&now)};
+  std::uint64_t const parts[] = {process, seconds, ticks, reinterpret_cast<std::uintptr_t>(&generation_seed),
+                                 reinterpret_cast<std::uintptr_t>(&bits)};
   for (std::uint64_t const part : parts) {
     bits = (bits ^ part) * 0x9E3779B97F4A7C15U;
     bits ^= bits >> 32;  // the high bits depend on all that came before

@@ -62,7 +62,7 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
   using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics, Base::lock_of_blocks;
 
   // relaxed: what a thread wrote itself it sees, and what others write is never this thread's.
-  [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == this_thread.record; }
+  [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == this_thread().record; }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

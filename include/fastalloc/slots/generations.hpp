@@ -23,6 +23,7 @@
 // never touched.
 #pragma once
 
+#include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/slots/blocks.hpp>
 #include <fastalloc/storage/poison.hpp>
 
@@ -85,12 +86,12 @@ using GenerationWord = std::uint32_t;
 
 /// Written under the pool's lock, and seen by those who look without it, with all that was written before.
 template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_identity_t<V> value) noexcept {
-  std::atomic_ref(place).store(value, std::memory_order_release);  // release: pairs with the acquire in look()
+  AtomicRef(place).store(value, std::memory_order_release);  // release: pairs with the acquire in look()
 }
 /// `shared`: without the lock, while others may publish.
 template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V const& place) noexcept {
   if constexpr (!shared) return place;
-  else return std::atomic_ref(const_cast<V&>(place)).load(std::memory_order_acquire);  // acquire: pairs with the release in publish()
+  else return AtomicRef(const_cast<V&>(place)).load(std::memory_order_acquire);  // acquire: pairs with the release in publish()
 }
 
 /// What words do; where they are is for the classes below.
@@ -101,7 +102,7 @@ class GenerationWords {
 
   /// The generation of the object's key; it gets one where it has none yet. 0 where none is left. By threads that own the object.
   [[nodiscard]] static GenerationWord key(GenerationWord& word) noexcept {
-    std::atomic_ref const at(word);
+    AtomicRef const at(word);
     GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
     if (now == exhausted) [[unlikely]] return 0;
     FASTALLOC_ASSUME(now != 1);
@@ -111,11 +112,11 @@ class GenerationWords {
   /// True when the word is that of a key. No word is 1, so the key 0 is never valid.
   template <bool shared> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
     if constexpr (!shared) return word == (generation | 1);
-    else return std::atomic_ref(word).load(std::memory_order_acquire) == (generation | 1);  // acquire: pairs with the release in key()
+    else return AtomicRef(word).load(std::memory_order_acquire) == (generation | 1);  // acquire: pairs with the release in key()
   }
   /// The object's end.
   FASTALLOC_ALWAYS_INLINE void end(GenerationWord& word) const noexcept {
-    std::atomic_ref const at(word);
+    AtomicRef const at(word);
     GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
     if ((now & 1) != 0) at.store(next(now), std::memory_order_release);  // release: the object was still there for those who found it
   }

@@ -18,7 +18,7 @@
 
 #include <fastalloc/storage/storage.hpp>
 
-#if __STDC_HOSTED__ && __has_include(<sys/mman.h>)
+#if FASTALLOC_POSIX
 #define FASTALLOC_HAS_PAGES 1
 #include <cerrno>
 #include <cstdint>

@@ -14,6 +14,7 @@
 
 #if FASTALLOC_HAS_PAGES
 
+#include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/error.hpp>
 
 namespace fastalloc::inline FASTALLOC_MODE {
@@ -161,14 +162,14 @@ class PageStorage {
 
   [[nodiscard]] char const* text_of(PageFeature feature) const noexcept {
     // acquire: pairs with the release in keep(), so the values of a note are there with its text.
-    return std::atomic_ref(notes_[static_cast<std::size_t>(feature)].text).load(std::memory_order_acquire);
+    return detail::AtomicRef(notes_[static_cast<std::size_t>(feature)].text).load(std::memory_order_acquire);
   }
   void keep(PageFeature feature, Missing missing) noexcept {
     if (has_note(feature)) return;
     Missing& note = notes_[static_cast<std::size_t>(feature)];
     note.requested = missing.requested;
     note.limit = missing.limit;
-    std::atomic_ref(note.text).store(missing.text, std::memory_order_release);  // release: see text_of()
+    detail::AtomicRef(note.text).store(missing.text, std::memory_order_release);  // release: see text_of()
   }
   /// Notes what is missing. Returns: false when that is a failure.
   [[nodiscard]] bool miss(PageFeature feature, Missing missing) noexcept {

@@ -82,7 +82,7 @@ TEST_CASE("bound: containers of handles sort, erase and clear") {
   std::vector<Nodes::handle_type> handles;
   for (std::uint64_t i = 0; i != 50; ++i) handles.push_back(Nodes::allocate(i * 37 % 50));
   std::stable_sort(handles.begin(), handles.end(), [](auto const& a, auto const& b) { return a->value() < b->value(); });
-  for (std::uint64_t i = 0; i != 50; ++i) CHECK(handles[i]->value() == i);
+  for (std::uint64_t i = 0; i != 50; ++i) CHECK(handles[static_cast<std::size_t>(i)]->value() == i);
   std::erase_if(handles, [](auto const& handle) { return handle->value() % 2 == 0; });
   CHECK(bound_nodes.allocated() == 25);
   handles.clear();

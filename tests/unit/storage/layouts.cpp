@@ -30,10 +30,10 @@ EVALUATED bool is_laid_out() {
     if (stride < Size || stride % alignment != 0 || stride - Size >= alignment) return false;
     for (std::size_t n : {1U, 2U, 63U, 64U, 65U, 1000U}) {
       auto const plan = Layout::block(n, stride);
-      std::size_t const marks = Checks::tracks_slots ? n / 8 + 1 : 0;
+      std::size_t const marks = Checks::tracks_slots ? (n / 32 + 1) * 4 : 0;
       std::size_t const metadata = Layout::Slots::metadata_bytes(n, 1);
       std::size_t const sum = n * stride + marks + metadata;
-      bool const whole = plan.valid && plan.slot_bytes == n * stride && plan.tail >= plan.slot_bytes && plan.metadata >= plan.tail + marks &&
+      bool const whole = plan.valid && plan.slot_bytes == n * stride && plan.tail >= plan.slot_bytes && (marks == 0 || plan.tail % 4 == 0) && plan.metadata >= plan.tail + marks &&
                          (metadata == 0 || plan.metadata % alignof(std::size_t) == 0) && plan.bytes >= plan.metadata + metadata;
       if (!whole || plan.bytes < sum || plan.bytes - sum >= alignof(std::size_t)) return false;
     }

@@ -42,8 +42,10 @@ TEST_CASE("heap storage: big blocks begin at a huge page") {
 }
 
 TEST_CASE("heap storage: what no heap has is null") {
+  constexpr bool is_64_bit = sizeof(std::size_t) == 8;
+  if (!is_64_bit) return;  // there may be memory for all that a program of 32 bits can ask for
   HeapStorage heap;
-  CHECK(heap.acquire(std::size_t{1} << 60, 64) == nullptr);
+  CHECK(heap.acquire(std::size_t{1} << (is_64_bit ? 60 : 0), 64) == nullptr);
 }
 
 TEST_CASE("inline storage: one block, or null") {
