@@ -152,6 +152,43 @@ TEST_CASE("many: each new thread of a ThreadLocalPool has the whole capacity, wh
   CHECK(pool.sub_pools() == before);
 }
 
+TEST_CASE("many: threads that follow each other, each leaving an object behind for a while, share few sub-pools") {
+  ThreadLocalPool<int> pool(10);
+  std::deque<ThreadLocalPool<int>::handle_type> kept;
+  for (int i = 0; i != 300; ++i) {
+    std::thread([&] { kept.push_back(pool.allocate(i)); }).join();
+    if (kept.size() > 20) kept.pop_front();
+  }
+  CHECK(pool.sub_pools() < 40);
+}
+
+// A place may share an entry of a small table with that of another pool, whose part is freed meanwhile. For TSan.
+TEST_CASE("many: a thread asks one pool while another one ends that it used") {
+  using Pool = ThreadSafePool<long>;
+  auto const use = [](Pool& pool) {
+    for (int i = 0; i != 10; ++i) (void)pool.allocate();
+  };
+  std::deque<Pool> others;
+  std::deque<std::optional<Pool>> ending(16);
+  for (auto& pool : ending) use(pool.emplace(10));
+  for (int i = 0; i != 16; ++i) use(others.emplace_back(10));
+  std::deque<ThreadLocalPool<long>> asked;
+  for (int i = 0; i != 16; ++i) (void)asked.emplace_back(10).allocate();
+  std::atomic<bool> used{false}, gone{false};
+  std::thread thread([&] {
+    for (auto& pool : ending) use(*pool);
+    used = true;
+    do
+      for (auto& pool : asked) faults().expect(pool.allocated() == 0, "a thread has the part of another one");
+    while (!gone.load(std::memory_order_relaxed));
+  });
+  while (!used) std::this_thread::yield();
+  for (auto& pool : ending) pool.reset();
+  gone = true;
+  thread.join();
+  test::check_faults();
+}
+
 // No lock of one pool is held while another one's memory comes and goes.
 TEST_CASE("many: a resource whose upstream is a resource, at the first use by several threads") {
   for (int round = 0; round != 100; ++round) {

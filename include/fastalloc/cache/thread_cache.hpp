@@ -303,6 +303,17 @@ class ThreadCaches : public ThreadParts {
     magazine.keep(open ? (std::min)(share(depot), magazine.most()) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
   }
 
+  /// Effects: the caller's cache has the room that has come for it, unless all are closed.
+  template <class Depot> void use_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept {
+    (void)reopen_one(magazine, room, depot);
+  }
+
+  /// Effects: all slots of the caller's cache are in the depot.
+  template <class Depot> void surrender(Magazine& magazine, Depot& depot) noexcept {
+    note_peak(depot);
+    magazine.keep(0, [&](std::byte* slot) { depot.give(slot); });
+  }
+
   /// Effects: all slots of all caches are in the depot, and every cache is closed until its thread comes to the lock. Returns: false
   /// when there were none.
   template <class Depot> bool gather(Depot& depot) noexcept {

@@ -2,12 +2,14 @@
 // ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   this_thread() (thread_local) table -> | part | part | ...      an entry for each pool that this thread uses, by the pool's place
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ...      by the places of the pools that it uses
 //   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
 //   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
 //
-//   table[place & mask]->pool == this pool     if and only if the thread has a part of it
+//   table[place & mask].pool == this pool     if and only if the thread has a part of it
 //
+// The pool is asked in the table, not in the part: several places may lead to one entry of a small table, and the part
+// there, of another pool, may come to its end meanwhile.
 // A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used again when a
 // pool has ended: its end takes its parts out of the tables of all threads first.
 //
@@ -39,6 +41,7 @@
 
 #if FASTALLOC_POSIX
 #include <pthread.h>
+#include <unistd.h>
 #endif
 
 // One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
@@ -61,7 +64,6 @@ inline constexpr std::size_t cache_line = 64;  ///< bytes
 /// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by free_parts():
 /// no lock is held then, since operator new and delete may be the user's and use pools.
 struct ThreadPart {
-  ThreadParts* pool = nullptr;                ///< null in the placeholder of empty entries
   std::atomic<ThreadRecord*> owner{nullptr};  ///< null: no thread; or leaving(), borrowed(), orphaned()
   ThreadPart* next = nullptr;                 ///< in first_ or spare_
   ThreadPart* previous = nullptr;             ///< in first_
@@ -73,13 +75,17 @@ inline void free_parts(ThreadPart* list) noexcept {
   while (list != nullptr) ::operator delete(std::exchange(list, list->next), std::align_val_t{cache_line});
 }
 
-FASTALLOC_SHARED inline constinit ThreadPart no_part{};
-FASTALLOC_SHARED inline constinit std::atomic<ThreadPart*> no_parts[1] = {&no_part};
+/// Of the table of a thread. Written by the thread; by others, `pool` alone, when the pool ends.
+struct PartEntry {
+  std::atomic<ThreadParts*> pool{nullptr};  ///< null: no part
+  std::atomic<ThreadPart*> part{nullptr};
+};
+FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
 /// What others may need of a thread. Reused by a later thread; never freed.
 struct ThreadRecord {
   AdaptiveLock lock;
-  std::atomic<ThreadPart*>* table = no_parts;  ///< as in ThisThread; others look here, under the lock
+  PartEntry* table = no_parts;  ///< as in ThisThread; others look here, under the lock
   std::size_t entries = 1;
   std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; the thread's own
   std::size_t uses_size = 0;
@@ -89,8 +95,8 @@ FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
 
 /// What a lookup needs, of one thread.
 struct ThisThread {
-  std::atomic<ThreadPart*>* table = no_parts;
-  std::size_t mask = 0;               ///< entries - 1, a power of two less 1
+  PartEntry* table = no_parts;
+  std::size_t mask = 0;               ///< bytes of all entries but one; entries are a power of two
   ThreadRecord* record = &no_record;  ///< no_record before the first part, and when the end of the thread has begun
   bool ended = false;                 ///< no parts any more
 };
@@ -127,12 +133,18 @@ struct Registry {
   std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
   ThreadRecord* forkers_record = nullptr;     ///< whose lock it holds; in a handler it may get another one
   int fork_handlers = 0;                      ///< how many of them hold the locks for it
+  long forkers_process = 0;                   ///< its id, to know the child
+  bool is_child = false;                      ///< the child has heard what it is
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
+inline void look_for_child() noexcept;
+
 /// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
 [[nodiscard]] inline bool is_forking() noexcept {
-  return registry.forker.load(std::memory_order_relaxed) == &this_thread();  // relaxed: it is this thread only if this thread wrote it
+  // relaxed: it is this thread only if this thread wrote it
+  if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]] return false;
+  return look_for_child(), true;
 }
 /// A Guard of a lock that a fork takes.
 class [[nodiscard]] ForkedGuard {
@@ -234,10 +246,12 @@ class alignas(cache_line) ThreadParts : public PoolNode {
 
   /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
-    // relaxed, twice: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
-    std::size_t const place = place_.load(std::memory_order_relaxed);
-    ThreadPart* const part = this_thread().table[place & this_thread().mask].load(std::memory_order_relaxed);
-    if (part->pool != this) [[unlikely]] return nullptr;
+    // relaxed, everywhere: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
+    std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread().mask;
+    auto const& entry = *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
+    if (entry.pool.load(std::memory_order_relaxed) != this) [[unlikely]] return nullptr;
+    ThreadPart* const part = entry.part.load(std::memory_order_relaxed);
+    FASTALLOC_ASSUME(part != nullptr);
     return part;
   }
 
@@ -251,14 +265,22 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;  // relaxed: enroll() saw it written
     ThreadRecord* const record = record_of_thread();
     if (record == &no_record || !find_place()) return nullptr;
-    std::size_t const place = place_.load(std::memory_order_relaxed);
+    std::size_t const place = this->place();
     if (uses != 0 && !used(*record, place, uses)) return nullptr;
     if (!make_entry(*record, place)) return nullptr;
     ThreadPart* const part = take_part(suits, make, orphaned());
     if (part == nullptr) return nullptr;
+    if (ThreadPart* const other = mine()) {  // operator new used this pool, and the thread got one meanwhile
+      lock_pool();
+      to_spares(part);
+      part->owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+      unlock_pool();
+      return other;
+    }
     ForkedGuard guard(record->lock);
     part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
-    record->table[place].store(part, std::memory_order_relaxed);
+    record->table[place].part.store(part, std::memory_order_relaxed);
+    record->table[place].pool.store(this, std::memory_order_relaxed);
     return part;
   }
 
@@ -324,22 +346,29 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   static bool used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept;
   static bool make_entry(ThreadRecord& record, std::size_t place) noexcept;
   bool find_place() noexcept;
+  [[nodiscard]] std::size_t place() const noexcept {
+    return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry);  // relaxed: this thread saw it written
+  }
 
   template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
     lock_pool();
     ThreadPart* part = nullptr;
-    int looks = 8;  // of the newest spares: no walk over all that ever were
-    for (ThreadPart** at = &spare_; *at != nullptr && looks != 0; at = &(*at)->next, --looks) {
+    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked next.
+    for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
+      ThreadPart* const at = spare_;
       // acquire: pairs with the release in end_thread(), whose thread has left the part then.
-      if ((*at)->owner.load(std::memory_order_acquire) != nullptr || !suits(**at)) continue;
-      part = *at;
-      *at = part->next;
-      to_first(part, owner);
-      break;
+      if (at->owner.load(std::memory_order_acquire) == nullptr && suits(*at)) {
+        if ((spare_ = at->next) == nullptr) last_spare_ = nullptr;
+        to_first(part = at, owner);
+        break;
+      }
+      if (at == last_spare_) continue;
+      spare_ = at->next;
+      at->next = nullptr;
+      last_spare_ = last_spare_->next = at;
     }
     unlock_pool();
     if (part != nullptr || (part = make()) == nullptr) return part;
-    part->pool = this;
     lock_pool();
     to_first(part, owner);
     unlock_pool();
@@ -360,14 +389,15 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   }
   void to_spares(ThreadPart* part) noexcept {
     unlink(part);
-    part->next = spare_;
+    if ((part->next = spare_) == nullptr) last_spare_ = part;
     spare_ = part;
   }
 
-  std::atomic<std::uint32_t> place_{0};  ///< in the tables of threads; 0 before the pool has one, which matches no entry
+  std::atomic<std::uint32_t> offset_{0};  ///< of its place in tables, in bytes; 0 before it has one: a place never used
   std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
   ThreadPart* spare_ = nullptr;
+  ThreadPart* last_spare_ = nullptr;
   Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 
@@ -447,6 +477,7 @@ struct ForkHandlers {
       registry.forker.store(&this_thread(), std::memory_order_relaxed);
       registry.forkers_record = this_thread().record;
       registry.forkers_record->lock.lock();
+      registry.forkers_process = ::getpid();
       for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
     }
     ++registry.fork_handlers;
@@ -454,14 +485,19 @@ struct ForkHandlers {
   static void parent() noexcept {
     if (--registry.fork_handlers != 0) return;
     registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+    registry.is_child = false;
     for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
     registry.forkers_record->lock.unlock();
     registry.lock.unlock();
   }
   static void child() noexcept {
-    if (registry.fork_handlers == 1)
-      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
+    begin_child();
     parent();
+  }
+  /// Once in the child: before a handler of others uses a pool, which would serve the threads that waited there.
+  static void begin_child() noexcept {
+    if (std::exchange(registry.is_child, true)) return;
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
   }
 
  private:
@@ -470,6 +506,13 @@ struct ForkHandlers {
   static void install() noexcept {}
 #endif
 };
+
+/// In a handler of others that runs in the child before ours does, pools hear now what has happened.
+inline void look_for_child() noexcept {
+#if FASTALLOC_POSIX
+  if (!registry.is_child && registry.forkers_process != ::getpid()) ForkHandlers::begin_child();
+#endif
+}
 
 inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   if (this_thread().record != &no_record || this_thread().ended || !arm_thread()) return this_thread().record;
@@ -509,19 +552,22 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
   if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
   std::size_t entries = 16;
   while (entries <= place) entries *= 2;
-  using Entry = std::atomic<ThreadPart*>;
-  auto* const table = static_cast<Entry*>(::operator new(entries * sizeof(Entry), std::nothrow));
+  auto* const table = static_cast<PartEntry*>(::operator new(entries * sizeof(PartEntry), std::nothrow));
   if (table == nullptr) return false;
-  Entry* old = table;
+  PartEntry* old = table;
   {
     ForkedGuard guard(record.lock);
     if (place >= record.entries) {  // else operator new used pools, and this was done meanwhile
       old = record.table;
-      for (std::size_t i = 0; i != entries; ++i)
-        ::new (static_cast<void*>(table + i)) Entry(i < record.entries ? old[i].load(std::memory_order_relaxed) : &no_part);
+      for (std::size_t i = 0; i != entries; ++i) {
+        auto* const entry = ::new (static_cast<void*>(table + i)) PartEntry;
+        if (i >= record.entries) continue;
+        entry->pool.store(old[i].pool.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        entry->part.store(old[i].part.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      }
       record.table = this_thread().table = table;
       record.entries = entries;
-      this_thread().mask = entries - 1;
+      this_thread().mask = (entries - 1) * sizeof(PartEntry);
     }
   }
   if (old != no_parts) ::operator delete(static_cast<void*>(old));
@@ -531,10 +577,10 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
 /// Effects: the pool has a place. Returns: false when there is no memory.
 inline bool ThreadParts::find_place() noexcept {
   // acquire: pairs with the release below.
-  if (place_.load(std::memory_order_acquire) != 0) return true;
+  if (offset_.load(std::memory_order_acquire) != 0) return true;
   auto const use = [&](Place* place) {
     own_place_ = place;
-    place_.store(place->number, std::memory_order_release);
+    offset_.store(place->number * std::uint32_t{sizeof(PartEntry)}, std::memory_order_release);
   };
   {
     ForkedGuard guard(home_->lock);
@@ -568,7 +614,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     if (is_thread(owner)) {
       ForkedGuard guard(owner->lock);
       if (part->owner.load(std::memory_order_relaxed) == owner) {  // else its thread is ending
-        owner->table[place_.load(std::memory_order_relaxed)].store(&no_part, std::memory_order_relaxed);
+        owner->table[place()].pool.store(nullptr, std::memory_order_relaxed);
         part->owner.store(nullptr, std::memory_order_relaxed);
         free = true;
       }
@@ -601,16 +647,17 @@ inline void ThreadParts::end_thread() noexcept {
   if (record == &no_record) return;
   this_thread().table = no_parts;
   this_thread().mask = 0;
-  std::atomic<ThreadPart*>* const table = record->table;  // changed by its thread only
+  PartEntry* const table = record->table;  // changed by its thread only
   for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
-    ThreadPart* part = nullptr;
+    ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
+    ThreadParts* of = nullptr;
     {
       ForkedGuard guard(record->lock);
-      part = table[i].exchange(&no_part, std::memory_order_relaxed);
-      if (part == &no_part) continue;
+      of = table[i].pool.exchange(nullptr, std::memory_order_relaxed);
+      if (of == nullptr) continue;
       part->owner.store(leaving(), std::memory_order_relaxed);
     }
-    ThreadParts& pool = *part->pool;
+    ThreadParts& pool = *of;
     pool.lock_pool();
     pool.tell(PoolEvent::thread_ended, part);
     pool.to_spares(part);

@@ -346,7 +346,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       this->open_inline();
       bool const polls = expired();
       taken = core_.take_slow(&error, polls);
-      if (taken.slot == nullptr && !polls) taken = core_.take_waiting(wait, [&](Taken unused) { this->unbuild(unused, false); }, error);
+      if (taken.slot == nullptr && !polls) taken = core_.take_waiting(wait, [&](Taken unused) { this->unbuild(unused, false, false); }, error);
     }
     if (taken.slot == nullptr) return {};
     return build(taken, std::forward<Args>(args)...);

@@ -96,23 +96,25 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       }
       ~Queued() {
         if (done) return;
-        leave();
+        leave(nullptr);
         if (waiter.taken.slot != nullptr) core.prepare(waiter.taken), undo(waiter.taken);
       }
-      void leave() noexcept {
+      /// Behind this lock a pool that is destroyed may be gone, unless the waiter got a slot.
+      void leave(Error* error) noexcept {
         done = true;
         bool const was_served = core.locked_slow([&] {
           core.caches_.reopen(core.supply_);
+          if (error != nullptr && waiter.taken.slot == nullptr)
+            core.stats_.failed(), *error = core.describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
           return core.waiters_.leave(waiter);
         });
         if (was_served) waiter.wait_until_served();
       }
     } queued(*this, undo);
     wait(queued.waiter);
-    queued.leave();
+    queued.leave(&error);
     Taken const taken = queued.waiter.taken;
-    if (taken.slot != nullptr) return prepare(taken), taken;
-    locked_slow([&] { stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time"); });
+    if (taken.slot != nullptr) prepare(taken);
     return taken;
   }
 
@@ -339,8 +341,13 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (cache != nullptr) caches_.more_room(*cache, room);
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Waiters::enabled && !lock_free) {
-      // What comes back belongs to those who wait.
-      if (waiters_.any() && collect()) [[unlikely]] return {nullptr, false};
+      // What comes back belongs to those who wait; so does a slot that was left to this thread when all caches were
+      // closed, since it was just popping it.
+      if (waiters_.any()) [[unlikely]] {
+        if constexpr (Caches::enabled)
+          if (cache != nullptr) caches_.surrender(*cache, supply_);
+        if (collect()) return {nullptr, false};
+      }
     }
     if constexpr (Caches::enabled) {
       bool counted = false;
@@ -376,11 +383,18 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     serve();
   }
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
+    bool const wants_room = cache.wants_room;
     typename Caches::Room room;
+    {
+      [[maybe_unused]] auto const guard = inside();
+      caches_.make_room(cache, room, supply_);
+      serve();
+    }
+    if (!wants_room) return;
+    // Only now: operator new may be the user's and give slots back, and behind the full cache is no room for one more.
     caches_.more_room(cache, room);
     [[maybe_unused]] auto const guard = inside();
-    caches_.make_room(cache, room, supply_);
-    serve();
+    caches_.use_room(cache, room, supply_);
   }
 
   FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {

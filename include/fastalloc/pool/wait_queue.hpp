@@ -15,6 +15,9 @@
 #if defined(__cpp_lib_jthread)
 #include <stop_token>
 #endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -31,6 +34,24 @@ template <class Clock, class Duration>
   if (!(left > -most) || now >= time) return std::chrono::nanoseconds::zero();
   return std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 * (left > least ? left : least)));
 }
+
+/// While it lives, the thread is not cancelled.
+class [[nodiscard]] NotCancelled {
+ public:
+#if defined(PTHREAD_CANCEL_DISABLE)
+  NotCancelled() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  ~NotCancelled() { pthread_setcancelstate(before_, nullptr); }
+
+ private:
+  int before_ = 0;
+
+ public:
+#else
+  NotCancelled() noexcept {}
+#endif
+  NotCancelled(NotCancelled const&) = delete;
+  NotCancelled& operator=(NotCancelled const&) = delete;
+};
 
 /// A thread that waits; lives on its stack, until it has left the queue and, where it was served, heard of it.
 class Waiter {
@@ -60,7 +81,9 @@ class Waiter {
       wake_.wait_for(guard, left);
     }
   }
+  /// Not to be left early: the server still uses the waiter.
   void wait_until_served() noexcept {
+    NotCancelled const stays;
     std::unique_lock guard(mutex_);
     while (!served_) wake_.wait(guard);
   }
