@@ -1,4 +1,4 @@
-// expect: this policy has to be passed as a value: Recycle of functions.*pool\(PoolConfig\{.capacity = 100\}, recycle\(init, reset\)\)
+// expect: pass PoolConfig\{.capacity = n\} and recycle\(init, reset\)
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

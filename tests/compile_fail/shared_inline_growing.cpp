@@ -1,5 +1,5 @@
 // expect: reserve
-// expect: may_grow
+// expect: fastalloc: this pool never grows; use GrowingPool, or ThreadSafePool with HeapStorage and a lock
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

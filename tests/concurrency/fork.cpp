@@ -44,6 +44,9 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
   auto const unit = static_cast<std::size_t>(alignment);
   return counted(std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit));
 }
+// All forms: AddressSanitizer has its own for those that a program does not replace.
+void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return ::operator new(bytes); }
+void* operator new(std::size_t bytes, std::align_val_t alignment, std::nothrow_t const&) noexcept { return ::operator new(bytes, alignment); }
 void operator delete(void* block) noexcept { uncounted(block); }
 void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
 void operator delete(void* block, std::align_val_t) noexcept { uncounted(block); }

@@ -191,9 +191,11 @@ class PoolNode {
   void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
   /// Effects: renews what the library that constructed the pool left in it.
   void rebind(Listener listener) noexcept {
-    ForkedGuard guard(home_->lock);
-    listener_ = listener;
-    if (enrolled_.load(std::memory_order_relaxed)) tell(PoolEvent::hear_of_forks);
+    {
+      ForkedGuard guard(home_->lock);  // a fork calls the listener
+      listener_ = listener;
+    }
+    tell(PoolEvent::hear_of_forks);
   }
 
  protected:
@@ -435,13 +437,8 @@ struct ThreadExit {
     ThreadParts::end_thread();
   }
 
-  static void arm() noexcept {
-    static thread_local ThreadExit exit;
-    exit.arm_here();
-  }
-
 #if FASTALLOC_POSIX
-  void arm_here() noexcept {
+  void arm() noexcept {
     if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread());
   }
   FASTALLOC_COLD static bool make_key() noexcept {
@@ -458,10 +455,14 @@ struct ThreadExit {
   FASTALLOC_OWN static inline pthread_key_t key{};
   FASTALLOC_OWN static inline std::atomic<bool> has_key{false};
 #else
-  void arm_here() noexcept {}
+  void arm() noexcept {}
 #endif
 };
-inline bool arm_thread() noexcept { return ThreadExit::arm(), true; }
+/// The variable is local: a file that uses no pool of threads has nothing of it.
+FASTALLOC_SHARED inline bool arm_thread() noexcept {
+  static thread_local ThreadExit exit;
+  return exit.arm(), true;
+}
 #endif
 
 struct ForkHandlers {

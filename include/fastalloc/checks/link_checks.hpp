@@ -69,12 +69,13 @@ struct LinkChecks {
     if constexpr (Shape::poisons) poison(slot + Shape::link_offset, Shape::link_size);
   }
 
-  /// The first one stays until it was read.
+  /// The first one stays until it was read. Slots may be lost though none is counted: what took their place in the list
+  /// was lost before.
   template <class Blocks> static void write_note(Blocks& blocks, LinksCut const& cut) noexcept {
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       auto const& block = blocks[b];
       if (block.tail == nullptr) continue;
-      if (cut.lost != 0 && !lost_some(block)) SlotMarks::flip<shared>(block, block.slot_count);
+      if (!lost_some(block)) SlotMarks::flip<shared>(block, block.slot_count);
       if (!note_of(block).broken) std::memcpy(note(block), &cut, sizeof cut);
     }
   }

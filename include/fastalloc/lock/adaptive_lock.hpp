@@ -46,7 +46,13 @@ class AdaptiveLock {
       if (state_.load(std::memory_order_relaxed) == 0 && try_lock()) return;
     }
     // acquire: as in try_lock(). The lock is taken as 2: others may sleep, and whoever unlocks it has to wake one.
-    while (state_.exchange(2, std::memory_order_acquire) != 0) state_.wait(2, std::memory_order_relaxed);
+    while (state_.exchange(2, std::memory_order_acquire) != 0) {
+#if defined(__GLIBCXX__) && !defined(_GLIBCXX_HAVE_LINUX_FUTEX)
+      detail::yield();  // without futexes libstdc++ 12 loses wake-ups (seen with MinGW)
+#else
+      state_.wait(2, std::memory_order_relaxed);
+#endif
+    }
   }
   FASTALLOC_COLD void wake() noexcept { state_.notify_one(); }
 

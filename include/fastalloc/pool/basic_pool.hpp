@@ -216,8 +216,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// A key for the object. Requires: `handle` is not empty and from this pool, and the object lives. Complexity: at most 3 steps (index, word of the page, word).
   /// Thread safety: of threads that own the object, any number at once.
-  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing. Nor does, with
-  /// BasicGenerations<Bits>, that of an object in a slot in which 2^Bits - 1 objects with keys lived before: it is Key().
+  /// With a checks policy a pointer to anything but an object of this pool is reported, and its key names nothing; so is
+  /// an object whose on_release(), destructor or reset runs: its keys have ended. With BasicGenerations<Bits> the key is
+  /// Key(), too, where 2^Bits - 1 objects with keys lived in the slot before.
   template <class O>
     requires(!std::same_as<O, AnyOwner>)
   [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept requires has_keys {
@@ -318,10 +319,11 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept { return Types::layout::block_alignment; }
 
-  /// Effects: the pool keeps the functions of the library that calls this, in place of those of the library that constructed it. For a pool in
-  /// memory that outlives a library (hot reload): handles of unknown pools, the ends of threads and forks use these functions. Requires: both
-  /// libraries were compiled from the same sources of fastalloc and T, with the same settings, and no other thread uses the pool meanwhile. Complexity: constant.
-  void rebind() noexcept { set_erased(), core_.rebind(); }
+  /// Effects: the pool keeps the functions of the library that calls this, in place of those of the library that made it. For a pool in
+  /// memory that outlives a library (hot reload): erased handles, the ends of threads and forks use these functions. Requires: both libraries
+  /// were compiled from the same sources of fastalloc and T, with the same settings; no other thread uses the pool meanwhile; and a pool of
+  /// threads was made by a library that is still there, or shares its symbols with the program. Complexity: constant.
+  void rebind() noexcept { this->set_erased(), core_.rebind(); }
 
   /// For tests: true when the pool's own account of its slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() { return core_.check_invariants(); }

@@ -28,7 +28,6 @@ class Snapshot {
     count_ = blocks.count();
     if (count_ == 0) return 0;
     stride_ = blocks.stride();
-    divide_ = ExactDivider(stride_);
     std::size_t words = 0;
     for (std::size_t b = 0; b != count_; ++b) words += words_for(blocks[b].handed);
     std::size_t const bytes = count_ * sizeof(Range) + words * sizeof(std::size_t);
@@ -54,7 +53,8 @@ class Snapshot {
       n -= half;
     }
     if (count_ == 0 || address(slot) - address(ranges_[low].data) >= ranges_[low].slot_count * stride_) return;
-    std::size_t const place = divide_(static_cast<std::size_t>(slot - ranges_[low].data));
+    // A true division: a new block may lie over the place of one that is gone, at an offset that is no multiple of the stride.
+    std::size_t const place = static_cast<std::size_t>(slot - ranges_[low].data) / stride_;
     ranges_[low].bits[place / word_bits] &= ~(std::size_t{1} << place % word_bits);
   }
 
@@ -92,7 +92,6 @@ class Snapshot {
   Range* ranges_ = nullptr;
   std::size_t count_ = 0;
   std::size_t stride_ = 1;
-  ExactDivider divide_{};
   std::size_t range_ = 0;
   std::size_t word_ = 0;
 };

@@ -257,7 +257,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);
     if (Bytes::find(supply_.blocks(), p, take_mark, error)) return true;
     error.capacity = this->slots_usable();
-    error.allocated = this->live();
+    if constexpr (Depot::counts_for_all) error.allocated = this->live();
     return false;
   }
 

@@ -28,6 +28,8 @@ template <class Shape, class SlotPolicy, class StorageState, class Lock, class S
 class PoolDepot {
  public:
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
+  /// Any thread may ask how many slots live.
+  static constexpr bool counts_for_all = !requires { requires Lock::counts_are_the_owners; };
 
   PoolDepot(PoolDepot const&) = delete;
   PoolDepot& operator=(PoolDepot const&) = delete;
@@ -426,7 +428,10 @@ class PoolDepot {
                             needed);
       return false;
     }
-    if (most < needed) return error = at_max(total + needed), false;
+    if (most < needed) {
+      std::size_t const wraps = (std::numeric_limits<std::size_t>::max)() - total;
+      return error = at_max(total + (needed < wraps ? needed : wraps)), false;
+    }
     std::size_t const slot_count = wanted < needed ? needed : wanted;
     return add_block(slot_count < most ? slot_count : most, error);
   }

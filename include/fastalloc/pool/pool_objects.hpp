@@ -223,7 +223,10 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   }
 
   FASTALLOC_COLD void report_shared(T* object) noexcept {
-    Error error = core_.describe(ErrorCode::invalid_handle, "the object is shared and cannot have a Handle; copy one of its SharedHandles, or lock() a WeakHandle");
+    constexpr char const* text =
+        "the object is shared and cannot have a Handle; copy one of its SharedHandles, or lock() a WeakHandle";
+    Error error{.code = ErrorCode::invalid_handle, .text = text};
+    if constexpr (Core::counts_for_all) error = core_.describe(ErrorCode::invalid_handle, text);
     error.address = object;
     report_typed(error);
   }

@@ -23,6 +23,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 class OwnerLock {
  public:
   static constexpr bool is_thread_safe = true;
+  static constexpr bool counts_are_the_owners = true;  ///< others may not ask how many slots live
   constexpr void lock() const noexcept {}
   constexpr void unlock() const noexcept {}
   [[nodiscard]] AdaptiveLock& slow() noexcept { return slow_; }

@@ -200,11 +200,11 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   static constexpr std::size_t page_slots = 128;
   static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
   static constexpr Index none = 0xFFFF'FFFE;  ///< ends a list
-  static constexpr std::uintptr_t singles = 1;  ///< in Entry::slots; a page's first slot is at an even address
+  static constexpr std::uintptr_t singles = 1;  ///< in Entry::base; a page's first slot is at an even address
   /// Of the directory. Addresses are those that index 0 would have if the page began with it.
   struct Entry {
     std::uintptr_t words;
-    std::uintptr_t slots;  ///< or + `singles`: of their addresses. Of a page in the list: the index of the next one
+    std::uintptr_t base;  ///< or + `singles`: of their addresses. Of a page in the list: the index of the next one
   };
   /// What was acquired, in a list.
   struct Memory {
@@ -288,9 +288,9 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     if (index >= look<shared>(known_)) return nullptr;
     Entry const& entry = look<shared>(directory_)[index / page_slots];
     if (!this->template is<shared>(word_in(entry, index), generation)) return nullptr;
-    std::uintptr_t const slots = look<shared>(entry.slots);
-    if ((slots & singles) != 0) [[unlikely]] return reinterpret_cast<std::byte*>(look<shared>(single_in(slots, index)));
-    return reinterpret_cast<std::byte*>(slots + index * blocks.stride());
+    std::uintptr_t const base = look<shared>(entry.base);
+    if ((base & singles) != 0) [[unlikely]] return reinterpret_cast<std::byte*>(look<shared>(single_in(base, index)));
+    return reinterpret_cast<std::byte*>(base + index * blocks.stride());
   }
 
  private:
@@ -303,27 +303,27 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     return *reinterpret_cast<GenerationWord*>(entry.words + index * sizeof(GenerationWord));
   }
   /// Where the address of a single slot is; of one in the list: the index of the next one.
-  static std::uintptr_t& single_in(std::uintptr_t slots, std::size_t index) noexcept {
-    return *reinterpret_cast<std::uintptr_t*>(slots - singles + index * sizeof(std::uintptr_t));
+  static std::uintptr_t& single_in(std::uintptr_t base, std::size_t index) noexcept {
+    return *reinterpret_cast<std::uintptr_t*>(base - singles + index * sizeof(std::uintptr_t));
   }
-  std::uintptr_t& single(std::size_t index) noexcept { return single_in(directory_[index / page_slots].slots, index); }
+  std::uintptr_t& single(std::size_t index) noexcept { return single_in(directory_[index / page_slots].base, index); }
 
   /// The words of a page have their first value; `slots` as in Entry.
-  void open_page(Entry& entry, std::uintptr_t words, std::uintptr_t slots) noexcept {
+  void open_page(Entry& entry, std::uintptr_t words, std::uintptr_t base) noexcept {
     for (std::size_t i = 0; i != page_slots; ++i) reinterpret_cast<GenerationWord*>(words)[i] = this->start_;
-    ::new (static_cast<void*>(&entry)) Entry{words - known_ * sizeof(GenerationWord), slots};
+    ::new (static_cast<void*>(&entry)) Entry{words - known_ * sizeof(GenerationWord), base};
     publish(known_, known_ + page_slots);
   }
   Index take_page(std::byte* slot, std::size_t stride) noexcept {
     Index const index = free_page_ != none ? free_page_ : static_cast<Index>(known_);
     Entry& entry = directory_[index / page_slots];
-    std::uintptr_t const slots = reinterpret_cast<std::uintptr_t>(slot) - index * stride;
-    if (index != free_page_) return open_page(entry, entry.words, slots), index;
-    free_page_ = static_cast<Index>(entry.slots);
-    publish(entry.slots, slots);
+    std::uintptr_t const base = reinterpret_cast<std::uintptr_t>(slot) - index * stride;
+    if (index != free_page_) return open_page(entry, entry.words, base), index;
+    free_page_ = static_cast<Index>(entry.base);
+    publish(entry.base, base);
     return index;
   }
-  void give_page(Index index) noexcept { publish(directory_[index / page_slots].slots, std::exchange(free_page_, index)); }
+  void give_page(Index index) noexcept { publish(directory_[index / page_slots].base, std::exchange(free_page_, index)); }
   Index take_single(std::byte* slot) noexcept {
     Index const index = free_single_;
     free_single_ = static_cast<Index>(single(index));

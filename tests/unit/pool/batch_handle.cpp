@@ -323,33 +323,66 @@ TEMPLATE_TEST_CASE("batch handle: a reset of recycled objects may end others of 
   CHECK(others.size() == 9);  // and the empty one
 }
 
+namespace {
+
+/// The numbers from 0 on, as std::views::iota, which clang 14 cannot take from libstdc++ 12.
+class Numbers {
+ public:
+  class Iterator {
+   public:
+    using value_type = unsigned long long;
+    using difference_type = long long;
+    using reference = unsigned long long;
+    using pointer = void;
+    using iterator_category = std::forward_iterator_tag;
+
+    Iterator() = default;
+    explicit Iterator(unsigned long long at) : at_(at) {}
+    unsigned long long operator*() const { return at_; }
+    Iterator& operator++() { return ++at_, *this; }
+    Iterator operator++(int) { return Iterator(at_++); }
+    bool operator==(Iterator const&) const = default;
+    friend long long operator-(Iterator a, Iterator b) { return static_cast<long long>(a.at_ - b.at_); }
+
+   private:
+    unsigned long long at_ = 0;
+  };
+  explicit Numbers(unsigned long long n) : n_(n) {}
+  [[nodiscard]] Iterator begin() const { return Iterator(0); }
+  [[nodiscard]] Iterator end() const { return Iterator(n_); }
+
+ private:
+  unsigned long long n_;
+};
+
+}  // namespace
+
 TEST_CASE("batch: more objects than could ever be are refused before the heap is asked to remember them") {
   constexpr auto most = static_cast<std::size_t>(-1);
   FixedPool<unsigned long long, InlineStorage<10>, BasicStats> fixed;
   GrowingPool<unsigned long long, BasicStats> growing(
       PoolConfig{.capacity = 4, .max_capacity = 10, .growth_strategy = GrowthStrategy::exponential(2.0)});
-  CHECK_FALSE(fixed.try_allocate_batch_handle(most, 1));
-  CHECK_FALSE(growing.try_allocate_batch_handle(most, 1));
+  CHECK_FALSE(fixed.try_allocate_batch_handle(most, 1ULL));
+  CHECK_FALSE(growing.try_allocate_batch_handle(most, 1ULL));
   std::vector<decltype(fixed)::handle_type> handles;
-  CHECK_FALSE(fixed.try_allocate_batch(most, std::back_inserter(handles), 1));
+  CHECK_FALSE(fixed.try_allocate_batch(most, std::back_inserter(handles), 1ULL));
   CHECK(fixed.statistics().allocation_failures == 2);
 #if FASTALLOC_EXCEPTIONS
-  auto const values = [](unsigned long long n) { return std::views::iota(0ULL, n); };
   for (unsigned long long const n : {11ULL, 1ULL << 32, 1ULL << 40, ~0ULL >> 1}) {
     try {
-      (void)fixed.allocate_batch(values(n));
+      (void)fixed.allocate_batch(Numbers(n));
       FAIL("there are not so many slots");
     } catch (PoolExhausted const& e) {
       CHECK(e.error().capacity == 10);
       CHECK(e.error().requested == (n < most ? static_cast<std::size_t>(n) : most));
     }
-    CHECK_THROWS_AS(growing.allocate_batch(values(n)), MaxCapacityExceeded);
+    CHECK_THROWS_AS(growing.allocate_batch(Numbers(n)), MaxCapacityExceeded);
   }
-  CHECK_THROWS_AS(fixed.allocate_batch(most, std::back_inserter(handles), 1), PoolExhausted);
-  CHECK_THROWS_AS(fixed.allocate_batch_handle(most, 1), PoolExhausted);
-  auto const all = fixed.allocate_batch(values(10));
+  CHECK_THROWS_AS(fixed.allocate_batch(most, std::back_inserter(handles), 1ULL), PoolExhausted);
+  CHECK_THROWS_AS(fixed.allocate_batch_handle(most, 1ULL), PoolExhausted);
+  auto const all = fixed.allocate_batch(Numbers(10));
   CHECK((all.size() == 10 && *all[9] == 9 && fixed.is_full()));
-  CHECK_THROWS_AS(fixed.allocate_batch(values(1)), PoolExhausted);  // not an empty vector
+  CHECK_THROWS_AS(fixed.allocate_batch(Numbers(1)), PoolExhausted);  // not an empty vector
 #endif
   CHECK(growing.is_empty());
 }

@@ -272,3 +272,19 @@ TEMPLATE_TEST_CASE("overflow: a wrong configuration where the pool is made, memo
   CHECK_THROWS_AS(pool.reserve(most), AllocationFailed);
 }
 #endif
+
+#if FASTALLOC_EXCEPTIONS
+// The sum of what is there and what is wanted does not wrap.
+TEST_CASE("exhaustion: a request that no pool could ever meet is stated as it is") {
+  GrowingPool<int> pool(PoolConfig{.capacity = 10, .max_capacity = 20, .growth_strategy = GrowthStrategy::linear(10)});
+  std::vector<GrowingPool<int>::handle_type> handles;
+  for (int i = 0; i != 10; ++i) handles.push_back(pool.allocate(i));
+  try {
+    (void)pool.allocate_batch_handle(static_cast<std::size_t>(-1), 1);
+    CHECK(false);
+  } catch (MaxCapacityExceeded const& exception) {
+    CHECK(exception.error().requested == static_cast<std::size_t>(-1));
+    CHECK(exception.error().limit == 20);
+  }
+}
+#endif

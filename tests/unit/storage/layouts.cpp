@@ -30,7 +30,8 @@ EVALUATED bool is_laid_out() {
     if (stride < Size || stride % alignment != 0 || stride - Size >= alignment) return false;
     for (std::size_t n : {1U, 2U, 63U, 64U, 65U, 1000U}) {
       auto const plan = Layout::block(n, stride);
-      std::size_t const marks = Checks::tracks_slots ? (n / 32 + 1) * 4 : 0;
+      std::size_t const note = link_bytes<Policy>(false, Size) != 0 ? 24 : 0;  // what was found about links
+      std::size_t const marks = Checks::tracks_slots ? (n / 32 + 1) * 4 + note : 0;
       std::size_t const metadata = Layout::Slots::metadata_bytes(n, 1);
       std::size_t const sum = n * stride + marks + metadata;
       bool const whole = plan.valid && plan.slot_bytes == n * stride && plan.tail >= plan.slot_bytes && (marks == 0 || plan.tail % 4 == 0) && plan.metadata >= plan.tail + marks &&
