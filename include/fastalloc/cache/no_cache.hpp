@@ -32,6 +32,7 @@ struct NoCaches {
   template <class Core> explicit constexpr NoCaches(Core*) noexcept {}
   struct Room {};
   constexpr void begin() noexcept {}
+  [[nodiscard]] constexpr bool is_enrolled() const noexcept { return true; }
   constexpr bool enter() noexcept { return false; }
   template <class Core> constexpr void rebind(Core*) noexcept {}
   [[nodiscard]] constexpr void* attach(unsigned = 0) const noexcept { return nullptr; }

@@ -226,6 +226,7 @@ class Uncached : public NoCaches, public PoolNode {
  public:
   template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
   ~Uncached() { leave_registry(); }
+  using NoCaches::is_enrolled;  // at construction
   void begin() noexcept { enroll(); }
   bool enter() noexcept { return is_forking(); }
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
@@ -283,7 +284,8 @@ class ThreadCaches : public ThreadParts {
     for (bool last = false;; last = true) {
       std::size_t const at_hand = returned_only ? depot.returned() : depot.at_hand();
       if (!last && at_hand != 0) be_patient();
-      if (magazine != nullptr && reopen_one(*magazine, room, depot) && at_hand != 0) {
+      // Once slots had to be gathered, one will do: the next operation takes a batch.
+      if (magazine != nullptr && !last && reopen_one(*magazine, room, depot) && at_hand != 0) {
         std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, ((std::min)(share(depot), magazine->most()) + 1) / 2);
         std::size_t fresh = 0;
         if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)

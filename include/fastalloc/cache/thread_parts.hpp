@@ -187,6 +187,10 @@ class PoolNode {
     // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list then.
     if (!enrolled_.load(std::memory_order_acquire)) enroll_first();
   }
+  /// True when there is nothing left for enroll() to do.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept {
+    return enrolled_.load(std::memory_order_acquire);  // acquire: as in enroll()
+  }
   /// Effects: the fork handlers of the library that constructed the pool are there.
   void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
   /// Effects: renews what the library that constructed the pool left in it.

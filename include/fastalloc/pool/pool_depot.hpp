@@ -235,13 +235,14 @@ class PoolDepot {
   template <class L, bool Serves = Waiters::enabled>
   class [[nodiscard]] Inside {
     static constexpr bool is_real = !HasSlowLock<L>;
+    static constexpr bool hears_of_forks = is_real && !std::same_as<Caches, NoCaches>;
 
    public:
     FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
-      if constexpr (!is_real) lock_.lock();
-      // While a thread forks, its locks are held, so a lock that is free needs no further look.
-      else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; } && !Caches::enabled) {
-        if (!lock_.try_lock()) [[unlikely]] holds_already_ = take_slowly(depot, lock);
+      if constexpr (!hears_of_forks) lock_.lock();
+      // While a thread forks, the locks of all enrolled pools are held, so a lock that is free needs no further look.
+      else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; }) {
+        if (!depot.caches_.is_enrolled() || !lock_.try_lock()) [[unlikely]] holds_already_ = take_slowly(depot, lock);
       } else {
         holds_already_ = take_slowly(depot, lock);
       }
