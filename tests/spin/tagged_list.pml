@@ -17,7 +17,7 @@
 // modelled.
 //
 // Faults:
-//   BUG_NO_TAG     the tag stays the same: a pop that slept puts a link in the head that others have made stale
+//   BUG_NO_TAG     the tag, which counts returns, stays the same: a pop that slept puts a link in the head that others have made stale
 //   BUG_TAG_BITS   a tag of so many bits: it wraps while a pop sleeps, and the same happens
 //   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the frontier: a slot that came back
 //                  while the last new one was taken is not seen
@@ -133,7 +133,6 @@ pop:
       if
       :: head_index == h && head_tag == tag ->
         head_index = n;
-        head_tag = NEXT_TAG(tag);
         listed_now--;
         check_count();
         x = h;
