@@ -100,10 +100,11 @@ class PoolDepot {
 
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slot_count, Error& error) {
-    [[maybe_unused]] auto const guard = inside_slow();
-    if (slot_count <= supply_.total()) return true;
-    if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
-    return add_block(slot_count - supply_.total(), error);
+    return with_memory(error, [&](Purse* purse) {
+      if (slot_count <= supply_.total()) return true;
+      if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
+      return add_block(slot_count - supply_.total(), error, purse);
+    });
   }
 
   /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
@@ -114,10 +115,19 @@ class PoolDepot {
       return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
     });
     std::size_t bytes = 0;
+    if (block != nullptr) {
+      Error no_memory;  // then the directory keeps its size
+      with_memory(no_memory, [&](Purse* purse) { return supply_.trim_directory(purse); });
+    }
     while (block != nullptr) {
       GrowingBlock* const gone = std::exchange(block, block->next);
       before(*gone);
-      bytes += locked_slow([&] { return supply_.blocks().release(gone); });
+      if constexpr (asks_storage_unlocked) {
+        Guard const turn(turn_);
+        bytes += supply_.blocks().release(gone);
+      } else {
+        bytes += locked_slow([&] { return supply_.blocks().release(gone); });
+      }
     }
     report_damage(nullptr);
     return bytes;
@@ -207,6 +217,7 @@ class PoolDepot {
   void unlock() noexcept { slow_lock(lock_).unlock(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
   void stay_alone() noexcept {
+    if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread that is not here may have held it
     supply_.forget_iterations();
     waiters_.forget();
     caches_.stay_alone(supply_);
@@ -221,6 +232,9 @@ class PoolDepot {
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
+  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot. (With NoLock there is none
+  /// to hold; while interrupts are masked memory is acquired as well, since a handler may not find the heap in the midst of a change.)
+  static constexpr bool asks_storage_unlocked = growing && !std::same_as<Lock, NoLock> && !requires { requires Lock::masks_interrupts; };
 
   constexpr PoolDepot() noexcept = default;
   template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
@@ -385,6 +399,9 @@ class PoolDepot {
   Supply supply_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats> stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
+  struct NoTurn {};
+  /// Held by the thread that is with the storage. Outermost of the pool's locks.
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<asks_storage_unlocked, std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn> turn_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Waiters waiters_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
@@ -409,16 +426,43 @@ class PoolDepot {
     bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
     // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-    [[maybe_unused]] auto const guard = inside_slow();
-    std::size_t const at_hand = supply_.at_hand();
-    if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
-    std::size_t const needed = adjacent ? n : n - at_hand;
-    if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
-    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
-    return false;
+    return with_memory(error, [&](Purse* purse) {
+      std::size_t const at_hand = supply_.at_hand();
+      if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
+      std::size_t const needed = adjacent ? n : n - at_hand;
+      if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error, purse)) return true;
+      if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
+      // Other threads may have filled their caches since this one looked; no more slots will come, so their slots count.
+      bool const full = error.code == ErrorCode::pool_exhausted || error.code == ErrorCode::max_capacity_exceeded;
+      return Caches::enabled && full && !adjacent && (collect(), supply_.at_hand() >= n);
+    });
+  }
+  /// Effects: `change(purse)` was called under the lock until it was done, or needed no memory; see Purse. Returns: what it returned, or false
+  /// with the error where there is no memory.
+  template <class Change> bool with_memory(Error& error, Change&& change) {
+    if constexpr (!asks_storage_unlocked) {
+      [[maybe_unused]] auto const guard = inside_slow();
+      return change(nullptr);
+    } else {
+      Guard const turn(turn_);
+      struct Rest : Purse {
+        Supply& supply;
+        explicit Rest(Supply& s) : supply(s) {}
+        ~Rest() { supply.blocks().empty(*this); }
+      } purse(supply_);
+      for (;;) {
+        purse.wanted = 0;
+        if (bool const done = locked_slow([&] { return change(&purse); }); done || purse.wanted == 0) return done;
+        if (supply_.blocks().fill(purse, config_.pre_initialize, error)) continue;
+        Error const here = describe({}, nullptr);
+        error.capacity = here.capacity;
+        error.allocated = here.allocated;
+        return false;
+      }
+    }
   }
 
-  bool grow_by(std::size_t wanted, std::size_t needed, Error& error) noexcept requires growing {
+  bool grow_by(std::size_t wanted, std::size_t needed, Error& error, Purse* purse) noexcept requires growing {
     std::size_t const total = supply_.total();
     std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : (std::numeric_limits<std::size_t>::max)();
     if (wanted == 0) {
@@ -434,11 +478,11 @@ class PoolDepot {
       return error = at_max(total + (needed < wraps ? needed : wraps)), false;
     }
     std::size_t const slot_count = wanted < needed ? needed : wanted;
-    return add_block(slot_count < most ? slot_count : most, error);
+    return add_block(slot_count < most ? slot_count : most, error, purse);
   }
 
-  bool add_block(std::size_t slot_count, Error& error) noexcept {
-    if (supply_.add(slot_count, config_.pre_initialize, error)) return stats_.grown(), serve(), true;
+  bool add_block(std::size_t slot_count, Error& error, Purse* purse) noexcept {
+    if (supply_.add(slot_count, config_.pre_initialize, error, purse)) return stats_.grown(), serve(), true;
     if (error.code == ErrorCode::invalid_configuration)
       error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
     return false;
