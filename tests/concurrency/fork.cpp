@@ -154,6 +154,16 @@ constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
 TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and keeps no memory of theirs", "", FORKED_POOLS(Payload),
                    ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>)) {
   constexpr std::size_t n = 3;
+  // What a process keeps for good, and uses again: a record for each thread that there was at a time, a number for each pool.
+  {
+    TestType first(100);
+    for (int i = 0; i != 20; ++i) (void)first.try_allocate(std::uint64_t{1});
+    std::barrier all(n);
+    test::run(n, [&](std::size_t) {
+      for (int i = 0; i != 20; ++i) (void)first.try_allocate(std::uint64_t{1});
+      all.arrive_and_wait();
+    });
+  }
   std::optional<TestType> pool;
   std::barrier barrier(n + 1);
   OnStack threads[n];
@@ -310,6 +320,30 @@ TEST_CASE("fork: while threads use a pool for the first time") {
     });
     REQUIRE(ending == Ending::well);
   }
+}
+
+// A thread that ends a pool may have the record of another one just then, whose thread has ended.
+TEST_CASE("fork: while somebody has the lock of a record") {
+  ThreadSafePool<Payload> pool(50);
+  std::thread([&] { (void)take_all(pool); }).join();
+  fastalloc::detail::ThreadRecord* const record = fastalloc::detail::registry.free_records;
+  REQUIRE(record != nullptr);
+  std::barrier barrier(2);
+  std::thread other([&] {
+    record->lock.lock();
+    barrier.arrive_and_wait();
+    barrier.arrive_and_wait();
+    record->lock.unlock();
+  });
+  barrier.arrive_and_wait();
+  Ending const ending = in_child([&] {
+    bool well = false;
+    std::thread([&] { well = take_all(pool).size() == 50; }).join();
+    return well;
+  });
+  CHECK(ending == Ending::well);
+  barrier.arrive_and_wait();
+  other.join();
 }
 
 // The one that waits is not there in the child, so nothing may be kept for it.

@@ -18,6 +18,7 @@
 #endif
 
 using namespace fastalloc;
+using namespace std::chrono_literals;
 using test::faults;
 
 namespace {
@@ -206,6 +207,36 @@ TEST_CASE("many: a resource whose upstream is a resource, at the first use by se
   }
 }
 
+namespace {
+/// Sees whether any pool is in the registry.
+class LookingLock {
+ public:
+  static constexpr bool is_thread_safe = true;
+  void lock() noexcept { sees_pools = sees_pools || detail::registry.pools != nullptr; }
+  void unlock() noexcept {}
+  static inline bool sees_pools = false;
+};
+}  // namespace
+
+TEST_CASE("many: a pool that no thread used never meets the registry") {
+  {
+    ThreadSafePool<long, LookingLock> pool(10);
+    ThreadLocalPool<long> local(10);
+    CHECK(detail::registry.pools == nullptr);
+  }
+  { ThreadSafePool<long, LookingLock, InlineStorage<10>> pool; }
+#if FASTALLOC_EXCEPTIONS
+  CHECK_THROWS_AS((ThreadSafePool<long, LookingLock>(0)), InvalidConfiguration);
+#endif
+  CHECK_FALSE(LookingLock::sees_pools);
+  {
+    ThreadSafePool<long, LookingLock> pool(10);
+    (void)pool.allocate();
+    CHECK(detail::registry.pools != nullptr);
+  }
+  CHECK(detail::registry.pools == nullptr);
+}
+
 #if defined(__unix__)
 TEST_CASE("many: a thread's first use of a pool in the destructor of a pthread key") {
   using Pool = ThreadSafePool<long>;
@@ -244,9 +275,11 @@ namespace fork_handlers {
 std::optional<ThreadSafePool<long>> pool;
 std::optional<ThreadLocalPool<long>> local;
 bool used[3] = {};
+std::function<void()> before_fork;  ///< instead
 
 template <int which>
 void use() noexcept {
+  if (which == 0 && before_fork) return before_fork();
   if (!pool.has_value()) return;
   ThreadSafePool<long> fresh(10);  // one that is not there before the fork
   std::vector<ThreadSafePool<long>::handle_type> handles;
@@ -279,6 +312,50 @@ TEST_CASE("many: fork handlers that others registered may use pools") {
   fork_handlers::pool.reset();
   fork_handlers::local.reset();
   test::check_faults();
+}
+
+// The thread that forks has all locks, and the thread that ends needs them.
+TEMPLATE_TEST_CASE("many: a fork handler destroys a pool which a thread is just leaving", "", ThreadSafePool<long>, (ThreadSafePool<long, MutexLock>),
+                   ThreadLocalPool<long>) {
+  std::optional<TestType> pool(std::in_place, 32);
+  std::barrier used(3), done(2);
+  std::atomic<bool> ends{false};
+  test::Asleep asleep;
+  std::thread ending([&] {
+    for (int i = 0; i != 20; ++i) (void)pool->allocate();
+    used.arrive_and_wait();
+    while (!ends) std::this_thread::sleep_for(1ms);
+    asleep.begin();
+  });
+  std::thread staying([&] {
+    for (int i = 0; i != 20; ++i) (void)pool->allocate();
+    used.arrive_and_wait();
+    done.arrive_and_wait();
+    ThreadSafePool<long> other(32);
+    for (int i = 0; i != 20; ++i) (void)other.allocate();
+  });
+  used.arrive_and_wait();
+  fork_handlers::before_fork = [&] {
+    ends = true;
+    asleep.wait();
+    ::alarm(20);  // for the parent, too, which would hang here
+    pool.reset();
+    ::alarm(0);
+  };
+  ::pid_t const child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    TestType fresh(32);
+    bool well = false;
+    std::thread([&] { well = fresh.allocate() != nullptr; }).join();
+    ::_exit(well ? 0 : 1);
+  }
+  fork_handlers::before_fork = nullptr;
+  int status = 0;
+  CHECK(::waitpid(child, &status, 0) == child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  done.arrive_and_wait();
+  ending.join(), staying.join();
 }
 #endif
 #endif

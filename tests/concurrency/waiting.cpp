@@ -786,6 +786,33 @@ TEMPLATE_TEST_CASE("waiting: a clock that throws leaves nothing behind", "", Thr
 }
 #endif
 
+#if FASTALLOC_EXCEPTIONS
+namespace {
+struct CountingClock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<CountingClock>;
+  static time_point now() { throw test::CountedLock::taken.load(); }
+};
+}  // namespace
+
+// Where others closed a thread's cache while it was popping, they left that slot to it: it is in reach only when the thread comes to the lock.
+TEST_CASE("waiting: a clock is asked only when the thread has been at the lock") {
+  ThreadSafePool<int, NoChecks, test::CountedLock> pool(1);
+  pool.warm_up();
+  auto const held = pool.allocate(1);
+  std::uint64_t const before = test::CountedLock::taken;
+  std::uint64_t at_clock = 0;
+  try {
+    (void)pool.allocate_until(CountingClock::time_point(1h), 2);
+  } catch (std::uint64_t taken) {
+    at_clock = taken;
+  }
+  CHECK(at_clock > before);
+}
+#endif
+
 #if defined(__linux__) && FASTALLOC_EXCEPTIONS && !FASTALLOC_TSAN && !FASTALLOC_ASAN
 TEMPLATE_TEST_CASE("waiting: a thread that is cancelled in the queue leaves nothing behind", "", ThreadSafePool<int>, (ThreadSafePool<int, NoCache>),
                    (ThreadSafePool<int, LockFree>)) {

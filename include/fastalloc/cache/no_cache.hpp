@@ -33,6 +33,7 @@ struct NoCaches {
   struct Room {};
   constexpr void begin() noexcept {}
   [[nodiscard]] constexpr bool is_enrolled() const noexcept { return true; }
+  constexpr void end() noexcept {}
   constexpr bool enter() noexcept { return false; }
   template <class Core> constexpr void rebind(Core*) noexcept {}
   [[nodiscard]] constexpr void* attach(unsigned = 0) const noexcept { return nullptr; }

@@ -226,7 +226,7 @@ class Uncached : public NoCaches, public PoolNode {
  public:
   template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
   ~Uncached() { leave_registry(); }
-  using NoCaches::is_enrolled;  // at construction
+  using NoCaches::is_enrolled, NoCaches::end;  // enrolled at construction
   void begin() noexcept { enroll(); }
   bool enter() noexcept { return is_forking(); }
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }

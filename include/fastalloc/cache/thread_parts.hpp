@@ -22,8 +22,9 @@
 //
 //   thread ends    each part is marked `leaving` under the record's lock, then goes to its pool's spares under the pool's lock
 //   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
-//   fork           in the child, the parts of threads that are not there are reported (forked)
-// Thread records are reused and never freed, so a part may point to one whose thread is gone.
+//   fork           in the child, pools hear of it (in_child), and the records of threads that are not there are free
+// Records and places are reused and never freed: there are as many as there were threads and pools at a time. So a part may point to a
+// record whose thread is gone.
 // Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of the library that constructed
 // it; the code of others works without parts.
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
@@ -90,6 +91,7 @@ struct ThreadRecord {
   std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; the thread's own
   std::size_t uses_size = 0;
   ThreadRecord* next_free = nullptr;
+  ThreadRecord* next = nullptr;  ///< in the list of all
 };
 FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
 
@@ -121,13 +123,20 @@ struct Place {
   Place* next_free;
 };
 
+/// Memory that nobody uses any more; lies in it.
+struct Stale {
+  Stale* next;
+};
+
 class PoolNode;
 struct Registry {
   AdaptiveLock lock;
   PoolNode* pools = nullptr;
   Place* free_places = nullptr;
   std::uint32_t places = 0;  ///< numbers given out so far
+  ThreadRecord* records = nullptr;  ///< all
   ThreadRecord* free_records = nullptr;
+  std::atomic<Stale*> stale{nullptr};  ///< of threads that are not there after a fork; freed later, since the heap may not hear of forks before us
   bool begun = false;
   std::atomic<bool> has_fence{false};         ///< heavy_fence() works here
   std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
@@ -162,6 +171,22 @@ class [[nodiscard]] ForkedGuard {
   AdaptiveLock* lock_;
 };
 
+/// A Guard of a record's lock. Of these a fork takes only that of its own thread.
+class [[nodiscard]] RecordGuard {
+ public:
+  explicit RecordGuard(ThreadRecord& record) noexcept : lock_(is_forking() && &record == registry.forkers_record ? nullptr : &record.lock) {
+    if (lock_ != nullptr) lock_->lock();
+  }
+  ~RecordGuard() {
+    if (lock_ != nullptr) lock_->unlock();
+  }
+  RecordGuard(RecordGuard const&) = delete;
+  RecordGuard& operator=(RecordGuard const&) = delete;
+
+ private:
+  AdaptiveLock* lock_;
+};
+
 /// What happens to threads and to the process.
 enum class PoolEvent {
   lock,          ///< takes the pool's lock, for the lists of parts
@@ -185,11 +210,16 @@ class PoolNode {
   /// Effects: the pool hears of forks from now on. No lock may be held. Complexity: constant.
   void enroll() noexcept {
     // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list then.
-    if (!enrolled_.load(std::memory_order_acquire)) enroll_first();
+    if (!is_enrolled()) enroll_first();
   }
   /// True when there is nothing left for enroll() to do.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept {
-    return enrolled_.load(std::memory_order_acquire);  // acquire: as in enroll()
+    return state_.load(std::memory_order_acquire) != State::outside;  // acquire: as in enroll()
+  }
+  /// The pool ends: enroll() has nothing left to do. A pool that no thread used never meets the registry.
+  void end() noexcept {
+    // relaxed, twice: nobody else uses the pool any more.
+    if (state_.load(std::memory_order_relaxed) == State::outside) state_.store(State::left, std::memory_order_relaxed);
   }
   /// Effects: the fork handlers of the library that constructed the pool are there.
   void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
@@ -205,16 +235,21 @@ class PoolNode {
  protected:
   void tell(PoolEvent event, ThreadPart* part = nullptr) const noexcept { listener_(pool_, event, part); }
   void lock_pool() const noexcept {
-    if (!is_forking()) tell(PoolEvent::lock);
+    if (!is_held()) tell(PoolEvent::lock);
   }
   void unlock_pool() const noexcept {
-    if (!is_forking()) tell(PoolEvent::unlock);
+    if (!is_held()) tell(PoolEvent::unlock);
   }
+  /// Effects: no fork hears of the pool; where this thread is just forking, the pool's locks are free again: threads that are ending need them.
   void leave_registry() noexcept {
-    if (!enrolled_.load(std::memory_order_relaxed)) return;  // relaxed: nobody else uses the pool any more
-    ForkedGuard guard(home_->lock);
-    (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
-    if (next_ != nullptr) next_->previous_ = previous_;
+    if (state_.load(std::memory_order_relaxed) != State::enrolled) return;  // relaxed, everywhere: nobody else uses the pool any more
+    {
+      ForkedGuard guard(home_->lock);
+      (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
+      if (next_ != nullptr) next_->previous_ = previous_;
+    }
+    if (is_held()) tell(PoolEvent::after_fork);
+    state_.store(State::left, std::memory_order_relaxed);
   }
   /// This code has the pool's registry.
   [[nodiscard]] bool is_at_home() const noexcept { return home_ == &registry; }
@@ -224,13 +259,18 @@ class PoolNode {
   FASTALLOC_COLD void enroll_first() noexcept {
     tell(PoolEvent::hear_of_forks);
     ForkedGuard guard(home_->lock);
-    if (enrolled_.load(std::memory_order_relaxed)) return;  // relaxed: the lock orders it
+    if (state_.load(std::memory_order_relaxed) != State::outside) return;  // relaxed: the lock orders it
     if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);  // relaxed: the lock
     next_ = home_->pools;
     if (next_ != nullptr) next_->previous_ = this;
     home_->pools = this;
     if (is_forking()) tell(PoolEvent::before_fork);  // as the other pools heard
-    enrolled_.store(true, std::memory_order_release);
+    state_.store(State::enrolled, std::memory_order_release);
+  }
+  enum class State : std::uint8_t { outside, enrolled, left };
+  /// This thread has the pool's locks, since it is forking.
+  [[nodiscard]] bool is_held() const noexcept {
+    return is_forking() && state_.load(std::memory_order_relaxed) == State::enrolled;  // relaxed: of what this thread did itself
   }
 
   PoolNode* next_ = nullptr;
@@ -242,7 +282,7 @@ class PoolNode {
   Registry* home_ = &registry;  ///< of the library that constructed the pool
 
  private:
-  std::atomic<bool> enrolled_{false};
+  std::atomic<State> state_{State::outside};
 };
 
 /// What every operation reads lies in the first line; what slow ones write lies behind it.
@@ -283,7 +323,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
       unlock_pool();
       return other;
     }
-    ForkedGuard guard(record->lock);
+    RecordGuard guard(*record);
     part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
     record->table[place].part.store(part, std::memory_order_relaxed);
     record->table[place].pool.store(this, std::memory_order_relaxed);
@@ -294,6 +334,11 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   template <class Suits, class Make> FASTALLOC_COLD ThreadPart* borrow(Suits&& suits, Make&& make) noexcept {
     enroll();
     return take_part(suits, make, borrowed());
+  }
+  /// Effects: `part` is a spare. Requires: nobody else knows of the pool.
+  void add(ThreadPart& part) noexcept {
+    to_first(&part, nullptr);
+    to_spares(&part);
   }
   void give_back(ThreadPart& part) noexcept {
     lock_pool();
@@ -445,16 +490,22 @@ struct ThreadExit {
   void arm() noexcept {
     if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread());
   }
+  /// No lock is held while the C library, which has locks of its own, is called.
   FASTALLOC_COLD static bool make_key() noexcept {
-    ForkedGuard guard(registry.lock);
-    if (has_key) return true;
+    pthread_key_t made{};
+    if (pthread_key_create(&made, [](void*) { ThreadParts::end_thread(); }) != 0) return false;
     // The key leaves with the library that made it.
-    has_key = pthread_key_create(&key, [](void*) { ThreadParts::end_thread(); }) == 0 && std::atexit(&forget_key) == 0;
+    bool keeps = std::atexit(&forget_key) == 0;
+    if (keeps) {
+      ForkedGuard guard(registry.lock);
+      keeps = !has_key;
+      if (keeps) key = made, has_key = true;
+    }
+    if (!keeps) pthread_key_delete(made);  // another thread was faster
     return has_key;
   }
   static void forget_key() noexcept {
-    has_key = false;
-    pthread_key_delete(key);
+    if (has_key.exchange(false)) pthread_key_delete(key);
   }
   FASTALLOC_OWN static inline pthread_key_t key{};
   FASTALLOC_OWN static inline std::atomic<bool> has_key{false};
@@ -502,10 +553,28 @@ struct ForkHandlers {
   /// Once in the child: before a handler of others uses a pool, which would serve the threads that waited there.
   static void begin_child() noexcept {
     if (std::exchange(registry.is_child, true)) return;
+    forget_threads();
     for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
   }
 
  private:
+  /// Effects: the records of threads that are not there are free, whatever these were just doing with them.
+  static void forget_threads() noexcept {
+    registry.free_records = nullptr;
+    for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
+      if (record == this_thread().record) continue;
+      ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
+      if (record->table != no_parts) put_off(std::exchange(record->table, no_parts));
+      record->entries = 1;
+      if (record->uses != nullptr) put_off(std::exchange(record->uses, nullptr));
+      record->uses_size = 0;
+      record->next_free = std::exchange(registry.free_records, record);
+    }
+  }
+  static void put_off(void* memory) noexcept {
+    registry.stale.store(::new (memory) Stale{registry.stale.load(std::memory_order_relaxed)}, std::memory_order_relaxed);  // relaxed: the only thread
+  }
+
   FASTALLOC_OWN static inline std::atomic<bool> installed{false};
 #else
   static void install() noexcept {}
@@ -519,22 +588,34 @@ inline void look_for_child() noexcept {
 #endif
 }
 
+/// Effects: gives back what threads had that are not there after a fork. No lock may be held.
+inline void free_stale() noexcept {
+  if (registry.stale.load(std::memory_order_relaxed) == nullptr) return;  // relaxed: the exchange looks again
+  // acquire: what the child's handler wrote.
+  Stale* memory = registry.stale.exchange(nullptr, std::memory_order_acquire);
+  while (memory != nullptr) ::operator delete(static_cast<void*>(std::exchange(memory, memory->next)));
+}
+
 inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   if (this_thread().record != &no_record || this_thread().ended || !arm_thread()) return this_thread().record;
-  ThreadRecord* record = nullptr;
-  {
-    ForkedGuard guard(registry.lock);
-    record = registry.free_records;
-    if (record != nullptr) registry.free_records = record->next_free;
+  free_stale();
+  ThreadRecord* made = nullptr;
+  for (;;) {
+    {
+      ForkedGuard guard(registry.lock);
+      if (made != nullptr) {
+        made->next = std::exchange(registry.records, made);
+        made->next_free = std::exchange(registry.free_records, made);
+      }
+      // operator new may be the user's, and use pools: then the thread has one.
+      if (this_thread().record != &no_record) return this_thread().record;
+      if (ThreadRecord* const record = registry.free_records) {
+        registry.free_records = record->next_free;
+        return this_thread().record = record;
+      }
+    }
+    if ((made = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
   }
-  if (record == nullptr && (record = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
-  // operator new may be the user's, and use pools.
-  if (this_thread().record != &no_record) {
-    ForkedGuard guard(registry.lock);
-    record->next_free = std::exchange(registry.free_records, record);
-    return this_thread().record;
-  }
-  return this_thread().record = record;
 }
 
 /// True when the thread has used the pool often enough.
@@ -561,7 +642,7 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
   if (table == nullptr) return false;
   PartEntry* old = table;
   {
-    ForkedGuard guard(record.lock);
+    RecordGuard guard(record);
     if (place >= record.entries) {  // else operator new used pools, and this was done meanwhile
       old = record.table;
       for (std::size_t i = 0; i != entries; ++i) {
@@ -595,12 +676,16 @@ inline bool ThreadParts::find_place() noexcept {
       return use(place), true;
     }
   }
-  Place* const place = ::new (std::nothrow) Place{};
+  Place* place = ::new (std::nothrow) Place{};
   if (place == nullptr) return false;
-  ForkedGuard guard(home_->lock);
-  place->number = ++home_->places;  // from 1 on
-  if (own_place_ != nullptr) place->next_free = std::exchange(home_->free_places, place);
-  else use(place);
+  {
+    ForkedGuard guard(home_->lock);
+    if (own_place_ == nullptr) {
+      place->number = ++home_->places;  // from 1 on
+      use(std::exchange(place, nullptr));
+    }
+  }
+  delete place;  // another thread was faster
   return true;
 }
 
@@ -617,7 +702,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     if (!more) break;
     bool free = !is_thread(owner) && owner != leaving();
     if (is_thread(owner)) {
-      ForkedGuard guard(owner->lock);
+      RecordGuard guard(*owner);
       if (part->owner.load(std::memory_order_relaxed) == owner) {  // else its thread is ending
         owner->table[place()].pool.store(nullptr, std::memory_order_relaxed);
         part->owner.store(nullptr, std::memory_order_relaxed);
@@ -643,6 +728,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     ForkedGuard guard(home_->lock);
     own_place_->next_free = std::exchange(home_->free_places, own_place_);
   }
+  free_stale();
   return gone;
 }
 
@@ -657,7 +743,7 @@ inline void ThreadParts::end_thread() noexcept {
     ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
     ThreadParts* of = nullptr;
     {
-      ForkedGuard guard(record->lock);
+      RecordGuard guard(*record);
       of = table[i].pool.exchange(nullptr, std::memory_order_relaxed);
       if (of == nullptr) continue;
       part->owner.store(leaving(), std::memory_order_relaxed);
@@ -671,7 +757,7 @@ inline void ThreadParts::end_thread() noexcept {
     part->owner.store(nullptr, std::memory_order_release);
   }
   {
-    ForkedGuard guard(record->lock);
+    RecordGuard guard(*record);
     record->table = no_parts;
     record->entries = 1;
   }

@@ -78,6 +78,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
   }
 
+  void note_failure() {
+    locked([&] { stats_.failed(); });
+  }
   /// The same, and waits: until `wait(waiter)` returns or throws, or another thread has handed a slot over. What is thrown (a clock's
   /// exception, the cancellation of the thread) leaves nothing behind: the thread is out of the queue, and its slot, where it got one, is back.
   /// `undo(taken)` gives such a slot back.

@@ -215,6 +215,8 @@ class PoolDepot {
   /// For what happens to threads and to the process; see PoolEvent.
   void lock() noexcept { slow_lock(lock_).lock(); }
   void unlock() noexcept { slow_lock(lock_).unlock(); }
+  /// For the end of the pool: what follows is no first use.
+  void end_use() noexcept { caches_.end(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
   void stay_alone() noexcept {
     if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread that is not here may have held it
@@ -240,6 +242,7 @@ class PoolDepot {
   template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
   /// Those who still wait go away with empty hands.
   ~PoolDepot() {
+    end_use();
     if constexpr (Waiters::enabled)
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }

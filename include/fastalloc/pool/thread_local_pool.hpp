@@ -299,9 +299,9 @@ class ThreadLocalPool final {
   }
   bool adopt_first(Error& error) noexcept {
     Error found{.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool"};
-    Sub* const sub = static_cast<Sub*>(parts_.borrow(&is_unused, [&]() noexcept { return make(found); }));
+    Sub* const sub = make(found);
     if (sub == nullptr) return error = found, false;
-    return parts_.give_back(*sub), true;
+    return parts_.add(*sub), true;
   }
   /// A sub-pool of a thread that ended serves another one when all its objects are gone: each thread has the whole capacity.
   static bool is_unused(detail::ThreadPart const& part) noexcept { return static_cast<Sub const&>(part).allocated() == 0; }
@@ -315,6 +315,7 @@ class ThreadLocalPool final {
     auto const add = [&](detail::ThreadPart& part) {
       if (!Parts::is_orphaned(part)) result += f(static_cast<Sub&>(part));
     };
+    parts_.enroll();
     detail::ForkedGuard guard(lock_);
     parts_.for_each(add);
     parts_.for_each_spare(add);
