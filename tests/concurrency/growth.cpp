@@ -123,7 +123,7 @@ TEST_CASE("growth: threads that want more at once wait for one block, and the st
   CHECK(faults().first() == "");
 }
 
-TEST_CASE("growth: whichever acquisition fails, all memory is back or in use, and the next growth succeeds") {
+TEST_CASE("growth: whichever acquisition fails all memory is back or in use, and the next growth succeeds") {
   using Pool = ThreadSafePool<long, test::FailingStorage, Generations>;
   auto& account = test::storage_account();
   for (std::size_t fails_at = 0; fails_at != 8; ++fails_at) {
@@ -201,7 +201,7 @@ class Gate {
 }  // namespace
 
 // A thread finds all slots in use, and is held up. Then the pool grows to its maximum, and a slot comes back into another thread's cache.
-TEST_CASE("growth: at the maximum, slots count that came back to other threads' caches since a request looked for them") {
+TEST_CASE("growth: at the maximum slots count that came back to other threads' caches since a request looked for them") {
   bool const batch = GENERATE(false, true);
   using Pool = ThreadSafePool<long, Gate>;
   Pool pool(PoolConfig{.capacity = 1, .max_capacity = 25, .growth_strategy = GrowthStrategy::linear(24)});
