@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // After fork() the child has the pool as it was, without the other threads: nothing is locked, and what they did not use is
 // free.
+#include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <pthread.h>
@@ -344,6 +345,57 @@ TEST_CASE("fork: while somebody has the lock of a record") {
   CHECK(ending == Ending::well);
   barrier.arrive_and_wait();
   other.join();
+}
+
+namespace {
+/// Holds up whoever asks it for memory while it is closed.
+struct Door {
+  static inline std::atomic<bool> closed{false};
+  static inline std::atomic<bool> met{false};
+  static void pass() noexcept {
+    while (closed) met = true, std::this_thread::yield();
+  }
+};
+struct SlowStorage : HeapStorage, Door {
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return pass(), HeapStorage::acquire(bytes, alignment); }
+};
+struct SlowResource : std::pmr::memory_resource, Door {
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override { return pass(), std::pmr::new_delete_resource()->allocate(bytes, alignment); }
+  void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override { std::pmr::new_delete_resource()->deallocate(p, bytes, alignment); }
+  bool do_is_equal(std::pmr::memory_resource const& other) const noexcept override { return this == &other; }
+};
+}  // namespace
+
+// The thread that is with the storage is not there in the child, which grows all the same.
+TEST_CASE("fork: while a thread is with the storage of a pool or the upstream of a resource") {
+  auto const in_turn = [](auto&& grow) {
+    Door::met = false, Door::closed = true;
+    std::thread other([&] { grow(); });
+    while (!Door::met) std::this_thread::yield();
+    Ending const ending = in_child([&] {
+      Door::closed = false;
+      return grow();
+    });
+    Door::closed = false;
+    other.join();
+    return ending;
+  };
+  ThreadSafePool<int, SlowStorage, NoCache> plain(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
+  (void)plain.allocate(1);
+  CHECK(in_turn([&] { return plain.reserve(plain.capacity() + 10), true; }) == Ending::well);
+  ThreadSafePool<int, SlowStorage> cached(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
+  (void)cached.allocate(1);
+  CHECK(in_turn([&] { return cached.reserve(cached.capacity() + 10), true; }) == Ending::well);
+  SlowResource upstream;
+  SynchronizedPoolResource resource(&upstream);
+  resource.deallocate(resource.allocate(100), 100);
+  CHECK(in_turn([&] { return resource.deallocate(resource.allocate(100'000), 100'000), true; }) == Ending::well);
+  CHECK(in_turn([&] {
+    std::vector<void*> taken;
+    for (int i = 0; i != 3000; ++i) taken.push_back(resource.allocate(64));
+    for (void* const p : taken) resource.deallocate(p, 64);
+    return taken.size() == 3000;
+  }) == Ending::well);
 }
 
 // The one that waits is not there in the child, so nothing may be kept for it.

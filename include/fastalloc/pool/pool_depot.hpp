@@ -220,6 +220,7 @@ class PoolDepot {
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
   void stay_alone() noexcept {
     if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread that is not here may have held it
+    if constexpr (requires { storage().stay_alone(); }) storage().stay_alone();
     supply_.forget_iterations();
     waiters_.forget();
     caches_.stay_alone(supply_);
