@@ -115,6 +115,7 @@ class Upstream {
     return reinterpret_cast<BigBlock*>(static_cast<std::byte*>(data) + whole) - 1;
   }
   void* acquire_here(std::size_t bytes, std::size_t alignment) noexcept {
+    expect_no_lock();
     void* memory = nullptr;
     if (is_heap()) memory = is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
     else (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });

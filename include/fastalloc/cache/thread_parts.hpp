@@ -159,10 +159,10 @@ inline void look_for_child() noexcept;
 class [[nodiscard]] ForkedGuard {
  public:
   explicit ForkedGuard(AdaptiveLock& lock) noexcept : lock_(is_forking() ? nullptr : &lock) {
-    if (lock_ != nullptr) lock_->lock();
+    if (lock_ != nullptr) note_lock(), lock_->lock();
   }
   ~ForkedGuard() {
-    if (lock_ != nullptr) lock_->unlock();
+    if (lock_ != nullptr) lock_->unlock(), note_unlock();
   }
   ForkedGuard(ForkedGuard const&) = delete;
   ForkedGuard& operator=(ForkedGuard const&) = delete;
@@ -175,10 +175,10 @@ class [[nodiscard]] ForkedGuard {
 class [[nodiscard]] RecordGuard {
  public:
   explicit RecordGuard(ThreadRecord& record) noexcept : lock_(is_forking() && &record == registry.forkers_record ? nullptr : &record.lock) {
-    if (lock_ != nullptr) lock_->lock();
+    if (lock_ != nullptr) note_lock(), lock_->lock();
   }
   ~RecordGuard() {
-    if (lock_ != nullptr) lock_->unlock();
+    if (lock_ != nullptr) lock_->unlock(), note_unlock();
   }
   RecordGuard(RecordGuard const&) = delete;
   RecordGuard& operator=(RecordGuard const&) = delete;

@@ -123,6 +123,7 @@ class PoolDepot {
       GrowingBlock* const gone = std::exchange(block, block->next);
       before(*gone);
       if constexpr (asks_storage_unlocked) {
+        expect_no_lock();
         Guard const turn(turn_);
         bytes += supply_.blocks().release(gone);
       } else {
@@ -264,8 +265,12 @@ class PoolDepot {
       } else {
         holds_already_ = take_slowly(depot, lock);
       }
+      if constexpr (is_real && !std::same_as<L, NoLock>)
+        if (!holds_already_) note_lock();
     }
     FASTALLOC_ALWAYS_INLINE ~Inside() {
+      if constexpr (is_real && !std::same_as<L, NoLock>)
+        if (!holds_already_) note_unlock();
       if constexpr (is_real && Serves)
         if (depot_.waiters_.has_served()) [[unlikely]] {
           leave_and_wake(depot_, lock_, holds_already_);
@@ -448,6 +453,7 @@ class PoolDepot {
       [[maybe_unused]] auto const guard = inside_slow();
       return change(nullptr);
     } else {
+      expect_no_lock();
       Guard const turn(turn_);
       struct Rest : Purse {
         Supply& supply;
