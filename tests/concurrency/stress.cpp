@@ -189,7 +189,7 @@ void stress(Pool& pool) {
   if constexpr (!recycles) CHECK(Payload::ends() - ended == counts.allocations);
   if constexpr (requires { pool.total_allocated(); }) {
     CHECK(pool.total_allocated() == 0);
-    CHECK(pool.sub_pools() <= workers + 1);
+    CHECK(pool.sub_pools() <= workers + 1 + 32);  // that of an ended thread serves nobody while an object of its lies in the mailbox
   }
   auto const check_totals = [&](PoolStatistics const& statistics) {
     CHECK(statistics.total_allocations == counts.allocations);

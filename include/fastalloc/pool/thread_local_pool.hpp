@@ -5,7 +5,7 @@
 //   ~Handle, at home   back into the sub-pool, the same
 //   ~Handle, abroad    one compare-and-swap: onto the list of remote returns of the sub-pool that it came from
 //                      (cache/remote_returns.hpp), which takes them back all at once when it runs dry
-//   a thread ends      its sub-pool, with what lives in it, waits for the next thread that needs one
+//   a thread ends      its sub-pool stays while objects live in it; then it serves the next thread that needs one
 //
 // A handle's second word points to the sub-pool, so returning looks nothing up.
 #pragma once
@@ -85,7 +85,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///
 /// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and growth
 /// are each thread's own (a storage with values is copied for each), and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
-/// a thread that ended, at a thread's first use; with it come the objects that still live in it. Slots are at least as big as an
+/// a thread that ended, when all its objects are gone, at a thread's first use. Slots are at least as big as an
 /// address. Works for static, member and local pools.
 /// Complexity: that of GrowingPool or FixedPool on the owner's thread; a release on another thread takes 1 step, again where a third thread came between. The exception is an
 /// allocate() that finds its sub-pool empty: it takes back all that came from other threads, one step (of the slot policy) for each slot. owns() and
