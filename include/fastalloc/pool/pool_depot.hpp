@@ -467,7 +467,7 @@ class PoolDepot {
         Error const here = describe({}, nullptr);
         error.capacity = here.capacity;
         error.allocated = here.allocated;
-        return false;
+        return error.code = ErrorCode::allocation_failed, false;  // whatever the storage explains: the configuration was right
       }
     }
   }
