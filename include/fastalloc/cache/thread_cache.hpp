@@ -28,7 +28,9 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the depot
-/// runs dry they are taken from it. 8 * Slots bytes of heap for each thread that uses the pool.
+/// runs dry they are taken from it. A thread gets a cache at its 8th operation in a pool: room for 16 slots, 8 bytes each, that grows with use.
+/// To take slots from the caches of other threads costs a call of `membarrier`: 1.8 to 4 µs in a busy virtual machine. Where the depot runs
+/// dry again and again, caches may keep less, down to nothing, and more again later.
 /// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
 template <std::size_t Slots>
 struct ThreadCache {
