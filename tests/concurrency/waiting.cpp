@@ -43,7 +43,7 @@ class StepClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<StepClock>;
-  static constexpr bool is_steady = false;
+  [[maybe_unused]] static constexpr bool is_steady = false;
 
   static time_point now() {
     if (most_ == 0) return time_point(0s);  // waits are in slices of a second
