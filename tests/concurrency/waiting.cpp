@@ -43,7 +43,7 @@ class StepClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<StepClock>;
-  static constexpr bool is_steady = false;
+  [[maybe_unused]] static constexpr bool is_steady = false;
 
   static time_point now() {
     if (most_ == 0) return time_point(0s);  // waits are in slices of a second
@@ -725,7 +725,7 @@ struct OddClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<OddClock>;
-  static constexpr bool is_steady = true;
+  [[maybe_unused]] static constexpr bool is_steady = true;
   static inline std::atomic<int> calls_left{-1};
   static time_point now() {
 #if FASTALLOC_EXCEPTIONS
