@@ -69,6 +69,11 @@
 #define FASTALLOC_HAS_THREADS 1
 #endif
 
+// For tests of the library itself; see lock/lock.hpp.
+#ifndef FASTALLOC_CHECK_LOCKS
+#define FASTALLOC_CHECK_LOCKS 0
+#endif
+
 // The system has processes, sched_yield() and mmap(). Their headers alone prove nothing: newlib and WASI ship some of them.
 #if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
 #define FASTALLOC_POSIX 1

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // After fork() the child has the pool as it was, without the other threads: nothing is locked, and what they did not use is
 // free.
+#include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <pthread.h>
@@ -154,6 +155,16 @@ constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
 TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and keeps no memory of theirs", "", FORKED_POOLS(Payload),
                    ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>)) {
   constexpr std::size_t n = 3;
+  // What a process keeps for good, and uses again: a record for each thread that there was at a time, a number for each pool.
+  {
+    TestType first(100);
+    for (int i = 0; i != 20; ++i) (void)first.try_allocate(std::uint64_t{1});
+    std::barrier all(n);
+    test::run(n, [&](std::size_t) {
+      for (int i = 0; i != 20; ++i) (void)first.try_allocate(std::uint64_t{1});
+      all.arrive_and_wait();
+    });
+  }
   std::optional<TestType> pool;
   std::barrier barrier(n + 1);
   OnStack threads[n];
@@ -310,6 +321,81 @@ TEST_CASE("fork: while threads use a pool for the first time") {
     });
     REQUIRE(ending == Ending::well);
   }
+}
+
+// A thread that ends a pool may have the record of another one just then, whose thread has ended.
+TEST_CASE("fork: while somebody has the lock of a record") {
+  ThreadSafePool<Payload> pool(50);
+  std::thread([&] { (void)take_all(pool); }).join();
+  fastalloc::detail::ThreadRecord* const record = fastalloc::detail::registry.free_records;
+  REQUIRE(record != nullptr);
+  std::barrier barrier(2);
+  std::thread other([&] {
+    record->lock.lock();
+    barrier.arrive_and_wait();
+    barrier.arrive_and_wait();
+    record->lock.unlock();
+  });
+  barrier.arrive_and_wait();
+  Ending const ending = in_child([&] {
+    bool well = false;
+    std::thread([&] { well = take_all(pool).size() == 50; }).join();
+    return well;
+  });
+  CHECK(ending == Ending::well);
+  barrier.arrive_and_wait();
+  other.join();
+}
+
+namespace {
+/// Holds up whoever asks it for memory while it is closed.
+struct Door {
+  static inline std::atomic<bool> closed{false};
+  static inline std::atomic<bool> met{false};
+  static void pass() noexcept {
+    while (closed) met = true, std::this_thread::yield();
+  }
+};
+struct SlowStorage : HeapStorage, Door {
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return pass(), HeapStorage::acquire(bytes, alignment); }
+};
+struct SlowResource : std::pmr::memory_resource, Door {
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override { return pass(), std::pmr::new_delete_resource()->allocate(bytes, alignment); }
+  void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override { std::pmr::new_delete_resource()->deallocate(p, bytes, alignment); }
+  bool do_is_equal(std::pmr::memory_resource const& other) const noexcept override { return this == &other; }
+};
+}  // namespace
+
+// The thread that is with the storage is not there in the child, which grows all the same.
+TEST_CASE("fork: while a thread is with the storage of a pool or the upstream of a resource") {
+  auto const in_turn = [](auto&& grow) {
+    Door::met = false, Door::closed = true;
+    std::thread other([&] { grow(); });
+    while (!Door::met) std::this_thread::yield();
+    Ending const ending = in_child([&] {
+      Door::closed = false;
+      return grow();
+    });
+    Door::closed = false;
+    other.join();
+    return ending;
+  };
+  ThreadSafePool<int, SlowStorage, NoCache> plain(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
+  (void)plain.allocate(1);
+  CHECK(in_turn([&] { return plain.reserve(plain.capacity() + 10), true; }) == Ending::well);
+  ThreadSafePool<int, SlowStorage> cached(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
+  (void)cached.allocate(1);
+  CHECK(in_turn([&] { return cached.reserve(cached.capacity() + 10), true; }) == Ending::well);
+  SlowResource upstream;
+  SynchronizedPoolResource resource(&upstream);
+  resource.deallocate(resource.allocate(100), 100);
+  CHECK(in_turn([&] { return resource.deallocate(resource.allocate(100'000), 100'000), true; }) == Ending::well);
+  CHECK(in_turn([&] {
+    std::vector<void*> taken;
+    for (int i = 0; i != 3000; ++i) taken.push_back(resource.allocate(64));
+    for (void* const p : taken) resource.deallocate(p, 64);
+    return taken.size() == 3000;
+  }) == Ending::well);
 }
 
 // The one that waits is not there in the child, so nothing may be kept for it.

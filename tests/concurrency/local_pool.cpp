@@ -122,7 +122,7 @@ TEMPLATE_TEST_CASE("local pool: a producer, and consumers that release", "", LOC
   test::check_faults();
 }
 
-TEMPLATE_TEST_CASE("local pool: what lives on when its thread ends stays, and its sub-pool goes to the next thread", "", LOCAL_POOLS) {
+TEMPLATE_TEST_CASE("local pool: what lives on when its thread ends stays; its sub-pool serves another thread when all of that is gone", "", LOCAL_POOLS) {
   TestType pool(10);
   Handles<TestType> left;
   std::thread([&] {
@@ -133,16 +133,19 @@ TEMPLATE_TEST_CASE("local pool: what lives on when its thread ends stays, and it
   CHECK(pool.total_allocated() == 4);
   std::thread([&] {
     auto const mine = take_all(pool, 8);
-    faults().expect(mine.size() == 6, "the sub-pool of an ended thread is not taken over with what lives in it");
-    faults().expect(pool.allocated() == 10, "allocated() leaves out what lives on");
-    left.pop_back();  // at home here
-    faults().expect(pool.available() == 1, "a slot that came back is not there");
+    faults().expect(mine.size() == 10, "what an ended thread left behind takes capacity from another one");
+    faults().expect(pool.allocated() == 10, "allocated() counts what is not this thread's");
+    left.pop_back();  // abroad here
+    faults().expect(pool.available() == 0, "a slot came back to the wrong sub-pool");
   }).join();
   for (auto const& handle : left) CHECK(handle->index() == 7);
-  CHECK(pool.sub_pools() == 1);
+  CHECK(pool.sub_pools() == 2);
+  CHECK(pool.total_allocated() == 3);
   left.clear();
   CHECK(pool.total_allocated() == 0);
+  test::run(2, [&](std::size_t me) { (void)take_all(pool, me); });
   CHECK(take_all(pool).size() == 10);
+  CHECK(pool.sub_pools() == 2);
   test::check_faults();
 }
 

@@ -6,6 +6,9 @@
 #include <type_traits>
 
 #include "concurrency/threads.hpp"
+#if FASTALLOC_POSIX
+#include "support/death.hpp"
+#endif
 
 using namespace fastalloc;
 
@@ -149,3 +152,24 @@ TEST_CASE("locks: an AdaptiveLock that is held just longer than one spins") {
 
 static_assert(sizeof(SpinLock) == 1 && sizeof(AdaptiveLock) == 4 && std::is_empty_v<NoLock>);
 static_assert(LockPolicy<TicketLock> && LockPolicy<std::mutex> && LockPolicy<LockFree>);
+
+#if FASTALLOC_CHECK_LOCKS && FASTALLOC_POSIX && !FASTALLOC_TSAN
+// All debug builds of these tests check the order of locks: none is taken while another is held.
+TEST_CASE("locks: a second lock, or a storage under a lock, ends the program in debug builds of the tests") {
+  auto const ends = [](auto&& f) {
+    auto const ending = test::run_in_child(f);
+    return !ending.survived && ending.aborted;
+  };
+  ThreadSafePool<int> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
+  auto const nested = [&](auto&& f) {
+    return ends([&] {
+      fastalloc::detail::note_lock();
+      f();
+    });
+  };
+  CHECK(nested([&] { (void)pool.capacity(); }));
+  CHECK(nested([&] { pool.reserve(10); }));
+  CHECK(nested([&] { ThreadLocalPool<int>(1).warm_up(); }));
+  CHECK_FALSE(ends([&] { pool.reserve(10); }));
+}
+#endif

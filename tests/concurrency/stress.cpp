@@ -11,6 +11,12 @@
 #include <type_traits>
 #include <utility>
 
+#if defined(__unix__)
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include "concurrency/threads.hpp"
 
 using namespace fastalloc;
@@ -183,7 +189,7 @@ void stress(Pool& pool) {
   if constexpr (!recycles) CHECK(Payload::ends() - ended == counts.allocations);
   if constexpr (requires { pool.total_allocated(); }) {
     CHECK(pool.total_allocated() == 0);
-    CHECK(pool.sub_pools() <= workers + 1);
+    CHECK(pool.sub_pools() <= workers + 1 + 32);  // that of an ended thread serves nobody while an object of its lies in the mailbox
   }
   auto const check_totals = [&](PoolStatistics const& statistics) {
     CHECK(statistics.total_allocations == counts.allocations);
@@ -306,3 +312,108 @@ TEST_CASE("stress: a sub-pool for each thread, which grows and shrinks") {
   CHECK(Payload::lives() == 0);
   fill(pool, 10);
 }
+
+#if FASTALLOC_EXCEPTIONS && defined(__unix__)
+namespace {
+
+/// A storage whose memory is slots of a pool of threads.
+struct Chunk {
+  explicit Chunk() noexcept {}  // not cleared
+  alignas(64) std::byte bytes[8 * 1024];
+};
+struct ChunkStorage {
+  static constexpr bool can_grow = true;
+  ThreadSafePool<Chunk>* pool = nullptr;
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    if (bytes > sizeof(Chunk) || alignment > alignof(Chunk)) return nullptr;
+    return pool->try_allocate().release();
+  }
+  void release(void* block, std::size_t, std::size_t) noexcept { (void)pool->adopt(static_cast<Chunk*>(block)); }
+};
+using NestedPool = ThreadSafePool<Payload, ChunkStorage, AtomicStats>;
+
+/// Throws now and then.
+struct BrokenClock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<BrokenClock>;
+  static inline std::atomic<int> calls{0};
+  static time_point now() {
+    if (calls.fetch_add(1) % 3 == 2) throw 1;
+    return time_point(std::chrono::steady_clock::now().time_since_epoch());
+  }
+};
+
+NestedPool* used_by_key = nullptr;
+extern "C" void use_by_key(void*) {
+  for (std::uint64_t i = 0; i != 20; ++i) auto const handle = used_by_key->try_allocate(i);
+}
+
+}  // namespace
+
+// A pool whose memory is another pool's is used by threads that come and go, in the destructors of pthread keys too; some wait by a clock that
+// throws, some are cancelled while they wait, some fork.
+TEST_CASE("stress: nested pools, keys, clocks that throw, cancellation and forks") {
+  ThreadSafePool<Chunk> chunks(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::linear(3)});
+  NestedPool pool(PoolConfig{.capacity = 4, .max_capacity = 24, .growth_strategy = GrowthStrategy::linear(4)}, ChunkStorage{&chunks});
+  used_by_key = &pool;
+  ::pthread_key_t key{};
+  REQUIRE(::pthread_key_create(&key, &use_by_key) == 0);
+  [[maybe_unused]] auto const use_in_child = [&] {
+    ::pid_t const child = ::fork();
+    if (child == 0) {
+      ::alarm(60);
+      ::_exit(pool.allocated() <= 24 && chunks.allocated() <= chunks.capacity() && chunks.try_allocate() ? 0 : 1);
+    }
+    int status = 1;
+    faults().expect(child > 0 && ::waitpid(child, &status, 0) == child && status == 0, "a forked child uses the pools");
+  };
+  std::atomic<bool> stop{false};
+  test::run(6, [&](std::size_t me) {
+    if (me == 5) {  // the clockwork
+      test::Stopwatch const watch;
+      for (int round = 0; watch.time() < test::slice(); ++round) {
+        std::thread([&] { (void)::pthread_setspecific(key, &pool); }).join();
+#if defined(__linux__) && !FASTALLOC_TSAN && !FASTALLOC_ASAN
+        std::thread waiting([&] { (void)pool.allocate_for(std::chrono::hours(1), std::uint64_t{1}); });
+        ::usleep(static_cast<::useconds_t>(round % 50));
+        faults().expect(::pthread_cancel(waiting.native_handle()) == 0, "a thread can be cancelled");
+        waiting.join();
+#endif
+#if !FASTALLOC_TSAN
+        if (round % 10 == 0) use_in_child();
+#endif
+        chunks.trim();
+      }
+      stop = true;
+      return;
+    }
+    std::vector<NestedPool::handle_type> handles;
+    for (std::uint64_t i = 0; !stop; ++i) {
+      if (handles.size() != 6) {
+        if (auto handle = pool.try_allocate(i)) handles.push_back(std::move(handle));
+      }
+      if (i % 7 == me) handles.clear();
+      if (i % 64 == me) pool.shrink_to_fit(), chunks.shrink_to_fit();
+      if (i % 16 == me) {
+        try {
+          if (auto handle = pool.allocate_until(BrokenClock::time_point(std::chrono::steady_clock::now().time_since_epoch() + std::chrono::microseconds(50)), i))
+            handles.push_back(std::move(handle));
+        } catch (int) {
+        }
+        if (handles.size() > 6) handles.pop_back();
+      }
+    }
+  });
+  ::pthread_key_delete(key);
+  CHECK(faults().first() == "");
+  CHECK(pool.check_invariants());
+  CHECK(pool.allocated() == 0);
+  CHECK(Payload::lives() == 0);
+  fill(pool, 24);
+  pool.shrink_to_fit();
+  CHECK(pool.capacity() <= 4);
+  CHECK(chunks.allocated() <= 2);
+}
+#endif

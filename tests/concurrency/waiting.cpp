@@ -4,6 +4,7 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -42,7 +43,7 @@ class StepClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<StepClock>;
-  static constexpr bool is_steady = false;
+  [[maybe_unused]] static constexpr bool is_steady = false;
 
   static time_point now() {
     if (most_ == 0) return time_point(0s);  // waits are in slices of a second
@@ -715,3 +716,122 @@ TEST_CASE("waiting: LockFree serves those who wait under one lock, whoever looks
   CHECK(pool.available() == 2);
   CHECK(pool.check_invariants());
 }
+
+namespace {
+
+/// A clock far from all others, whose now() throws at the calls that a test asks for.
+struct OddClock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<OddClock>;
+  [[maybe_unused]] static constexpr bool is_steady = true;
+  static inline std::atomic<int> calls_left{-1};
+  static time_point now() {
+#if FASTALLOC_EXCEPTIONS
+    if (calls_left > 0 && --calls_left == 0) throw calls_left.load();
+#endif
+    return time_point(std::chrono::steady_clock::now().time_since_epoch() - 1h);
+  }
+};
+
+template <class Time>
+void check_waits(Time const& time) {
+  ThreadSafePool<int> pool(1);
+  auto held = pool.allocate(1);
+  Asleep asleep;
+  std::thread back([&] { asleep.wait(), held.reset(); });
+  asleep.begin();
+  CHECK(pool.allocate_until(time, 2));
+  back.join();
+}
+template <class Time>
+void check_polls(Time const& time) {
+  ThreadSafePool<int> pool(1);
+  auto const held = pool.allocate(1);
+  CHECK_FALSE(pool.allocate_until(time, 2));
+}
+
+}  // namespace
+
+TEST_CASE("waiting: the last and the first moment of any clock and representation") {
+  using namespace std::chrono;
+  check_waits(steady_clock::time_point::max());
+  check_waits(time_point<steady_clock, seconds>::max());
+  check_waits(time_point<system_clock, hours>::max());
+  check_waits(time_point<steady_clock, duration<double>>::max());
+  check_waits(time_point<steady_clock, duration<double>>(duration<double>(std::numeric_limits<double>::infinity())));
+  check_waits(file_clock::time_point::max());
+  check_waits(OddClock::time_point::max());
+  check_polls(steady_clock::time_point::min());
+  check_polls(time_point<system_clock, hours>::min());
+  check_polls(time_point<steady_clock, duration<double>>(duration<double>(std::numeric_limits<double>::quiet_NaN())));
+  check_polls(time_point<steady_clock, duration<float>>(duration<float>(-1e30F)));
+  check_polls(OddClock::time_point::min());
+}
+
+#if FASTALLOC_EXCEPTIONS
+TEMPLATE_TEST_CASE("waiting: a clock that throws leaves nothing behind", "", ThreadSafePool<int>, (ThreadSafePool<int, LockFree>)) {
+  for (int const calls : {1, 2}) {  // before it waits; in the queue
+    TestType pool(1);
+    auto held = pool.allocate(1);
+    OddClock::calls_left = calls;
+    CHECK_THROWS_AS(pool.allocate_until(OddClock::now() + 1h, 2), int);
+    OddClock::calls_left = -1;
+    held.reset();
+    CHECK(pool.allocated() == 0);
+    CHECK(pool.try_allocate(3));
+    CHECK(pool.check_invariants());
+  }
+}
+#endif
+
+#if FASTALLOC_EXCEPTIONS
+namespace {
+struct CountingClock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<CountingClock>;
+  static time_point now() { throw test::CountedLock::taken.load(); }
+};
+}  // namespace
+
+// Where others closed a thread's cache while it was popping, they left that slot to it: it is in reach only when the thread comes to the lock.
+TEST_CASE("waiting: a clock is asked only when the thread has been at the lock") {
+  ThreadSafePool<int, NoChecks, test::CountedLock> pool(1);
+  pool.warm_up();
+  auto const held = pool.allocate(1);
+  std::uint64_t const before = test::CountedLock::taken;
+  std::uint64_t at_clock = 0;
+  try {
+    (void)pool.allocate_until(CountingClock::time_point(1h), 2);
+  } catch (std::uint64_t taken) {
+    at_clock = taken;
+  }
+  CHECK(at_clock > before);
+}
+#endif
+
+#if defined(__linux__) && FASTALLOC_EXCEPTIONS && !FASTALLOC_TSAN && !FASTALLOC_ASAN
+TEMPLATE_TEST_CASE("waiting: a thread that is cancelled in the queue leaves nothing behind", "", ThreadSafePool<int>, (ThreadSafePool<int, NoCache>),
+                   (ThreadSafePool<int, LockFree>)) {
+  for (int round = 0; round != 20; ++round) {
+    TestType pool(1);
+    auto held = pool.allocate(1);
+    Asleep asleep;
+    std::thread waiting([&] {
+      asleep.begin();
+      (void)pool.allocate_for(1h, 2);
+    });
+    asleep.wait();
+    CHECK(::pthread_cancel(waiting.native_handle()) == 0);
+    if (round % 2 != 0) held.reset();  // perhaps the waiter still gets the slot; it must come back then
+    waiting.join();
+    held.reset();
+    CHECK(pool.allocated() == 0);
+    CHECK(pool.try_allocate(3));
+    CHECK(pool.check_invariants());
+  }
+}
+#endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The list of free slots under the LockFree policy: a stack of slot indices whose head and tag are one atomic word,
 // with the links in an array beside it, and a frontier behind which no slot was ever used. Beside each link stands the number
-// of slots from there on, so the head's number is that of all free slots that were used before.
+// of slots from there on, so the head's number is that of all free slots that were used before. A slot that is taken links to
+// itself: that is how iterations know it.
 //
 // THREADS threads do up to OPS operations each, every one a pop or the push of any slot the thread holds. Every way to
 // place the slots at the start is tried: never used, on the list, or held by a thread.
@@ -11,15 +12,17 @@
 //   saw_full  "exhausted" is said only if at some moment of the call no slot was free
 //   counted   whenever the head changes, its number is right
 //   listed    when all threads are done, each slot is held, on the list once, or behind the frontier
+//   next      then a slot links to itself if and only if it is held
 // Each step is one access to shared memory, and all threads see the accesses in one order: memory orders are not
 // modelled.
 //
 // Faults:
-//   BUG_NO_TAG     the tag stays the same: a pop that slept puts a link in the head that others have made stale
+//   BUG_NO_TAG     the tag, which counts returns, stays the same: a pop that slept puts a link in the head that others have made stale
 //   BUG_TAG_BITS   a tag of so many bits: it wraps while a pop sleeps, and the same happens
 //   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the frontier: a slot that came back
 //                  while the last new one was taken is not seen
 //   BUG_COUNT      the number is read before the head: others change the list in between
+//   BUG_LATE_MARK  a thread links the slot to itself after it has handed it on: the slot may be on the list again
 #ifndef THREADS
 #define THREADS 3
 #endif
@@ -55,6 +58,7 @@ bool in_pop[THREADS];
 bool saw_full[THREADS];
 bool listed[CAPACITY];
 byte done;
+byte looking[THREADS];  // 1 + the slot whose link a thread is about to read
 
 // In the step that takes the slot away from the others.
 inline check_count() {
@@ -79,6 +83,27 @@ inline took(slot) {
   h = 0; tag = 0; n = 0; f = 0; c = 0; i = 0; again = false
 }
 
+// The slot links to itself: at once where no thread is about to read its link, since then nobody can tell; else in a step of its own.
+inline mark_now() {
+  again = false;
+  for (i : 0 .. THREADS - 1) {
+    if
+    :: i != me && looking[i] == x + 1 -> again = true
+    :: else
+    fi
+  }
+  i = 0;
+#ifndef BUG_LATE_MARK
+  if
+  :: again -> again = false; goto mark
+  :: else -> next[x] = x; x = 0; goto next_operation
+  fi
+#else
+  again = false;
+  goto mark
+#endif
+}
+
 proctype Thread(byte me) {
   byte left = OPS, h, tag, n, f, x, c, i;
   bool again;
@@ -100,19 +125,19 @@ next_operation:
   }
 
 pop:
-  atomic { h = head_index; tag = head_tag }
+  atomic { h = head_index; tag = head_tag; looking[me] = (h == NIL -> 0 : h + 1) }
   if
   :: h != NIL ->
-    n = next[h];
+    atomic { n = next[h]; looking[me] = 0 };
     atomic {
       if
       :: head_index == h && head_tag == tag ->
         head_index = n;
-        head_tag = NEXT_TAG(tag);
         listed_now--;
         check_count();
+        x = h;
         took(h);
-        goto next_operation
+        mark_now()
       :: else -> goto pop
       fi
     }
@@ -127,8 +152,9 @@ pop:
       if
       :: fresh == f ->
         fresh++;
+        x = f;
         took(f);
-        goto next_operation
+        mark_now()
       :: else -> f = fresh
       fi
     }
@@ -146,6 +172,21 @@ exhausted:
     saw_full[me] = false;
     goto next_operation
   };
+
+mark:
+#ifdef BUG_LATE_MARK
+  // The holder gives the slot back meanwhile, which another thread does for it here.
+  atomic {
+    next[x] = head_index;
+    count[x] = listed_now + 1;
+    head_index = x;
+    head_tag = NEXT_TAG(head_tag);
+    listed_now++;
+    holder[x] = NOBODY;
+    free++
+  }
+#endif
+  atomic { next[x] = x; x = 0; goto next_operation };
 
 push:
 #ifdef BUG_COUNT
@@ -188,7 +229,7 @@ init {
         select(who : 0 .. THREADS);
         if
         :: who >= THREADS || who > i -> next[i] = head_index; head_index = i; listed_now++; count[i] = listed_now
-        :: else -> holder[i] = who; free--
+        :: else -> holder[i] = who; next[i] = i; free--
         fi
       :: else
       fi
@@ -208,7 +249,8 @@ init {
     od;
     assert(head_index == NIL);
     for (i : 0 .. CAPACITY - 1) {
-      assert(listed[i] + (holder[i] != NOBODY) + (i >= fresh) == 1)
+      assert(listed[i] + (holder[i] != NOBODY) + (i >= fresh) == 1);
+      assert(i >= fresh || (holder[i] != NOBODY) == (next[i] == i))
     }
   }
 }

@@ -18,7 +18,7 @@ constexpr bool empty_policies_are_free =
     sizeof(Pool<T, NoChecks, ConstructOnAllocate, HeapStorage>) == sizeof(Pool<T, NoChecks>) &&
     sizeof(Pool<T, DebugChecks>) == sizeof(Pool<T, NoChecks>) && sizeof(Pool<T, FullChecks>) == sizeof(Pool<T, NoChecks>) &&
     sizeof(Pool<T, BasicStats>) == sizeof(Pool<T>) + sizeof(BasicStats) &&
-    sizeof(Pool<T, MutexLock>) <= sizeof(Pool<T>) + sizeof(MutexLock);
+    sizeof(Pool<T, MutexLock>) <= sizeof(Pool<T>) + (requires(Pool<T>& pool) { pool.reserve(1); } ? 2 : 1) * sizeof(MutexLock);  // one for growth
 static_assert(empty_policies_are_free<int, FixedPool> && empty_policies_are_free<int, GrowingPool>);
 static_assert(empty_policies_are_free<std::string, FixedPool> && empty_policies_are_free<std::string, GrowingPool>);
 static_assert(std::is_empty_v<NoStats> && std::is_empty_v<NoLock> && std::is_empty_v<NoChecks> && std::is_empty_v<HeapStorage> &&

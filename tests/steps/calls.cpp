@@ -112,7 +112,7 @@ TEMPLATE_TEST_CASE("a growing pool asks for more only while it grows, and reserv
     REQUIRE(c.acquired == 2);  // the block, and a directory with the allocator's metadata
     REQUIRE(c.released <= 1);
     REQUIRE(c.looked == 0);
-    REQUIRE(c.locks <= 5);
+    REQUIRE(c.locks <= 8);  // the turn, and once more for each of the two acquisitions
   }
   CHECK(growths == 10);
   live.clear();
@@ -121,7 +121,7 @@ TEMPLATE_TEST_CASE("a growing pool asks for more only while it grows, and reserv
   CHECK(most.allocate.steps <= 5);  // at the border of two blocks: take, take, fresh, allocated
   CHECK(most.allocate.locks <= 2);
   CHECK(most.release.steps <= 1);
-  CHECK(most.refused.locks <= 5);
+  CHECK(most.refused.locks <= 6);
   CHECK(most.only_steps);
 }
 

@@ -122,14 +122,12 @@ class BasicPoolResource : public std::pmr::memory_resource {
 
   /// Bytes that came from the upstream resource and are not back. Complexity: 1 step.
   [[nodiscard]] std::size_t bytes_held() const noexcept {
-    Guard guard(cores_[0]);
     return upstream_.held();
   }
   /// Bytes of the slots in use and of big blocks. Complexity: linear in the classes and the big blocks.
   [[nodiscard]] std::size_t bytes_in_use() const noexcept {
     std::size_t bytes = 0;
     for (std::size_t index = 0; index != size_classes; ++index) bytes += cores_[index].allocated() * cores_[index].stride();
-    Guard guard(cores_[0]);
     return bytes + upstream_.held_by_big_blocks();
   }
   /// The slots of class `index`, counted from 0 to size_classes - 1 by rising size.
@@ -223,23 +221,12 @@ class BasicPoolResource : public std::pmr::memory_resource {
                .text = "the requested alignment is not a power of two; use alignof(T)", .unit = "bytes"};
       fail(error);
     }
-    {
-      Guard guard(cores_[0]);
-      if (void* const data = upstream_.allocate(bytes, alignment)) return data;
-    }
+    (void)cores_[0].capacity();  // from now on the upstream hears of forks
+    if (void* const data = upstream_.allocate(bytes, alignment)) return data;
     fail(error);
   }
   FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes) noexcept {
-    bool ours = true;
-    {
-      Guard guard(cores_[0]);
-      if constexpr (Checks::tracks_slots) {
-        std::size_t const whole = Upstream<Lock>::whole_bytes(bytes);  // 0 where no object can be so big
-        ours = whole != 0 && upstream_.find(p) == whole;
-      }
-      if (ours) upstream_.deallocate(p, bytes);
-    }
-    if (!ours) refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
+    if (!upstream_.template deallocate<Checks::tracks_slots>(p, bytes)) refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
   }
 
   /// `core`: of the class that `p` is said to be of; null for a big block.

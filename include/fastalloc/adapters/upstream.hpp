@@ -67,24 +67,24 @@ class Upstream {
     auto* const data = static_cast<std::byte*>(acquire_here(whole, aligned));
     if (data == nullptr) return nullptr;
     auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{big_, nullptr, whole, aligned};
-    if (big_ != nullptr) big_->previous = block;
-    big_ = block;
+    if (BigBlock* const second = std::exchange(big_, block)) second->previous = block;
     return data;
   }
-  /// Requires: `data` is a big block, allocated with `bytes`.
-  void deallocate(void* data, std::size_t bytes) noexcept {
+  /// Requires: `data` is a big block, allocated with `bytes`; or else, checked: nothing. Returns: whether it is one.
+  template <bool checked> bool deallocate(void* data, std::size_t bytes) noexcept {
     Guard guard(lock_);
+    if constexpr (checked)
+      if (std::size_t const whole = whole_bytes(bytes); whole == 0 || find_here(data) != whole) return false;
     BigBlock* const block = record_of(data, whole_bytes(bytes));
     (block->previous != nullptr ? block->previous->next : big_) = block->next;
     if (block->next != nullptr) block->next->previous = block->previous;
     release_here(data, block->bytes, block->alignment);
+    return true;
   }
   /// whole_bytes() of big block `data`; 0 when there is no such block. Complexity: linear in the big blocks.
   [[nodiscard]] std::size_t find(void const* data) const noexcept {
     Guard guard(lock_);
-    for (BigBlock* block = big_; block != nullptr; block = block->next)
-      if (block->data() == data) return block->bytes;
-    return 0;
+    return find_here(data);
   }
   /// Effects: all big blocks go back.
   void release_all() noexcept {
@@ -95,6 +95,9 @@ class Upstream {
     }
   }
 
+  /// In the child of a fork: a thread that is not there may have held the lock.
+  void stay_alone() noexcept { std::construct_at(&lock_); }
+
   /// Bytes of a big block with its record; 0 where no object can be so big.
   static constexpr std::size_t whole_bytes(std::size_t bytes) noexcept {
     std::size_t whole = 0;
@@ -103,10 +106,16 @@ class Upstream {
   }
 
  private:
+  [[nodiscard]] std::size_t find_here(void const* data) const noexcept {
+    for (BigBlock* block = big_; block != nullptr; block = block->next)
+      if (block->data() == data) return block->bytes;
+    return 0;
+  }
   static BigBlock* record_of(void* data, std::size_t whole) noexcept {
     return reinterpret_cast<BigBlock*>(static_cast<std::byte*>(data) + whole) - 1;
   }
   void* acquire_here(std::size_t bytes, std::size_t alignment) noexcept {
+    expect_no_lock();
     void* memory = nullptr;
     if (is_heap()) memory = is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
     else (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });
@@ -137,6 +146,7 @@ struct UpstreamStorage {
   static constexpr bool can_grow = true;
   Upstream<Lock>* upstream = nullptr;
 
+  void stay_alone() const noexcept { upstream->stay_alone(); }
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return upstream->acquire(bytes, alignment); }
   void release(void* block, std::size_t bytes, std::size_t alignment) noexcept { upstream->release(block, bytes, alignment); }
 };

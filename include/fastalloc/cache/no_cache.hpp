@@ -30,9 +30,13 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 struct NoCaches {
   static constexpr bool enabled = false;
   template <class Core> explicit constexpr NoCaches(Core*) noexcept {}
-  constexpr void enroll() noexcept {}
+  struct Room {};
+  constexpr void begin() noexcept {}
+  [[nodiscard]] constexpr bool is_enrolled() const noexcept { return true; }
+  constexpr void end() noexcept {}
+  constexpr bool enter() noexcept { return false; }
   template <class Core> constexpr void rebind(Core*) noexcept {}
-  [[nodiscard]] constexpr void* attach() const noexcept { return nullptr; }
+  [[nodiscard]] constexpr void* attach(unsigned = 0) const noexcept { return nullptr; }
   template <class Depot> constexpr bool gather(Depot&) noexcept { return false; }
   template <class Depot> constexpr void close(Depot&) noexcept {}
   template <class Depot> constexpr void reopen(Depot&) noexcept {}

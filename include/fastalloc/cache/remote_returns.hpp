@@ -9,6 +9,7 @@
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
+#include <fastalloc/cache/thread_parts.hpp>
 #include <fastalloc/slots/slot_shape.hpp>
 
 #include <atomic>
@@ -23,6 +24,7 @@ class RemoteReturns : public NoCaches {
 
  public:
   using NoCaches::NoCaches;
+  bool enter() noexcept { return is_forking(); }
 
   /// Any thread's.
   void push(std::byte* slot) noexcept {

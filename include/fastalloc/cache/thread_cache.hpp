@@ -28,7 +28,9 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the depot
-/// runs dry they are taken from it. 8 * Slots bytes of heap for each thread that uses the pool.
+/// runs dry they are taken from it. A thread gets a cache at its 8th operation in a pool: room for 16 slots, 8 bytes each, that grows with use.
+/// To take slots from the caches of other threads costs a call of `membarrier`: 1.8 to 4 µs in a busy virtual machine. Where the depot runs
+/// dry again and again, caches may keep less, down to nothing, and more again later.
 /// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
 template <std::size_t Slots>
 struct ThreadCache {
@@ -43,19 +45,33 @@ static_assert(CachePolicy<ThreadCache<>>);
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// Memory for the entries of a magazine, on its way in or out; no lock is held when it comes and goes.
+struct MagazineRoom {
+  std::byte** memory = nullptr;
+  std::size_t most = 0;  ///< slots
+
+  MagazineRoom() noexcept = default;
+  MagazineRoom(MagazineRoom const&) = delete;
+  MagazineRoom& operator=(MagazineRoom const&) = delete;
+  ~MagazineRoom() { ::operator delete(static_cast<void*>(memory)); }
+};
+
 /// The cache of one thread in one pool. `counts`: keep account for the statistics.
 class alignas(cache_line) Magazine : public ThreadPart {
   using Entry = std::byte*;
 
  public:
   static constexpr std::size_t lookahead = 8;  ///< slots
+  static constexpr std::size_t least_room = 16;  ///< slots; what a cache begins with
 
+  /// Its own room follows in the same memory; more comes later.
   [[nodiscard]] static Magazine* make(std::size_t most) noexcept {
-    // In front of the entries lie as many nulls as pop() may look ahead, and one more for its step below the empty cache;
-    // behind them one, for the push() that finds that there is no room.
-    std::size_t const entries = lookahead + 1 + most + 1;
-    void* const memory = part_memory(sizeof(Magazine) + entries * sizeof(Entry));
-    return memory == nullptr ? nullptr : ::new (memory) Magazine(lookahead + 1, most);
+    void* const memory = part_memory(sizeof(Magazine) + entries_for(most) * sizeof(Entry));
+    return memory == nullptr ? nullptr : ::new (memory) Magazine(most);
+  }
+  static void make_room(MagazineRoom& room, std::size_t most) noexcept {
+    room.memory = static_cast<Entry*>(::operator new(entries_for(most) * sizeof(Entry), std::nothrow));
+    room.most = most;
   }
 
   /// The owner's: the slot returned last, or null: then the owner must take the lock and call settle().
@@ -82,7 +98,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
     return top < end_.load(owner_load);
   }
 
-  // What follows needs the pool's lock. Nobody but the owner may call settle(), keep(), fill().
+  // What follows needs the pool's lock. Nobody but the owner may call settle(), keep(), fill(), move_to().
 
   /// pop() for one that holds the lock; an empty cache has all its room again.
   template <bool counts> [[nodiscard]] std::byte* settle() noexcept {
@@ -105,6 +121,15 @@ class alignas(cache_line) Magazine : public ThreadPart {
     rebase(begin_ + count);
     return count;
   }
+  /// Effects: the slots move to `room`, which gets what the cache had. Requires: the cache is closed.
+  void move_to(MagazineRoom& room) noexcept {
+    Entry* const begin = clear(room.memory, room.most);
+    Entry* const top = std::copy(floor_, (std::max)(floor_, top_.load(std::memory_order_relaxed)), begin);
+    std::swap(own_, room.memory);
+    begin_ = begin;
+    most_ = room.most;
+    rebase(top);
+  }
 
   /// From here on the owner comes to the lock with each operation. seq_cst, twice: before top_ is read.
   void close() noexcept {
@@ -116,6 +141,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
     end_.store(begin_ + (std::min)(room, most_), std::memory_order_relaxed);
     limit_.store(floor_, std::memory_order_relaxed);
   }
+  [[nodiscard]] bool is_open() const noexcept { return end_.load(std::memory_order_relaxed) != nullptr; }  // relaxed: under the lock
   /// Requires: closed, and a heavy fence since.
   template <class Give> void steal(Give&& give) noexcept {
     // seq_cst: after limit_ was written. The entries are there, too: push() and the heavy fence (or pop(), where there is none)
@@ -128,21 +154,34 @@ class alignas(cache_line) Magazine : public ThreadPart {
     Entry* const top = top_.load(std::memory_order_relaxed);  // relaxed: exact when the owner is idle
     return top > floor_ ? static_cast<std::size_t>(top - floor_) : 0;
   }
+  /// Slots there is memory for. Changed by the owner only.
   [[nodiscard]] std::size_t most() const noexcept { return most_; }
   [[nodiscard]] std::uint64_t allocations() const noexcept { return allocations_.load(std::memory_order_relaxed); }  // relaxed: as in size()
+  void reset_allocations() noexcept { allocations_.store(0, std::memory_order_relaxed); }
   /// The fewest slots since reset_least(), where they are counted.
   [[nodiscard]] std::size_t least() const noexcept {
     Entry* const least = least_.load(std::memory_order_relaxed);  // relaxed: as in size()
     return least > floor_ ? (std::min)(static_cast<std::size_t>(least - floor_), size()) : 0;
   }
   void reset_least() noexcept { least_.store(top_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
+  /// The room that came later; for the end of the pool.
+  [[nodiscard]] Entry* own_room() const noexcept { return own_; }
+
+  bool wants_room = false;  ///< it had to move slots though its share allows more
 
  private:
-  Magazine(std::size_t guard, std::size_t most) noexcept
-      : begin_(reinterpret_cast<Entry*>(this + 1) + guard), most_(most) {
-    std::fill(begin_ - guard, begin_ + most + 1, nullptr);  // all of them: no page fault later
+  explicit Magazine(std::size_t most) noexcept : most_(most) {
+    begin_ = clear(reinterpret_cast<Entry*>(this + 1), most);
     close();
     rebase(begin_);
+  }
+  // In front of the entries lie as many nulls as pop() may look ahead, and one more for its step below the empty cache;
+  // behind them one, for the push() that finds that there is no room.
+  static constexpr std::size_t entries_for(std::size_t most) noexcept { return lookahead + 1 + most + 1; }
+  /// All of it is written: no page fault later. Returns: the first entry.
+  static Entry* clear(Entry* memory, std::size_t most) noexcept {
+    std::fill(memory, memory + entries_for(most), nullptr);
+    return memory + lookahead + 1;
   }
   static Entry* highest() noexcept { return reinterpret_cast<Entry*>((std::numeric_limits<std::uintptr_t>::max)()); }
 
@@ -165,94 +204,136 @@ class alignas(cache_line) Magazine : public ThreadPart {
   std::atomic<std::uint64_t> allocations_{0};
   std::atomic<Entry*> least_{nullptr};  ///< the lowest top_ since reset_least()
   Entry* floor_ = nullptr;              ///< the oldest slot; under the lock
-  Entry* begin_;
-  std::size_t most_;                    ///< slots there is memory for
+  Entry* begin_ = nullptr;
+  std::size_t most_;
+  Entry* own_ = nullptr;  ///< memory of the entries; null while they lie behind the object
 };
 
 /// Tells a PoolDepot what happens to threads and to the process.
-template <class Core> bool tell_core(void* pool, ThreadParts::Event event, ThreadPart* part) noexcept {
-  using Event = ThreadParts::Event;
+template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* part) noexcept {
   auto& core = *static_cast<Core*>(pool);
   switch (event) {
-    case Event::lock:
-    case Event::before_fork: core.lock(); break;
-    case Event::unlock:
-    case Event::after_fork: core.unlock(); break;
-    case Event::in_child: core.stay_alone(); break;
-    case Event::thread_ended:
-    case Event::forked: core.retire_cache(part);
+    case PoolEvent::lock:
+    case PoolEvent::before_fork: core.lock(); break;
+    case PoolEvent::unlock:
+    case PoolEvent::after_fork: core.unlock(); break;
+    case PoolEvent::in_child: core.stay_alone(); break;
+    case PoolEvent::thread_ended: core.retire_cache(part); break;
+    case PoolEvent::hear_of_forks: ForkHandlers::install();
   }
-  return true;
 }
 
 /// For a shared pool whose threads keep nothing: it hears of forks.
-class Uncached : public NoCaches, public ThreadParts {
+class Uncached : public NoCaches, public PoolNode {
  public:
-  using NoCaches::attach;
-  template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), ThreadParts(core, &tell_core<Core>) {}
-  ~Uncached() { detach_all(); }
-  template <class Core> void rebind(Core*) noexcept { ThreadParts::rebind(&tell_core<Core>); }
-  using ThreadParts::enroll;
+  template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
+  ~Uncached() { leave_registry(); }
+  using NoCaches::is_enrolled, NoCaches::end;  // enrolled at construction
+  void begin() noexcept { enroll(); }
+  bool enter() noexcept { return is_forking(); }
+  template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 };
 
-/// The caches of one pool over a depot. All but mine() and attach() need the pool's lock.
+/// The caches of one pool over a depot. All but mine(), attach() and more_room() need the pool's lock.
 /// `roomy_bytes`: for pools that rather grow than search other caches: a thread may always keep slots of so many bytes.
+///
+///   allowed_   slots that a cache may keep at most. Where the depot runs dry though others keep slots, it shrinks, down to 0:
+///              then all caches are closed, and every operation goes to the depot. It grows again when patience_ operations in a
+///              row found slots in the depot; patience_ doubles each time that it grew too early.
 template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0>
 class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
+  using Room = MagazineRoom;
+  /// Operations of a thread before it gets a cache: a thread that uses a pool once or twice costs no more than a lock.
+  static constexpr unsigned uses_before_cache = 8;
 
   template <class Core> explicit constexpr ThreadCaches(Core* core) noexcept : ThreadParts(core, &tell_core<Core>) {}
-  template <class Core> void rebind(Core*) noexcept { ThreadParts::rebind(&tell_core<Core>); }
-  ~ThreadCaches() { free_parts(detach_all(), &ThreadPart::next_in_pool); }
+  ~ThreadCaches() {
+    ThreadPart* const parts = detach_all();
+    for (ThreadPart* part = parts; part != nullptr; part = part->next)
+      ::operator delete(static_cast<void*>(static_cast<Magazine*>(part)->own_room()));
+    free_parts(parts);
+  }
+  /// At construction: fork handlers are there before threads are. The pool itself joins them at its first use.
+  void begin() noexcept { hear_of_forks(); }
+  /// Before the pool's lock is taken. Returns: true when the thread has it, since it is forking.
+  bool enter() noexcept { return enroll(), is_forking(); }
+  template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }
-  /// Null: no memory, the thread is at its end, or the system has no heavy fence; the caller goes to the depot then.
-  [[nodiscard]] FASTALLOC_COLD Magazine* attach() noexcept {
-    if (Magazine* const magazine = mine()) return magazine;
-    return static_cast<Magazine*>(ThreadParts::attach([]() noexcept { return Magazine::make(max_cached); }, true));
+  /// Null: one of the thread's first operations, no memory, the thread is at its end, or the system has no heavy fence; the caller goes to
+  /// the depot then.
+  [[nodiscard]] FASTALLOC_COLD Magazine* attach(unsigned uses = uses_before_cache) noexcept {
+    constexpr auto any = [](ThreadPart const&) noexcept { return true; };
+    constexpr auto make = []() noexcept { return Magazine::make((std::min)(max_cached, Magazine::least_room)); };
+    return static_cast<Magazine*>(ThreadParts::attach(any, make, true, uses));
+  }
+  /// Memory for a cache that wants it. No lock may be held.
+  void more_room(Magazine const& magazine, MagazineRoom& room) const noexcept {
+    if (magazine.wants_room) Magazine::make_room(room, (std::min)(2 * magazine.most(), max_cached));
   }
 
   /// A slot for the caller, whose cache, if it has one, just had none: from the depot, with a batch for the cache, else from
   /// other caches. `returned_only`: batches are of slots that were handed out before.
   /// `counted`: the cache keeps account of it.
-  template <class Depot> auto take(Magazine* magazine, Depot& depot, bool returned_only, bool& counted) noexcept {
+  template <class Depot> auto take(Magazine* magazine, MagazineRoom& room, Depot& depot, bool returned_only, bool& counted) noexcept {
     using One = decltype(depot.take_one());
     note_peak(depot);
     counted = true;
     if (magazine != nullptr)
       if (std::byte* const slot = magazine->template settle<counts>()) return One{slot, false};
     for (bool last = false;; last = true) {
-      if (magazine != nullptr && closed_ == 0) {
-        magazine->open(share(depot));
-        std::size_t const at_hand = returned_only ? depot.returned() : depot.at_hand();
+      std::size_t const at_hand = returned_only ? depot.returned() : depot.at_hand();
+      if (!last && at_hand != 0) be_patient();
+      // Once slots had to be gathered, one will do: the next operation takes a batch.
+      if (magazine != nullptr && !last && reopen_one(*magazine, room, depot) && at_hand != 0) {
         std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, ((std::min)(share(depot), magazine->most()) + 1) / 2);
         std::size_t fresh = 0;
-        if (at_hand != 0 && magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
+        if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
           return One{magazine->template settle<counts>(), false};
       }
       if (One const taken = depot.take_one(); taken.slot != nullptr || last) return counted = false, taken;
       if (roomy_bytes != 0 || !gather(depot)) return One{nullptr, false};
+      shrink();
     }
   }
 
   /// After a push() of the caller's that found no room.
-  template <class Depot> void make_room(Magazine& magazine, Depot& depot) noexcept {
+  template <class Depot> void make_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept {
     note_peak(depot);
-    if (closed_ == 0) magazine.open(share(depot));
-    magazine.keep(closed_ == 0 ? (std::min)(share(depot), max_cached) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
+    be_patient();
+    bool const open = reopen_one(magazine, room, depot);
+    magazine.keep(open ? (std::min)(share(depot), magazine.most()) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
   }
 
-  /// Effects: all slots of all caches are in the depot. Returns: false when there were none.
+  /// Effects: the caller's cache has the room that has come for it, unless all are closed.
+  template <class Depot> void use_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept {
+    (void)reopen_one(magazine, room, depot);
+  }
+
+  /// Effects: all slots of the caller's cache are in the depot.
+  template <class Depot> void surrender(Magazine& magazine, Depot& depot) noexcept {
+    note_peak(depot);
+    magazine.keep(0, [&](std::byte* slot) { depot.give(slot); });
+  }
+
+  /// Effects: all slots of all caches are in the depot, and every cache is closed until its thread comes to the lock. Returns: false
+  /// when there were none.
   template <class Depot> bool gather(Depot& depot) noexcept {
-    if (first() == nullptr) return false;
+    if (!any_open_) return false;
+    any_open_ = false;
     note_peak(depot);
     std::size_t const before = depot.at_hand();
-    for_each([](Magazine& magazine) { magazine.close(); });
+    bool others = false;
+    Magazine const* const own = mine();
+    for_each([&](Magazine& magazine) {
+      others = others || (magazine.is_open() && &magazine != own);
+      magazine.close();
+    });
     // The caller's own cache is in order as it is: one thread alone makes no system call.
-    if (first() != mine() || first()->next_in_pool != nullptr) heavy_fence();
+    if (others) heavy_fence();
     for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { depot.give(slot); }); });
-    if (closed_ == 0) for_each([&](Magazine& magazine) { magazine.open(share(depot)); });
     return depot.at_hand() != before;
   }
 
@@ -262,21 +343,26 @@ class ThreadCaches : public ThreadParts {
     gather(depot);
   }
   template <class Depot> void poll(Depot&) noexcept {}
-  template <class Depot> void reopen(Depot& depot) noexcept {
-    if (closed_ != 0 && --closed_ == 0) for_each([&](Magazine& magazine) { magazine.open(share(depot)); });
+  template <class Depot> void reopen(Depot&) noexcept {
+    if (closed_ != 0) --closed_;
   }
 
-  /// After a fork: those who closed the caches are gone.
+  /// After a fork: those who closed the caches are gone, and so are the threads of other caches.
   template <class Depot> void stay_alone(Depot& depot) noexcept {
-    closed_ = 1;
-    reopen(depot);
+    abandon([&](ThreadPart& part) { return retire(&part, depot), true; });
+    closed_ = 0;
   }
-  /// A thread's cache goes away: its slots to the depot.
+  /// A thread's cache loses its thread: its slots to the depot.
   template <class Depot> void retire(ThreadPart* part, Depot& depot) noexcept {
     note_peak(depot);
     auto& magazine = static_cast<Magazine&>(*part);
+    magazine.close();
     magazine.steal([&](std::byte* slot) { depot.give(slot); });
-    before_ += magazine.allocations();
+    (void)magazine.template settle<false>();  // empty: its room is whole again
+    if constexpr (counts) {
+      counts_.before += magazine.allocations();
+      magazine.reset_allocations();
+    }
   }
 
   template <class Depot> [[nodiscard]] std::size_t cached(Depot const&) const noexcept {
@@ -284,45 +370,88 @@ class ThreadCaches : public ThreadParts {
   }
   /// Allocations that the depot did not see, since reset_counts().
   [[nodiscard]] std::uint64_t allocations() const noexcept {
-    return before_ + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
+    if constexpr (counts) return counts_.before + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
+    return 0;
   }
   /// The most slots in use since reset_counts(), or up to what the caches hold more: they tell of the fewest that they held since
   /// they last came to the depot. Exact when one thread uses the pool.
   template <class Depot> [[nodiscard]] std::size_t peak(Depot const& depot) const noexcept {
-    std::size_t const out = depot.live();
-    std::size_t const least = sum([](Magazine const& m) { return m.least(); });
-    return (std::max)(peak_, out > least ? out - least : 0);
+    if constexpr (!counts) return 0;
+    else {
+      std::size_t const out = depot.live();
+      std::size_t const least = sum([](Magazine const& m) { return m.least(); });
+      return (std::max)(counts_.peak, out > least ? out - least : 0);
+    }
   }
   /// Called before the depot changes.
   template <class Depot> void note_peak(Depot const& depot) noexcept {
-    if constexpr (!counts) return;
-    peak_ = peak(depot);
-    if (Magazine* const magazine = mine()) magazine->reset_least();
+    if constexpr (counts) {
+      counts_.peak = peak(depot);
+      if (Magazine* const magazine = mine()) magazine->reset_least();
+    }
   }
   template <class Depot> void reset_counts(Depot const& depot) noexcept {
-    if constexpr (!counts) return;
-    before_ -= allocations();
-    for_each([](Magazine& magazine) { magazine.reset_least(); });  // exact when no owner pops meanwhile
-    peak_ = depot.live() - (std::min)(depot.live(), cached(depot));
+    if constexpr (counts) {
+      counts_.before -= allocations();
+      for_each([](Magazine& magazine) { magazine.reset_least(); });  // exact when no owner pops meanwhile
+      counts_.peak = depot.live() - (std::min)(depot.live(), cached(depot));
+    }
   }
 
  private:
+  static constexpr std::uint32_t least_patience = 256;  ///< operations
+
   /// Slots that a thread may keep: half the capacity belongs to the caches.
   template <class Depot> [[nodiscard]] std::size_t share(Depot const& depot) const noexcept {
-    return std::max<std::size_t>({depot.total() / (2 * (count() + 1)), 1, roomy_bytes == 0 ? 1 : roomy_bytes / depot.blocks().stride()});
+    std::size_t const part = std::max<std::size_t>({depot.total() / (2 * (count() + 1)), 1, roomy_bytes == 0 ? 1 : roomy_bytes / depot.blocks().stride()});
+    return (std::min)({part, std::size_t{allowed_}, max_cached});
+  }
+  /// Effects: the caller's cache is open, with more room where it has come. Returns: false when it has to stay closed.
+  template <class Depot> bool reopen_one(Magazine& magazine, MagazineRoom& room, Depot const& depot) noexcept {
+    std::size_t const most = share(depot);
+    if (closed_ != 0 || most == 0) return false;
+    if (room.memory != nullptr && room.most > magazine.most()) {
+      magazine.close();
+      magazine.move_to(room);
+    }
+    magazine.wants_room = most > magazine.most();
+    magazine.open(most);
+    return any_open_ = true;
+  }
+  /// The depot ran dry while caches kept slots.
+  void shrink() noexcept {
+    if (quiet_ < patience_) patience_ = (std::min)(2 * patience_, std::uint32_t{1} << 20);
+    else patience_ = least_patience;
+    quiet_ = 0;
+    allowed_ /= 4;
+  }
+  /// The depot had a slot, or got one.
+  void be_patient() noexcept {
+    if (++quiet_ < patience_ || allowed_ == max_cached) return;
+    quiet_ = 0;
+    allowed_ = static_cast<std::uint32_t>((std::min)(std::size_t{2} * allowed_ + 1, max_cached));
   }
   template <class F> void for_each(F&& f) noexcept {
-    for (ThreadPart* part = first(); part != nullptr; part = part->next_in_pool) f(static_cast<Magazine&>(*part));
+    ThreadParts::for_each([&](ThreadPart& part) { f(static_cast<Magazine&>(part)); });
   }
   template <class F> [[nodiscard]] std::size_t sum(F&& f) const noexcept {
     std::size_t result = 0;
-    for (ThreadPart* part = first(); part != nullptr; part = part->next_in_pool) result += f(static_cast<Magazine const&>(*part));
+    ThreadParts::for_each([&](ThreadPart const& part) { result += f(static_cast<Magazine const&>(part)); });
     return result;
   }
 
-  alignas(cache_line) std::size_t closed_ = 0;  ///< close() without reopen()
-  std::size_t peak_ = 0;                        ///< slots
-  std::uint64_t before_ = 0;                    ///< allocations of caches that are gone, less those at the last reset
+  struct Counts {
+    std::size_t peak = 0;      ///< slots
+    std::uint64_t before = 0;  ///< allocations of caches that are gone, less those at the last reset
+  };
+  struct NoCounts {};
+
+  std::uint32_t allowed_ = max_cached;
+  std::uint32_t patience_ = least_patience;
+  std::uint32_t quiet_ = 0;
+  std::uint16_t closed_ = 0;  ///< close() without reopen()
+  bool any_open_ = false;     ///< a cache was opened since all were closed
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<counts, Counts, NoCounts> counts_{};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

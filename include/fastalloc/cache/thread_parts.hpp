@@ -1,18 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// ThreadParts: what of a pool belongs to one thread each, how a thread finds its part, and what happens when threads,
+// ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
 // pools or processes end.
 //
-//   thread_table() (thread_local) | pool id, part | pool id, part | ...        one for all pools; direct-mapped by pool id
-//   pool                          first_ -> part -> part                        by next_in_pool
-//   thread                        parts  -> part -> part                        by next_in_thread
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ...      by the places of the pools that it uses
+//   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
+//   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
 //
-// Pool ids are never used twice, so an entry of a pool that is gone matches none. Lists change under registry.lock and
-// the pool's lock together, so either is enough to read them. Order of locks: registry.lock, then a pool's.
-//   thread ends first   its parts go back to their pools (thread_ended), and the thread gets none any more
-//   pool ends first     its parts leave the threads' lists
-//   fork                all locks are held meanwhile; in the child, the parts of threads that are not there are reported (forked)
-// Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of those who used it
-// first; the others' code does without parts.
+//   table[place & mask].pool == this pool     if and only if the thread has a part of it
+//
+// The pool is asked in the table, not in the part: several places may lead to one entry of a small table, and the part
+// there, of another pool, may come to its end meanwhile.
+// A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used again when a
+// pool has ended: its end takes its parts out of the tables of all threads first.
+//
+// Locks, in the order in which they may be taken (locks of one rank never nest, except in fork):
+//   1  registry.lock         lists of pools, free places, free records
+//   2  ThreadRecord::lock    one thread's table
+//   3  the pool's lock       its lists of parts
+// No function here holds one of them while it takes another, calls a storage, operator new, or a user's function; fork alone takes
+// all: the registry's, that of its own record, then each pool's.
+//
+//   thread ends    each part is marked `leaving` under the record's lock, then goes to its pool's spares under the pool's lock
+//   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
+//   fork           in the child, pools hear of it (in_child), and the records of threads that are not there are free
+// Records and places are reused and never freed: there are as many as there were threads and pools at a time. So a part may point to a
+// record whose thread is gone.
+// Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of the library that constructed
+// it; the code of others works without parts.
 // Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
@@ -28,6 +42,7 @@
 
 #if FASTALLOC_POSIX
 #include <pthread.h>
+#include <unistd.h>
 #endif
 
 // One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
@@ -42,7 +57,7 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 class ThreadParts;
-struct ThreadTable;
+struct ThreadRecord;
 
 /// What threads write often, each for itself, lies this far apart.
 inline constexpr std::size_t cache_line = 64;  ///< bytes
@@ -50,210 +65,455 @@ inline constexpr std::size_t cache_line = 64;  ///< bytes
 /// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by free_parts():
 /// no lock is held then, since operator new and delete may be the user's and use pools.
 struct ThreadPart {
-  std::atomic<ThreadTable*> owner{nullptr};  ///< null: no thread
-  ThreadParts* pool = nullptr;
-  ThreadPart* next_in_pool = nullptr;
-  ThreadPart* next_in_thread = nullptr;
+  std::atomic<ThreadRecord*> owner{nullptr};  ///< null: no thread; or leaving(), borrowed(), orphaned()
+  ThreadPart* next = nullptr;                 ///< in first_ or spare_
+  ThreadPart* previous = nullptr;             ///< in first_
 };
 
 /// `bytes` bytes for a part; null when there is no memory.
 inline void* part_memory(std::size_t bytes) noexcept { return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow); }
-inline void free_parts(ThreadPart* list, ThreadPart* ThreadPart::*next) noexcept {
-  while (list != nullptr) ::operator delete(std::exchange(list, list->*next), std::align_val_t{cache_line});
+inline void free_parts(ThreadPart* list) noexcept {
+  while (list != nullptr) ::operator delete(std::exchange(list, list->next), std::align_val_t{cache_line});
 }
 
-struct ThreadTable {
-  static constexpr std::size_t size = 128;
-  struct Entry {
-    std::uint64_t pool = 0;
-    ThreadPart* part = nullptr;
-  };
-  /// Ids are multiples of the size of an entry, so that a place needs no shift.
-  static constexpr std::size_t place(std::uint64_t id) noexcept { return static_cast<std::size_t>(id) / sizeof(Entry) % size; }
+/// Of the table of a thread. Written by the thread; by others, `pool` alone, when the pool ends.
+struct PartEntry {
+  std::atomic<ThreadParts*> pool{nullptr};  ///< null: no part
+  std::atomic<ThreadPart*> part{nullptr};
+};
+FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
-  Entry entries[size];
-  ThreadPart* parts = nullptr;  ///< all of this thread
-  bool ended = false;           ///< the thread's end has begun: no parts any more
+/// What others may need of a thread. Reused by a later thread; never freed.
+struct ThreadRecord {
+  AdaptiveLock lock;
+  PartEntry* table = no_parts;  ///< as in ThisThread; others look here, under the lock
+  std::size_t entries = 1;
+  std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; the thread's own
+  std::size_t uses_size = 0;
+  ThreadRecord* next_free = nullptr;
+  ThreadRecord* next = nullptr;  ///< in the list of all
+};
+FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
+
+/// What a lookup needs, of one thread.
+struct ThisThread {
+  PartEntry* table = no_parts;
+  std::size_t mask = 0;               ///< bytes of all entries but one; entries are a power of two
+  ThreadRecord* record = &no_record;  ///< no_record before the first part, and when the end of the thread has begun
+  bool ended = false;                 ///< no parts any more
 };
 
 #if FASTALLOC_EMULATED_TLS
-inline constinit SystemSlot<ThreadTable> thread_slot{};
-inline constinit ThreadTable empty_thread_table{};  ///< of threads without one; never written to
+inline constinit SystemSlot<ThisThread> thread_slot{};
+inline constinit ThisThread no_thread{};  ///< of threads that have none yet; never written to
 
-/// The calling thread's table; an empty one until arm_thread().
-inline ThreadTable& thread_table() noexcept {
-  ThreadTable* const table = thread_slot.get();
-  return table == nullptr ? empty_thread_table : *table;
+inline ThisThread& this_thread() noexcept {
+  ThisThread* const thread = thread_slot.get();
+  return thread == nullptr ? no_thread : *thread;
 }
 #else
-FASTALLOC_SHARED inline constinit thread_local ThreadTable this_thread_table{};
+FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
 
-FASTALLOC_ALWAYS_INLINE ThreadTable& thread_table() noexcept { return this_thread_table; }
+FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
 #endif
 
+/// A number for a pool, small and dense. Reused, never freed.
+struct Place {
+  std::uint32_t number;
+  Place* next_free;
+};
+
+/// Memory that nobody uses any more; lies in it.
+struct Stale {
+  Stale* next;
+};
+
+class PoolNode;
 struct Registry {
   AdaptiveLock lock;
-  std::uint64_t last_id = 0;
-  ThreadParts* pools = nullptr;
+  PoolNode* pools = nullptr;
+  Place* free_places = nullptr;
+  std::uint32_t places = 0;  ///< numbers given out so far
+  ThreadRecord* records = nullptr;  ///< all
+  ThreadRecord* free_records = nullptr;
+  std::atomic<Stale*> stale{nullptr};  ///< of threads that are not there after a fork; freed later, since the heap may not hear of forks before us
   bool begun = false;
-  bool has_fence = false;                    ///< heavy_fence() works here
-  std::atomic<ThreadTable*> forker{nullptr};  ///< the thread that is just forking
-  int fork_handlers = 0;                     ///< how many of them hold the locks for it
+  std::atomic<bool> has_fence{false};         ///< heavy_fence() works here
+  std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
+  ThreadRecord* forkers_record = nullptr;     ///< whose lock it holds; in a handler it may get another one
+  int fork_handlers = 0;                      ///< how many of them hold the locks for it
+  long forkers_process = 0;                   ///< its id, to know the child
+  bool is_child = false;                      ///< the child has heard what it is
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
-FASTALLOC_OWN inline constinit bool hears_of_forks = false;  ///< each library has handlers of its own: they leave with it
 
-class alignas(cache_line) ThreadParts {
+inline void look_for_child() noexcept;
+
+/// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
+[[nodiscard]] inline bool is_forking() noexcept {
+  // relaxed: it is this thread only if this thread wrote it
+  if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]] return false;
+  return look_for_child(), true;
+}
+/// A Guard of a lock that a fork takes.
+class [[nodiscard]] ForkedGuard {
  public:
-  enum class Event {
-    lock,          ///< takes the pool's lock, for the list of parts
-    unlock,
-    before_fork,   ///< takes all locks of the pool
-    after_fork,    ///< gives them back
-    thread_ended,  ///< `part` has lost its owner. Both locks are held
-    forked,        ///< `part` belonged to a thread that is not there in this process. Both locks are held
-    in_child,      ///< this is the child; no other thread is there. Both locks are held
-  };
-  /// Returns: for thread_ended and forked, true when the part is no more needed; else it waits for another thread, or is lost.
-  using Listener = bool (*)(void* pool, Event event, ThreadPart* part) noexcept;
+  explicit ForkedGuard(AdaptiveLock& lock) noexcept : lock_(is_forking() ? nullptr : &lock) {
+    if (lock_ != nullptr) note_lock(), lock_->lock();
+  }
+  ~ForkedGuard() {
+    if (lock_ != nullptr) lock_->unlock(), note_unlock();
+  }
+  ForkedGuard(ForkedGuard const&) = delete;
+  ForkedGuard& operator=(ForkedGuard const&) = delete;
 
-  constexpr ThreadParts(void* pool, Listener listener) noexcept : listener_(listener), pool_(pool) {}
-  ThreadParts(ThreadParts const&) = delete;
-  ThreadParts& operator=(ThreadParts const&) = delete;
+ private:
+  AdaptiveLock* lock_;
+};
 
-  /// The part of the calling thread; null where the table does not have it.
+/// A Guard of a record's lock. Of these a fork takes only that of its own thread.
+class [[nodiscard]] RecordGuard {
+ public:
+  explicit RecordGuard(ThreadRecord& record) noexcept : lock_(is_forking() && &record == registry.forkers_record ? nullptr : &record.lock) {
+    if (lock_ != nullptr) note_lock(), lock_->lock();
+  }
+  ~RecordGuard() {
+    if (lock_ != nullptr) lock_->unlock(), note_unlock();
+  }
+  RecordGuard(RecordGuard const&) = delete;
+  RecordGuard& operator=(RecordGuard const&) = delete;
+
+ private:
+  AdaptiveLock* lock_;
+};
+
+/// What happens to threads and to the process.
+enum class PoolEvent {
+  lock,          ///< takes the pool's lock, for the lists of parts
+  unlock,
+  before_fork,   ///< takes all locks of the pool
+  after_fork,    ///< gives them back
+  thread_ended,  ///< `part` has lost its thread. The pool's lock is held
+  in_child,      ///< this is the child; no other thread is there. The pool's lock is held
+  hear_of_forks  ///< installs the fork handlers of the library that constructed the pool
+};
+
+/// A pool in the registry's list: it hears of forks.
+class PoolNode {
+ public:
+  using Listener = void (*)(void* pool, PoolEvent event, ThreadPart* part) noexcept;
+
+  constexpr PoolNode(void* pool, Listener listener) noexcept : listener_(listener), pool_(pool) {}
+  PoolNode(PoolNode const&) = delete;
+  PoolNode& operator=(PoolNode const&) = delete;
+
+  /// Effects: the pool hears of forks from now on. No lock may be held. Complexity: constant.
+  void enroll() noexcept {
+    // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list then.
+    if (!is_enrolled()) enroll_first();
+  }
+  /// True when there is nothing left for enroll() to do.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept {
+    return state_.load(std::memory_order_acquire) != State::outside;  // acquire: as in enroll()
+  }
+  /// The pool ends: enroll() has nothing left to do. A pool that no thread used never meets the registry.
+  void end() noexcept {
+    // relaxed, twice: nobody else uses the pool any more.
+    if (state_.load(std::memory_order_relaxed) == State::outside) state_.store(State::left, std::memory_order_relaxed);
+  }
+  /// Effects: the fork handlers of the library that constructed the pool are there.
+  void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
+  /// Effects: renews what the library that constructed the pool left in it.
+  void rebind(Listener listener) noexcept {
+    {
+      ForkedGuard guard(home_->lock);  // a fork calls the listener
+      listener_ = listener;
+    }
+    tell(PoolEvent::hear_of_forks);
+  }
+
+ protected:
+  void tell(PoolEvent event, ThreadPart* part = nullptr) const noexcept { listener_(pool_, event, part); }
+  void lock_pool() const noexcept {
+    if (!is_held()) tell(PoolEvent::lock);
+  }
+  void unlock_pool() const noexcept {
+    if (!is_held()) tell(PoolEvent::unlock);
+  }
+  /// Effects: no fork hears of the pool; where this thread is just forking, the pool's locks are free again: threads that are ending need them.
+  void leave_registry() noexcept {
+    if (state_.load(std::memory_order_relaxed) != State::enrolled) return;  // relaxed, everywhere: nobody else uses the pool any more
+    {
+      ForkedGuard guard(home_->lock);
+      (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
+      if (next_ != nullptr) next_->previous_ = previous_;
+    }
+    if (is_held()) tell(PoolEvent::after_fork);
+    state_.store(State::left, std::memory_order_relaxed);
+  }
+  /// This code has the pool's registry.
+  [[nodiscard]] bool is_at_home() const noexcept { return home_ == &registry; }
+
+ private:
+  friend struct ForkHandlers;
+  FASTALLOC_COLD void enroll_first() noexcept {
+    tell(PoolEvent::hear_of_forks);
+    ForkedGuard guard(home_->lock);
+    if (state_.load(std::memory_order_relaxed) != State::outside) return;  // relaxed: the lock orders it
+    if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);  // relaxed: the lock
+    next_ = home_->pools;
+    if (next_ != nullptr) next_->previous_ = this;
+    home_->pools = this;
+    if (is_forking()) tell(PoolEvent::before_fork);  // as the other pools heard
+    state_.store(State::enrolled, std::memory_order_release);
+  }
+  enum class State : std::uint8_t { outside, enrolled, left };
+  /// This thread has the pool's locks, since it is forking.
+  [[nodiscard]] bool is_held() const noexcept {
+    return is_forking() && state_.load(std::memory_order_relaxed) == State::enrolled;  // relaxed: of what this thread did itself
+  }
+
+  PoolNode* next_ = nullptr;
+  PoolNode* previous_ = nullptr;
+  Listener listener_;
+  void* pool_;
+
+ protected:
+  Registry* home_ = &registry;  ///< of the library that constructed the pool
+
+ private:
+  std::atomic<State> state_{State::outside};
+};
+
+/// What every operation reads lies in the first line; what slow ones write lies behind it.
+class alignas(cache_line) ThreadParts : public PoolNode {
+ public:
+  using PoolNode::PoolNode;
+
+  /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
-    // relaxed: the id is written once, by a thread that this one heard of the pool from, or by this one.
-    std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    ThreadTable::Entry const& entry = thread_table().entries[ThreadTable::place(id)];
-    if (entry.pool != id) [[unlikely]] return nullptr;
-    ThreadPart* const part = entry.part;
+    // relaxed, everywhere: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
+    std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread().mask;
+    auto const& entry = *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
+    if (entry.pool.load(std::memory_order_relaxed) != this) [[unlikely]] return nullptr;
+    ThreadPart* const part = entry.part.load(std::memory_order_relaxed);
     FASTALLOC_ASSUME(part != nullptr);
     return part;
   }
 
-  /// mine(), or the part that the table had lost; null when the thread has none.
-  [[nodiscard]] ThreadPart* find() const noexcept {
+  /// mine(), or a spare for which suits(part) is true (asked under the pool's lock), or a part that make() builds. Null: the first `uses` calls by
+  /// this thread; no memory; the thread is at its end; there is no heavy fence where one is needed; or this code has another registry
+  /// than the pool. No lock is held while make() runs.
+  template <class Suits, class Make> FASTALLOC_COLD ThreadPart* attach(Suits&& suits, Make&& make, bool needs_fence, unsigned uses) noexcept {
     if (ThreadPart* const part = mine()) return part;
-    Guard guard(home().lock);
-    return part_of(&thread_table());
+    if (!is_at_home()) return nullptr;
+    enroll();
+    if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;  // relaxed: enroll() saw it written
+    ThreadRecord* const record = record_of_thread();
+    if (record == &no_record || !find_place()) return nullptr;
+    std::size_t const place = this->place();
+    if (uses != 0 && !used(*record, place, uses)) return nullptr;
+    if (!make_entry(*record, place)) return nullptr;
+    ThreadPart* const part = take_part(suits, make, orphaned());
+    if (part == nullptr) return nullptr;
+    if (ThreadPart* const other = mine()) {  // operator new used this pool, and the thread got one meanwhile
+      lock_pool();
+      to_spares(part);
+      part->owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+      unlock_pool();
+      return other;
+    }
+    RecordGuard guard(*record);
+    part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
+    record->table[place].part.store(part, std::memory_order_relaxed);
+    record->table[place].pool.store(this, std::memory_order_relaxed);
+    return part;
   }
-  /// mine(), or the part that the table had lost, or one without a thread, or one that `make()` builds (null: no memory). Null when
-  /// the thread is at its end, there is no heavy fence where one is needed, or this code has another registry than the pool. No lock is held while make() runs.
-  template <class Make> FASTALLOC_COLD ThreadPart* attach(Make&& make, bool needs_fence) noexcept;
 
-  /// A part without a thread, or one that `make()` builds, for the calling thread until give_back(). Null: no memory.
-  template <class Make> FASTALLOC_COLD ThreadPart* borrow(Make&& make) noexcept;
-  static void give_back(ThreadPart& part) noexcept {
-    Guard guard(part.pool->home().lock);
-    part.owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+  /// A spare for which suits(part) is true, or a part that make() builds, for the calling thread until give_back(). Null: no memory.
+  template <class Suits, class Make> FASTALLOC_COLD ThreadPart* borrow(Suits&& suits, Make&& make) noexcept {
+    enroll();
+    return take_part(suits, make, borrowed());
   }
-  /// True for a part of a thread that was not there any more after a fork, in the middle of who knows what.
-  [[nodiscard]] static bool is_lost(ThreadPart const& part) noexcept { return part.owner.load(std::memory_order_relaxed) == lost(); }
+  /// Effects: `part` is a spare. Requires: nobody else knows of the pool.
+  void add(ThreadPart& part) noexcept {
+    to_first(&part, nullptr);
+    to_spares(&part);
+  }
+  void give_back(ThreadPart& part) noexcept {
+    lock_pool();
+    // relaxed, twice: the lock orders it. Another owner: the thread has forked meanwhile, and this is the child.
+    if (part.owner.load(std::memory_order_relaxed) == borrowed()) {
+      to_spares(&part);
+      part.owner.store(nullptr, std::memory_order_relaxed);
+    }
+    unlock_pool();
+  }
 
-  /// Calls f(part) for the parts that are not lost.
+  /// In the child of a fork: calls reclaim(part) for each part whose thread is not there. Where it returns true, the part may serve
+  /// another thread; else it is orphaned. Requires: the pool's lock is held.
+  template <class F> void abandon(F&& reclaim) noexcept {
+    // relaxed, everywhere: the only thread there is.
+    for (ThreadPart* part = spare_; part != nullptr; part = part->next) part->owner.store(nullptr, std::memory_order_relaxed);
+    for (ThreadPart *part = first_, *next = nullptr; part != nullptr; part = next) {
+      next = part->next;
+      if (part->owner.load(std::memory_order_relaxed) == this_thread().record || is_orphaned(*part)) continue;
+      bool const serves = reclaim(*part);
+      if (serves) to_spares(part);
+      part->owner.store(serves ? nullptr : orphaned(), std::memory_order_relaxed);
+    }
+  }
+
+  /// True for a part whose thread was not there after a fork, in the middle of an unknown operation.
+  [[nodiscard]] static bool is_orphaned(ThreadPart const& part) noexcept { return part.owner.load(std::memory_order_relaxed) == orphaned(); }
+
+  /// Calls f(part) for the parts that have a thread. Requires: the pool's lock is held.
   template <class F> void for_each(F&& f) const {
-    Guard guard(home().lock);
-    for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
-      if (!is_lost(*part)) f(*part);
+    for (ThreadPart* part = first_; part != nullptr; part = part->next) f(*part);
+  }
+  /// The same for those that have none.
+  template <class F> void for_each_spare(F&& f) const {
+    for (ThreadPart* part = spare_; part != nullptr; part = part->next) f(*part);
   }
   [[nodiscard]] ThreadPart* first() const noexcept { return first_; }
+  /// Parts that have a thread.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-  /// Effects: the threads forget their parts. Returns: the list of them, by next_in_pool.
+  /// Effects: the threads forget their parts; the pool leaves the registry. Returns: the list of all parts. Requires: no thread uses the
+  /// pool any more (but for threads that are ending). Complexity: linear in the parts.
   ThreadPart* detach_all() noexcept;
 
-  /// Effects: events call `listener`, of the library that calls this. Requires: no other thread uses the pool meanwhile.
-  void rebind(Listener listener) noexcept {
-    Guard guard(home().lock);
-    listener_ = listener;
-    hear_of_forks();
-  }
-
-  /// Effects: the pool hears of forks from now on, not only from its first part on. No lock may be held.
-  void enroll() noexcept {
-    Guard guard(home().lock);
-    enlist();
-  }
   static void end_thread() noexcept;
 
  private:
   friend struct ForkHandlers;
-  static ThreadTable* lost() noexcept { return reinterpret_cast<ThreadTable*>(alignof(ThreadTable)); }
-  /// The registry that the pool keeps to.
-  [[nodiscard]] Registry& home() const noexcept {
-    // acq_rel, acquire: a registry is constant-initialised, but whoever sees the pool's choice must not see an older one.
-    Registry* found = registry_.load(std::memory_order_acquire);
-    if (found == nullptr && registry_.compare_exchange_strong(found, &registry, std::memory_order_acq_rel, std::memory_order_acquire)) found = &registry;
-    return *found;
+  static ThreadRecord* mark(std::uintptr_t number) noexcept { return reinterpret_cast<ThreadRecord*>(number); }
+  static ThreadRecord* orphaned() noexcept { return mark(1); }
+  static ThreadRecord* leaving() noexcept { return mark(2); }
+  static ThreadRecord* borrowed() noexcept { return mark(3); }
+  static bool is_thread(ThreadRecord const* owner) noexcept { return reinterpret_cast<std::uintptr_t>(owner) > 3; }
+
+  static ThreadRecord* record_of_thread() noexcept;
+  static bool used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept;
+  static bool make_entry(ThreadRecord& record, std::size_t place) noexcept;
+  bool find_place() noexcept;
+  [[nodiscard]] std::size_t place() const noexcept {
+    return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry);  // relaxed: this thread saw it written
   }
-  void enlist() noexcept;
-  static void hear_of_forks() noexcept;
-  void own(ThreadPart* part) noexcept;
-  /// The part of `owner`. Requires: registry.lock is held.
-  [[nodiscard]] ThreadPart* part_of(ThreadTable* owner) const noexcept {
-    ThreadPart* part = first_;
-    while (part != nullptr && part->owner.load(std::memory_order_relaxed) != owner) part = part->next_in_pool;  // relaxed: the lock
+
+  template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
+    lock_pool();
+    ThreadPart* part = nullptr;
+    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked next.
+    for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
+      ThreadPart* const at = spare_;
+      // acquire: pairs with the release in end_thread(), whose thread has left the part then.
+      if (at->owner.load(std::memory_order_acquire) == nullptr && suits(*at)) {
+        if ((spare_ = at->next) == nullptr) last_spare_ = nullptr;
+        to_first(part = at, owner);
+        break;
+      }
+      if (at == last_spare_) continue;
+      spare_ = at->next;
+      at->next = nullptr;
+      last_spare_ = last_spare_->next = at;
+    }
+    unlock_pool();
+    if (part != nullptr || (part = make()) == nullptr) return part;
+    lock_pool();
+    to_first(part, owner);
+    unlock_pool();
     return part;
   }
-  void add(ThreadPart* part) noexcept {
-    part->pool = this;
-    tell(Event::lock);
-    part->next_in_pool = std::exchange(first_, part);
+  void to_first(ThreadPart* part, ThreadRecord* owner) noexcept {
+    part->owner.store(owner, std::memory_order_relaxed);  // relaxed: the lock orders it
+    part->previous = nullptr;
+    part->next = first_;
+    if (first_ != nullptr) first_->previous = part;
+    first_ = part;
     ++count_;
-    tell(Event::unlock);
   }
-  bool tell(Event event, ThreadPart* part = nullptr) noexcept { return listener_(pool_, event, part); }
-  void remove(ThreadPart* part) noexcept {
-    unlink(&first_, part, &ThreadPart::next_in_pool);
+  void unlink(ThreadPart* part) noexcept {
+    (part->previous != nullptr ? part->previous->next : first_) = part->next;
+    if (part->next != nullptr) part->next->previous = part->previous;
     --count_;
   }
-  static void unlink(ThreadPart** at, ThreadPart* part, ThreadPart* ThreadPart::*next) noexcept {
-    while (*at != part) at = &((*at)->*next);
-    *at = part->*next;
+  void to_spares(ThreadPart* part) noexcept {
+    unlink(part);
+    if ((part->next = spare_) == nullptr) last_spare_ = part;
+    spare_ = part;
   }
 
-  static constexpr std::uint64_t no_id = ~std::uint64_t{0};
-
-  std::atomic<std::uint64_t> id_{no_id};  ///< set when a thread first has a part; matches no entry until then
+  std::atomic<std::uint32_t> offset_{0};  ///< of its place in tables, in bytes; 0 before it has one: a place never used
+  std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
-  std::size_t count_ = 0;
-  Listener listener_;
-  void* pool_;
-  ThreadParts* next_pool_ = nullptr;
-  mutable std::atomic<Registry*> registry_{nullptr};
+  ThreadPart* spare_ = nullptr;
+  ThreadPart* last_spare_ = nullptr;
+  Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 
 #if FASTALLOC_EMULATED_TLS
-/// Effects: the thread has a table, on the heap. (Not by operator new: the user's may use pools.) Returns: false when there is no
-/// memory for it.
+/// Effects: this_thread() can be written to. (Not by operator new: the user's may use pools.) Returns: false when there is no memory.
 inline bool arm_thread() noexcept {
-  if (&thread_table() != &empty_thread_table) return true;
-  void* const memory = std::malloc(sizeof(ThreadTable));
+  if (&this_thread() != &no_thread) return true;
+  void* const memory = std::malloc(sizeof(ThisThread));
   if (memory == nullptr) return false;
   Guard guard(registry.lock);
-  return thread_slot.set(::new (memory) ThreadTable{}) || (std::free(memory), false);
+  return thread_slot.set(::new (memory) ThisThread{}) || (std::free(memory), false);
 }
 /// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever they were.
 inline void __stdcall thread_event(void*, unsigned long reason, void*) {
   constexpr unsigned long thread_detach = 3;
-  ThreadTable* const table = &thread_table();
-  if (reason != thread_detach || table == &empty_thread_table) return;
+  ThisThread* const thread = &this_thread();
+  if (reason != thread_detach || thread == &no_thread) return;
   ThreadParts::end_thread();
   {
     Guard guard(registry.lock);
     thread_slot.set(nullptr);
   }
-  std::free(table);
+  std::free(thread);
 }
 FASTALLOC_HEAR_OF_THREADS(thread_event);
 #else
-/// Its destructor runs when a thread ends, before or after those of other thread_locals. Local to the function: a file that uses no pool
-/// of threads has nothing of it.
+/// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread that first
+/// uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
 struct ThreadExit {
-  ~ThreadExit() { ThreadParts::end_thread(); }
+  constexpr ThreadExit() noexcept = default;
+  ~ThreadExit() {
+#if FASTALLOC_POSIX
+    if (has_key) pthread_setspecific(key, nullptr);
+#endif
+    ThreadParts::end_thread();
+  }
+
+#if FASTALLOC_POSIX
+  void arm() noexcept {
+    if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread());
+  }
+  /// No lock is held while the C library, which has locks of its own, is called.
+  FASTALLOC_COLD static bool make_key() noexcept {
+    pthread_key_t made{};
+    if (pthread_key_create(&made, [](void*) { ThreadParts::end_thread(); }) != 0) return false;
+    // The key leaves with the library that made it.
+    bool keeps = std::atexit(&forget_key) == 0;
+    if (keeps) {
+      ForkedGuard guard(registry.lock);
+      keeps = !has_key;
+      if (keeps) key = made, has_key = true;
+    }
+    if (!keeps) pthread_key_delete(made);  // another thread was faster
+    return has_key;
+  }
+  static void forget_key() noexcept {
+    if (has_key.exchange(false)) pthread_key_delete(key);
+  }
+  FASTALLOC_OWN static inline pthread_key_t key{};
+  FASTALLOC_OWN static inline std::atomic<bool> has_key{false};
+#else
   void arm() noexcept {}
+#endif
 };
+/// The variable is local: a file that uses no pool of threads has nothing of it.
 FASTALLOC_SHARED inline bool arm_thread() noexcept {
   static thread_local ThreadExit exit;
   return exit.arm(), true;
@@ -262,136 +522,250 @@ FASTALLOC_SHARED inline bool arm_thread() noexcept {
 
 struct ForkHandlers {
 #if FASTALLOC_POSIX
-  static void install() noexcept { pthread_atfork(prepare, parent, child); }
+  /// Once a library: they leave with it.
+  static void install() noexcept {
+    if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed)) pthread_atfork(prepare, parent, child);
+  }
   // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
   static void prepare() noexcept {
-    // relaxed: it is this thread only if this thread wrote it.
-    if (registry.forker.load(std::memory_order_relaxed) != &thread_table()) {
+    if (!is_forking()) {
       registry.lock.lock();
-      registry.forker.store(&thread_table(), std::memory_order_relaxed);
-      for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::before_fork);
+      registry.forker.store(&this_thread(), std::memory_order_relaxed);
+      registry.forkers_record = this_thread().record;
+      registry.forkers_record->lock.lock();
+      registry.forkers_process = ::getpid();
+      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
     }
     ++registry.fork_handlers;
   }
   static void parent() noexcept {
     if (--registry.fork_handlers != 0) return;
     registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
-    for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) pool->tell(ThreadParts::Event::after_fork);
+    registry.is_child = false;
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
+    registry.forkers_record->lock.unlock();
     registry.lock.unlock();
   }
   static void child() noexcept {
-    ThreadPart* gone = nullptr;
-    if (registry.fork_handlers == 1) {
-      for (ThreadParts* pool = registry.pools; pool != nullptr; pool = pool->next_pool_) {
-        for (ThreadPart *part = pool->first_, *next = nullptr; part != nullptr; part = next) {
-          next = part->next_in_pool;
-          ThreadTable* const owner = part->owner.load(std::memory_order_relaxed);  // relaxed: the only thread there is
-          if (owner == nullptr || owner == &thread_table() || owner == ThreadParts::lost()) continue;
-          if (!pool->tell(ThreadParts::Event::forked, part)) {
-            part->owner.store(ThreadParts::lost(), std::memory_order_relaxed);
-            continue;
-          }
-          pool->remove(part);
-          part->next_in_thread = std::exchange(gone, part);
-        }
-        pool->tell(ThreadParts::Event::in_child);
-      }
-    }
+    begin_child();
     parent();
-    free_parts(gone, &ThreadPart::next_in_thread);
   }
+  /// Once in the child: before a handler of others uses a pool, which would serve the threads that waited there.
+  static void begin_child() noexcept {
+    if (std::exchange(registry.is_child, true)) return;
+    forget_threads();
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
+  }
+
+ private:
+  /// Effects: the records of threads that are not there are free, whatever these were just doing with them.
+  static void forget_threads() noexcept {
+    registry.free_records = nullptr;
+    for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
+      if (record == this_thread().record) continue;
+      ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
+      if (record->table != no_parts) put_off(std::exchange(record->table, no_parts));
+      record->entries = 1;
+      if (record->uses != nullptr) put_off(std::exchange(record->uses, nullptr));
+      record->uses_size = 0;
+      record->next_free = std::exchange(registry.free_records, record);
+    }
+  }
+  static void put_off(void* memory) noexcept {
+    registry.stale.store(::new (memory) Stale{registry.stale.load(std::memory_order_relaxed)}, std::memory_order_relaxed);  // relaxed: the only thread
+  }
+
+  FASTALLOC_OWN static inline std::atomic<bool> installed{false};
 #else
   static void install() noexcept {}
 #endif
 };
 
-inline void ThreadParts::own(ThreadPart* part) noexcept {
-  part->owner.store(&thread_table(), std::memory_order_relaxed);  // relaxed: others only compare it with their own
-  part->next_in_thread = std::exchange(thread_table().parts, part);
-  std::uint64_t const id = id_.load(std::memory_order_relaxed);
-  thread_table().entries[ThreadTable::place(id)] = {id, part};
+/// In a handler of others that runs in the child before ours does, pools hear now what has happened.
+inline void look_for_child() noexcept {
+#if FASTALLOC_POSIX
+  if (!registry.is_child && registry.forkers_process != ::getpid()) ForkHandlers::begin_child();
+#endif
 }
 
-inline void ThreadParts::hear_of_forks() noexcept {
-  if (!std::exchange(hears_of_forks, true)) ForkHandlers::install();
+/// Effects: gives back what threads had that are not there after a fork. No lock may be held.
+inline void free_stale() noexcept {
+  if (registry.stale.load(std::memory_order_relaxed) == nullptr) return;  // relaxed: the exchange looks again
+  // acquire: what the child's handler wrote.
+  Stale* memory = registry.stale.exchange(nullptr, std::memory_order_acquire);
+  while (memory != nullptr) ::operator delete(static_cast<void*>(std::exchange(memory, memory->next)));
 }
 
-inline void ThreadParts::enlist() noexcept {
-  if (id_.load(std::memory_order_relaxed) != no_id) return;
-  Registry& mine = home();
-  hear_of_forks();
-  if (!std::exchange(mine.begun, true)) mine.has_fence = enable_heavy_fence();
-  // No two registries give the same ids: each begins at a multiple of its address.
-  if (mine.last_id == 0) mine.last_id = std::uint64_t{reinterpret_cast<std::uintptr_t>(&mine) / sizeof(ThreadTable::Entry)} << 21;
-  id_.store(mine.last_id += sizeof(ThreadTable::Entry), std::memory_order_relaxed);
-  next_pool_ = std::exchange(mine.pools, this);
-}
-
-template <class Make> ThreadPart* ThreadParts::attach(Make&& make, bool needs_fence) noexcept {
-  if (thread_table().ended || &home() != &registry || !arm_thread()) return nullptr;
-  {
-    Guard guard(registry.lock);
-    enlist();
-    if (needs_fence && !registry.has_fence) return nullptr;
-    std::uint64_t const id = id_.load(std::memory_order_relaxed);
-    if (ThreadPart* const part = part_of(&thread_table())) return (thread_table().entries[ThreadTable::place(id)] = {id, part}).part;
-    if (ThreadPart* const part = part_of(nullptr)) return own(part), part;
+inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
+  if (this_thread().record != &no_record || this_thread().ended || !arm_thread()) return this_thread().record;
+  free_stale();
+  ThreadRecord* made = nullptr;
+  for (;;) {
+    {
+      ForkedGuard guard(registry.lock);
+      if (made != nullptr) {
+        made->next = std::exchange(registry.records, made);
+        made->next_free = std::exchange(registry.free_records, made);
+      }
+      // operator new may be the user's, and use pools: then the thread has one.
+      if (this_thread().record != &no_record) return this_thread().record;
+      if (ThreadRecord* const record = registry.free_records) {
+        registry.free_records = record->next_free;
+        return this_thread().record = record;
+      }
+    }
+    if ((made = ::new (std::nothrow) ThreadRecord) == nullptr) return &no_record;
   }
-  ThreadPart* const part = make();
-  if (part == nullptr) return nullptr;
-  Guard guard(registry.lock);
-  add(part);
-  own(part);
-  return part;
 }
 
-template <class Make> ThreadPart* ThreadParts::borrow(Make&& make) noexcept {
-  {
-    if (FASTALLOC_EMULATED_TLS && !arm_thread()) return nullptr;
-    Guard guard(home().lock);
-    enlist();
-    if (ThreadPart* const part = part_of(nullptr)) return part->owner.store(&thread_table(), std::memory_order_relaxed), part;
+/// True when the thread has used the pool often enough.
+inline bool ThreadParts::used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept {
+  if (place >= record.uses_size) {
+    std::size_t size = 64;
+    while (size <= place) size *= 2;
+    auto* const counts = static_cast<std::uint8_t*>(::operator new(size, std::nothrow));
+    if (counts == nullptr || place < record.uses_size) return ::operator delete(counts), false;
+    for (std::size_t i = 0; i != size; ++i) counts[i] = i < record.uses_size ? record.uses[i] : std::uint8_t{0};
+    record.uses_size = size;
+    ::operator delete(std::exchange(record.uses, counts));
   }
-  ThreadPart* const part = make();
-  if (part == nullptr) return nullptr;
-  Guard guard(home().lock);
-  part->owner.store(&thread_table(), std::memory_order_relaxed);
-  add(part);
-  return part;
+  if (record.uses[place] + 1U < uses) return ++record.uses[place], false;
+  return record.uses[place] = 0, true;  // for the next pool in this place
+}
+
+/// Effects: the thread's table has an entry for the place. Returns: false when there is no memory.
+inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noexcept {
+  if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
+  std::size_t entries = 16;
+  while (entries <= place) entries *= 2;
+  auto* const table = static_cast<PartEntry*>(::operator new(entries * sizeof(PartEntry), std::nothrow));
+  if (table == nullptr) return false;
+  PartEntry* old = table;
+  {
+    RecordGuard guard(record);
+    if (place >= record.entries) {  // else operator new used pools, and this was done meanwhile
+      old = record.table;
+      for (std::size_t i = 0; i != entries; ++i) {
+        auto* const entry = ::new (static_cast<void*>(table + i)) PartEntry;
+        if (i >= record.entries) continue;
+        entry->pool.store(old[i].pool.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        entry->part.store(old[i].part.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      }
+      record.table = this_thread().table = table;
+      record.entries = entries;
+      this_thread().mask = (entries - 1) * sizeof(PartEntry);
+    }
+  }
+  if (old != no_parts) ::operator delete(static_cast<void*>(old));
+  return true;
+}
+
+/// Effects: the pool has a place. Returns: false when there is no memory.
+inline bool ThreadParts::find_place() noexcept {
+  // acquire: pairs with the release below.
+  if (offset_.load(std::memory_order_acquire) != 0) return true;
+  auto const use = [&](Place* place) {
+    own_place_ = place;
+    offset_.store(place->number * std::uint32_t{sizeof(PartEntry)}, std::memory_order_release);
+  };
+  {
+    ForkedGuard guard(home_->lock);
+    if (own_place_ != nullptr) return true;
+    if (Place* const place = home_->free_places) {
+      home_->free_places = place->next_free;
+      return use(place), true;
+    }
+  }
+  Place* place = ::new (std::nothrow) Place{};
+  if (place == nullptr) return false;
+  {
+    ForkedGuard guard(home_->lock);
+    if (own_place_ == nullptr) {
+      place->number = ++home_->places;  // from 1 on
+      use(std::exchange(place, nullptr));
+    }
+  }
+  delete place;  // another thread was faster
+  return true;
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
-  Guard guard(home().lock);
-  if (id_.load(std::memory_order_relaxed) == no_id) return nullptr;
-  ThreadParts** at = &home().pools;
-  while (*at != this) at = &(*at)->next_pool_;
-  *at = next_pool_;
-  for (ThreadPart* part = first_; part != nullptr; part = part->next_in_pool)
-    if (ThreadTable* const owner = part->owner.load(std::memory_order_relaxed); owner != nullptr && owner != lost())
-      unlink(&owner->parts, part, &ThreadPart::next_in_thread);
-  return std::exchange(first_, nullptr);
+  leave_registry();  // from here on no fork hears of the pool: its locks are this thread's and those of threads that are ending
+  ThreadPart* gone = nullptr;
+  for (bool more = true; more;) {
+    lock_pool();
+    ThreadPart* const part = first_;
+    // acquire: pairs with the releases of a thread that is leaving.
+    ThreadRecord* const owner = part != nullptr ? part->owner.load(std::memory_order_acquire) : nullptr;
+    unlock_pool();
+    more = part != nullptr;
+    if (!more) break;
+    bool free = !is_thread(owner) && owner != leaving();
+    if (is_thread(owner)) {
+      RecordGuard guard(*owner);
+      if (part->owner.load(std::memory_order_relaxed) == owner) {  // else its thread is ending
+        owner->table[place()].pool.store(nullptr, std::memory_order_relaxed);
+        part->owner.store(nullptr, std::memory_order_relaxed);
+        free = true;
+      }
+    }
+    if (!free) {
+      detail::yield();
+      continue;
+    }
+    lock_pool();
+    unlink(part);
+    unlock_pool();
+    part->next = std::exchange(gone, part);
+  }
+  while (ThreadPart* const part = spare_) {
+    // acquire: pairs with the release in end_thread(): its thread is out of the pool.
+    while (part->owner.load(std::memory_order_acquire) == leaving()) detail::yield();
+    spare_ = part->next;
+    part->next = std::exchange(gone, part);
+  }
+  if (own_place_ != nullptr) {
+    ForkedGuard guard(home_->lock);
+    own_place_->next_free = std::exchange(home_->free_places, own_place_);
+  }
+  free_stale();
+  return gone;
 }
 
 inline void ThreadParts::end_thread() noexcept {
-  thread_table().ended = true;
-  for (ThreadTable::Entry& entry : thread_table().entries) entry = {};
-  ThreadPart* gone = nullptr;
-  {
-    Guard guard(registry.lock);
-    while (ThreadPart* const part = thread_table().parts) {
-      thread_table().parts = part->next_in_thread;
-      ThreadParts& pool = *part->pool;
-      pool.tell(Event::lock);
-      // release: a thread that takes the part over sees what this one wrote.
-      part->owner.store(nullptr, std::memory_order_release);
-      if (pool.tell(Event::thread_ended, part)) {
-        pool.remove(part);
-        part->next_in_thread = std::exchange(gone, part);
-      }
-      pool.tell(Event::unlock);
+  this_thread().ended = true;
+  ThreadRecord* const record = std::exchange(this_thread().record, &no_record);
+  if (record == &no_record) return;
+  this_thread().table = no_parts;
+  this_thread().mask = 0;
+  PartEntry* const table = record->table;  // changed by its thread only
+  for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
+    ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
+    ThreadParts* of = nullptr;
+    {
+      RecordGuard guard(*record);
+      of = table[i].pool.exchange(nullptr, std::memory_order_relaxed);
+      if (of == nullptr) continue;
+      part->owner.store(leaving(), std::memory_order_relaxed);
     }
+    ThreadParts& pool = *of;
+    pool.lock_pool();
+    pool.tell(PoolEvent::thread_ended, part);
+    pool.to_spares(part);
+    pool.unlock_pool();
+    // release: a thread that takes the part over sees what this one wrote; and the pool may end now.
+    part->owner.store(nullptr, std::memory_order_release);
   }
-  free_parts(gone, &ThreadPart::next_in_thread);
+  {
+    RecordGuard guard(*record);
+    record->table = no_parts;
+    record->entries = 1;
+  }
+  if (table != no_parts) ::operator delete(static_cast<void*>(table));
+  ::operator delete(std::exchange(record->uses, nullptr));
+  record->uses_size = 0;
+  ForkedGuard guard(registry.lock);
+  record->next_free = std::exchange(registry.free_records, record);
 }
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

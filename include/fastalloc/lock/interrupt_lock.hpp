@@ -53,6 +53,7 @@ class InterruptLock {
 
  public:
   static constexpr bool is_thread_safe = true;  ///< with interrupts off no other thread of the core runs
+  static constexpr bool masks_interrupts = true;  ///< a pool that grows acquires memory under the lock
 
   constexpr InterruptLock() noexcept = default;
 

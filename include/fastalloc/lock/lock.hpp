@@ -15,6 +15,9 @@
 #include <fastalloc/fwd.hpp>
 
 #include <concepts>
+#if FASTALLOC_CHECK_LOCKS
+#include <exception>
+#endif
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
@@ -56,6 +59,21 @@ template <class Lock> constexpr auto& block_lock(Lock& lock) noexcept {
   if constexpr (LockFreePolicy<Lock>) return lock;
   else return slow_lock(lock);
 }
+
+// FASTALLOC_CHECK_LOCKS=1, for tests: the program ends where a thread takes one of our locks while it holds another, or meets a storage
+// while it holds one. Turns do not count, and neither do those that a fork takes.
+#if FASTALLOC_CHECK_LOCKS && FASTALLOC_HAS_THREADS
+inline thread_local int locks_held = 0;
+inline void expect_no_lock() noexcept {
+  if (locks_held != 0) std::terminate();
+}
+inline void note_lock() noexcept { expect_no_lock(), ++locks_held; }
+inline void note_unlock() noexcept { --locks_held; }
+#else
+constexpr void expect_no_lock() noexcept {}
+constexpr void note_lock() noexcept {}
+constexpr void note_unlock() noexcept {}
+#endif
 
 /// std::lock_guard without <mutex>.
 template <class Lock>

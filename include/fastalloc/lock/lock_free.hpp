@@ -17,7 +17,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// beside others, memory shared by processes. For throughput take the default: a list that all threads change is slower
 /// than caches (benchmarks/README.md). 8 bytes a slot (4 where 64 bits cannot be swapped). Needs one block of slots, and no thread caches. Waiting, for_each()
 /// and the first allocation from inline storage use a spin lock. While threads wait, others may be faster. A batch that meets others
-/// half way takes nothing, and fails as if the pool were full. for_each() takes a look through the free slots at each object.
+/// half way takes nothing, and fails as if the pool were full.
 /// Complexity: 0 steps here; TaggedList's, for which one thread's wait has no bound but all threads' work goes on.
 class LockFree {
  public:

@@ -125,6 +125,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 #if __STDC_HOSTED__
     if (core_.is_mixed()) [[unlikely]] this->report_mixed();
 #endif
+    core_.end_use();
     if (core_.allocated() != 0) [[unlikely]] report_live_handles();
     if constexpr (Lifetime::keeps_objects) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }
@@ -346,11 +347,14 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Taken taken = core_.take();
     if (taken.slot == nullptr) {
       this->open_inline();
-      bool const polls = expired();
-      taken = core_.take_slow(&error, polls);
-      if (taken.slot == nullptr && !polls) taken = core_.take_waiting(wait, error);
+      taken = core_.take_slow(&error, false);
     }
-    if (taken.slot == nullptr) return {};
+    if (taken.slot == nullptr) {
+      // Only now, since the clock may throw: what others left in the thread's cache when they closed it is in the depot.
+      if (expired()) return core_.note_failure(), handle_type();
+      taken = core_.take_waiting(wait, [&](Taken unused) { this->unbuild(unused, false, false); }, error);
+      if (taken.slot == nullptr) return {};
+    }
     return build(taken, std::forward<Args>(args)...);
   }
   void trim_caches() noexcept { core_.trim(); }

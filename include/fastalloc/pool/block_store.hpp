@@ -19,6 +19,34 @@ struct Constant {
   constexpr operator std::size_t() const noexcept { return N; }
 };
 
+/// Memory on its way from a storage to a pool or back. A pool with a lock asks its storage while the lock is free: under the lock it tries
+/// a change, and notes the bytes that it wants; it acquires them, and tries again.
+struct Purse {
+  struct Item {
+    std::byte* memory;
+    std::size_t bytes;
+  };
+  /// A block, its directory, the old directory, and memory of a size that is not wanted any more.
+  static constexpr std::size_t room = 4;
+
+  /// Memory of just this size, or null; then it is wanted.
+  [[nodiscard]] std::byte* take(std::size_t bytes) noexcept {
+    for (std::size_t i = 0; i != count; ++i) {
+      if (items[i].bytes != bytes) continue;
+      std::byte* const memory = items[i].memory;
+      items[i] = items[--count];
+      return memory;
+    }
+    wanted = bytes;
+    return nullptr;
+  }
+  void put(std::byte* memory, std::size_t bytes) noexcept { items[count++] = {memory, bytes}; }
+
+  Item items[room] = {};
+  std::size_t count = 0;
+  std::size_t wanted = 0;  ///< bytes
+};
+
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class BlockStore : public Blocks<Shape::growing> {
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
@@ -53,8 +81,9 @@ class BlockStore : public Blocks<Shape::growing> {
     this->set_stride(Layout::stride(alignment));
   }
 
-  /// Effects: acquires a block of `slots` slots. Touch: every page of it. Requires: Block::handed is up to date.
-  bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error) noexcept {
+  /// Effects: adds a block of `slots` slots. Touch: every page of it. The memory comes from the purse, or else from the storage. On failure
+  /// nothing changes; Purse::wanted is 0 then where that is final. Requires: Block::handed is up to date.
+  bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error, Purse* purse = nullptr) noexcept {
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
       error.code = ErrorCode::invalid_configuration;  // growth makes it allocation_failed
@@ -71,12 +100,9 @@ class BlockStore : public Blocks<Shape::growing> {
         return false;
       }
     }
-    [[maybe_unused]] std::size_t paged = 0;
-    if constexpr (Shape::keyed && growing)
-      if (!reserve_words(slot_count, touch, paged, error)) return false;
     if constexpr (Shape::spans_processes)
       if (is_attached()) return attach(plan, slot_count, allocator, error);
-    std::byte* const memory = acquire(plan.bytes, touch, error);
+    std::byte* const memory = acquire(plan.bytes, touch, error, purse);
     if (memory == nullptr) return false;
     std::byte* const data = memory + plan.data;
     if constexpr (Shape::spans_processes) {
@@ -84,14 +110,35 @@ class BlockStore : public Blocks<Shape::growing> {
       SpanHeader::create(memory, Span::describe(plan, slot_count, this->stride(), alignment_), number_);
     }
     if constexpr (growing) {
+      // The words come last: those that are there stay, and what a block takes of them depends on those that are there.
+      auto const directory = Layout::directory(slots_with(slot_count), this->count() + 1);
+      std::byte* const entries = acquire(directory.bytes, touch, error, purse);
+      [[maybe_unused]] std::size_t paged = 0;
+      bool ready = entries != nullptr;
+      if constexpr (Shape::keyed) ready = ready && reserve_words(slot_count, touch, paged, error, purse);
+      if (!ready) {
+        give_back(entries, directory.bytes, purse);
+        give_back(memory, plan.bytes, purse);
+        return false;
+      }
       auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slot_count)};
       record->bytes = plan.bytes;
-      if (!extend_directory(record, touch, allocator, error)) return give_back(data, plan.bytes), false;
+      extend_directory(record, entries, directory, allocator, purse);
       if constexpr (Shape::keyed) keys_.join(*record, paged);
     } else {
       bind(data, plan, slot_count, allocator);
     }
     return true;
+  }
+  /// Effects: what the purse wants is in it. Returns: false, with the error, when that is not to be had.
+  bool fill(Purse& purse, bool touch, Error& error) noexcept {
+    if (purse.count + 1 == Purse::room) empty(purse);
+    std::byte* const memory = acquire(purse.wanted, touch, error);
+    if (memory != nullptr) purse.put(memory, purse.wanted);
+    return memory != nullptr;
+  }
+  void empty(Purse& purse) noexcept {
+    while (purse.count != 0) --purse.count, give_back(purse.items[purse.count].memory, purse.items[purse.count].bytes);
   }
 
   /// The same for the one block that inline storage has, where nothing can fail.
@@ -102,20 +149,24 @@ class BlockStore : public Blocks<Shape::growing> {
     bind(static_cast<std::byte*>(storage_.acquire(plan.bytes, Layout::block_alignment)), plan, InlineSlots, allocator);
   }
 
-  /// After the caller moved the blocks that stay to the first `count` places of the directory, with `slots` slots in all:
-  /// a directory of the exact size. Where there is no memory for one, the old one stays in use.
-  void shrink_directory(std::size_t count, std::size_t slot_count, Slots& allocator) noexcept requires growing {
+  /// After the caller moved the blocks that stay to the first `count` places of the directory: it has so many.
+  void cut_directory(std::size_t count, Slots& allocator) noexcept requires growing {
+    this->set_directory(this->directory(), count);
+    allocator.bind(many_.directory, *this);
+  }
+  /// Effects: the directory has its exact size, where there is memory for such a one; `slots`: in all blocks. Returns: false when the purse
+  /// must be filled first.
+  bool trim_directory(std::size_t slot_count, Slots& allocator, Purse* purse) noexcept requires growing {
+    std::size_t const count = this->count();
     auto const plan = Layout::directory(slot_count, count);
-    Block** const old = this->directory();
-    auto* const memory = count == 0 ? nullptr : static_cast<std::byte*>(storage_.acquire(plan.bytes, alignment_));
-    if (memory == nullptr && count != 0) {
-      this->set_directory(old, count);
-      allocator.bind(many_.directory, *this);
-      return;
-    }
+    if (count != 0 && plan.bytes == many_.directory_bytes) return true;
+    Error unused;
+    std::byte* const memory = count == 0 ? nullptr : acquire(plan.bytes, false, unused, purse);
+    if (memory == nullptr && count != 0) return purse == nullptr;
     auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);
-    for (std::size_t b = 0; b != count; ++b) entries[b] = old[b];
-    replace_directory(memory, plan.bytes, entries, count, allocator);
+    for (std::size_t b = 0; b != count; ++b) entries[b] = &(*this)[b];
+    replace_directory(memory, plan.bytes, entries, count, allocator, purse);
+    return true;
   }
 
   [[nodiscard]] StorageState const& storage() const noexcept { return storage_; }
@@ -185,41 +236,40 @@ class BlockStore : public Blocks<Shape::growing> {
     allocator.bind(data + plan.metadata, *this);
   }
 
-  bool reserve_words(std::size_t slot_count, bool touch, std::size_t& paged, Error& error) noexcept {
+  bool reserve_words(std::size_t slot_count, bool touch, std::size_t& paged, Error& error, Purse* purse) noexcept {
     paged = keys_.paged(slot_count);
     bool full = false;
-    if (keys_.reserve(slot_count, paged, full, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error); })) return true;
+    if (keys_.reserve(slot_count, paged, full, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error, purse); })) return true;
     if (full)
       error = Error{.requested = slot_count, .limit = keys_.max_slots,
                     .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
     return false;
   }
 
-  bool extend_directory(Block* record, bool touch, Slots& allocator, Error& error) noexcept {
-    std::size_t const count = this->count() + 1;
-    std::size_t slot_count = record->slot_count;
-    for (std::size_t b = 0; b + 1 != count; ++b) {
-      Block const& block = (*this)[b];
-      slot_count += block.slot_count;
-      if (std::size_t const end = block.first + block.slot_count; end > record->first) record->first = end;
-    }
-    auto const plan = Layout::directory(slot_count, count);
-    std::byte* const memory = acquire(plan.bytes, touch, error);
-    if (memory == nullptr) return false;
+  /// Slots of all blocks, and so many more.
+  [[nodiscard]] std::size_t slots_with(std::size_t more) const noexcept {
+    for (std::size_t b = 0; b != this->count(); ++b) more += (*this)[b].slot_count;
+    return more;
+  }
+  void extend_directory(Block* record, std::byte* memory, Plan const& plan, Slots& allocator, Purse* purse) noexcept {
+    std::size_t const count = this->count();
     auto** const entries = reinterpret_cast<Block**>(memory + plan.metadata);
-    for (std::size_t b = 0; b + 1 != count; ++b) entries[b] = &(*this)[b];
-    entries[count - 1] = record;
-    replace_directory(memory, plan.bytes, entries, count, allocator);
-    return true;
+    for (std::size_t b = 0; b != count; ++b) {
+      entries[b] = &(*this)[b];
+      if (std::size_t const end = entries[b]->first + entries[b]->slot_count; end > record->first) record->first = end;
+    }
+    entries[count] = record;
+    replace_directory(memory, plan.bytes, entries, count + 1, allocator, purse);
   }
 
-  void replace_directory(std::byte* memory, std::size_t bytes, Block** entries, std::size_t count, Slots& allocator) noexcept {
+  void replace_directory(std::byte* memory, std::size_t bytes, Block** entries, std::size_t count, Slots& allocator, Purse* purse) noexcept {
     this->set_directory(entries, count);
     allocator.bind(memory, *this);
-    give_back(std::exchange(many_.directory, memory), std::exchange(many_.directory_bytes, bytes));
+    give_back(std::exchange(many_.directory, memory), std::exchange(many_.directory_bytes, bytes), purse);
   }
 
-  [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error) noexcept {
+  [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error, Purse* purse = nullptr) noexcept {
+    if (purse != nullptr) return purse->take(bytes);
     auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
     if (memory != nullptr) {
       if (touch && !is_prefaulted()) touch_pages(memory, bytes);
@@ -248,9 +298,10 @@ class BlockStore : public Blocks<Shape::growing> {
     return nullptr;
   }
 
-  void give_back(std::byte* memory, std::size_t bytes) noexcept {
+  void give_back(std::byte* memory, std::size_t bytes, Purse* purse = nullptr) noexcept {
     if (memory == nullptr) return;
     unpoison(memory, bytes);
+    if (purse != nullptr) return purse->put(memory, bytes);
     if constexpr (!is_borrowed) storage_.release(memory, bytes, alignment_);
   }
 

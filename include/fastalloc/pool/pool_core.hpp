@@ -27,7 +27,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// Nothing can be done about a full pool, and threads keep no slots for themselves.
   static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   using Supply = typename Depot::Supply;
-  using Depot::stride;
+  using Depot::inside, Depot::inside_blocks, Depot::inside_to_take, Depot::inside_slow, Depot::stride;
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing to have a default constructed one.
@@ -41,7 +41,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if constexpr (Checks::tracks_slots)
         if (taken.slot != nullptr) locked([&] { mark_taken(taken.slot); });
     } else {
-      Guard guard(lock_);
+      [[maybe_unused]] auto const guard = inside_to_take();
       taken = supply_.take();
       if (taken.slot != nullptr) [[likely]] note_taken(taken.slot);
     }
@@ -78,24 +78,47 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
   }
 
-  /// The same, and waits: until `wait(waiter)` returns, or another thread has handed a slot over.
-  template <class Wait> Taken take_waiting(Wait&& wait, Error& error) requires Waiters::enabled {
-    typename Waiters::Waiter waiter;
-    {
-      Guard guard(slow_lock(lock_));
-      caches_.close(supply_);
-      waiters_.push(waiter);
-      serve();
-    }
-    wait(waiter);
-    {
-      Guard guard(slow_lock(lock_));
-      waiters_.leave(waiter);
-      caches_.reopen(supply_);
-      if (waiter.taken.slot == nullptr) stats_.failed(), error = describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
-    }
-    if (waiter.taken.slot != nullptr) prepare(waiter.taken);
-    return waiter.taken;
+  void note_failure() {
+    locked([&] { stats_.failed(); });
+  }
+  /// The same, and waits: until `wait(waiter)` returns or throws, or another thread has handed a slot over. What is thrown (a clock's
+  /// exception, the cancellation of the thread) leaves nothing behind: the thread is out of the queue, and its slot, where it got one, is back.
+  /// `undo(taken)` gives such a slot back.
+  template <class Wait, class Undo> Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
+    struct Queued {
+      PoolCore& core;
+      Undo& undo;
+      typename Waiters::Waiter waiter{};
+      bool done = false;
+
+      Queued(PoolCore& c, Undo& u) : core(c), undo(u) {
+        auto const guard = core.inside_slow();
+        core.caches_.close(core.supply_);
+        core.waiters_.push(waiter);
+        core.serve();
+      }
+      ~Queued() {
+        if (done) return;
+        leave(nullptr);
+        if (waiter.taken.slot != nullptr) core.prepare(waiter.taken), undo(waiter.taken);
+      }
+      /// Behind this lock a pool that is destroyed may be gone, unless the waiter got a slot.
+      void leave(Error* error) noexcept {
+        done = true;
+        bool const was_served = core.locked_slow([&] {
+          core.caches_.reopen(core.supply_);
+          if (error != nullptr && waiter.taken.slot == nullptr)
+            core.stats_.failed(), *error = core.describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
+          return core.waiters_.leave(waiter);
+        });
+        if (was_served) waiter.wait_until_served();
+      }
+    } queued(*this, undo);
+    wait(queued.waiter);
+    queued.leave(&error);
+    Taken const taken = queued.waiter.taken;
+    if (taken.slot != nullptr) prepare(taken);
+    return taken;
   }
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
@@ -154,7 +177,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
   /// Effects: this thread has its cache, where threads have caches.
-  void warm_up() { (void)caches_.attach(); }
+  void warm_up() { (void)caches_.attach(0); }
 
   /// Effects: events of threads and forks call this library's functions.
   void rebind() noexcept { caches_.rebind(static_cast<Depot*>(this)); }
@@ -170,7 +193,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (cache == nullptr) [[unlikely]] return give_slow(slot);
       if (!cache->push(slot)) [[unlikely]] make_room_in(*cache);
     } else {
-      Guard guard(lock_);
+      [[maybe_unused]] auto const guard = inside();
       supply_.give(slot);
       if (waiters_.any()) [[unlikely]] serve_all();
     }
@@ -180,7 +203,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
     if constexpr (Checks::fills || FASTALLOC_ASAN)
       for (std::size_t i = 0; i != n; ++i) retire_last(at(i));
-    Guard guard(lock_);
+    [[maybe_unused]] auto const guard = inside();
     if constexpr (Caches::enabled) note_peak();
     supply_.give_many(at, n);
     if (waiters_.any()) [[unlikely]] serve_all();
@@ -196,7 +219,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
     end_keys(taken.slot);
     retire(taken.slot);
-    Guard guard(lock_);
+    [[maybe_unused]] auto const guard = inside();
     mark_taken(taken.slot);  // flips back
     stats_.withdrawn();
     note_peak();
@@ -232,7 +255,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
   /// as returned from then on.
   [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) const noexcept {
-    Guard guard(block_lock(lock_));
+    [[maybe_unused]] auto const guard = inside_blocks();
     if constexpr (lock_free)  // somebody may just be writing down where the block is
       if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);
     if (Bytes::find(supply_.blocks(), p, take_mark, error)) return true;
@@ -243,7 +266,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   /// The slot of an index, or null where there is none. For pools of one block.
   [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept requires(!Shape::growing) {
-    Guard guard(block_lock(lock_));
+    [[maybe_unused]] auto const guard = inside_blocks();
     if (index >= supply_.total()) return nullptr;
     return supply_.blocks()[0].data + index * stride();
   }
@@ -316,15 +339,23 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   /// A slot for a thread whose own cache has none.
   Taken take_from_depot() noexcept {
     [[maybe_unused]] auto* const cache = caches_.attach();
-    Guard guard(lock_);
+    [[maybe_unused]] typename Caches::Room room;
+    if constexpr (Caches::enabled)
+      if (cache != nullptr) caches_.more_room(*cache, room);
+    [[maybe_unused]] auto const guard = inside();
     if constexpr (Waiters::enabled && !lock_free) {
-      // What comes back belongs to those who wait.
-      if (waiters_.any() && collect()) [[unlikely]] return {nullptr, false};
+      // What comes back belongs to those who wait; so does a slot that was left to this thread when all caches were
+      // closed, since it was just popping it.
+      if (waiters_.any()) [[unlikely]] {
+        if constexpr (Caches::enabled)
+          if (cache != nullptr) caches_.surrender(*cache, supply_);
+        if (collect()) return {nullptr, false};
+      }
     }
     if constexpr (Caches::enabled) {
       bool counted = false;
       supply_.check_links(max_links);  // before the cache asks how many there are
-      Taken const taken = caches_.take(cache, supply_, KeepsObjects || Checks::verifies_fill, counted);
+      Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
       if (taken.slot == nullptr) return taken;
       if (counted) mark_taken(taken.slot);
       else note_taken(taken.slot);
@@ -349,15 +380,24 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (!cache->push(slot)) make_room_in(*cache);
       return;
     }
-    Guard guard(lock_);
+    [[maybe_unused]] auto const guard = inside();
     note_peak();
     supply_.give(slot);
     serve();
   }
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
-    Guard guard(lock_);
-    caches_.make_room(cache, supply_);
-    serve();
+    bool const wants_room = cache.wants_room;
+    typename Caches::Room room;
+    {
+      [[maybe_unused]] auto const guard = inside();
+      caches_.make_room(cache, room, supply_);
+      serve();
+    }
+    if (!wants_room) return;
+    // Only now: operator new may be the user's and give slots back, and behind the full cache is no room for one more.
+    caches_.more_room(cache, room);
+    [[maybe_unused]] auto const guard = inside();
+    caches_.use_room(cache, room, supply_);
   }
 
   FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {

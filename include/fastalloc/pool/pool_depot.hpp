@@ -64,9 +64,9 @@ class PoolDepot {
       if (supply_.total() != 0) return;
     if constexpr (!std::same_as<Caches, NoCaches>) {
       if (locked_slow([&] { return supply_.total() != 0; })) return;
-      caches_.enroll();  // takes locks that come before this pool's
+      caches_.begin();  // takes locks that come before this pool's
     }
-    Guard guard(slow_lock(lock_));
+    [[maybe_unused]] auto const guard = inside_slow();
     if (supply_.total() != 0) return;
     before();
     supply_.template add_inline<Inline>();
@@ -100,10 +100,11 @@ class PoolDepot {
 
   /// Effects: adds a block so that the capacity is at least `slots`.
   bool reserve(std::size_t slot_count, Error& error) {
-    Guard guard(slow_lock(lock_));
-    if (slot_count <= supply_.total()) return true;
-    if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
-    return add_block(slot_count - supply_.total(), error);
+    return with_memory(error, [&](Purse* purse) {
+      if (slot_count <= supply_.total()) return true;
+      if (config_.max_capacity != 0 && slot_count > config_.max_capacity) return error = at_max(slot_count), false;
+      return add_block(slot_count - supply_.total(), error, purse);
+    });
   }
 
   /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
@@ -114,10 +115,20 @@ class PoolDepot {
       return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
     });
     std::size_t bytes = 0;
+    if (block != nullptr) {
+      Error no_memory;  // then the directory keeps its size
+      with_memory(no_memory, [&](Purse* purse) { return supply_.trim_directory(purse); });
+    }
     while (block != nullptr) {
       GrowingBlock* const gone = std::exchange(block, block->next);
       before(*gone);
-      bytes += locked_slow([&] { return supply_.blocks().release(gone); });
+      if constexpr (asks_storage_unlocked) {
+        expect_no_lock();
+        Guard const turn(turn_);
+        bytes += supply_.blocks().release(gone);
+      } else {
+        bytes += locked_slow([&] { return supply_.blocks().release(gone); });
+      }
     }
     report_damage(nullptr);
     return bytes;
@@ -150,7 +161,7 @@ class PoolDepot {
 
   /// The start of the slot that holds `p`. Requires: one does.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
-    Guard guard(block_lock(lock_));
+    [[maybe_unused]] auto const guard = inside_blocks();
     std::byte* const data = supply_.blocks().find(p)->data;
     return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
   }
@@ -164,7 +175,7 @@ class PoolDepot {
   }
   void reset_statistics() {
     {
-      Guard guard(slow_lock(lock_));  // iterations hear of what came back
+      [[maybe_unused]] auto const guard = inside_slow();  // iterations hear of what came back
       supply_.reset_peak();
       caches_.reset_counts(supply_);
       stats_.reset(live());
@@ -202,11 +213,15 @@ class PoolDepot {
     return false;
   }
 
-  /// For what happens to threads and to the process; see ThreadParts::Event.
+  /// For what happens to threads and to the process; see PoolEvent.
   void lock() noexcept { slow_lock(lock_).lock(); }
   void unlock() noexcept { slow_lock(lock_).unlock(); }
+  /// For the end of the pool: what follows is no first use.
+  void end_use() noexcept { caches_.end(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
   void stay_alone() noexcept {
+    if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread that is not here may have held it
+    if constexpr (requires { storage().stay_alone(); }) storage().stay_alone();
     supply_.forget_iterations();
     waiters_.forget();
     caches_.stay_alone(supply_);
@@ -221,25 +236,84 @@ class PoolDepot {
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
+  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot. (With NoLock there is none
+  /// to hold; while interrupts are masked memory is acquired as well, since a handler may not find the heap in the midst of a change.)
+  static constexpr bool asks_storage_unlocked = growing && !std::same_as<Lock, NoLock> && !requires { requires Lock::masks_interrupts; };
 
   constexpr PoolDepot() noexcept = default;
   template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
   /// Those who still wait go away with empty hands.
   ~PoolDepot() {
+    end_use();
     if constexpr (Waiters::enabled)
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
+  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them already. Waiters that
+  /// were served meanwhile (`Serves`: where that may be) are woken when the lock is free.
+  template <class L, bool Serves = Waiters::enabled>
+  class [[nodiscard]] Inside {
+    static constexpr bool is_real = !HasSlowLock<L>;
+    static constexpr bool hears_of_forks = is_real && !std::same_as<Caches, NoCaches>;
+
+   public:
+    FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
+      if constexpr (!hears_of_forks) lock_.lock();
+      // While a thread forks, the locks of all enrolled pools are held, so a lock that is free needs no further look.
+      else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; }) {
+        if (!depot.caches_.is_enrolled() || !lock_.try_lock()) [[unlikely]] holds_already_ = take_slowly(depot, lock);
+      } else {
+        holds_already_ = take_slowly(depot, lock);
+      }
+      if constexpr (is_real && !std::same_as<L, NoLock>)
+        if (!holds_already_) note_lock();
+    }
+    FASTALLOC_ALWAYS_INLINE ~Inside() {
+      if constexpr (is_real && !std::same_as<L, NoLock>)
+        if (!holds_already_) note_unlock();
+      if constexpr (is_real && Serves)
+        if (depot_.waiters_.has_served()) [[unlikely]] {
+          leave_and_wake(depot_, lock_, holds_already_);
+          return;
+        }
+      if (!holds_already_) [[likely]] lock_.unlock();
+    }
+    Inside(Inside const&) = delete;
+    Inside& operator=(Inside const&) = delete;
+
+   private:
+    // Static, so that the object stays in registers.
+    FASTALLOC_NOINLINE static bool take_slowly(PoolDepot const& depot, L& lock) {
+      bool const holds_already = depot.caches_.enter();
+      if (!holds_already) lock.lock();
+      return holds_already;
+    }
+    FASTALLOC_COLD static void leave_and_wake(PoolDepot const& depot, L& lock, bool holds_already) {
+      auto* const served = depot.waiters_.take_served();
+      if (!holds_already) lock.unlock();
+      Waiters::wake(served);
+    }
+
+    PoolDepot const& depot_;
+    L& lock_;
+    bool holds_already_ = false;
+  };
+  FASTALLOC_ALWAYS_INLINE auto inside() const { return Inside<Lock>(*this, lock_); }
+  /// Where no waiter is served.
+  FASTALLOC_ALWAYS_INLINE auto inside_to_take() const { return Inside<Lock, false>(*this, lock_); }
+  auto inside_blocks() const { return Inside<std::remove_reference_t<decltype(block_lock(lock_))>>(*this, block_lock(lock_)); }
+  auto inside_slow() const { return Inside<std::remove_reference_t<decltype(slow_lock(lock_))>>(*this, slow_lock(lock_)); }
+
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
-    Guard guard(lock_);
+    auto const guard = inside();
     return f();
   }
   template <class F> decltype(auto) locked_blocks(F&& f) const {
-    Guard guard(block_lock(lock_));
+    auto const guard = inside_blocks();
     return f();
   }
   template <class F> decltype(auto) locked_slow(F&& f) const {
-    Guard guard(slow_lock(lock_));
+    auto const guard = inside_slow();
     return f();
   }
 
@@ -262,7 +336,7 @@ class PoolDepot {
   }
   FASTALLOC_COLD void serve_all() noexcept {
     if constexpr (lock_free) {
-      Guard guard(slow_lock(lock_));
+      [[maybe_unused]] auto const guard = inside_slow();
       serve();
     } else {
       serve();
@@ -334,15 +408,18 @@ class PoolDepot {
   Supply supply_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats> stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS Waiters waiters_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS Caches caches_{this};
+  struct NoTurn {};
+  /// Held by the thread that is with the storage. Outermost of the pool's locks.
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<asks_storage_unlocked, std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn> turn_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Waiters waiters_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
 
  private:
   void configure(PoolConfig const& config) noexcept {
     supply_.blocks().configure(config.alignment);
     if constexpr (growing) config_ = config;
-    caches_.enroll();
+    caches_.begin();
   }
 
   static constexpr char const* all_in_use =
@@ -358,16 +435,44 @@ class PoolDepot {
     bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
     // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-    Guard guard(slow_lock(lock_));
-    std::size_t const at_hand = supply_.at_hand();
-    if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
-    std::size_t const needed = adjacent ? n : n - at_hand;
-    if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error)) return true;
-    if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
-    return false;
+    return with_memory(error, [&](Purse* purse) {
+      std::size_t const at_hand = supply_.at_hand();
+      if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
+      std::size_t const needed = adjacent ? n : n - at_hand;
+      if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error, purse)) return true;
+      if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
+      // Other threads may have filled their caches since this one looked; no more slots will come, so their slots count.
+      bool const full = error.code == ErrorCode::pool_exhausted || error.code == ErrorCode::max_capacity_exceeded;
+      return Caches::enabled && full && !adjacent && (collect(), supply_.at_hand() >= n);
+    });
+  }
+  /// Effects: `change(purse)` was called under the lock until it was done, or needed no memory; see Purse. Returns: what it returned, or false
+  /// with the error where there is no memory.
+  template <class Change> bool with_memory(Error& error, Change&& change) {
+    if constexpr (!asks_storage_unlocked) {
+      [[maybe_unused]] auto const guard = inside_slow();
+      return change(nullptr);
+    } else {
+      expect_no_lock();
+      Guard const turn(turn_);
+      struct Rest : Purse {
+        Supply& supply;
+        explicit Rest(Supply& s) : supply(s) {}
+        ~Rest() { supply.blocks().empty(*this); }
+      } purse(supply_);
+      for (;;) {
+        purse.wanted = 0;
+        if (bool const done = locked_slow([&] { return change(&purse); }); done || purse.wanted == 0) return done;
+        if (supply_.blocks().fill(purse, config_.pre_initialize, error)) continue;
+        Error const here = describe({}, nullptr);
+        error.capacity = here.capacity;
+        error.allocated = here.allocated;
+        return error.code = ErrorCode::allocation_failed, false;  // whatever the storage explains: the configuration was right
+      }
+    }
   }
 
-  bool grow_by(std::size_t wanted, std::size_t needed, Error& error) noexcept requires growing {
+  bool grow_by(std::size_t wanted, std::size_t needed, Error& error, Purse* purse) noexcept requires growing {
     std::size_t const total = supply_.total();
     std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : (std::numeric_limits<std::size_t>::max)();
     if (wanted == 0) {
@@ -383,11 +488,11 @@ class PoolDepot {
       return error = at_max(total + (needed < wraps ? needed : wraps)), false;
     }
     std::size_t const slot_count = wanted < needed ? needed : wanted;
-    return add_block(slot_count < most ? slot_count : most, error);
+    return add_block(slot_count < most ? slot_count : most, error, purse);
   }
 
-  bool add_block(std::size_t slot_count, Error& error) noexcept {
-    if (supply_.add(slot_count, config_.pre_initialize, error)) return stats_.grown(), serve(), true;
+  bool add_block(std::size_t slot_count, Error& error, Purse* purse) noexcept {
+    if (supply_.add(slot_count, config_.pre_initialize, error, purse)) return stats_.grown(), serve(), true;
     if (error.code == ErrorCode::invalid_configuration)
       error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
     return false;

@@ -37,10 +37,10 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     if constexpr (Shape::keyed && growing) blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
   }
 
-  /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes.
-  bool add(std::size_t slot_count, bool touch, Error& error) noexcept {
+  /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes. `purse` as in BlockStore.
+  bool add(std::size_t slot_count, bool touch, Error& error, Purse* purse = nullptr) noexcept {
     sync_frontier();
-    if (!blocks_.add(slot_count, touch, slots_, error)) {
+    if (!blocks_.add(slot_count, touch, slots_, error, purse)) {
       error.capacity = total() != 0 ? total() : slot_count;
       error.allocated = live();
       return false;
@@ -84,9 +84,11 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       if constexpr (Shape::keyed) blocks_.keys().leave(*block, blocks_.stride());
       block->next = std::exchange(gone, block);
     }
-    if (gone != nullptr) blocks_.shrink_directory(kept, total(), slots_);
+    if (gone != nullptr) blocks_.cut_directory(kept, slots_);
     return gone;
   }
+  /// After that; see BlockStore.
+  bool trim_directory(Purse* purse) noexcept requires growing { return blocks_.trim_directory(total(), slots_, purse); }
 
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (derives_peak) {
@@ -107,6 +109,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   /// Begins an iteration over what is live. Returns: the bytes that were not to be had, or 0.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
+    if constexpr (owns_frontier) return sync_frontier(), snapshot.begin(blocks_);  // next() looks which ones are taken
     this->check_links();
     mark();
     if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
@@ -115,6 +118,11 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return 0;
   }
   [[nodiscard]] std::byte* next(Snapshot& snapshot) noexcept {
+    if constexpr (owns_frontier) {
+      std::byte* slot = snapshot.next();
+      while (slot != nullptr && !slots_.is_taken(slot, blocks_)) slot = snapshot.next();
+      return slot;
+    }
     bool marked = false;  // nothing came back since the mark, but what was taken again
     if constexpr (derives_peak) marked = hot_ == nullptr && slots_.size() == slots_.low_water();
     if (!marked) mark();

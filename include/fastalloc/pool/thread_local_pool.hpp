@@ -5,7 +5,7 @@
 //   ~Handle, at home   back into the sub-pool, the same
 //   ~Handle, abroad    one compare-and-swap: onto the list of remote returns of the sub-pool that it came from
 //                      (cache/remote_returns.hpp), which takes them back all at once when it runs dry
-//   a thread ends      its sub-pool, with what lives in it, waits for the next thread that needs one
+//   a thread ends      its sub-pool stays while objects live in it; then it serves the next thread that needs one
 //
 // A handle's second word points to the sub-pool, so returning looks nothing up.
 #pragma once
@@ -63,7 +63,7 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
   using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics, Base::lock_of_blocks;
 
   // relaxed: what a thread wrote itself it sees, and what others write is never this thread's.
-  [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == &thread_table(); }
+  [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == this_thread().record; }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
@@ -85,7 +85,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 ///
 /// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and growth
 /// are each thread's own (a storage with values is copied for each), and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
-/// a thread that ended, at a thread's first use; with it come the objects that still live in it. Slots are at least as big as an
+/// a thread that ended, when all its objects are gone, at a thread's first use. Slots are at least as big as an
 /// address. Works for static, member and local pools.
 /// Complexity: that of GrowingPool or FixedPool on the owner's thread; a release on another thread takes 1 step, again where a third thread came between. The exception is an
 /// allocate() that finds its sub-pool empty: it takes back all that came from other threads, one step (of the slot policy) for each slot. owns() and
@@ -133,8 +133,8 @@ class ThreadLocalPool final {
   /// Requires: no live handles, as in FixedPool; of no thread.
   ~ThreadLocalPool() {
     for (detail::ThreadPart* part = parts_.detach_all(); part != nullptr;) {
-      auto* const sub = static_cast<Sub*>(std::exchange(part, part->next_in_pool));
-      if (!Parts::is_lost(*sub)) delete sub;
+      auto* const sub = static_cast<Sub*>(std::exchange(part, part->next));
+      if (!Parts::is_orphaned(*sub)) delete sub;
     }
   }
 
@@ -254,11 +254,11 @@ class ThreadLocalPool final {
     explicit Visit(ThreadLocalPool const& pool) noexcept : sub(pool.mine()) {
       if (sub != nullptr) return;
       auto const make = [&]() noexcept { return pool.make(error); };
-      sub = static_cast<Sub*>(pool.parts_.attach(make, false));
-      if (sub == nullptr) sub = static_cast<Sub*>(pool.parts_.borrow(make)), borrowed = sub != nullptr;
+      sub = static_cast<Sub*>(pool.parts_.attach(&is_unused, make, false, 0));
+      if (sub == nullptr) sub = static_cast<Sub*>(pool.parts_.borrow(&is_unused, make)), lender = sub != nullptr ? &pool.parts_ : nullptr;
     }
     ~Visit() {
-      if (borrowed) Parts::give_back(*sub);
+      if (lender != nullptr) lender->give_back(*sub);
     }
     Visit(Visit const&) = delete;
     Visit& operator=(Visit const&) = delete;
@@ -269,7 +269,7 @@ class ThreadLocalPool final {
 
     Error error{.code = ErrorCode::allocation_failed, .text = "no memory for the sub-pool of this thread"};
     Sub* sub;
-    bool borrowed = false;
+    Parts* lender = nullptr;  ///< of a sub-pool that goes back
   };
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sub* mine() const noexcept { return static_cast<Sub*>(parts_.mine()); }
@@ -299,18 +299,26 @@ class ThreadLocalPool final {
   }
   bool adopt_first(Error& error) noexcept {
     Error found{.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool"};
-    Sub* const sub = static_cast<Sub*>(parts_.borrow([&]() noexcept { return make(found); }));
+    Sub* const sub = make(found);
     if (sub == nullptr) return error = found, false;
-    return Parts::give_back(*sub), true;
+    return parts_.add(*sub), true;
   }
+  /// A sub-pool of a thread that ended serves another one when all its objects are gone: each thread has the whole capacity.
+  static bool is_unused(detail::ThreadPart const& part) noexcept { return static_cast<Sub const&>(part).allocated() == 0; }
 
   template <class R, class F> R ask(R otherwise, F&& f) const {
-    auto* const sub = static_cast<Sub*>(parts_.find());
+    Sub* const sub = mine();
     return sub != nullptr ? f(*sub) : otherwise;
   }
   template <class F> std::size_t sum(F&& f) const {
     std::size_t result = 0;
-    parts_.for_each([&](detail::ThreadPart& part) { result += f(static_cast<Sub&>(part)); });
+    auto const add = [&](detail::ThreadPart& part) {
+      if (!Parts::is_orphaned(part)) result += f(static_cast<Sub&>(part));
+    };
+    parts_.enroll();
+    detail::ForkedGuard guard(lock_);
+    parts_.for_each(add);
+    parts_.for_each_spare(add);
     return result;
   }
   [[nodiscard]] Sub* home_of(void const* p) const {
@@ -322,15 +330,29 @@ class ThreadLocalPool final {
   PoolConfig config_;
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_;
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_;
-  /// For a fork, nobody may be in the middle of growth.
-  static bool listen(void* self, Parts::Event event, detail::ThreadPart*) noexcept {
-    for (auto* part = static_cast<ThreadLocalPool*>(self)->parts_.first(); part != nullptr; part = part->next_in_pool) {
-      if (event == Parts::Event::before_fork) static_cast<Sub*>(part)->lock_of_blocks().lock();
-      if (event == Parts::Event::after_fork) static_cast<Sub*>(part)->lock_of_blocks().unlock();
+  static void listen(void* self, detail::PoolEvent event, detail::ThreadPart*) noexcept {
+    using Event = detail::PoolEvent;
+    auto& pool = *static_cast<ThreadLocalPool*>(self);
+    // For a fork, no thread may be in the middle of growth.
+    auto const each = [&](auto const& f) {
+      auto const of = [&](detail::ThreadPart& part) { f(static_cast<Sub&>(part).lock_of_blocks()); };
+      pool.parts_.for_each(of);
+      pool.parts_.for_each_spare(of);
+    };
+    switch (event) {
+      case Event::before_fork:
+        pool.lock_.lock();
+        return each([](auto& lock) { lock.lock(); });
+      case Event::after_fork: each([](auto& lock) { lock.unlock(); }); [[fallthrough]];
+      case Event::unlock: return pool.lock_.unlock();
+      case Event::lock: return pool.lock_.lock();
+      case Event::in_child: return pool.parts_.abandon([](detail::ThreadPart const&) { return false; });
+      case Event::hear_of_forks: return detail::ForkHandlers::install();
+      case Event::thread_ended: return;
     }
-    return false;
   }
-  mutable Parts parts_{this, &listen};
+  FASTALLOC_NO_UNIQUE_ADDRESS mutable Parts parts_{this, &listen};
+  mutable AdaptiveLock lock_;  ///< of the lists of sub-pools
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

@@ -63,7 +63,7 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   /// The same, until `time`, a point in time of any clock.
   template <class Clock, class Duration, class... Args>
   [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, Args&&... args) {
-    return Base::allocate_waiting([&] { return Clock::now() >= time; }, [&](auto& waiter) { waiter.wait_until(time); },
+    return Base::allocate_waiting([&] { return detail::time_left(time).count() == 0; }, [&](auto& waiter) { waiter.wait_until(time); },
                                   std::forward<Args>(args)...);
   }
 #if defined(__cpp_lib_jthread)
@@ -74,9 +74,9 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   }
   template <class Clock, class Duration, class... Args>
   [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, std::stop_token stop, Args&&... args) {
-    return Base::allocate_waiting([&] { return stop.stop_requested() || Clock::now() >= time; },
+    return Base::allocate_waiting([&] { return stop.stop_requested() || detail::time_left(time).count() == 0; },
                                   [&](auto& waiter) {
-                                    std::stop_callback const wake(stop, [&] { waiter.wake(); });
+                                    std::stop_callback const wake(stop, [&] { waiter.stop(); });
                                     waiter.wait_until(time);
                                   },
                                   std::forward<Args>(args)...);

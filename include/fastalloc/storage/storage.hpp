@@ -17,9 +17,9 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A source of blocks of memory. It must not use the pool that calls it (to make room by shrink_to_fit(), say). In pools that threads
-/// share it is called under the pool's lock; it must not use any pool that threads share then. Both hold for an operator new or a
-/// std::new_handler of your own that HeapStorage calls, too.
+/// A source of blocks of memory. It must not use the pool that calls it (to make room by shrink_to_fit(), say); nor must an operator new or a
+/// std::new_handler of your own that HeapStorage calls. It may use other pools, and take its memory from them. In pools with a lock one thread
+/// at a time calls it, while other threads go on with the slots that there are; a lock that masks interrupts is held meanwhile.
 /// - `S::can_grow` (static constexpr bool): acquire() may be called again while earlier blocks are in use.
 /// - `acquire(bytes, alignment)`: a block, or null when there is none. Never throws.
 /// - `release(block, bytes, alignment)`: takes back a block, with the values it was acquired with. Never throws.

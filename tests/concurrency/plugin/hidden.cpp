@@ -15,6 +15,9 @@ fastalloc::Key strange_key() {
 
 extern "C" __attribute__((visibility("default"))) Functions const hidden_functions;
 Functions const hidden_functions{
+    [](Inline& pool) {
+      for (int i = 0; i != 20; ++i) (void)pool.allocate(i);
+    },
     [](Keyed& pool, std::size_t slots) { pool.reserve(slots); },
     strange_key,
 };

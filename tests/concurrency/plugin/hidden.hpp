@@ -10,10 +10,12 @@ struct Item {
   int value = 0;
   explicit Item(int v) : value(v) {}
 };
+using Inline = fastalloc::ThreadSafePool<Item, fastalloc::InlineStorage<64>>;
 using Keyed = fastalloc::GrowingPool<Item, fastalloc::Generations>;
 using Fixed = fastalloc::FixedPool<Item>;
 
 struct Functions {
+  void (*use)(Inline& pool);
   void (*reserve)(Keyed& pool, std::size_t slots);
   fastalloc::Key (*strange_key)();
 };

@@ -31,7 +31,18 @@ struct Library {
   void* library;
 };
 
+constinit hidden::Inline inline_pool;
+
 }  // namespace
+
+TEST_CASE("libraries: a program's inline pool that a library used first, on a thread that has ended") {
+  Library const plugin(HIDDEN);
+  std::thread([&] { plugin.functions().use(inline_pool); }).join();
+  CHECK(::dlclose(plugin.library) == 0);
+  CHECK(inline_pool.allocated() == 0);
+  for (int i = 0; i != 20; ++i) (void)inline_pool.allocate(i);
+  CHECK(inline_pool.allocated() == 0);
+}
 
 TEST_CASE("libraries: keys of a pool that a library made grow") {
   Library const plugin(HIDDEN);
