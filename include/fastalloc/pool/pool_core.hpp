@@ -100,7 +100,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
-  /// `count` is then 0, but with LockFree, where others may be faster half way: those slots have to be withdrawn.
+  /// `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost: those have to be withdrawn.
   FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
       count = locked([&] {
@@ -366,25 +366,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (Caches::enabled) note_peak();
     std::size_t count = supply_.take_many(out, n, fresh);
-    if constexpr (Checks::tracks_slots) count = mark_all(out, n, count, fresh);
+    if constexpr (Checks::tracks_slots) {
+      std::size_t const taken = std::exchange(count, 0);
+      for (std::size_t i = 0; i != taken; ++i)
+        if (mark_taken(out[i])) out[count++] = out[i];
+      fresh -= taken - count;  // a fresh slot is in no list
+    }
     stats_.allocated(count);
     note_peak();
-    return count;
-  }
-  /// mark_taken() for each; others take the place of those that are in use. Returns: how many there are then.
-  std::size_t mark_all(std::byte** out, std::size_t n, std::size_t taken, std::size_t& fresh) noexcept {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i != taken; ++i)
-      if (mark_taken(out[i])) out[count++] = out[i];
-    if (count == taken) return count;
-    fresh -= taken - count;  // a fresh slot is in no list
-    while (count != n) {
-      Taken const other = supply_.take_one();
-      if (other.slot == nullptr) break;
-      if (!mark_taken(other.slot)) continue;
-      out[count++] = other.slot;
-      if (!other.fresh) fresh = count;
-    }
     return count;
   }
   FASTALLOC_ALWAYS_INLINE void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) const noexcept {
