@@ -460,7 +460,7 @@ TEMPLATE_TEST_CASE("checks: a link in what other threads gave back", "", (Thread
 TEMPLATE_TEST_CASE("checks: what other threads gave back leads to a slot that is free at home", "", (ThreadLocalPool<Wide, DebugChecks>),
                    (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>), (ThreadLocalPool<Wide, FullChecks, BitmapAllocator>)) {
   for (bool const walks : {false, true}) {
-    for (std::size_t const home : {1, 2, 3, 4}) {  // the last one of them is the hot slot
+    for (std::size_t const home : {1U, 2U, 3U, 4U}) {  // the last one of them is the hot slot
       TestType pool(8);
       std::vector<typename TestType::handle_type> handles;
       for (int i = 0; i != 8; ++i) handles.push_back(pool.allocate());
