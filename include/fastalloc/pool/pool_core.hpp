@@ -39,7 +39,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     if constexpr (Caches::enabled) {
       if (auto* const cache = caches_.mine()) [[likely]] taken.slot = cache->template pop<Stats::enabled>();
       if constexpr (Checks::tracks_slots)
-        while (taken.slot != nullptr && !locked([&] { return mark_taken(taken.slot); })) taken.slot = caches_.mine()->template pop<Stats::enabled>();
+        while (taken.slot != nullptr && !locked([&] { return mark_taken(taken.slot); }))
+          taken.slot = caches_.mine()->template pop<Stats::enabled>();
     } else {
       Guard guard(lock_);
       taken = supply_.take();
@@ -100,7 +101,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
-  /// `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost: those have to be withdrawn.
+  /// `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost: those that
+  /// there are have to be withdrawn.
   FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
       count = locked([&] {

@@ -278,8 +278,8 @@ class PoolDepot {
     note_peak();
     return true;
   }
-  /// Returns: false, with a note, for a slot that is in use: a link that was written over led to it, while it was in a cache, too. What
-  /// the link led to before is lost.
+  /// Returns: false, with a note, for a slot that is in use: a link that was written over led to it, while it was in a
+  /// cache, too. What the link led to before is lost.
   FASTALLOC_ALWAYS_INLINE bool mark_taken([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) {
       bool const in_use = flip_mark(slot);

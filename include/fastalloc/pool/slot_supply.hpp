@@ -129,7 +129,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   /// After a fork: those who iterate are not there.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
-  // For lists that others keep through returned slots; see LinkChecks. Complexity of check_list(): linear in all returned slots.
+  // For lists that others keep through returned slots; see LinkChecks. check_list(): linear in all returned slots.
   [[nodiscard]] std::byte* check_list(std::byte* first) noexcept {
     if constexpr (Links::enabled) {
       this->check_links();

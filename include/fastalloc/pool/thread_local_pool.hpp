@@ -181,11 +181,11 @@ class ThreadLocalPool final {
   [[nodiscard]] std::size_t available() const { return ask(config_.capacity, [](Sub& sub) { return sub.available(); }); }
   [[nodiscard]] bool is_full() const { return available() == 0; }
   [[nodiscard]] bool is_empty() const { return allocated() == 0; }
-  // Conditions are there twice: explicit instantiation, by clang 14, looks at those bodies whose first one is false.
+  // Conditions are there twice: explicit instantiation, by clang 14, compiles bodies whose first one is false.
   [[nodiscard]] PoolStatistics statistics() const requires Sub::has_statistics {
-    PoolStatistics result{.capacity = config_.capacity};
-    if constexpr (Sub::has_statistics) result = ask(result, [](Sub& sub) { return sub.statistics(); });
-    return result;
+    PoolStatistics const none{.capacity = config_.capacity};
+    if constexpr (Sub::has_statistics) return ask(none, [](Sub& sub) { return sub.statistics(); });
+    else return none;
   }
   void reset_statistics() requires Sub::has_statistics {
     if constexpr (Sub::has_statistics) ask(0, [](Sub& sub) { return sub.reset_statistics(), 0; });
@@ -195,9 +195,8 @@ class ThreadLocalPool final {
     if constexpr (Sub::may_grow) Visit(*this).get().reserve_slots(slot_count);
   }
   std::size_t shrink_to_fit() requires Sub::may_grow {
-    std::size_t bytes = 0;
-    if constexpr (Sub::may_grow) bytes = Visit(*this).get().release_free_blocks();
-    return bytes;
+    if constexpr (Sub::may_grow) return Visit(*this).get().release_free_blocks();
+    else return 0;
   }
   FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!Sub::has_statistics));
   FASTALLOC_NEEDS_STATISTICS(PoolStatistics, total_statistics() const requires(!Sub::has_statistics));

@@ -87,13 +87,13 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   void trim() noexcept { Base::trim_caches(); }
 
   /// As in GrowingPool; of pools that may grow.
+  // (Conditions are there twice: explicit instantiation, by clang 14, compiles bodies whose first one is false.)
   void reserve(std::size_t slot_count) requires Base::may_grow {
-    if constexpr (Base::may_grow) Base::reserve_slots(slot_count);  // again: clang 14 instantiates it all the same
+    if constexpr (Base::may_grow) Base::reserve_slots(slot_count);
   }
   std::size_t shrink_to_fit() noexcept requires Base::may_grow {
-    std::size_t bytes = 0;
-    if constexpr (Base::may_grow) bytes = Base::release_free_blocks();
-    return bytes;
+    if constexpr (Base::may_grow) return Base::release_free_blocks();
+    else return 0;
   }
 
  private:

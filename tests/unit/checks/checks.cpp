@@ -457,8 +457,9 @@ TEMPLATE_TEST_CASE("checks: a link in what other threads gave back", "", (Thread
   }
 }
 
-TEMPLATE_TEST_CASE("checks: what other threads gave back leads to a slot that is free at home", "", (ThreadLocalPool<Wide, DebugChecks>),
-                   (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>), (ThreadLocalPool<Wide, FullChecks, BitmapAllocator>)) {
+TEMPLATE_TEST_CASE("checks: what other threads gave back leads to a slot that is free at home", "",
+                   (ThreadLocalPool<Wide, DebugChecks>), (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>),
+                   (ThreadLocalPool<Wide, FullChecks, BitmapAllocator>)) {
   for (bool const walks : {false, true}) {
     for (std::size_t const home : {1U, 2U, 3U, 4U}) {  // the last one of them is the hot slot
       TestType pool(8);
