@@ -28,7 +28,7 @@ struct LinkChecks {
   static constexpr std::size_t unknown = (std::numeric_limits<std::size_t>::max)();  ///< of LinksCut::lost
   using Link = SlotLink<Shape, std::byte*>;
   /// Other threads may flip marks (ThreadLocalPool), where the processor has threads.
-  static constexpr bool shared = std::atomic<unsigned char>::is_always_lock_free;
+  static constexpr bool shared = AtomicRef<std::uint32_t>::is_always_lock_free;
 
   /// True when `p`, which may be anything, is the start of a slot that is not in use.
   template <class Blocks> [[nodiscard]] static bool is_free(Blocks const& blocks, void const* p) noexcept {
@@ -48,7 +48,7 @@ struct LinkChecks {
   }
 
   /// A list from `first` to null that others keep through free slots is cut in front of what is none. Returns: its
-  /// first slot, or null.
+  /// first slot, or null. Requires: slots that are free, but cannot be in it, are claimed.
   template <class Blocks> [[nodiscard]] static std::byte* check_list(std::byte* first, Blocks& blocks) noexcept {
     std::byte* last = nullptr;
     std::byte* slot = first;

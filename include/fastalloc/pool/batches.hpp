@@ -78,8 +78,7 @@ class Batches : public AnyOwner {
   template <class Range>
     requires requires(Range& values) { std::end(values); { std::begin(values) } -> std::forward_iterator; }
   [[nodiscard]] std::vector<handle_type> allocate_batch(Range&& values) {
-    auto const length = static_cast<std::uintmax_t>(std::ranges::distance(std::begin(values), std::end(values)));
-    auto const n = static_cast<std::size_t>(length < most_slots ? length : most_slots);
+    std::size_t const n = slots_for(std::begin(values), std::end(values));
     pool().open_inline();
     if (Error error; !pool().core_.bring_to_hand(n, error)) Pool::fail_typed(error);
     std::vector<handle_type> handles;
@@ -151,6 +150,14 @@ class Batches : public AnyOwner {
   };
 
   [[nodiscard]] Pool& pool() noexcept { return static_cast<Pool&>(*this); }
+
+  /// Elements of a range. (libc++ 14 has no std::ranges::distance.)
+  template <class It, class End> static std::size_t slots_for(It first, End const last) {
+    std::uintmax_t length = 0;
+    if constexpr (std::sized_sentinel_for<End, It>) length = static_cast<std::uintmax_t>(last - first);
+    else for (; first != last; ++first) ++length;
+    return static_cast<std::size_t>(length < most_slots ? length : most_slots);
+  }
 
   /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
   /// objects are built and handed over a few at a time. (Whatever is no handle may throw when it is assigned.)

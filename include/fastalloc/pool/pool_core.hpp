@@ -39,7 +39,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     if constexpr (Caches::enabled) {
       if (auto* const cache = caches_.mine()) [[likely]] taken.slot = cache->template pop<Stats::enabled>();
       if constexpr (Checks::tracks_slots)
-        if (taken.slot != nullptr) locked([&] { mark_taken(taken.slot); });
+        while (taken.slot != nullptr && !locked([&] { return mark_taken(taken.slot); }))
+          taken.slot = caches_.mine()->template pop<Stats::enabled>();
     } else {
       [[maybe_unused]] auto const guard = inside_to_take();
       taken = supply_.take();
@@ -74,6 +75,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (Taken const taken = take_from_depot(); taken.slot != nullptr) return prepare(taken), taken;
       if (make_room(1, error)) continue;
       if (count_failure) locked([&] { stats_.failed(); });
+      this->report_damage(nullptr);  // with no slot
       return {nullptr, false};
     }
   }
@@ -122,7 +124,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
   /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
-  /// `count` is then 0, but with LockFree, where others may be faster half way: those slots have to be withdrawn.
+  /// `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost: those that
+  /// there are have to be withdrawn.
   FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
     for (;;) {
       count = locked([&] {
@@ -132,7 +135,10 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       });
       prepare_all(out, count, fresh);
       if (count == n) return true;
-      if (make_room(n, &error) && count == 0) continue;
+      if (make_room(n, &error)) {
+        if (count == 0) continue;
+        if constexpr (Depot::may_meet_used) error = this->describe(ErrorCode::pool_exhausted, free_slots_lost, n);
+      }
       locked([&] { stats_.failed(); });
       return false;
     }
@@ -220,7 +226,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     end_keys(taken.slot);
     retire(taken.slot);
     [[maybe_unused]] auto const guard = inside();
-    mark_taken(taken.slot);  // flips back
+    if constexpr (Checks::tracks_slots) this->flip_mark(taken.slot);
     stats_.withdrawn();
     note_peak();
     supply_.give_unused(taken);
@@ -353,13 +359,12 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       }
     }
     if constexpr (Caches::enabled) {
-      bool counted = false;
-      supply_.check_links(max_links);  // before the cache asks how many there are
-      Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
-      if (taken.slot == nullptr) return taken;
-      if (counted) mark_taken(taken.slot);
-      else note_taken(taken.slot);
-      return taken;
+      for (;;) {
+        bool counted = false;
+        supply_.check_links(max_links);  // before the cache asks how many there are
+        Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
+        if (taken.slot == nullptr || (counted ? mark_taken(taken.slot) : note_taken(taken.slot))) return taken;
+      }
     } else {
       Taken taken = supply_.take_one();
       if (taken.slot == nullptr && caches_.gather(supply_)) taken = supply_.take_one();
@@ -402,9 +407,13 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
 
   FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (Caches::enabled) note_peak();
-    std::size_t const count = supply_.take_many(out, n, fresh);
-    if constexpr (Checks::tracks_slots)
-      for (std::size_t i = 0; i != count; ++i) mark_taken(out[i]);
+    std::size_t count = supply_.take_many(out, n, fresh);
+    if constexpr (Checks::tracks_slots) {
+      std::size_t const taken = std::exchange(count, 0);
+      for (std::size_t i = 0; i != taken; ++i)
+        if (mark_taken(out[i])) out[count++] = out[i];
+      fresh -= taken - count;  // a fresh slot is in no list
+    }
     stats_.allocated(count);
     note_peak();
     return count;

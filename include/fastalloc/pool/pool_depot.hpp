@@ -239,6 +239,8 @@ class PoolDepot {
   /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot. (With NoLock there is none
   /// to hold; while interrupts are masked memory is acquired as well, since a handler may not find the heap in the midst of a change.)
   static constexpr bool asks_storage_unlocked = growing && !std::same_as<Lock, NoLock> && !requires { requires Lock::masks_interrupts; };
+  /// Links that somebody wrote over may lead to slots in caches.
+  static constexpr bool may_meet_used = Caches::enabled && Supply::checks_own_links;
 
   constexpr PoolDepot() noexcept = default;
   template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
@@ -327,9 +329,9 @@ class PoolDepot {
   void serve() noexcept {
     if constexpr (Waiters::enabled) {
       while (auto* const waiter = waiters_.first()) {
-        waiter->taken = supply_.take_one();
+        do waiter->taken = supply_.take_one();
+        while (waiter->taken.slot != nullptr && !note_taken(waiter->taken.slot));
         if (waiter->taken.slot == nullptr) return;
-        note_taken(waiter->taken.slot);
         waiters_.hand_over(*waiter);
       }
     }
@@ -343,16 +345,30 @@ class PoolDepot {
     }
   }
 
-  FASTALLOC_ALWAYS_INLINE void note_taken(std::byte* slot) noexcept {
-    mark_taken(slot);
+  /// Returns: as mark_taken().
+  FASTALLOC_ALWAYS_INLINE bool note_taken(std::byte* slot) noexcept {
+    if (!mark_taken(slot)) return false;
     stats_.allocated(1);
     note_peak();
+    return true;
   }
-  FASTALLOC_ALWAYS_INLINE void mark_taken([[maybe_unused]] std::byte* slot) noexcept {
+  /// Returns: false, with a note, for a slot that is in use: a link that was written over led to it, while it was in a
+  /// cache, too. What the link led to before is lost.
+  FASTALLOC_ALWAYS_INLINE bool mark_taken([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) {
-      auto const& block = supply_.blocks().of(slot);
-      SlotMarks::flip<shared_marks>(block, supply_.blocks().place(block, slot));
+      bool const in_use = flip_mark(slot);
+      if constexpr (may_meet_used) {
+        if (!in_use) return true;
+        flip_mark(slot);
+        Supply::Links::write_note(supply_.blocks(), {true, 1, nullptr});
+        return false;
+      }
     }
+    return true;
+  }
+  FASTALLOC_ALWAYS_INLINE bool flip_mark(std::byte* slot) noexcept {
+    auto const& block = supply_.blocks().of(slot);
+    return SlotMarks::flip<shared_marks>(block, supply_.blocks().place(block, slot));
   }
   FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
     if constexpr (!Stats::enabled) return;

@@ -137,10 +137,17 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   /// After a fork: those who iterate are not there.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
-  // For lists that others keep through returned slots; see LinkChecks.
+  // For lists that others keep through returned slots; see LinkChecks. check_list(): linear in all returned slots.
   [[nodiscard]] std::byte* check_list(std::byte* first) noexcept {
-    if constexpr (Links::enabled) return sync_frontier(), Links::check_list(first, blocks_);
-    else return first;
+    if constexpr (Links::enabled) {
+      this->check_links();
+      sync_frontier();
+      cool();
+      flip_returned();  // a slot that is free here is in no other list
+      first = Links::check_list(first, blocks_);
+      flip_returned();
+    }
+    return first;
   }
   [[nodiscard]] bool is_free([[maybe_unused]] std::byte const* slot) const noexcept {
     if constexpr (Links::enabled) return Links::is_free(blocks_, slot);
@@ -215,6 +222,10 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     many_.pending += many_.fresh_block->slot_count;
     many_.fresh_block = &block;
     fresh_ = many_.fresh_end = block.end;
+  }
+
+  void flip_returned() noexcept {
+    slots_.for_each([&](std::byte* slot) { Links::unclaim(blocks_, slot); }, blocks_);
   }
 
   void keep_one(std::size_t initial) noexcept {

@@ -181,13 +181,23 @@ class ThreadLocalPool final {
   [[nodiscard]] std::size_t available() const { return ask(config_.capacity, [](Sub& sub) { return sub.available(); }); }
   [[nodiscard]] bool is_full() const { return available() == 0; }
   [[nodiscard]] bool is_empty() const { return allocated() == 0; }
+  // Conditions are there twice: explicit instantiation, by clang 14, compiles bodies whose first one is false.
   [[nodiscard]] PoolStatistics statistics() const requires Sub::has_statistics {
-    return ask(PoolStatistics{.capacity = config_.capacity}, [](Sub& sub) { return sub.statistics(); });
+    PoolStatistics const none{.capacity = config_.capacity};
+    if constexpr (Sub::has_statistics) return ask(none, [](Sub& sub) { return sub.statistics(); });
+    else return none;
   }
-  void reset_statistics() requires Sub::has_statistics { ask(0, [](Sub& sub) { return sub.reset_statistics(), 0; }); }
+  void reset_statistics() requires Sub::has_statistics {
+    if constexpr (Sub::has_statistics) ask(0, [](Sub& sub) { return sub.reset_statistics(), 0; });
+  }
   template <class F> void for_each(F&& f) { ask(0, [&](Sub& sub) { return sub.for_each(f), 0; }); }
-  void reserve(std::size_t slot_count) requires Sub::may_grow { Visit(*this).get().reserve_slots(slot_count); }
-  std::size_t shrink_to_fit() requires Sub::may_grow { return Visit(*this).get().release_free_blocks(); }
+  void reserve(std::size_t slot_count) requires Sub::may_grow {
+    if constexpr (Sub::may_grow) Visit(*this).get().reserve_slots(slot_count);
+  }
+  std::size_t shrink_to_fit() requires Sub::may_grow {
+    if constexpr (Sub::may_grow) return Visit(*this).get().release_free_blocks();
+    else return 0;
+  }
   FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!Sub::has_statistics));
   FASTALLOC_NEEDS_STATISTICS(PoolStatistics, total_statistics() const requires(!Sub::has_statistics));
   FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!Sub::has_statistics));
@@ -224,7 +234,7 @@ class ThreadLocalPool final {
   [[nodiscard]] std::size_t total_allocated() const { return sum([](Sub& sub) { return sub.allocated(); }); }
   [[nodiscard]] PoolStatistics total_statistics() const requires Sub::has_statistics {
     PoolStatistics total{};
-    sum([&](Sub& sub) { return total += sub.statistics(), std::size_t{0}; });
+    if constexpr (Sub::has_statistics) sum([&](Sub& sub) { return total += sub.statistics(), std::size_t{0}; });
     return total;
   }
 

@@ -87,8 +87,14 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   void trim() noexcept { Base::trim_caches(); }
 
   /// As in GrowingPool; of pools that may grow.
-  void reserve(std::size_t slot_count) requires Base::may_grow { Base::reserve_slots(slot_count); }
-  std::size_t shrink_to_fit() noexcept requires Base::may_grow { return Base::release_free_blocks(); }
+  // (Conditions are there twice: explicit instantiation, by clang 14, compiles bodies whose first one is false.)
+  void reserve(std::size_t slot_count) requires Base::may_grow {
+    if constexpr (Base::may_grow) Base::reserve_slots(slot_count);
+  }
+  std::size_t shrink_to_fit() noexcept requires Base::may_grow {
+    if constexpr (Base::may_grow) return Base::release_free_blocks();
+    else return 0;
+  }
 
  private:
   template <class Rep, class Period> static std::chrono::steady_clock::time_point deadline(std::chrono::duration<Rep, Period> timeout) {

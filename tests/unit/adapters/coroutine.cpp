@@ -60,7 +60,7 @@ class Task {
   std::coroutine_handle<promise_type> coroutine_;
 };
 
-using Pool = FixedPool<FrameSlot<1024>, FullChecks>;
+using Pool = FixedPool<FrameSlot<512>, FullChecks>;
 using Pooled = Task<PooledFrame<>>;
 
 std::size_t heap_frames() { return PooledFrame<>::heap_frames().count; }
@@ -104,7 +104,7 @@ struct Reader {
 
 Task<OrNothing> maybe(Pool&, Tracked value) { co_return static_cast<int>(value.value()); }
 
-FixedPool<FrameSlot<1024>, InlineStorage<2>> static_frames;
+FixedPool<FrameSlot<512>, InlineStorage<2>> static_frames;
 Task<PooledFrame<&static_frames>> from_static(int n) { co_return n; }
 
 }  // namespace

@@ -457,6 +457,118 @@ TEMPLATE_TEST_CASE("checks: a link in what other threads gave back", "", (Thread
   }
 }
 
+TEMPLATE_TEST_CASE("checks: what other threads gave back leads to a slot that is free at home", "",
+                   (ThreadLocalPool<Wide, DebugChecks>), (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>),
+                   (ThreadLocalPool<Wide, FullChecks, BitmapAllocator>)) {
+  for (bool const walks : {false, true}) {
+    for (std::size_t const home : {1U, 2U, 3U, 4U}) {  // the last one of them is the hot slot
+      TestType pool(8);
+      std::vector<typename TestType::handle_type> handles;
+      for (int i = 0; i != 8; ++i) handles.push_back(pool.allocate());
+      std::vector<Wide*> at;
+      for (auto const& handle : handles) at.push_back(handle.get());
+      for (std::size_t i = 1; i != 5; ++i) handles[i].reset();
+      std::thread([&] { handles[5].reset(), handles[6].reset(); }).join();  // 6 -> 5
+      std::erase(handles, nullptr);
+      test::RecordedErrors errors;
+      std::memcpy(static_cast<void*>(at[6]), &at[home], sizeof(Wide*));
+      if (walks) {
+        std::size_t met = 0;
+        pool.for_each([&](Wide&) { ++met; });
+        CHECK(met == 2);
+      }
+      CHECK(takes_each_once(pool, handles));
+      REQUIRE(errors.count() == 1);
+      CHECK(errors[0].code == ErrorCode::invalid_handle);
+      CHECK(errors[0].address == at[6]);
+      CHECK_THAT(errors[0].to_string(), ContainsSubstring("written to") && ContainsSubstring("lost"));
+      CHECK(handles.size() == 7);
+      CHECK(pool.is_full());
+      CHECK(pool.check_invariants());
+      std::size_t met = 0;
+      pool.for_each([&](Wide&) { ++met; });
+      CHECK(met == 7);
+      handles.clear();
+      CHECK(pool.allocated() == 1);
+      CHECK(errors.count() == 1);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("checks: a list at home leads to what other threads gave back", "", DebugChecks, FullChecks) {
+  using Pool = ThreadLocalPool<Wide, FreeListAllocator, TestType>;
+  for (bool const walks : {false, true}) {
+    Pool pool(8);
+    std::vector<typename Pool::handle_type> handles;
+    for (int i = 0; i != 8; ++i) handles.push_back(pool.allocate());
+    std::vector<Wide*> at;
+    for (auto const& handle : handles) at.push_back(handle.get());
+    for (std::size_t i = 1; i != 4; ++i) handles[i].reset();              // 3, 2 -> 1
+    std::thread([&] { handles[5].reset(), handles[6].reset(); }).join();  // 6 -> 5
+    std::erase(handles, nullptr);
+    test::RecordedErrors errors;
+    std::memcpy(static_cast<void*>(at[2]), &at[5], sizeof(Wide*));  // the link of 5 is null: the lengths are right
+    if (walks) pool.for_each([](Wide&) {});
+    CHECK(takes_each_once(pool, handles));
+    REQUIRE(errors.count() != 0);
+    CHECK_THAT(errors[0].to_string(), ContainsSubstring("written to"));
+    CHECK(handles.size() == 7);  // 1 is lost
+    CHECK(pool.check_invariants());
+    handles.clear();
+    CHECK(pool.allocated() == 1);
+  }
+}
+
+namespace {
+
+/// Dead objects, of which this thread has some in its cache.
+template <class Pool> struct CachedYard {
+  explicit CachedYard(Pool& pool) {
+    std::vector<typename Pool::handle_type> handles;
+    for (std::size_t i = 0; i != pool.capacity(); ++i) handles.push_back(pool.allocate());
+    for (auto& handle : handles) dead.push_back(handle.get()), handle.reset();
+  }
+  std::vector<Wide*> dead{};
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("checks: a list leads to a slot in a thread's cache", "", DebugChecks, FullChecks) {
+  using Pool = ThreadSafePool<Wide, FreeListAllocator, TestType, ThreadCache<8>, AtomicStats>;
+  std::size_t found = 0;
+  for (std::size_t victim = 0; victim != 16; ++victim) {
+    for (std::size_t target = 0; target != 16; ++target) {
+      for (int how = 0; how != 3; ++how) {
+        if (victim == target) continue;
+        Pool pool(16);
+        CachedYard<Pool> const yard(pool);
+        test::RecordedErrors errors;
+        // The link leads to `target`; that has no link, or goes on where the other one went on.
+        Wide* const on = how == 1 ? nullptr : reinterpret_cast<Wide*>(yard.dead[victim]->words[0]);
+        std::memcpy(static_cast<void*>(yard.dead[target]), &on, sizeof on);
+        std::memcpy(static_cast<void*>(yard.dead[victim]), &yard.dead[target], sizeof(Wide*));
+        std::vector<typename Pool::handle_type> handles;
+        if (how == 2 && pool.try_allocate_batch(9, std::back_inserter(handles))) CHECK(handles.size() == 9);
+        std::set<void const*> batch;
+        for (auto const& handle : handles) CHECK(batch.insert(handle.get()).second);
+        CHECK(takes_each_once(pool, handles));
+        CHECK(pool.is_full());
+        CHECK(pool.allocated() == 16);
+        if (handles.size() != 16) CHECK(errors.count() != 0);
+        found += handles.size() == 15;
+        CHECK(pool.check_invariants());
+        std::size_t met = 0;
+        pool.for_each([&](Wide&) { ++met; });
+        CHECK(met == handles.size());
+        std::size_t const lost = 16 - handles.size();
+        handles.clear();
+        CHECK(pool.allocated() == lost);
+      }
+    }
+  }
+  CHECK(found > 20);
+}
+
 TEMPLATE_TEST_CASE("checks: FullChecks notices a write to the slot that came back last", "", FreeListAllocator, StackAllocator) {
   FixedPool<std::uint64_t, FullChecks, TestType> pool(4);
   std::uint64_t* const dead = pool.allocate().get();

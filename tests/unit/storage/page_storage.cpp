@@ -220,7 +220,7 @@ TEST_CASE("page storage: objects and slots aligned above a page") {
   CHECK(growing.check_invariants());
 }
 
-TEST_CASE("page storage: nothing is brought in that nobody asked for; all of it where somebody did") {
+TEST_CASE("page storage: nothing is brought in that nobody asked for; all of it where somebody did", "[kernel]") {
   constexpr std::size_t bytes = 64 * kibibyte;
   std::size_t const pages = bytes / page;
   PageStorage plain{{.huge_pages = HugePages::none}};
@@ -237,14 +237,14 @@ TEST_CASE("page storage: nothing is brought in that nobody asked for; all of it 
   prefault.release(brought_in, bytes, 64);
 }
 
-TEST_CASE("page storage: prefault of blocks on transparent huge pages") {
+TEST_CASE("page storage: prefault of blocks on transparent huge pages", "[kernel]") {
   PageStorage storage{{.prefault = true}};
   void* const block = storage.acquire(2 * huge + 1, 64);
   CHECK(resident_pages(block, 2 * huge + page) == 2 * huge / page + 1);
   storage.release(block, 2 * huge + 1, 64);
 }
 
-TEST_CASE("page storage: big blocks begin at a huge page, and the kernel hears what is wanted of them") {
+TEST_CASE("page storage: big blocks begin at a huge page, and the kernel hears what is wanted of them", "[kernel]") {
   PageStorage transparent;
   void* const block = transparent.acquire(huge, 64);
   CHECK(is_aligned(block, huge));
@@ -274,7 +274,7 @@ TEST_CASE("page storage: locked memory is locked, and unlocked when it goes back
   CHECK(proc_bytes("/proc/self/status", "VmLck:") == before);
 }
 
-TEST_CASE("page storage: RLIMIT_MEMLOCK is too low: a note with the values, unlocked memory; or an error") {
+TEST_CASE("page storage: RLIMIT_MEMLOCK is too low: a note with the values, unlocked memory; or an error", "[kernel]") {
   for (std::size_t const limit : {std::size_t{0}, 8 * kibibyte})
     check_in_child([&] {
       NEED(limit_locking(limit));
@@ -341,7 +341,7 @@ TEST_CASE("page storage: of several blocks the first that missed a feature is no
   });
 }
 
-TEST_CASE("page storage: several features are missing: each has its note, and the gravest comes first") {
+TEST_CASE("page storage: several features are missing: each has its note, and the gravest comes first", "[kernel]") {
   check_in_child([] {
     NEED(limit_locking(16 * kibibyte));
     PageStorage storage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node = 63, .huge_page_size = 8 * kibibyte}};
@@ -355,7 +355,7 @@ TEST_CASE("page storage: several features are missing: each has its note, and th
 
 #endif
 
-TEST_CASE("page storage: too few reserved huge pages are free: other pages, and a note; or an error") {
+TEST_CASE("page storage: too few reserved huge pages are free: other pages, and a note; or an error", "[kernel]") {
   std::size_t const free = detail::free_huge_bytes(huge);
   std::size_t const bytes = free + huge - page;
   PageStorage storage{{.huge_pages = HugePages::reserved}};
@@ -383,7 +383,7 @@ TEST_CASE("page storage: too few reserved huge pages are free: other pages, and 
   CHECK(error.requested == free + huge);
 }
 
-TEST_CASE("page storage: reserved huge pages of a size that there is not") {
+TEST_CASE("page storage: reserved huge pages of a size that there is not", "[kernel]") {
   for (std::size_t const size : {std::size_t{0}, std::size_t{3}, 2 * kibibyte, 8 * kibibyte, 3 * mebibyte, power_of_two(62, 29)}) {
     PageStorage storage{{.huge_pages = HugePages::reserved, .huge_page_size = size}};
     void* const block = storage.acquire(100, 64);
@@ -471,7 +471,7 @@ TEST_CASE("page storage: a NUMA node below -1 is a mistake") {
   }
 }
 
-TEST_CASE("page storage: a NUMA node that there is not") {
+TEST_CASE("page storage: a NUMA node that there is not", "[kernel]") {
   for (int const node : {63, 1023, 1024, 1 << 30}) {
     PageStorage storage{{.numa_node = node}};
     void* const block = storage.acquire(page, 64);
