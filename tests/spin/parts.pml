@@ -4,7 +4,7 @@
 // THREADS threads live LIVES times and do up to USES uses of any pool in a life; each pool is built and destroyed at most BUILDS times, at the
 // same address. Nobody uses a pool that is being destroyed; but threads that are ending may still have parts of it. Records of threads and the
 // places of pools are used again. Tables grow with the places, from one entry on. What happens under a lock is one step, but where somebody looks
-// without it. Parts are never enough to be used twice: a freed one stays freed.
+// without it. A part that was freed is not used again.
 //
 // Checked:
 //   found      a lookup finds a part of this pool, of this thread, that is there
