@@ -215,7 +215,15 @@ class PoolDepot {
 
   /// For what happens to threads and to the process; see PoolEvent.
   void lock() noexcept { slow_lock(lock_).lock(); }
-  void unlock() noexcept { slow_lock(lock_).unlock(); }
+  void unlock() noexcept {
+    if constexpr (Waiters::enabled) {
+      auto* const served = waiters_.take_served();
+      slow_lock(lock_).unlock();
+      Waiters::wake(served);
+    } else {
+      slow_lock(lock_).unlock();
+    }
+  }
   /// For the end of the pool: what follows is no first use.
   void end_use() noexcept { caches_.end(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
