@@ -46,8 +46,9 @@ class StepClock {
   [[maybe_unused]] static constexpr bool is_steady = false;
 
   static time_point now() {
-    if (most_ == 0) return time_point(0s);  // waits are in slices of a second
-    if (looks_.fetch_add(1) < most_) return deadline() - 1ms;
+    int const most = most_;
+    if (most == 0) return time_point(0s);  // waits are in slices of a second
+    if (looks_.fetch_add(1) < most) return deadline() - 1ms;
     return deadline();
   }
   static constexpr time_point deadline() { return time_point(1s); }
@@ -116,13 +117,12 @@ template <class Pool>
 class Waiting {
  public:
   explicit Waiting(Pool& pool)
-      : thread_([this, &pool] {
+      : thread_((StepClock::stand_still(), [this, &pool] {
           asleep_.begin();
           auto handle = pool.allocate_until(StepClock::deadline());
           got_ = handle != nullptr;
           done_ = true;
-        }) {
-    StepClock::stand_still();
+        })) {
     asleep_.wait();
   }
   ~Waiting() {
