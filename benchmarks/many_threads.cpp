@@ -9,10 +9,12 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <malloc.h>
+#include <pthread.h>
 
-#include <ctime>
+#include <functional>
 #include <latch>
 #include <mutex>
+#include <numeric>
 #include <type_traits>
 
 namespace bench {
@@ -167,6 +169,28 @@ void beside_sleepers(benchmark::State& state, int sleepers) {
   });
 }
 
+/// The same with 100 objects, so that caches get slots and give them back.
+template <Subject S>
+void held_beside_sleepers(benchmark::State& state, int sleepers) {
+  constexpr std::int64_t held = 100;
+  S subject(std::is_same_v<S, Local> ? held : static_cast<std::size_t>(64 * sleepers + 1024));
+  Sleepers const asleep(sleepers, [&] {
+    for (int i = 0; i != warm_turns && !std::is_same_v<S, Single>; ++i) use(subject, cookie);
+  });
+  measure(state, 1, held, [&](int, std::int64_t turns) {
+    std::uint64_t wrong = 0;
+    std::vector<typename S::owner> live;
+    live.reserve(held);
+    for (; turns != 0; --turns) {
+      fill(subject, live, held);
+      escape(live.data());
+      for (std::size_t i = 0; i != live.size(); ++i) wrong |= S::object(live[i])->value ^ (cookie ^ i);
+      free_all(subject, live);
+    }
+    return wrong;
+  });
+}
+
 /// Attempts at a pool of which all 64 slots are in use.
 template <LimitedSubject S>
 void polling(benchmark::State& state, int sleepers) {
@@ -214,7 +238,7 @@ void demand(benchmark::State& state, double share) {
         subject.kill(owner);
       }
       owner = try_make(subject, value);
-      if (turns % 64 == 0) std::this_thread::yield();  // so that they meet, whatever the number of processors
+      if (turns % 256 == 0) std::this_thread::yield();  // so that they meet, whatever the number of processors
     }
     for (auto& owner : live)
       if (S::object(owner) != nullptr) subject.kill(owner);
@@ -239,36 +263,61 @@ void impatient(benchmark::State& state) {
   });
 }
 
-double processor_time() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+/// When a thread ends: after the destructors of its thread_local objects and the first call of those of its keys.
+class End {
+ public:
+  Clock::time_point time;
+
+  void set() { pthread_setspecific(key(), this); }
+
+ private:
+  static pthread_key_t key() {
+    static pthread_key_t const key = [] {
+      pthread_key_t made{};
+      pthread_key_create(&made, [](void* end) { static_cast<End*>(end)->call(); });
+      return made;
+    }();
+    return key;
+  }
+  void call() {
+    if (!std::exchange(called_, true)) return set();
+    time = Clock::now();
+  }
+  bool called_ = false;
+};
+
+/// Seconds from the start of a thread's function to its end.
 template <class F>
-double time_of_thread(F const& work) {
-  double const start = processor_time();
-  std::thread(work).join();
-  return processor_time() - start;
+double life_of_thread(F const& work) {
+  End end;
+  Clock::time_point start;
+  std::thread([&] {
+    end.set();
+    start = Clock::now();
+    work();
+  }).join();
+  return std::chrono::duration<double>(end.time - start).count();
+}
+double middle_mean(std::vector<double>& samples) {
+  std::sort(samples.begin(), samples.end());
+  auto const quarter = static_cast<std::ptrdiff_t>(samples.size() / 4);
+  double const sum = std::accumulate(samples.begin() + quarter, samples.end() - quarter, 0.0);
+  return sum / static_cast<double>(samples.end() - samples.begin() - 2 * quarter);
 }
 
-/// Threads that use each of the pools so often, and end: beyond an empty thread. Processor time; the mean of the middle half.
+/// Threads that use each of the pools so often, and end: their lives minus those of empty threads. Means of the middle halves.
 template <Subject S>
 void short_lived(benchmark::State& state, std::size_t pools, int uses) {
   Row<S> const row(pools, 1, 1024);
-  std::vector<double> samples;
+  std::vector<double> empty, used;
   for (auto _ : state) {
-    double const empty = time_of_thread([] {});
-    samples.push_back(time_of_thread([&] {
-                        for (int use_number = 0; use_number != uses; ++use_number)
-                          for (std::size_t i = 0; i != row.size(); ++i) use(row[i], cookie);
-                      }) - empty);
+    empty.push_back(life_of_thread([] {}));
+    used.push_back(life_of_thread([&] {
+      for (int i = 0; i != uses; ++i)
+        for (std::size_t pool = 0; pool != row.size(); ++pool) use(row[pool], cookie);
+    }));
   }
-  std::sort(samples.begin(), samples.end());
-  auto const quarter = static_cast<std::ptrdiff_t>(samples.size() / 4);
-  double sum = 0;
-  for (auto sample = samples.begin() + quarter; sample != samples.end() - quarter; ++sample) sum += *sample;
-  double const mean = sum / static_cast<double>(samples.end() - samples.begin() - 2 * quarter);
-  state.SetIterationTime(std::max(mean, 1e-9) * static_cast<double>(samples.size()));
+  state.SetIterationTime(std::max(middle_mean(used) - middle_mean(empty), 1e-9) * static_cast<double>(used.size()));
 }
 
 constexpr double mebi = 1024 * 1024;
@@ -277,7 +326,7 @@ std::size_t heap_bytes() {
   return now.uordblks + now.hblkhd;
 }
 
-/// Bytes that come onto the heap when 50 threads use each of 5,000 pools: a second per MiB.
+/// What comes onto the heap when 50 threads use each of 5,000 pools: a nanosecond stands for a MiB.
 template <Subject S>
 void parts(benchmark::State& state, int uses) {
   Row<S> const row(5000, 1, 3200);
@@ -320,6 +369,7 @@ template <Subject S>
 void add_rest(std::string const& subject) {
   for (int const n : {0, 1000, 4000}) {
     add("idle " + std::to_string(n), subject, [n](benchmark::State& state) { beside_sleepers<S>(state, n); });
+    add("held " + std::to_string(n), subject, [n](benchmark::State& state) { held_beside_sleepers<S>(state, n); });
     if constexpr (LimitedSubject<S> && !std::is_same_v<S, Local>)
       add("full " + std::to_string(n), subject, [n](benchmark::State& state) { polling<S>(state, n); });
   }
@@ -329,7 +379,7 @@ void add_rest(std::string const& subject) {
   if constexpr (!std::is_same_v<S, Local>)
     for (char const* share : {"0.5", "0.95", "1.0", "1.2"})
       add("demand " + std::string(share), subject, [share](benchmark::State& state) { demand<S>(state, std::stod(share)); });
-  if constexpr (Waits<Shared> && requires(S & some) { some.pool.allocate_for(std::chrono::microseconds(1), cookie); })
+  if constexpr (requires(S & some) { some.pool.allocate_for(std::chrono::microseconds(1), cookie); })
     add("waiters", subject, impatient<S>);
 }
 
@@ -346,8 +396,10 @@ void add_many_thread_cases() {
   add_all<Local>("ThreadLocalPool");
   add_all<Uncached>("ThreadSafePool, NoCache");
   add_grid("FixedPool", {1, 2, 300, 5000}, {1}, in_turn<Single, true>);
-  for (int const n : {0, 1000, 4000})
+  for (int const n : {0, 1000, 4000}) {
     add("idle " + std::to_string(n), "FixedPool", [n](benchmark::State& state) { beside_sleepers<Single>(state, n); });
+    add("held " + std::to_string(n), "FixedPool", [n](benchmark::State& state) { held_beside_sleepers<Single>(state, n); });
+  }
   add_grid("lists of the thread", {1, 2, 300, 5000}, {1, 4, 16, 50}, in_turn<Limit, true>);
   add_grid("new", {1, 2, 300, 5000}, {1, 4, 16, 50}, replace_in_turn);
   add_rest<New>("new");

@@ -43,9 +43,10 @@ Strings many_columns(int pools) {
 void print_many(std::ostream& out, Results const& results) {
   std::string const grid = "Many pools used in turn, pools/threads, ns per pair";
   for (int pools : {1, 2, 300, 5000}) print_group(out, results, grid, many_columns(pools));
-  print_group(out, results, "One thread beside idle threads: a pair; an attempt at a full pool; ns",
-              {"many idle 0", "many idle 1000", "many idle 4000", "many full 0", "many full 1000", "many full 4000"});
-  print_group(out, results, "Threads that end after 1 use, 10 uses, 1 use of 10 pools each; ns of processor time per use",
+  print_group(out, results, "One thread beside idle threads: 1 object held; 100 held; an attempt at a full pool; ns",
+              {"many idle 0", "many idle 1000", "many idle 4000", "many held 0", "many held 1000", "many held 4000", "many full 0", "many full 1000",
+               "many full 4000"});
+  print_group(out, results, "Threads that end after 1 use, 10 uses, 1 use of 10 pools each; ns per use",
               {"many thread 1", "many thread 10", "many thread 10 pools"});
   print_group(out, results, "Demand as a share of the capacity, and waiters for at most 20 µs; ns per attempt",
               {"many demand 0.5", "many demand 0.95", "many demand 1.0", "many demand 1.2", "many waiters"});
@@ -60,11 +61,12 @@ void add_many_targets(Targets& targets, Results const& results) {
       targets.at_most(column, ours, "new", 1);
     }
   // The columns are not of one round: FixedPool stands for the machine.
-  for (std::string const column : {"many idle 1000", "many idle 4000"}) {
-    auto const idle = results.ratio(ours, "FixedPool", column);
-    auto const alone = results.ratio(ours, "FixedPool", "many idle 0");
-    if (idle && alone) targets.add(column + " / many idle 0: " + ours, "≤ ", 1.2, *idle / *alone);
-  }
+  for (std::string const column : {"many idle ", "many held "})
+    for (char const* threads : {"1000", "4000"}) {
+      auto const idle = results.ratio(ours, "FixedPool", column + threads);
+      auto const alone = results.ratio(ours, "FixedPool", column + "0");
+      if (idle && alone) targets.add(column + threads + " / " + column + "0: " + ours, "≤ ", 1.2, *idle / *alone);
+    }
   for (char const* column : {"many full 0", "many full 1000", "many full 4000", "many demand 1.0", "many demand 1.2"})
     targets.at_most(column, ours, ours + ", NoCache", 2);
   for (char const* column : {"many thread 1", "many thread 10", "many thread 10 pools"}) targets.at_most(column, ours, "new", 5);
