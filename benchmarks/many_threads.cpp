@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Many pools, many threads: each thread uses all pools in turn; threads that used the pool sleep; threads live for a few uses; demand
-// comes near the capacity or above it. The shapes in which caches of threads cost more than they save.
+// Many pools, many threads: each thread uses all pools in turn; threads that used the pool sleep; threads live for a
+// few uses; demand comes near the capacity or above it. The shapes in which caches of threads cost more than they save.
 #include "heap.hpp"
 #include "limit.hpp"
 #include "pools.hpp"
@@ -106,7 +106,8 @@ template <Subject S, bool Each>
 void in_turn(benchmark::State& state, Grid grid) {
   std::vector<std::unique_ptr<Row<S>>> rows;
   for (int i = 0; i != (Each ? grid.threads : 1); ++i)
-    rows.push_back(std::make_unique<Row<S>>(static_cast<std::size_t>(grid.pools), grid.step(), static_cast<std::size_t>(std::max(1024, 64 * grid.threads))));
+    rows.push_back(std::make_unique<Row<S>>(static_cast<std::size_t>(grid.pools), grid.step(),
+                                            static_cast<std::size_t>(std::max(1024, 64 * grid.threads))));
   measure(state, grid.threads, static_cast<int>(grid.pairs()), [&](int thread, std::int64_t turns) {
     Row<S> const& row = *rows[Each ? static_cast<std::size_t>(thread) : 0];
     std::uint64_t value = first_value(thread);
@@ -117,7 +118,8 @@ void in_turn(benchmark::State& state, Grid grid) {
   }, warm_turns);
 }
 
-/// new and delete with a working set as large: each thread holds as many objects as there are pools, and replaces them in turn.
+/// new and delete with a working set as large: each thread holds as many objects as there are pools, and replaces them
+/// in turn.
 void replace_in_turn(benchmark::State& state, Grid grid) {
   measure(state, grid.threads, static_cast<int>(grid.pairs()), [&](int thread, std::int64_t turns) {
     std::uint64_t const value = first_value(thread);
@@ -305,7 +307,8 @@ double middle_mean(std::vector<double>& samples) {
   return sum / static_cast<double>(samples.end() - samples.begin() - 2 * quarter);
 }
 
-/// Threads that use each of the pools so often, and end: their lives minus those of empty threads. Means of the middle halves.
+/// Threads that use each of the pools so often, and end: their lives minus those of empty threads. Means of the middle
+/// halves.
 template <Subject S>
 void short_lived(benchmark::State& state, std::size_t pools, int uses) {
   Row<S> const row(pools, 1, 1024);
@@ -352,16 +355,18 @@ void parts(benchmark::State& state, int uses) {
 }
 
 using Run = std::function<void(benchmark::State&)>;
-void add(std::string const& column, std::string const& subject, Run run, double pairs = 1, benchmark::IterationCount iterations = 0) {
+void add(std::string const& column, std::string const& subject, Run run, double pairs = 1,
+         benchmark::IterationCount iterations = 0) {
   cases().push_back({"many " + column, subject, std::move(run), iterations, pairs, true});
 }
 
 template <class F>
-void add_grid(std::string const& subject, std::vector<int> const& pools, std::vector<int> const& threads, F const& workload) {
+void add_grid(std::string const& subject, std::vector<int> const& pools, std::vector<int> const& threads,
+              F const& workload) {
   for (int const p : pools)
     for (int const t : threads)
-      add(std::to_string(p) + "/" + std::to_string(t), subject, [=](benchmark::State& state) { workload(state, Grid{p, t}); }, 1,
-          p < 300 ? 0 : 2'000'000);
+      add(std::to_string(p) + "/" + std::to_string(t), subject,
+          [=](benchmark::State& state) { workload(state, Grid{p, t}); }, 1, p < 300 ? 0 : 2'000'000);
 }
 
 /// What a subject for several threads can do but for the grid.
@@ -378,7 +383,8 @@ void add_rest(std::string const& subject) {
   add("thread 10 pools", subject, [](benchmark::State& state) { short_lived<S>(state, 10, 1); }, 10, 1000);
   if constexpr (!std::is_same_v<S, Local>)
     for (char const* share : {"0.5", "0.95", "1.0", "1.2"})
-      add("demand " + std::string(share), subject, [share](benchmark::State& state) { demand<S>(state, std::stod(share)); });
+      add("demand " + std::string(share), subject,
+          [share](benchmark::State& state) { demand<S>(state, std::stod(share)); });
   if constexpr (requires(S & some) { some.pool.allocate_for(std::chrono::microseconds(1), cookie); })
     add("waiters", subject, impatient<S>);
 }
@@ -398,16 +404,19 @@ void add_many_thread_cases() {
   add_grid("FixedPool", {1, 2, 300, 5000}, {1}, in_turn<Single, true>);
   for (int const n : {0, 1000, 4000}) {
     add("idle " + std::to_string(n), "FixedPool", [n](benchmark::State& state) { beside_sleepers<Single>(state, n); });
-    add("held " + std::to_string(n), "FixedPool", [n](benchmark::State& state) { held_beside_sleepers<Single>(state, n); });
+    add("held " + std::to_string(n), "FixedPool",
+        [n](benchmark::State& state) { held_beside_sleepers<Single>(state, n); });
   }
   add_grid("lists of the thread", {1, 2, 300, 5000}, {1, 4, 16, 50}, in_turn<Limit, true>);
   add_grid("new", {1, 2, 300, 5000}, {1, 4, 16, 50}, replace_in_turn);
   add_rest<New>("new");
   add_grid("new, one object", {1, 2, 300, 5000}, {1, 4, 16, 50}, in_turn<New, false>);
-  add_all<Synchronized>("std::pmr synchronized pool", {1, 2, 300});  // each has a key for data of threads: glibc knows 1024
+  // Each of these has a key for data of threads, of which glibc knows 1024.
+  add_all<Synchronized>("std::pmr synchronized pool", {1, 2, 300});
   add_all<LockedVector>("vector, std::mutex");
   for (int const uses : {1, 16})
-    add("parts " + std::to_string(uses), "ThreadSafePool", [uses](benchmark::State& state) { parts<Shared>(state, uses); }, 1, 1);
+    add("parts " + std::to_string(uses), "ThreadSafePool",
+        [uses](benchmark::State& state) { parts<Shared>(state, uses); }, 1, 1);
 }
 
 }  // namespace bench
