@@ -44,13 +44,14 @@ void print_many(std::ostream& out, Results const& results) {
   std::string const grid = "Many pools used in turn, pools/threads, ns per pair";
   for (int pools : {1, 2, 300, 5000}) print_group(out, results, grid, many_columns(pools));
   print_group(out, results, "One thread beside idle threads: 1 object held; 100 held; an attempt at a full pool; ns",
-              {"many idle 0", "many idle 1000", "many idle 4000", "many held 0", "many held 1000", "many held 4000", "many full 0", "many full 1000",
-               "many full 4000"});
+              {"many idle 0", "many idle 1000", "many idle 4000", "many held 0", "many held 1000", "many held 4000",
+               "many full 0", "many full 1000", "many full 4000"});
   print_group(out, results, "Threads that end after 1 use, 10 uses, 1 use of 10 pools each; ns per use",
               {"many thread 1", "many thread 10", "many thread 10 pools"});
   print_group(out, results, "Demand as a share of the capacity, and waiters for at most 20 µs; ns per attempt",
               {"many demand 0.5", "many demand 0.95", "many demand 1.0", "many demand 1.2", "many waiters"});
-  print_group(out, results, "What 5,000 pools keep for 50 threads after 1 use and after 16 uses, MiB", {"many parts 1", "many parts 16"});
+  print_group(out, results, "What 5,000 pools keep for 50 threads after 1 use and after 16 uses, MiB",
+              {"many parts 1", "many parts 16"});
 }
 
 void add_many_targets(Targets& targets, Results const& results) {
@@ -69,7 +70,8 @@ void add_many_targets(Targets& targets, Results const& results) {
     }
   for (char const* column : {"many full 0", "many full 1000", "many full 4000", "many demand 1.0", "many demand 1.2"})
     targets.at_most(column, ours, ours + ", NoCache", 2);
-  for (char const* column : {"many thread 1", "many thread 10", "many thread 10 pools"}) targets.at_most(column, ours, "new", 5);
+  for (char const* column : {"many thread 1", "many thread 10", "many thread 10 pools"})
+    targets.at_most(column, ours, "new", 5);
   targets.add("many parts 1: MiB", "≤ ", 64, results.median(ours, "many parts 1"));
 }
 
@@ -104,8 +106,8 @@ void add_all_cases() {
 
 int rounds_of(std::string const& column, bool quick) {
   if (column.starts_with("many ")) {
-    bool const large = column.find("5000") != std::string::npos || column.find("/16") != std::string::npos || column.find("/50") != std::string::npos ||
-                       column.find("4000") != std::string::npos || column.find("parts") != std::string::npos;
+    bool large = false;
+    for (char const* part : {"5000", "/16", "/50", "4000", "parts"}) large |= column.find(part) != std::string::npos;
     if (quick) return large ? 0 : 3;
     return column.find("parts") != std::string::npos ? 1 : 5;
   }
