@@ -6,6 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace bench {
 struct Case {
   std::string column;
   std::string subject;
-  void (*run)(benchmark::State&);
+  std::function<void(benchmark::State&)> run;
   benchmark::IterationCount iterations;  ///< in the process that the table runner starts; 0: as many as fill its time
   double pairs;                          ///< allocate+free pairs in one iteration; less than 1 when run() counts events
   bool manual_time;                      ///< run() takes the time of the part that counts
@@ -37,6 +38,7 @@ void add_foonathan_cases();
 void add_colony_cases();
 void add_thread_pool_cases();
 void add_thread_peer_cases();
+void add_many_thread_cases();
 void add_lockfree_cases();
 
 }  // namespace bench

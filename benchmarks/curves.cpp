@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The local columns as curves over the number of threads, one panel for 64 objects held and one for 1, in one SVG.
+// Below them the columns of many pools and threads as bars; alone when only those were measured.
+#include "panels.hpp"
 #include "suite.hpp"
 #include "svg.hpp"
 
@@ -88,25 +90,43 @@ void panel(std::ostream& out, Results const& results, std::string const& held, S
   }
 }
 
-}  // namespace
+constexpr double curves_height = plot_top + plot_height + 30;
 
-void write_svg(std::ostream& out, Results const& results, std::string const& machine) {
+void write_curves(std::ostream& out, Results const& results) {
   std::vector<double> times;
   for (auto const& subject : results.subjects())
     for (int count : threads)
       for (char const* held : {"1", "64"})
         if (auto const time = time_of(results, subject, count, held)) times.push_back(*time);
+  if (times.empty()) return;
+  auto const [least, most] = std::minmax_element(times.begin(), times.end());
+  Scale const scale{*least / 1.1, *most * 1.1};
+  panel(out, results, "64", scale, 0);
+  panel(out, results, "1", scale, panel_width);
+}
+
+Strings columns_with(Results const& results, std::string const& first) {
+  Strings columns;
+  for (auto const& column : results.columns())
+    if (column.starts_with(first)) columns.push_back(column);
+  return columns;
+}
+
+}  // namespace
+
+void write_svg(std::ostream& out, Results const& results, std::string const& machine) {
+  Panels bars(165);
+  bars.add_all(results, columns_with(results, "many "));
+  std::string const title = "Many pools, many threads, ns: shorter is better";
+  if (columns_with(results, "local ").empty()) return bars.write(out, title, machine);
   begin_svg(
-      out, 2 * panel_width, plot_top + plot_height + 30,
+      out, 2 * panel_width, curves_height + bars.height(),
       "ns per allocate+free pair of a 64-byte object, all threads together, by number of threads: lower is better",
       machine + "; both axes logarithmic");
-  if (!times.empty()) {
-    auto const [least, most] = std::minmax_element(times.begin(), times.end());
-    Scale const scale{*least / 1.1, *most * 1.1};
-    panel(out, results, "64", scale, 0);
-    panel(out, results, "1", scale, panel_width);
-  }
-  out << "</svg>\n";
+  write_curves(out, results);
+  out << "<g transform='translate(0 " << curves_height << ")'>\n";
+  bars.write(out, title, machine);
+  out << "</g>\n</svg>\n";
 }
 
 }  // namespace bench

@@ -41,12 +41,15 @@ class Panels {
     }
   }
 
+  [[nodiscard]] double height() const {
+    double y = 44;
+    for (std::size_t i = 0; i < panels_.size(); i += panels_a_row) y += height_of_row(i);
+    return y;
+  }
   void write(std::ostream& out, std::string const& title, std::string const& machine) const {
     double const panel_width = names_width_ + bar_width + 65;
+    begin_svg(out, panel_width * panels_a_row + 20, height(), title, machine + "; » marks a bar that is cut");
     double y = 40;
-    for (std::size_t i = 0; i < panels_.size(); i += panels_a_row) y += height_of_row(i);
-    begin_svg(out, panel_width * panels_a_row + 20, y + 4, title, machine + "; » marks a bar that is cut");
-    y = 40;
     for (std::size_t i = 0; i != panels_.size(); ++i) {
       draw(out, panels_[i], 10 + panel_width * static_cast<double>(i % panels_a_row), y);
       if (i % panels_a_row == panels_a_row - 1) y += height_of_row(i / panels_a_row * panels_a_row);

@@ -36,9 +36,9 @@ inline void pin(int thread) {
 }
 
 /// Calls work(thread, turns) on each thread; it returns 0 unless an object was not what it should be. One turn of all
-/// threads together is `pairs` pairs. `Timed`: sets the time of the case.
+/// threads together is `pairs` pairs. `Timed`: sets the time of the case. At least `warm` turns come before the barrier.
 template <bool Timed = true, class F>
-void measure(benchmark::State& state, int threads, int pairs, F const& work) {
+void measure(benchmark::State& state, int threads, int pairs, F const& work, std::int64_t warm = 1) {
   std::int64_t const turns = (state.max_iterations + pairs - 1) / pairs;
   std::atomic<std::uint64_t> wrong = 0;
   while (state.KeepRunningBatch(turns * pairs)) {
@@ -50,7 +50,7 @@ void measure(benchmark::State& state, int threads, int pairs, F const& work) {
       for (int i = 0; i != threads; ++i) {
         all.emplace_back([&, i] {
           pin(i);
-          std::uint64_t bits = work(i, turns / 16 + 1);
+          std::uint64_t bits = work(i, turns / 16 + warm);
           barrier.arrive_and_wait();
           bits |= work(i, turns);
           ends[static_cast<std::size_t>(i)] = Clock::now();

@@ -32,6 +32,49 @@ void add_beyond_the_ring(Results& results) {
   }
 }
 
+// ---- many pools, many threads
+
+Strings many_columns(int pools) {
+  Strings columns;
+  for (char const* threads : {"1", "4", "16", "50"}) columns.push_back("many " + std::to_string(pools) + "/" + threads);
+  return columns;
+}
+
+void print_many(std::ostream& out, Results const& results) {
+  std::string const grid = "Many pools used in turn, pools/threads, ns per pair";
+  for (int pools : {1, 2, 300, 5000}) print_group(out, results, grid, many_columns(pools));
+  print_group(out, results, "One thread beside idle threads: 1 object held; 100 held; an attempt at a full pool; ns",
+              {"many idle 0", "many idle 1000", "many idle 4000", "many held 0", "many held 1000", "many held 4000",
+               "many full 0", "many full 1000", "many full 4000"});
+  print_group(out, results, "Threads that end after 1 use, 10 uses, 1 use of 10 pools each; ns per use",
+              {"many thread 1", "many thread 10", "many thread 10 pools"});
+  print_group(out, results, "Demand as a share of the capacity, and waiters for at most 20 µs; ns per attempt",
+              {"many demand 0.5", "many demand 0.95", "many demand 1.0", "many demand 1.2", "many waiters"});
+  print_group(out, results, "What 5,000 pools keep for 50 threads after 1 use and after 16 uses, MiB",
+              {"many parts 1", "many parts 16"});
+}
+
+void add_many_targets(Targets& targets, Results const& results) {
+  std::string const ours = "ThreadSafePool";
+  for (int pools : {1, 2, 300, 5000})
+    for (std::string const& column : many_columns(pools)) {
+      targets.at_most(column, ours, column.ends_with("/1") ? "FixedPool" : "lists of the thread", 1.5);
+      targets.at_most(column, ours, "new", 1);
+    }
+  // The columns are not of one round: FixedPool stands for the machine.
+  for (std::string const column : {"many idle ", "many held "})
+    for (char const* threads : {"1000", "4000"}) {
+      auto const idle = results.ratio(ours, "FixedPool", column + threads);
+      auto const alone = results.ratio(ours, "FixedPool", column + "0");
+      if (idle && alone) targets.add(column + threads + " / " + column + "0: " + ours, "≤ ", 1.2, *idle / *alone);
+    }
+  for (char const* column : {"many full 0", "many full 1000", "many full 4000", "many demand 1.0", "many demand 1.2"})
+    targets.at_most(column, ours, ours + ", NoCache", 2);
+  for (char const* column : {"many thread 1", "many thread 10", "many thread 10 pools"})
+    targets.at_most(column, ours, "new", 5);
+  targets.add("many parts 1: MiB", "≤ ", 64, results.median(ours, "many parts 1"));
+}
+
 void print_targets(std::ostream& out, Results const& results) {
   Targets targets(results);
   std::string const ours = "ThreadSafePool";
@@ -46,6 +89,7 @@ void print_targets(std::ostream& out, Results const& results) {
   targets.at_most("lock 1", "AdaptiveLock", "std::mutex", 1);
   for (char const* column : {"local 1/1", "local 1/64"}) targets.at_most(column, "ThreadLocalPool", "FixedPool", 1.3);
   targets.at_most("local 1/1", ours + ", AtomicStats", ours, 1.1);
+  add_many_targets(targets, results);
   targets.print(out);
 }
 
@@ -54,12 +98,19 @@ void print_targets(std::ostream& out, Results const& results) {
 void add_all_cases() {
   add_thread_pool_cases();
   add_thread_peer_cases();
+  add_many_thread_cases();
 #ifdef BENCH_LOCKFREE
   add_lockfree_cases();
 #endif
 }
 
 int rounds_of(std::string const& column, bool quick) {
+  if (column.starts_with("many ")) {
+    bool large = false;
+    for (char const* part : {"5000", "/16", "/50", "4000", "parts"}) large |= column.find(part) != std::string::npos;
+    if (quick) return large ? 0 : 3;
+    return column.find("parts") != std::string::npos ? 1 : 5;
+  }
   bool const between = column.starts_with("local 4/") || column.starts_with("local 8/");
   if (quick) return between ? 0 : 5;
   return column == "failures" ? 5 : 9;
@@ -71,6 +122,7 @@ void print_report(std::ostream& out, Results const& measured, Strings const&) {
   print_groups(out, results, "ns per pair", "");
   print_group(out, results, "Contended, failures per million pairs", {"failures"});
   print_group(out, results, "Locks, ns per lock, increment, unlock and 20 ns of other work", {"lock 1", "lock 2"});
+  print_many(out, results);
   print_groups(out, measured, "times ThreadSafePool", "ThreadSafePool");
   print_targets(out, measured);
 }

@@ -287,7 +287,8 @@ class ThreadCaches : public ThreadParts {
       std::size_t const at_hand = returned_only ? depot.returned() : depot.at_hand();
       if (!last && at_hand != 0) be_patient();
       // Once slots had to be gathered, one will do: the next operation takes a batch.
-      if (magazine != nullptr && !last && reopen_one(*magazine, room, depot) && at_hand != 0) {
+      // An empty depot opens no cache: a full pool is polled without a walk over all caches.
+      if (magazine != nullptr && !last && depot.at_hand() != 0 && reopen_one(*magazine, room, depot) && at_hand != 0) {
         std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, ((std::min)(share(depot), magazine->most()) + 1) / 2);
         std::size_t fresh = 0;
         if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
@@ -366,6 +367,7 @@ class ThreadCaches : public ThreadParts {
   }
 
   template <class Depot> [[nodiscard]] std::size_t cached(Depot const&) const noexcept {
+    if (!any_open_) return 0;  // what comes into a closed cache is on its way to the depot
     return sum([](Magazine const& m) { return m.size(); });
   }
   /// Allocations that the depot did not see, since reset_counts().
@@ -386,7 +388,8 @@ class ThreadCaches : public ThreadParts {
   /// Called before the depot changes.
   template <class Depot> void note_peak(Depot const& depot) noexcept {
     if constexpr (counts) {
-      counts_.peak = peak(depot);
+      // No peak is above live(): without this look a full pool would be polled at the price of a walk over all caches.
+      if (depot.live() > counts_.peak) counts_.peak = peak(depot);
       if (Magazine* const magazine = mine()) magazine->reset_least();
     }
   }
