@@ -67,7 +67,7 @@ void all_primes_below(int limit) {
         // All 8 are on their way to the main thread. What it destroys comes back to us.
         for (; !block; block = pool.try_allocate(number)) std::this_thread::yield();
         if (number == worker)
-          all_here.arrive_and_wait();  // else a late worker might take over the sub-pool of an early one
+          all_here.arrive_and_wait();  // else a late worker might take over the sub-pool of one that has ended
         compute(*block);
         mailbox.put(std::move(block));
       }
@@ -90,7 +90,8 @@ void all_primes_below(int limit) {
               static_cast<unsigned long long>(total.total_allocations), total.current_usage);
 }
 
-// Workers that come and go: each takes over the sub-pool of one that ended, and what still lives in it.
+// Workers that come and go. Each has the whole capacity: a sub-pool whose thread has ended serves another one when nothing
+// lives in it any more.
 void shifts() {
   Pool pool(8);
   std::vector<Pool::handle_type> kept;
@@ -107,7 +108,7 @@ void shifts() {
   kept.clear();  // their threads are gone; the sub-pool is not
   std::printf("in use: %zu\n", pool.total_statistics().current_usage);
 
-  // To destroy, a thread needs no sub-pool. To allocate, it does: main takes over what the fifth shift left.
+  // To destroy, a thread needs no sub-pool. To allocate, it does: main takes over one that a shift left.
   auto const mine = pool.allocate(0);
   std::printf("main allocates, too: sub-pools %zu, in use %zu\n", pool.sub_pools(), pool.allocated());
 }

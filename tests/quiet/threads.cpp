@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Pools that threads share: no system call and no page fault on a way that nobody else is on, after a thread's first use of the pool.
+// Pools that threads share: no system call and no page fault on a way that nobody else is on, after warm_up().
 // The one call that is left: membarrier, where a pool with caches is empty and another thread may have slots in its cache.
 #include "quiet/quiet.hpp"
 
@@ -33,7 +33,7 @@ TEST_CASE("quiet: a big cache that fills for the first time: its room was touche
       Pool twin(PoolConfig{.capacity = many});
       wave(twin);
       Pool pool(PoolConfig{.capacity = many, .pre_initialize = true});
-      if (first_use) (void)pool.allocate();
+      if (first_use) pool.warm_up();
       long const before = quiet::faults();
       wave(pool);
       quiet::end(quiet::faults() == before ? Verdict::quiet : Verdict::faulted);
@@ -70,10 +70,10 @@ namespace {
 template <class Pool> Verdict beside_another_thread(bool dry, long but = SYS_write) {
   return quiet::in_child([&] {
     Pool pool(quiet::touched());
-    (void)pool.allocate();
+    pool.warm_up();
     std::thread worker([&] {
       quiet::Mix<Pool> mix(pool);
-      (void)pool.allocate();
+      pool.warm_up();
       if (!quiet::forbid_calls(but)) quiet::end(Verdict::no_filter);
       quiet::end(mix.run(quiet::operations, dry) ? Verdict::quiet : Verdict::mistaken);
     });

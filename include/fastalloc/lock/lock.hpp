@@ -15,9 +15,6 @@
 #include <fastalloc/fwd.hpp>
 
 #include <concepts>
-#if FASTALLOC_CHECK_LOCKS
-#include <exception>
-#endif
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
@@ -65,14 +62,20 @@ template <class Lock> constexpr auto& block_lock(Lock& lock) noexcept {
 #if FASTALLOC_CHECK_LOCKS && FASTALLOC_HAS_THREADS
 inline thread_local int locks_held = 0;
 inline void expect_no_lock() noexcept {
-  if (locks_held != 0) std::terminate();
+  if (locks_held != 0) __builtin_trap();
 }
 inline void note_lock() noexcept { expect_no_lock(), ++locks_held; }
 inline void note_unlock() noexcept { --locks_held; }
+/// The caller holds the lock of a list of sub-pools, below which their own locks come.
+struct AboveSubPools {
+  AboveSubPools() noexcept { note_unlock(); }
+  ~AboveSubPools() { note_lock(); }
+};
 #else
 constexpr void expect_no_lock() noexcept {}
 constexpr void note_lock() noexcept {}
 constexpr void note_unlock() noexcept {}
+struct AboveSubPools {};
 #endif
 
 /// std::lock_guard without <mutex>.

@@ -182,8 +182,17 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return count;
   }
 
-  /// Effects: this thread has its cache, where threads have caches.
-  void warm_up() { (void)caches_.attach(0); }
+  /// Effects: this thread has its cache, where threads have caches, with all the room that it may ever use, in memory.
+  void warm_up() {
+    [[maybe_unused]] auto* const cache = caches_.attach(0);
+    if constexpr (Caches::enabled) {
+      if (cache == nullptr) return;
+      typename Caches::Room room;
+      caches_.all_room(*cache, room);
+      [[maybe_unused]] auto const guard = inside();
+      caches_.use_room(*cache, room, supply_);
+    }
+  }
 
   /// Effects: events of threads and forks call this library's functions.
   void rebind() noexcept { caches_.rebind(static_cast<Depot*>(this)); }

@@ -308,11 +308,16 @@ class PoolDepot {
     L& lock_;
     bool holds_already_ = false;
   };
-  FASTALLOC_ALWAYS_INLINE auto inside() const { return Inside<Lock>(*this, lock_); }
+  /// A Guard where that is enough, which is smaller.
+  template <bool Serves = Waiters::enabled, class L> FASTALLOC_ALWAYS_INLINE auto inside(L& lock) const {
+    if constexpr (std::same_as<Caches, NoCaches> && !Waiters::enabled && !FASTALLOC_CHECK_LOCKS) return Guard<L>(lock);
+    else return Inside<L, Serves>(*this, lock);
+  }
+  FASTALLOC_ALWAYS_INLINE auto inside() const { return inside(lock_); }
   /// Where no waiter is served.
-  FASTALLOC_ALWAYS_INLINE auto inside_to_take() const { return Inside<Lock, false>(*this, lock_); }
-  auto inside_blocks() const { return Inside<std::remove_reference_t<decltype(block_lock(lock_))>>(*this, block_lock(lock_)); }
-  auto inside_slow() const { return Inside<std::remove_reference_t<decltype(slow_lock(lock_))>>(*this, slow_lock(lock_)); }
+  FASTALLOC_ALWAYS_INLINE auto inside_to_take() const { return inside<false>(lock_); }
+  FASTALLOC_ALWAYS_INLINE auto inside_blocks() const { return inside(block_lock(lock_)); }
+  FASTALLOC_ALWAYS_INLINE auto inside_slow() const { return inside(slow_lock(lock_)); }
 
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
     auto const guard = inside();

@@ -327,6 +327,7 @@ class ThreadLocalPool final {
     };
     parts_.enroll();
     detail::ForkedGuard guard(lock_);
+    [[maybe_unused]] detail::AboveSubPools const below;
     parts_.for_each(add);
     parts_.for_each_spare(add);
     return result;

@@ -36,8 +36,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// other threads.
 /// Complexity, while nobody else has the lock: an operation that the thread's own cache serves takes 1 step. Another takes the lock once or twice and moves at most half
 /// a cache (128 slots with ThreadCache<>), each by the steps of the slot policy; allocate() on an empty depot closes all caches: one system call (none where no other thread has one),
-/// 2 steps for each thread that has one and one for each slot in them, so at most threads * ThreadCache::max_cached. A thread's first operation also takes memory for its cache (warm_up() does that
-/// earlier). Release while somebody waits: one step more for each who is served. NoCache: that of FixedPool. A lock that somebody else has: see the lock policy.
+/// 2 steps for each thread that has one and one for each slot in them, so at most threads * ThreadCache::max_cached. A thread's 8th operation takes memory for its cache, and some later ones
+/// take more (warm_up() takes all of it earlier). Release while somebody waits: one step more for each who is served. NoCache: that of FixedPool. A lock that somebody else has: see the lock policy.
 /// Policies: AdaptiveLock and ThreadCache<> by default; NoCache for pools of few slots; LockFree; AtomicStats.
 template <class T, class... Policies>
 class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {
