@@ -151,6 +151,46 @@ TEST_CASE("growth: whichever acquisition fails all memory is back or in use, and
   CHECK(account.check());
 }
 
+namespace {
+/// Calls a function of the test when it refuses.
+struct RefusingStorage : test::FailingStorage {
+  static inline std::function<void()> on_refusal;
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    void* const memory = test::FailingStorage::acquire(bytes, alignment);
+    if (memory == nullptr) on_refusal();
+    return memory;
+  }
+};
+}  // namespace
+TEMPLATE_TEST_CASE("growth: a request that the storage refuses gets what came back meanwhile", "", (ThreadSafePool<long, RefusingStorage>),
+                   (ThreadSafePool<long, RefusingStorage, NoCache>)) {
+  TestType pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::linear(2)});
+  std::vector<typename TestType::handle_type> handles;
+  handles.push_back(pool.allocate(1));
+  handles.push_back(pool.allocate(2));
+  RefusingStorage::on_refusal = [&] { std::thread([&] { handles.clear(); }).join(); };
+  test::storage_account().fail_after(0);
+  auto const handle = pool.try_allocate(3);
+  test::storage_account().allow();
+  CHECK(handle != nullptr);
+  CHECK(pool.allocated() == 1);
+}
+
+// Objects of a lock without data may all stand for one lock, so a pool takes one only.
+namespace {
+std::mutex the_mutex;
+struct GlobalLock {
+  void lock() { the_mutex.lock(); }
+  void unlock() { the_mutex.unlock(); }
+};
+}  // namespace
+TEST_CASE("growth: a lock that is one for all pools") {
+  GrowingPool<int, GlobalLock> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
+  auto const a = pool.allocate(1);
+  auto const b = pool.allocate(2);
+  CHECK(pool.capacity() == 2);
+}
+
 TEST_CASE("growth: pools whose memory comes from pools of threads, used by all threads at once") {
   std::atomic<int> rounds{0};
   test::Stopwatch const watch;

@@ -270,7 +270,8 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
 /// stand the caches of ThreadSafePool: most operations take no lock. The upstream resource need not be thread-safe. Takes 11 KiB itself,
 /// and for each thread and class in use 2 KiB, by operator new, besides up to 16 KiB of slots that the thread keeps.
 /// Thread safety: all functions but release() may be called by any thread at any time. Threads may end, and the resource may be
-/// destroyed before they do. After fork() the child has the resource as it was.
+/// destroyed before they do. After fork() the child has the resource as it was; an upstream resource that another thread was just using must
+/// bear that the child calls it.
 class SynchronizedPoolResource final : public detail::BasicPoolResource<detail::SharedResource> {
  public:
   using BasicPoolResource::BasicPoolResource;

@@ -9,7 +9,8 @@
 //   LockFree       no lock: a tagged list                   interrupt handlers, shared memory
 //   InterruptLock  masks interrupts by functions of yours   interrupt handlers on one core
 //
-// Any type with lock() and unlock() fits, std::mutex itself included.
+// Any type with lock() and unlock() fits, std::mutex itself included. Each object is a lock of its own, and a pool that grows has two;
+// objects without data may all stand for one lock.
 #pragma once
 
 #include <fastalloc/fwd.hpp>

@@ -244,9 +244,10 @@ class PoolDepot {
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
-  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot. (With NoLock there is none
-  /// to hold; while interrupts are masked memory is acquired as well, since a handler may not find the heap in the midst of a change.)
-  static constexpr bool asks_storage_unlocked = growing && !std::same_as<Lock, NoLock> && !requires { requires Lock::masks_interrupts; };
+  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot. (Locks without data, as
+  /// NoLock, may all stand for one, so there cannot be two; while interrupts are masked memory is acquired as well, since a handler may not
+  /// find the heap in the midst of a change.)
+  static constexpr bool asks_storage_unlocked = growing && !std::is_empty_v<Lock> && !requires { requires Lock::masks_interrupts; };
   /// Links that somebody wrote over may lead to slots in caches.
   static constexpr bool may_meet_used = Caches::enabled && Supply::checks_own_links;
 
@@ -464,7 +465,7 @@ class PoolDepot {
     bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
     // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
-    return with_memory(error, [&](Purse* purse) {
+    bool const made = with_memory(error, [&](Purse* purse) {
       std::size_t const at_hand = supply_.at_hand();
       if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
       std::size_t const needed = adjacent ? n : n - at_hand;
@@ -474,6 +475,10 @@ class PoolDepot {
       bool const full = error.code == ErrorCode::pool_exhausted || error.code == ErrorCode::max_capacity_exceeded;
       return Caches::enabled && full && !adjacent && (collect(), supply_.at_hand() >= n);
     });
+    if constexpr (asks_storage_unlocked)  // others went on while the storage refused
+      if (!made && !adjacent && error.code == ErrorCode::allocation_failed)
+        return locked_slow([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); });
+    return made;
   }
   /// Effects: `change(purse)` was called under the lock until it was done, or needed no memory; see Purse. Returns: what it returned, or false
   /// with the error where there is no memory.

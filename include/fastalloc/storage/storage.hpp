@@ -18,8 +18,10 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// A source of blocks of memory. It must not use the pool that calls it (to make room by shrink_to_fit(), say); nor must an operator new or a
-/// std::new_handler of your own that HeapStorage calls. It may use other pools, and take its memory from them. In pools with a lock one thread
-/// at a time calls it, while other threads go on with the slots that there are; a lock that masks interrupts is held meanwhile.
+/// std::new_handler of your own that HeapStorage calls. It may use other pools, and take its memory from them, but not in a
+/// circle: where the storage of A uses B, that of B must not use A, not by shrink_to_fit() either. In pools with a lock one thread at a time
+/// calls it, while other threads go on with the slots that there are; a lock that masks interrupts, or has no data, is held meanwhile. fork()
+/// does not wait for a storage: what has state must bear that the child calls it while it was in the midst of a call.
 /// - `S::can_grow` (static constexpr bool): acquire() may be called again while earlier blocks are in use.
 /// - `acquire(bytes, alignment)`: a block, or null when there is none. Never throws.
 /// - `release(block, bytes, alignment)`: takes back a block, with the values it was acquired with. Never throws.
