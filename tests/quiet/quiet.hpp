@@ -32,6 +32,9 @@ namespace quiet {
 inline constexpr std::size_t operations = 10'000'000;
 inline constexpr std::size_t slots = 1000;
 inline constexpr std::size_t batch = 48;
+/// Children that look for page faults. The kernel may move a page at any time, for a huge one, say: on a busy machine one child
+/// in four met that. A fault that the pool takes comes in each child.
+inline constexpr int attempts = 12;
 
 struct Item {
   std::uint64_t words[6] = {};
@@ -194,8 +197,7 @@ template <class Make, class Warm = NoFirstUse> Verdict look_for_calls(Make const
 
 template <class Make, class Warm = NoFirstUse> Verdict look_for_faults(Make const& make, Warm warm = {}, bool dry = true, std::size_t n = operations) {
   Verdict verdict = Verdict::faulted;
-  // The kernel may move a page at any time, for a huge one, say: what faults in three children does so for a reason.
-  for (int attempt = 0; attempt != 3 && verdict == Verdict::faulted; ++attempt)
+  for (int attempt = 0; attempt != attempts && verdict == Verdict::faulted; ++attempt)
     verdict = in_child([&] {
       static auto const work = [](auto& pool, auto& mix, Warm& first, bool runs_dry, std::size_t count, long& taken) {
         first(pool);

@@ -41,7 +41,7 @@ TEST_CASE("quiet: a big cache that fills for the first time: its room was touche
   };
   // What the kernel does for reasons of its own it does not do each time.
   auto const always = [&](bool first_use) {
-    for (int attempt = 0; attempt != 3; ++attempt)
+    for (int attempt = 0; attempt != quiet::attempts; ++attempt)
       if (Verdict const verdict = look(first_use); verdict != Verdict::faulted) return verdict;
     return Verdict::faulted;
   };
