@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The list of what is measured: a case is one workload ("column") run on one subject ("row"). Each subject's source file
-// adds its cases; bench.cpp runs them, each in a process of its own.
+// The list of what is measured: a case is one workload ("column") run on one subject ("row"). Each subject's source
+// file adds its cases; bench.cpp runs them, each in a process of its own.
 #pragma once
 
 #include <benchmark/benchmark.h>

@@ -6,8 +6,9 @@
 //   alone W     the sources through std::pmr::memory_resource, without a container (workloads.hpp)
 //   threads T   SynchronizedPoolResource and its peers: T threads, each allocates 64 objects, writes, frees them
 //
-// LIMIT is what the container costs: its allocator is a list of free nodes per type and a pointer into one array, inlined, with no
-// look at whether anything is left. What a source of memory adds is its time less that of LIMIT in the same round: "beyond".
+// LIMIT is what the container costs: its allocator is a list of free nodes per type and a pointer into one array,
+// inlined, with no look at whether anything is left. What a source of memory adds is its time less that of LIMIT in the
+// same round: "beyond".
 #include "panels.hpp"
 #include "suite.hpp"
 #include "thread_workloads.hpp"
@@ -28,10 +29,9 @@ namespace {
 
 // ---- sources of memory: `allocator<T>` is what containers are given, get() its value
 
-/// What std::allocator does, by another name: for std::allocator, and for no other, libstdc++'s map::emplace() looks for the key before
-/// it allocates, which takes 30 ns. So all sources are measured with the same code of the container.
-template <class T>
-struct HeapAllocator {
+/// What std::allocator does, by another name: for std::allocator, and for no other, libstdc++'s map::emplace() looks
+/// for the key before it allocates, which takes 30 ns. So all sources are measured with the same code of the container.
+template <class T> struct HeapAllocator {
   using value_type = T;
   HeapAllocator() = default;
   template <class U> HeapAllocator(HeapAllocator<U>) noexcept {}
@@ -41,29 +41,24 @@ struct HeapAllocator {
 };
 /// The heap; with a library in LD_PRELOAD that one's.
 struct Heap {
-  template <class T>
-  using allocator = HeapAllocator<T>;
+  template <class T> using allocator = HeapAllocator<T>;
   HeapAllocator<int> get() { return {}; }
 };
 
-template <class Resource>
-struct ByPmr {
-  template <class T>
-  using allocator = std::pmr::polymorphic_allocator<T>;
+template <class Resource> struct ByPmr {
+  template <class T> using allocator = std::pmr::polymorphic_allocator<T>;
   std::pmr::polymorphic_allocator<int> get() { return &resource; }
   Resource resource;
 };
 
 struct ByAllocator {
-  template <class T>
-  using allocator = fastalloc::PoolAllocator<T>;
+  template <class T> using allocator = fastalloc::PoolAllocator<T>;
   fastalloc::PoolAllocator<int> get() { return resource; }
   fastalloc::PoolResource resource;
 };
 
 /// Room for the nodes of one type, for all of the process. Arrays, as of buckets, come from the heap.
-template <class T>
-struct LimitNodes {
+template <class T> struct LimitNodes {
   static constexpr std::size_t room = 2 * medium;
   union Node {
     Node* next;
@@ -73,8 +68,7 @@ struct LimitNodes {
   static inline Node* fresh = static_cast<Node*>(::operator new(room * sizeof(Node), std::align_val_t{64}));
 };
 
-template <class T>
-struct LimitAllocator {
+template <class T> struct LimitAllocator {
   using value_type = T;
   LimitAllocator() = default;
   template <class U> LimitAllocator(LimitAllocator<U>) noexcept {}
@@ -95,15 +89,13 @@ struct LimitAllocator {
   template <class U> bool operator==(LimitAllocator<U>) const noexcept { return true; }
 };
 struct LimitSource {
-  template <class T>
-  using allocator = LimitAllocator<T>;
+  template <class T> using allocator = LimitAllocator<T>;
   LimitAllocator<int> get() { return {}; }
 };
 
 // ---- containers: put(i) adds an element in the place of the i-th one, which take(i) removes
 
-template <class S, class T>
-using allocator_of = typename S::template allocator<T>;
+template <class S, class T> using allocator_of = typename S::template allocator<T>;
 using Pair = std::pair<std::uint32_t const, Object>;
 
 /// A set's element: 64 bytes, of which the first word is the key.
@@ -113,8 +105,7 @@ struct Element : Object {
 };
 
 /// Keys are unique, and the next one is anywhere among the others.
-template <class Container, class Value>
-class Keyed {
+template <class Container, class Value> class Keyed {
  public:
   Keyed(auto allocator, std::size_t n) : container_(allocator), keys_(n) {}
   void put(std::size_t i) {
@@ -129,8 +120,8 @@ class Keyed {
   std::size_t size() const { return container_.size(); }
 
  private:
-  /// A number that did not come before: each step maps the 32-bit numbers one to one. Keys at regular distances would not do: their
-  /// neighbours in the tree are neighbours in time, and in memory with it.
+  /// A number that did not come before: each step maps the 32-bit numbers one to one. Keys at regular distances would
+  /// not do: their neighbours in the tree are neighbours in time, and in memory with it.
   std::uint32_t next() {
     std::uint32_t key = ++last_;
     key = (key ^ key >> 16) * 0x7feb352dU;
@@ -145,13 +136,13 @@ class Keyed {
 
 template <class S>
 using Map = Keyed<std::map<std::uint32_t, Object, std::less<std::uint32_t>, allocator_of<S, Pair>>, Pair>;
+template <class S> using Set = Keyed<std::set<Element, std::less<Element>, allocator_of<S, Element>>, Element>;
 template <class S>
-using Set = Keyed<std::set<Element, std::less<Element>, allocator_of<S, Element>>, Element>;
-template <class S>
-using Unordered = Keyed<std::unordered_map<std::uint32_t, Object, std::hash<std::uint32_t>, std::equal_to<std::uint32_t>, allocator_of<S, Pair>>, Pair>;
+using Unordered = Keyed<std::unordered_map<std::uint32_t, Object, std::hash<std::uint32_t>,
+                                           std::equal_to<std::uint32_t>, allocator_of<S, Pair>>,
+                        Pair>;
 
-template <class S>
-class List {
+template <class S> class List {
  public:
   List(auto allocator, std::size_t n) : list_(allocator), places_(n) {}
   void put(std::size_t i) { places_[i] = list_.emplace(list_.end(), i); }
@@ -166,8 +157,7 @@ class List {
 
 // ---- workloads
 
-template <class S, template <class> class Container, std::size_t N>
-void churn_container(benchmark::State& state) {
+template <class S, template <class> class Container, std::size_t N> void churn_container(benchmark::State& state) {
   S source;
   escape(&source);
   Container<S> container(source.get(), N);
@@ -186,8 +176,7 @@ void churn_container(benchmark::State& state) {
   if (container.size() != N) state.SkipWithError("an element is missing");
 }
 
-template <class S, template <class> class Container, std::size_t N>
-void build_container(benchmark::State& state) {
+template <class S, template <class> class Container, std::size_t N> void build_container(benchmark::State& state) {
   S source;
   escape(&source);
   auto const build = [&] {
@@ -200,8 +189,7 @@ void build_container(benchmark::State& state) {
 }
 
 /// A source alone, through the interface that polymorphic_allocator uses.
-template <class Resource>
-struct Alone {
+template <class Resource> struct Alone {
   using owner = Object*;
   static constexpr bool owner_frees = false;
   explicit Alone(std::size_t) { escape(this); }
@@ -229,16 +217,14 @@ void add_container(std::string const& name, std::string const& subject) {
   cases().push_back({"build " + name + " 1k", subject, build_container<S, Container, small>, 1'000'000, 1, false});
   cases().push_back({"build " + name + " 100k", subject, build_container<S, Container, medium>, 400'000, 1, false});
 }
-template <class S>
-void add_containers(std::string const& subject) {
+template <class S> void add_containers(std::string const& subject) {
   add_container<S, Map>("map", subject);
   add_container<S, Set>("set", subject);
   add_container<S, Unordered>("unordered_map", subject);
   add_container<S, List>("list", subject);
 }
 
-template <class Resource>
-void add_alone(std::string const& subject) {
+template <class Resource> void add_alone(std::string const& subject) {
   using S = Alone<Resource>;
   cases().push_back({"alone pair", subject, pair_of<S, false>, 3'000'000, 1, false});
   cases().push_back({"alone bulkRND 1k", subject, bulk<S, Order::random, small>, 1'000'000, 1, false});
@@ -246,8 +232,7 @@ void add_alone(std::string const& subject) {
   cases().push_back({"alone churn 1k", subject, churn<S, small>, 2'000'000, 1, false});
   cases().push_back({"alone churn 100k", subject, churn<S, medium>, 1'000'000, 1, false});
 }
-template <class Resource>
-void add_threads(std::string const& subject) {
+template <class Resource> void add_threads(std::string const& subject) {
   using S = Alone<Resource>;
   cases().push_back({"threads 1", subject, local<S, 1, 64>, 0, 1, true});
   cases().push_back({"threads 2", subject, local<S, 2, 64>, 0, 1, true});
@@ -268,7 +253,8 @@ Results beyond_limit(Results const& measured) {
     for (auto const& subject : measured.subjects()) {
       auto const* rounds = measured.rounds(subject, column);
       if (limit == nullptr || rounds == nullptr || subject == "LIMIT") continue;
-      for (std::size_t i = 0; i != std::min(rounds->size(), limit->size()); ++i) beyond.add(subject, column, (*rounds)[i] - (*limit)[i]);
+      for (std::size_t i = 0; i != std::min(rounds->size(), limit->size()); ++i)
+        beyond.add(subject, column, (*rounds)[i] - (*limit)[i]);
     }
   }
   return beyond;
@@ -316,7 +302,8 @@ int rounds_of(std::string const& column, bool quick) {
 
 void print_report(std::ostream& out, Results const& results, Strings const& general) {
   Results const beyond = beyond_limit(results);
-  print_group(out, results, "Sources of memory alone, ns per pair", {"alone pair", "alone bulkRND 1k", "alone bulkRND 100k", "alone churn 1k", "alone churn 100k"});
+  print_group(out, results, "Sources of memory alone, ns per pair",
+              {"alone pair", "alone bulkRND 1k", "alone bulkRND 100k", "alone churn 1k", "alone churn 100k"});
   print_group(out, results, "The same for threads", {"threads 1", "threads 2"});
   for (auto const& [what, title] : {std::pair{"churn", "Erase and insert"}, {"build", "Insert all, destroy"}}) {
     print_group(out, results, std::string(title) + ", ns per element", columns(what));
@@ -328,9 +315,12 @@ void print_report(std::ostream& out, Results const& results, Strings const& gene
 
 void write_svg(std::ostream& out, Results const& results, std::string const& machine) {
   Panels panels(165);
-  panels.add_all(results, std::array{"alone pair", "alone churn 100k", "threads 2", "churn list 1k", "churn unordered_map 1k", "churn map 1k",
-                                     "churn list 100k", "churn unordered_map 100k", "churn map 100k"});
-  panels.write(out, "ns per allocate+free pair (alone, threads), per element erased and inserted (churn): shorter is better", machine);
+  panels.add_all(results,
+                 std::array{"alone pair", "alone churn 100k", "threads 2", "churn list 1k", "churn unordered_map 1k",
+                            "churn map 1k", "churn list 100k", "churn unordered_map 100k", "churn map 100k"});
+  panels.write(out,
+               "ns per allocate+free pair (alone, threads), per element erased and inserted (churn): shorter is better",
+               machine);
 }
 
 }  // namespace bench

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Coroutine frames: from pools and from the heap. One coroutine is created, run to its end and destroyed; a thousand live, and are
-// destroyed in random order; each calls the next, ten deep. Times are per coroutine.
+// Coroutine frames: from pools and from the heap. One coroutine is created, run to its end and destroyed; a thousand
+// live, and are destroyed in random order; each calls the next, ten deep. Times are per coroutine.
 #include "ownership.hpp"
 #include "subject.hpp"
 
@@ -20,8 +20,7 @@
 namespace bench::ownership {
 namespace {
 
-template <class Frame>
-class [[nodiscard]] Task {
+template <class Frame> class [[nodiscard]] Task {
  public:
   struct promise_type : Frame {
     Task get_return_object() noexcept { return Task(std::coroutine_handle<promise_type>::from_promise(*this)); }
@@ -66,16 +65,14 @@ template <class Frame, class Pool> Task<Frame> chain(Pool& pool, std::size_t dep
   co_return 1 + next.run();
 }
 
-template <class Frame, class Pool>
-void pairs(benchmark::State& state) {
+template <class Frame, class Pool> void pairs(benchmark::State& state) {
   Pool pool(1000);
   std::size_t sum = 0;
   for (auto _ : state) sum += one<Frame>(pool, 1).run();
   if (sum != static_cast<std::size_t>(state.iterations())) state.SkipWithError("a coroutine did not run");
 }
 
-template <class Frame, class Pool>
-void bulks(benchmark::State& state) {
+template <class Frame, class Pool> void bulks(benchmark::State& state) {
   Pool pool(1000);
   std::vector<std::size_t> order(1000);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -87,15 +84,13 @@ void bulks(benchmark::State& state) {
   }
 }
 
-template <class Frame, class Pool>
-void chains(benchmark::State& state) {
+template <class Frame, class Pool> void chains(benchmark::State& state) {
   Pool pool(1000);
   while (state.KeepRunningBatch(10))
     if (chain<Frame>(pool, 9).run() != 9) state.SkipWithError("a chain is broken");
 }
 
-template <class Frame, class Pool>
-void add_frames(std::string const& name) {
+template <class Frame, class Pool> void add_frames(std::string const& name) {
   add(Threads::one, "a coroutine is created, run and destroyed", name, &pairs<Frame, Pool>);
   add(Threads::one, "a thousand coroutines, destroyed in random order", name, &bulks<Frame, Pool>);
   add(Threads::one, "ten coroutines that call each other", name, &chains<Frame, Pool>);

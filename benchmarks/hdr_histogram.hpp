@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A histogram of all 64-bit values in 30 KiB that are allocated once: 64 buckets for each power of two, as HdrHistogram has them.
+// A histogram of all 64-bit values in 30 KiB that are allocated once: 64 buckets for each power of two, as HdrHistogram
+// has them.
 //
 //   bucket of v = v                        up to 127: exact
 //               = 64 * e + (v >> e)        e = bit_width(v) - 7: the highest 7 bits of v say which
 //
-// A bucket is 2^e wide and begins at 64 * 2^e or more, so what quantile() returns is less than 1/64 above the value that stands
-// at that place. Maximum and count are exact.
+// A bucket is 2^e wide and begins at 64 * 2^e or more, so what quantile() returns is less than 1/64 above the value
+// that stands at that place. Maximum and count are exact.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +37,8 @@ class Histogram {
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint64_t max() const noexcept { return max_; }
 
-  /// The value below or at which the share `q` of all values lies, or up to 1/64 more; quantile(1) is the maximum. 0 of an empty histogram.
+  /// The value below or at which the share `q` of all values lies, or up to 1/64 more; quantile(1) is the maximum. 0 of
+  /// an empty histogram.
   [[nodiscard]] std::uint64_t quantile(double q) const noexcept {
     auto const wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
     std::uint64_t below = 0;
@@ -55,7 +57,8 @@ class Histogram {
 
   /// One line: the maximum, the number of used buckets, and of each of those its number and its count.
   friend std::ostream& operator<<(std::ostream& out, Histogram const& histogram) {
-    out << histogram.max_ << ' ' << buckets - static_cast<std::size_t>(std::count(histogram.counts_.begin(), histogram.counts_.end(), 0U));
+    out << histogram.max_ << ' '
+        << buckets - static_cast<std::size_t>(std::count(histogram.counts_.begin(), histogram.counts_.end(), 0U));
     for (std::size_t i = 0; i != buckets; ++i)
       if (histogram.counts_[i] != 0) out << ' ' << i << ' ' << histogram.counts_[i];
     return out << '\n';
@@ -91,7 +94,8 @@ class Histogram {
   static std::uint64_t last_of(std::size_t bucket) noexcept {
     if (bucket < 128) return bucket;
     std::size_t const shift = bucket / 64 - 1;
-    return ((std::uint64_t{bucket} - 64 * shift + 1) << shift) - 1;  // the very last one wraps around to the greatest number
+    // the very last one wraps around to the greatest number
+    return ((std::uint64_t{bucket} - 64 * shift + 1) << shift) - 1;
   }
 
   std::vector<std::uint64_t> counts_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What comes with the compiler: new, std::unique_ptr, malloc, std::pmr. Other general allocators are measured by running
-// the subject "new" again with them in LD_PRELOAD (bench.cpp).
+// What comes with the compiler: new, std::unique_ptr, malloc, std::pmr. Other general allocators are measured by
+// running the subject "new" again with them in LD_PRELOAD (bench.cpp).
 #include "heap.hpp"
 #include "workloads.hpp"
 

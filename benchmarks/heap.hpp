@@ -32,8 +32,7 @@ struct Malloc {
   static Object const* object(Object* object) { return object; }
 };
 
-template <class Resource>
-struct Pmr {
+template <class Resource> struct Pmr {
   using owner = Object*;
   static constexpr bool owner_frees = false;
   explicit Pmr(std::size_t) {}

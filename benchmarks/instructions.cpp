@@ -23,8 +23,7 @@ using namespace bench;
 
 constexpr std::size_t room = 256;
 
-template <Subject S, bool EscapeOwner>
-[[gnu::noinline]] void pairs(S& subject, std::size_t times) {
+template <Subject S, bool EscapeOwner> [[gnu::noinline]] void pairs(S& subject, std::size_t times) {
   for (std::size_t i = 0; i != times; ++i) {
     typename S::owner owner = subject.make(i);
     if constexpr (EscapeOwner) {
@@ -37,8 +36,7 @@ template <Subject S, bool EscapeOwner>
 }
 
 /// All `room` objects live, then freed in the order of their allocation.
-template <Subject S>
-[[gnu::noinline]] void bulk(S& subject, std::vector<typename S::owner>& live, std::size_t times) {
+template <Subject S> [[gnu::noinline]] void bulk(S& subject, std::vector<typename S::owner>& live, std::size_t times) {
   for (std::size_t i = 0; i < times; i += room) {
     for (std::size_t k = 0; k != room; ++k) live.push_back(subject.make(k));
     escape(live.data());
@@ -48,8 +46,7 @@ template <Subject S>
   }
 }
 
-template <Subject S>
-void run(std::string const& kernel, std::size_t times) {
+template <Subject S> void run(std::string const& kernel, std::size_t times) {
   S subject(room);
   escape(&subject);
   if (kernel == "pairObj") return pairs<S, false>(subject, times);
@@ -62,8 +59,7 @@ void run(std::string const& kernel, std::size_t times) {
 using Fixed = fastalloc::FixedPool<Object>;
 
 /// An owner of a new object, in a pool that counts owners.
-template <class Pool>
-struct Sharing {
+template <class Pool> struct Sharing {
   using owner = fastalloc::SharedHandle<Object>;
   static constexpr bool owner_frees = true;
   explicit Sharing(std::size_t n) : pool(n) {}
@@ -73,8 +69,7 @@ struct Sharing {
   Pool pool;
 };
 /// One more owner of an object that is there.
-template <class Pool>
-struct Copying : Sharing<Pool> {
+template <class Pool> struct Copying : Sharing<Pool> {
   using owner = typename Sharing<Pool>::owner;
   explicit Copying(std::size_t n) : Sharing<Pool>(n) {}
   [[gnu::always_inline]] owner make(std::uint64_t) { return first; }
@@ -102,7 +97,9 @@ constexpr Row rows[] = {
     {"copy of a SharedHandle", run<Copying<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {21, 31, 43}},
     {"FixedPool, LockFree", run<Ours<fastalloc::FixedPool<Object, fastalloc::LockFree>>>, {49, 55, 69}},
     {"ThreadSafePool", run<Ours<fastalloc::ThreadSafePool<Object>>>, {39, 47, 92}},
-    {"ThreadSafePool, AtomicStats", run<Ours<fastalloc::ThreadSafePool<Object, fastalloc::AtomicStats>>>, {46, 53, 105}},
+    {"ThreadSafePool, AtomicStats",
+     run<Ours<fastalloc::ThreadSafePool<Object, fastalloc::AtomicStats>>>,
+     {46, 53, 105}},
     {"ThreadLocalPool", run<Ours<fastalloc::ThreadLocalPool<Object>>>, {35, 41, 80}},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A loop over all live objects: each is read and written once. Slots: 1,000, 10,000, 100,000; of these as many percent live as the
-// table says, picked at random. The std::vector holds the live ones side by side: what a loop can cost at least.
+// A loop over all live objects: each is read and written once. Slots: 1,000, 10,000, 100,000; of these as many percent
+// live as the table says, picked at random. The std::vector holds the live ones side by side: what a loop can cost at
+// least.
 #include "ownership.hpp"
 #include "subject.hpp"
 
@@ -31,13 +32,16 @@ std::vector<std::size_t> victims(std::size_t n, std::size_t percent) {
 }
 
 struct Full {
-  Full(std::size_t n, std::size_t percent) { for (std::size_t i = 0; i != n * percent / 100; ++i) objects.emplace_back(i); }
-  template <class F> void each(F&& f) { for (Object& object : objects) f(object); }
+  Full(std::size_t n, std::size_t percent) {
+    for (std::size_t i = 0; i != n * percent / 100; ++i) objects.emplace_back(i);
+  }
+  template <class F> void each(F&& f) {
+    for (Object& object : objects) f(object);
+  }
   std::vector<Object> objects;
 };
 
-template <class P>
-struct Filled {
+template <class P> struct Filled {
   Filled(std::size_t n, std::size_t percent) : pool(n) { fill(n, percent); }
   Filled(PoolConfig const& config, std::size_t n, std::size_t percent) : pool(config) { fill(n, percent); }
   void fill(std::size_t n, std::size_t percent) {
@@ -47,18 +51,19 @@ struct Filled {
   P pool;
   std::vector<typename P::handle_type> handles;
 };
-template <class P>
-struct ByForEach : Filled<P> {
+template <class P> struct ByForEach : Filled<P> {
   using Filled<P>::Filled;
   template <class F> void each(F&& f) { this->pool.for_each(f); }
 };
-template <class P>
-struct ByRange : Filled<P> {
+template <class P> struct ByRange : Filled<P> {
   using Filled<P>::Filled;
-  template <class F> void each(F&& f) { for (Object& object : this->pool.live()) f(object); }
+  template <class F> void each(F&& f) {
+    for (Object& object : this->pool.live()) f(object);
+  }
 };
 struct Growing : ByRange<GrowingPool<Object, BitmapAllocator, NoChecks>> {
-  Growing(std::size_t n, std::size_t percent) : ByRange({.capacity = 64, .growth_strategy = GrowthStrategy::exponential(2.0)}, n, percent) {}
+  Growing(std::size_t n, std::size_t percent)
+      : ByRange({.capacity = 64, .growth_strategy = GrowthStrategy::exponential(2.0)}, n, percent) {}
 };
 
 #if __has_include(<plf_colony.h>)
@@ -68,13 +73,14 @@ struct Colony {
     for (std::size_t i = 0; i != n; ++i) at.push_back(objects.emplace(i));
     for (std::size_t i : victims(n, percent)) objects.erase(at[i]);
   }
-  template <class F> void each(F&& f) { for (Object& object : objects) f(object); }
+  template <class F> void each(F&& f) {
+    for (Object& object : objects) f(object);
+  }
   plf::colony<Object> objects;
 };
 #endif
 
-template <class Subject>
-void add_loop(std::string const& table, char const* row, std::size_t n, std::size_t percent) {
+template <class Subject> void add_loop(std::string const& table, char const* row, std::size_t n, std::size_t percent) {
   add(Threads::one, table, row, [n, percent](benchmark::State& state) {
     auto const subject = std::make_unique<Subject>(n, percent);
     escape(subject.get());
@@ -95,8 +101,10 @@ void add_iteration() {
     for (std::size_t const percent : {100U, 90U, 50U, 10U}) {
       std::string const table = "loop over " + std::to_string(n) + " slots, " + std::to_string(percent) + " % live";
       add_loop<Full>(table, "std::vector of as many", n, percent);
-      add_loop<ByRange<FixedPool<Object, BitmapAllocator, NoChecks>>>(table, "FixedPool, BitmapAllocator, live()", n, percent);
-      add_loop<ByForEach<FixedPool<Object, BitmapAllocator, NoChecks>>>(table, "FixedPool, BitmapAllocator, for_each", n, percent);
+      add_loop<ByRange<FixedPool<Object, BitmapAllocator, NoChecks>>>(table, "FixedPool, BitmapAllocator, live()", n,
+                                                                      percent);
+      add_loop<ByForEach<FixedPool<Object, BitmapAllocator, NoChecks>>>(table, "FixedPool, BitmapAllocator, for_each",
+                                                                        n, percent);
       add_loop<Growing>(table, "GrowingPool, BitmapAllocator, live()", n, percent);
       add_loop<ByForEach<FixedPool<Object, NoChecks>>>(table, "FixedPool, StackAllocator, for_each", n, percent);
 #if __has_include(<plf_colony.h>)

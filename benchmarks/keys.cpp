@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Finding an object by its key, against what else finds one by a number: the index into a vector that never loses an element, and a hash
-// map of numbers. And handles of one word against those of two, where a million live in a vector.
+// Finding an object by its key, against what else finds one by a number: the index into a vector that never loses an
+// element, and a hash map of numbers. And handles of one word against those of two, where a million live in a vector.
 #include "ownership.hpp"
 #include "subject.hpp"
 
@@ -15,9 +15,9 @@ namespace {
 
 using namespace fastalloc;
 
-/// Looks all of `ids` up in order, reads each object, and lets the next place depend on nothing: as a game's systems do.
-template <class Id, class Find>
-void look_up(benchmark::State& state, std::vector<Id> const& ids, Find&& find) {
+/// Looks all of `ids` up in order, reads each object, and lets the next place depend on nothing: as a game's systems
+/// do.
+template <class Id, class Find> void look_up(benchmark::State& state, std::vector<Id> const& ids, Find&& find) {
   std::uint64_t sum = 0;
   std::size_t i = 0;
   for (auto _ : state) {
@@ -27,14 +27,12 @@ void look_up(benchmark::State& state, std::vector<Id> const& ids, Find&& find) {
   benchmark::DoNotOptimize(sum);
 }
 
-template <class Id>
-void shuffle(std::vector<Id>& ids) {
+template <class Id> void shuffle(std::vector<Id>& ids) {
   Random random;
   for (std::size_t i = ids.size(); i > 1; --i) std::swap(ids[i - 1], ids[random.below(i)]);
 }
 
-template <class Pool>
-void by_key(benchmark::State& state, Pool& pool, std::size_t n) {
+template <class Pool> void by_key(benchmark::State& state, Pool& pool, std::size_t n) {
   std::vector<typename Pool::handle_type> handles;
   std::vector<Key> keys;
   for (std::size_t i = 0; i != n; ++i) {
@@ -80,8 +78,7 @@ void add_look_ups(std::size_t n, std::string const& size) {
 }
 
 /// n live in a vector; one after the other, at random, is replaced.
-template <class Handle, class Allocate>
-void churn(benchmark::State& state, std::size_t n, Allocate&& allocate) {
+template <class Handle, class Allocate> void churn(benchmark::State& state, std::size_t n, Allocate&& allocate) {
   std::vector<Handle> live;
   live.reserve(n);
   for (std::size_t i = 0; i != n; ++i) live.push_back(allocate(i));
@@ -96,21 +93,24 @@ GrowingPool<Object> million_growing_pool(1'000'001);
 void add_churn() {
   std::string const table = "replace a random one of a million";
   add(Threads::one, table, "FixedPool, handles of two words", [](benchmark::State& state) {
-    churn<FixedPool<Object>::handle_type>(state, 1'000'000, [](std::uint64_t value) { return million_pool.allocate(value); });
+    churn<FixedPool<Object>::handle_type>(state, 1'000'000,
+                                          [](std::uint64_t value) { return million_pool.allocate(value); });
   });
   add(Threads::one, table, "FixedPool, one word: Bound", [](benchmark::State& state) {
-    churn<Bound<million_pool>::handle_type>(state, 1'000'000, [](std::uint64_t value) { return Bound<million_pool>::allocate(value); });
+    churn<Bound<million_pool>::handle_type>(state, 1'000'000,
+                                            [](std::uint64_t value) { return Bound<million_pool>::allocate(value); });
   });
   add(Threads::one, table, "GrowingPool, one word: Bound", [](benchmark::State& state) {
-    churn<Bound<million_growing_pool>::handle_type>(state, 1'000'000, [](std::uint64_t value) { return Bound<million_growing_pool>::allocate(value); });
+    churn<Bound<million_growing_pool>::handle_type>(
+        state, 1'000'000, [](std::uint64_t value) { return Bound<million_growing_pool>::allocate(value); });
   });
   add(Threads::one, table, "raw pointers, new and delete", [](benchmark::State& state) {
-    churn<std::unique_ptr<Object>>(state, 1'000'000, [](std::uint64_t value) { return std::make_unique<Object>(value); });
+    churn<std::unique_ptr<Object>>(state, 1'000'000,
+                                   [](std::uint64_t value) { return std::make_unique<Object>(value); });
   });
 }
 
-template <class Pool, bool keyed = false>
-void pair_of(benchmark::State& state) {
+template <class Pool, bool keyed = false> void pair_of(benchmark::State& state) {
   Pool pool(100);
   std::uint64_t value = 0;
   for (auto _ : state) {

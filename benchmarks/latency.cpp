@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// fastalloc-bench-latency: the time of every single operation, as percentiles, beside that of nothing at all: the machine's own noise.
-// Each scenario runs in rounds, in each round every side once, in random order, each in a process of its own (spawn.hpp).
+// fastalloc-bench-latency: the time of every single operation, as percentiles, beside that of nothing at all: the
+// machine's own noise. Each scenario runs in rounds, in each round every side once, in random order, each in a process
+// of its own (spawn.hpp).
 //
 //   fastalloc-bench-latency [--markdown FILE] [--svg FILE] [--preload NAME=LIBRARY]...
 //                           [--scenarios TEXT] [--sides TEXT]   only those whose name contains TEXT
 //                           [--divide N]                        objects, operations and rounds divided by N
-//                           [--real-time]                       the measured parts run at real-time priority, where that is allowed
+//                           [--real-time]                       the measured parts run at real-time priority, where
+//                                                               that is allowed
 #include "latency.hpp"
 #include "results.hpp"
 #include "spawn.hpp"
@@ -51,7 +53,8 @@ Measured::~Measured() {
   count(1);
   if (!real_time_wanted) return;
   set_real_time(false);
-  // Linux stops real-time processes for 50 ms when they have had 95 % of a second; that would stand in the tables as the maximum.
+  // Linux stops real-time processes for 50 ms when they have had 95 % of a second; that would stand in the tables as
+  // the maximum.
   std::this_thread::sleep_for((std::chrono::steady_clock::now() - start_) / 8);
 }
 
@@ -111,8 +114,8 @@ std::vector<Case> all_cases() {
   return cases;
 }
 
-/// Touches each page of this program's code and 64 KiB of its stack, which the system maps when they are used for the first time. That
-/// counts in a fresh process; elsewhere it would hide the faults of the pools.
+/// Touches each page of this program's code and 64 KiB of its stack, which the system maps when they are used for the
+/// first time. That counts in a fresh process; elsewhere it would hide the faults of the pools.
 void touch_program() {
   unsigned char volatile stack[65536];
   for (std::size_t i = 0; i < sizeof(stack); i += 4096) stack[i] = 0;
@@ -120,7 +123,9 @@ void touch_program() {
   for (std::string line; std::getline(maps, line);) {
     std::uintptr_t first = 0, last = 0;
     char rights[5] = {};
-    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s", &first, &last, rights) != 3 || std::string_view(rights) != "r-xp") continue;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s", &first, &last, rights) != 3 ||
+        std::string_view(rights) != "r-xp")
+      continue;
     if (line.find('/') == std::string::npos) continue;  // the kernel's own
     for (; first < last; first += 4096) touch(*reinterpret_cast<char const*>(first));
   }
@@ -134,7 +139,8 @@ int run_case(std::vector<std::string> const& arguments) {
     real_time_wanted = arguments[5] == "1";
     if (one.scenario != fresh) touch_program();
     Record record;
-    one.run(record, {std::max<std::size_t>(100, one.size.objects / divisor), std::max<std::size_t>(100, one.size.operations / divisor)});
+    one.run(record, {std::max<std::size_t>(100, one.size.objects / divisor),
+                     std::max<std::size_t>(100, one.size.operations / divisor)});
     record.write(std::cout);
     return std::cout.flush() ? 0 : 1;
   }
@@ -171,12 +177,14 @@ bool run_scenario(Options const& options, std::string const& scenario, Rows& row
   auto jobs = jobs_of(options, scenario);
   std::vector<Job*> order;
   for (Job& job : jobs) order.push_back(&job);
-  std::size_t const rounds = jobs.empty() ? 0 : (static_cast<std::size_t>(jobs.front().what.rounds) - 1) / options.divisor + 1;
+  std::size_t const rounds =
+      jobs.empty() ? 0 : (static_cast<std::size_t>(jobs.front().what.rounds) - 1) / options.divisor + 1;
   for (std::size_t round = 0; round != rounds; ++round) {
     std::shuffle(order.begin(), order.end(), random);
     for (Job* job : order) {
-      auto const text = output_of({"--case", scenario, job->malloc_or_itself, job->library, std::to_string(options.divisor),
-                                   options.real_time ? "1" : "0"}, job->library);
+      auto const text = output_of({"--case", scenario, job->malloc_or_itself, job->library,
+                                   std::to_string(options.divisor), options.real_time ? "1" : "0"},
+                                  job->library);
       if (text) job->record.merge(Record::read(*text));
       else std::cerr << "\nfailed: " << scenario << ", " << job->what.side << '\n';
       good &= text.has_value();
@@ -220,8 +228,12 @@ struct Tables {
     for (std::string const& side : sides) {
       Strings line{side};
       for (std::string const& scenario : scenarios) {
-        auto const row = std::find_if(rows.begin(), rows.end(), [&](Row const& one) { return one.what.scenario == scenario && one.what.side == side; });
-        line.push_back(row == rows.end() ? "–" : ns(*row, allocating, 0.9999) + " / " + ns(*row, freeing, 0.9999) + " (" + ns(*row, nothing, 0.9999) + ")");
+        auto const row = std::find_if(rows.begin(), rows.end(), [&](Row const& one) {
+          return one.what.scenario == scenario && one.what.side == side;
+        });
+        line.push_back(row == rows.end() ? "–"
+                                         : ns(*row, allocating, 0.9999) + " / " + ns(*row, freeing, 0.9999) + " (" +
+                                               ns(*row, nothing, 0.9999) + ")");
       }
       lines.push_back(std::move(line));
     }
@@ -248,8 +260,10 @@ struct Tables {
   }
 
   void print_worst(std::ostream& out) const {
-    constexpr char const* operations[] = {nothing, allocating, freeing, "try_allocate, full", "allocate_batch of 64", "key()", "get(key)",
-                                          "share()", "lock() of a weak handle", "the last owner goes", "allocate_n of 8", "free of 8 adjacent"};
+    constexpr char const* operations[] = {
+        nothing,           allocating,          freeing,   "try_allocate, full",      "allocate_batch of 64",
+        "key()",           "get(key)",          "share()", "lock() of a weak handle", "the last owner goes",
+        "allocate_n of 8", "free of 8 adjacent"};
     std::vector<Strings> lines{{"p99.99 / max, ns"}};
     for (Row const& row : rows)
       if (row.what.scenario == worst) lines[0].push_back(row.what.side);
@@ -271,19 +285,24 @@ struct Tables {
   void print_targets(std::ostream& out) const {
     Results const none;
     Targets targets(none);
-    auto const p9999 = [&](Row const& row, char const* operation) { return static_cast<double>(row.record.find(operation)->quantile(0.9999)) * ns_per_tick; };
+    auto const p9999 = [&](Row const& row, char const* operation) {
+      return static_cast<double>(row.record.find(operation)->quantile(0.9999)) * ns_per_tick;
+    };
     std::optional<long> faults;
     std::string where;
     for (Row const& row : rows) {
-      bool const touched = row.what.side.find("Pool") != std::string::npos && row.what.side.find("not pre") == std::string::npos && row.what.side != "PoolResource";
+      bool const touched = row.what.side.find("Pool") != std::string::npos &&
+                           row.what.side.find("not pre") == std::string::npos && row.what.side != "PoolResource";
       // In a fresh process the code of an operation may be mapped when it runs first.
       if (touched && row.what.scenario != fresh) faults = faults.value_or(0) + row.record.page_faults;
       if (touched && row.record.page_faults != 0) {
         where += " " + row.what.scenario + ", " + row.what.side + ": " + std::to_string(row.record.page_faults) + ".";
       }
-      if (row.what.side != "FixedPool" || row.what.scenario == worst || row.record.find(allocating) == nullptr) continue;
+      if (row.what.side != "FixedPool" || row.what.scenario == worst || row.record.find(allocating) == nullptr)
+        continue;
       for (char const* operation : {allocating, freeing})
-        targets.add(row.what.scenario + ", " + operation + ": p99.99 of a FixedPool, ns", "≤ ", 200, p9999(row, operation), p9999(row, nothing));
+        targets.add(row.what.scenario + ", " + operation + ": p99.99 of a FixedPool, ns", "≤ ", 200,
+                    p9999(row, operation), p9999(row, nothing));
     }
     if (faults) targets.add("page faults of all pools after pre_initialize", "≤ ", 0, static_cast<double>(*faults));
     targets.print(out, "### Targets");
@@ -350,12 +369,13 @@ int run(std::vector<std::string> const& arguments) {
   Rows rows;
   bool good = true;
   for (char const* scenario : {fresh, steady, fragmented, million, worst})
-    if (std::string_view(scenario).find(options.scenarios) != std::string_view::npos) good &= run_scenario(options, scenario, rows);
+    if (std::string_view(scenario).find(options.scenarios) != std::string_view::npos)
+      good &= run_scenario(options, scenario, rows);
   double const scale = Ticks::nanoseconds();
   Tables const tables{rows, scale};
   auto const print = [&](std::ostream& out) {
-    out << machine() << ", " << (options.real_time ? "at" : "without") << " real-time priority; the two readings of the clock are included, a tick is "
-        << number(scale) << " ns\n";
+    out << machine() << ", " << (options.real_time ? "at" : "without")
+        << " real-time priority; the two readings of the clock are included, a tick is " << number(scale) << " ns\n";
     tables.print(out);
   };
   print(std::cout);

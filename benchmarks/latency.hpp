@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What fastalloc-bench-latency measures: a case is a scenario run on one side. Each round runs each case of a scenario once, in a
-// process of its own, which prints a Record; latency.cpp adds them up and prints the tables, latency_picture.cpp draws them.
+// What fastalloc-bench-latency measures: a case is a scenario run on one side. Each round runs each case of a scenario
+// once, in a process of its own, which prints a Record; latency.cpp adds them up and prints the tables,
+// latency_picture.cpp draws them.
 #pragma once
 
 #include "hdr_histogram.hpp"
@@ -43,7 +44,8 @@ inline constexpr char const* nothing = "nothing";
 inline constexpr char const* allocating = "allocate";
 inline constexpr char const* freeing = "free";
 
-/// What was stored before is done when the first reading is taken: an operation is not charged for the stores of others.
+/// What was stored before is done when the first reading is taken: an operation is not charged for the stores of
+/// others.
 template <class F> [[gnu::always_inline]] inline void timed(Histogram& histogram, F&& f) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   std::uint64_t const start = Ticks::start();
@@ -52,10 +54,12 @@ template <class F> [[gnu::always_inline]] inline void timed(Histogram& histogram
 }
 
 /// Brings the object into the cache.
-template <class T> void touch(T const& object) noexcept { static_cast<void>(*reinterpret_cast<unsigned char const volatile*>(&object)); }
+template <class T> void touch(T const& object) noexcept {
+  static_cast<void>(*reinterpret_cast<unsigned char const volatile*>(&object));
+}
 
-/// The measured part: counts page faults and preemptions into the record. At real-time priority if real_time_wanted is set and the
-/// system allows it: nothing but the kernel takes the processor then.
+/// The measured part: counts page faults and preemptions into the record. At real-time priority if real_time_wanted is
+/// set and the system allows it: nothing but the kernel takes the processor then.
 class Measured {
  public:
   explicit Measured(Record& record);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Percentiles as curves in one SVG: a row of panels for each scenario, one for allocate and one for free. To the right the share
-// of slower operations falls by ten with each step; up is time. Both axes are logarithmic. A curve ends where one operation is left.
+// Percentiles as curves in one SVG: a row of panels for each scenario, one for allocate and one for free. To the right
+// the share of slower operations falls by ten with each step; up is time. Both axes are logarithmic. A curve ends where
+// one operation is left.
 #include "latency.hpp"
 #include "svg.hpp"
 
@@ -33,16 +34,20 @@ constexpr Style styles[] = {
     {"malloc", "malloc (glibc)", "stroke='#e0a458' stroke-width='1.4'"},
     {"mimalloc", "mimalloc", "stroke='#c44e52' stroke-width='1.4'"},
     {"jemalloc", "jemalloc", "stroke='#6a994e' stroke-width='1.4'"},
-    {"FixedPool, not pre-initialized", "FixedPool, not pre-initialized", "stroke='#1f77b4' stroke-width='1.3' stroke-dasharray='5 3'"},
+    {"FixedPool, not pre-initialized", "FixedPool, not pre-initialized",
+     "stroke='#1f77b4' stroke-width='1.3' stroke-dasharray='5 3'"},
     {"ThreadSafePool", "ThreadSafePool", "stroke='#7b6fd0' stroke-width='1.6'"},
     {"GrowingPool", "GrowingPool", "stroke='#17a2b8' stroke-width='1.6'"},
     {"FixedPool", "FixedPool", "stroke='#1f77b4' stroke-width='2.4'"},
 };
 
-double x_of(double slower) { return plot_left + plot_width * std::log(leftmost / slower) / std::log(leftmost / rightmost); }
+double x_of(double slower) {
+  return plot_left + plot_width * std::log(leftmost / slower) / std::log(leftmost / rightmost);
+}
 double y_of(double ns) { return plot_height * std::log(most / std::clamp(ns, least, most)) / std::log(most / least); }
 
-void curve(std::ostream& out, Histogram const& histogram, double ns_per_tick, char const* stroke, double left, double top) {
+void curve(std::ostream& out, Histogram const& histogram, double ns_per_tick, char const* stroke, double left,
+           double top) {
   out << "<polyline fill='none' " << stroke << " points='";
   double const end = std::max(rightmost, 1 / static_cast<double>(histogram.count()));
   constexpr double step = 1.1;
@@ -59,14 +64,29 @@ void grid(std::ostream& out, std::string const& title, double left, double top) 
     double at;
     char const* text;
   };
-  for (Mark const& mark : {Mark{10, "10 ns"}, {100, "100 ns"}, {1e3, "1 µs"}, {1e4, "10 µs"}, {1e5, "100 µs"}, {1e6, "1 ms"}, {1e7, "10 ms"}})
-    out << "<path d='M" << left + plot_left << ' ' << top + y_of(mark.at) << 'h' << plot_width << "' stroke='#ddd'/><text x='" << left + plot_left - 5
-        << "' y='" << top + y_of(mark.at) + 3 << "' text-anchor='end'>" << mark.text << "</text>\n";
-  for (Mark const& mark : {Mark{0.5, "50 %"}, {0.1, "90"}, {1e-2, "99"}, {1e-3, "99.9"}, {1e-4, "99.99"}, {1e-5, "99.999"}, {1e-6, "99.9999"}})
-    out << "<path d='M" << left + x_of(mark.at) << ' ' << top << 'v' << plot_height << "' stroke='#eee'/><text x='" << left + x_of(mark.at) << "' y='"
-        << top + plot_height + 13 << "' text-anchor='middle'>" << mark.text << "</text>\n";
+  for (Mark const& mark : {Mark{10, "10 ns"},
+                           {100, "100 ns"},
+                           {1e3, "1 µs"},
+                           {1e4, "10 µs"},
+                           {1e5, "100 µs"},
+                           {1e6, "1 ms"},
+                           {1e7, "10 ms"}})
+    out << "<path d='M" << left + plot_left << ' ' << top + y_of(mark.at) << 'h' << plot_width
+        << "' stroke='#ddd'/><text x='" << left + plot_left - 5 << "' y='" << top + y_of(mark.at) + 3
+        << "' text-anchor='end'>" << mark.text << "</text>\n";
+  for (Mark const& mark : {Mark{0.5, "50 %"},
+                           {0.1, "90"},
+                           {1e-2, "99"},
+                           {1e-3, "99.9"},
+                           {1e-4, "99.99"},
+                           {1e-5, "99.999"},
+                           {1e-6, "99.9999"}})
+    out << "<path d='M" << left + x_of(mark.at) << ' ' << top << 'v' << plot_height << "' stroke='#eee'/><text x='"
+        << left + x_of(mark.at) << "' y='" << top + plot_height + 13 << "' text-anchor='middle'>" << mark.text
+        << "</text>\n";
   // The target: 200 ns at 99.99 %.
-  out << "<path d='M" << left + x_of(1e-4) - 7 << ' ' << top + y_of(target) << "h14' stroke='#222' stroke-width='1.6'/>\n";
+  out << "<path d='M" << left + x_of(1e-4) - 7 << ' ' << top + y_of(target)
+      << "h14' stroke='#222' stroke-width='1.6'/>\n";
 }
 
 void legend(std::ostream& out) {
@@ -74,8 +94,8 @@ void legend(std::ostream& out) {
   for (Style const& style : styles) {
     double const width = 36 + 5.6 * static_cast<double>(std::string(style.label).size());
     if (x + width > 2 * panel_width) x = 10, y += 15;
-    out << "<path d='M" << x << ' ' << y - 3 << "h22' fill='none' " << style.stroke << "/><text x='" << x + 27 << "' y='" << y << "'>" << style.label
-        << "</text>\n";
+    out << "<path d='M" << x << ' ' << y - 3 << "h22' fill='none' " << style.stroke << "/><text x='" << x + 27
+        << "' y='" << y << "'>" << style.label << "</text>\n";
     x += width;
   }
 }
@@ -85,7 +105,8 @@ void legend(std::ostream& out) {
 void write_picture(std::ostream& out, Rows const& rows, double ns_per_tick, std::string const& machine) {
   std::vector<std::string> scenarios;
   for (Row const& row : rows)
-    if (row.what.scenario != worst && (scenarios.empty() || scenarios.back() != row.what.scenario)) scenarios.push_back(row.what.scenario);
+    if (row.what.scenario != worst && (scenarios.empty() || scenarios.back() != row.what.scenario))
+      scenarios.push_back(row.what.scenario);
   begin_svg(out, 2 * panel_width, first_panel + panel_height * static_cast<double>(scenarios.size()),
             "Time of single operations by percentile, the reading of the clock included: lower is better",
             machine + "; both axes logarithmic; the black mark: 200 ns at 99.99 %");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The scenarios: what happens before the measured operations and between them. Each is a template over a subject.
 //
-// Before an object is freed the program reads it, as one does that is about to give it up: so neither the handle nor the object
-// misses the cache inside of free. The place for the handle is in the cache, too. What allocate writes into was free, and may miss.
+// Before an object is freed the program reads it, as one does that is about to give it up: so neither the handle nor
+// the object misses the cache inside of free. The place for the handle is in the cache, too. What allocate writes into
+// was free, and may miss.
 #include "heap.hpp"
 #include "latency.hpp"
 #include "pools.hpp"
@@ -25,7 +26,8 @@ constexpr std::uint64_t cookie = 0x9e3779b97f4a7c15;
 template <Subject S> class Bench {
  public:
   Bench(S& subject, std::size_t objects, Record& record)
-      : subject_(subject), live_(objects), nothing_(record.of(nothing)), allocate_(record.of(allocating)), free_(record.of(freeing)) {}
+      : subject_(subject), live_(objects), nothing_(record.of(nothing)), allocate_(record.of(allocating)),
+        free_(record.of(freeing)) {}
 
   void fill() {
     for (std::size_t i = 0; i != live_.size(); ++i) live_[i] = subject_.make(cookie ^ i);
@@ -33,7 +35,8 @@ template <Subject S> class Bench {
   void drop(std::size_t i) { subject_.kill(live_[i]); }
 
   void free(std::size_t i) {
-    if (S::object(live_[i])->value != (cookie ^ i)) throw std::runtime_error("an object does not hold what was written into it");
+    if (S::object(live_[i])->value != (cookie ^ i))
+      throw std::runtime_error("an object does not hold what was written into it");
     timed(nothing_, [] {});
     timed(free_, [&] { subject_.kill(live_[i]); });
   }
@@ -103,7 +106,8 @@ template <Subject S> void replace(Record& record, Size size) {
   for (std::size_t done = 0; done < size.operations;) {
     std::size_t const count = 1 + random.below(std::min<std::size_t>(16, size.objects));
     std::size_t const first = random.below(size.objects);
-    auto const place = [&](std::size_t i) { return (first + i * (size.objects / 16)) % size.objects; };  // far from each other
+    // far from each other
+    auto const place = [&](std::size_t i) { return (first + i * (size.objects / 16)) % size.objects; };
     for (std::size_t i = 0; i != count; ++i) bench.free(place(i));
     for (std::size_t i = 0; i != count; ++i) bench.allocate(place(i));
     done += count;
@@ -137,8 +141,8 @@ class Noise {
   Random random_;
 };
 
-/// The number of live objects walks between a quarter and three quarters; who goes and in which order is random. The heap holds blocks of
-/// many sizes, some of which are replaced in between.
+/// The number of live objects walks between a quarter and three quarters; who goes and in which order is random. The
+/// heap holds blocks of many sizes, some of which are replaced in between.
 template <Subject S> void walk(Record& record, Size size) {
   Noise noise(size.objects);
   S subject(size.objects);
@@ -195,7 +199,8 @@ std::vector<Case> scenario_cases() {
   add<Touched<ThreadSafePool<Object, LockFree>>>(cases, "ThreadSafePool, LockFree");
   add<Touched<ThreadLocalPool<Object>>>(cases, "ThreadLocalPool");
   add<Ours<FixedPool<Object>>>(cases, "FixedPool, not pre-initialized");
-  std::erase_if(cases, [](Case const& one) { return one.side.ends_with("not pre-initialized") && one.scenario != fresh; });
+  std::erase_if(cases,
+                [](Case const& one) { return one.side.ends_with("not pre-initialized") && one.scenario != fresh; });
   add<Pmr<PoolResource>>(cases, "PoolResource");
   add<Malloc>(cases, "malloc", true);
   return cases;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Every operation of every slot policy, on a pre-initialized pool of 100,000 slots: full where singles, keys and owners are
-// measured, nine tenths full where runs are. for_each, shrink_to_fit and the like visit all slots and are left out.
+// Every operation of every slot policy, on a pre-initialized pool of 100,000 slots: full where singles, keys and owners
+// are measured, nine tenths full where runs are. for_each, shrink_to_fit and the like visit all slots and are left out.
 #include "heap.hpp"
 #include "latency.hpp"
 #include "subject.hpp"
@@ -57,7 +57,8 @@ template <class Pool> void singles(Record& record, Size size) {
     std::size_t const first = random.below(size.objects);
     Random same = random;
     at_some(random, first, size.objects, free_at);
-    at_some(same, first, size.objects, [&](std::size_t place) { timed(allocate, [&] { live[place] = pool.allocate(place); }); });
+    at_some(same, first, size.objects,
+            [&](std::size_t place) { timed(allocate, [&] { live[place] = pool.allocate(place); }); });
     timed(refused, [&] { some[0] = pool.try_allocate(first); });
     if (some[0]) throw std::runtime_error("a full pool gave an object");
     if (random.below(4) != 0) continue;
@@ -163,7 +164,8 @@ void resource(Record& record, Size size) {
       timed(empty, [] {});
       timed(free, [&] { subject.kill(live[place]); });
     });
-    at_some(same, first, size.objects, [&](std::size_t place) { timed(allocate, [&] { live[place] = subject.make(place); }); });
+    at_some(same, first, size.objects,
+            [&](std::size_t place) { timed(allocate, [&] { live[place] = subject.make(place); }); });
   }
   measured.reset();
   for (Object* object : live) subject.kill(object);
@@ -180,17 +182,22 @@ template <class Plain, class Keyed, class Counted, class Bits> void all(Record& 
 
 std::vector<Case> worst_cases() {
   std::vector<Case> cases;
-  auto const add = [&](char const* side, void (*run)(Record&, Size)) { cases.push_back({worst, side, run, {100'000, 250'000}, 12}); };
+  auto const add = [&](char const* side, void (*run)(Record&, Size)) {
+    cases.push_back({worst, side, run, {100'000, 250'000}, 12});
+  };
   using Fixed = FixedPool<Object>;
   using Bits = FixedPool<Object, BitmapAllocator>;
   using Links = FixedPool<Object, FreeListAllocator>;
   add("FixedPool", all<Fixed, FixedPool<Object, Generations>, FixedPool<Object, Shared>, void>);
-  add("FixedPool, FreeListAllocator", all<Links, FixedPool<Object, FreeListAllocator, Generations>, FixedPool<Object, FreeListAllocator, Shared>, void>);
-  add("FixedPool, BitmapAllocator", all<Bits, FixedPool<Object, BitmapAllocator, Generations>, FixedPool<Object, BitmapAllocator, Shared>, Bits>);
+  add("FixedPool, FreeListAllocator", all<Links, FixedPool<Object, FreeListAllocator, Generations>,
+                                          FixedPool<Object, FreeListAllocator, Shared>, void>);
+  add("FixedPool, BitmapAllocator",
+      all<Bits, FixedPool<Object, BitmapAllocator, Generations>, FixedPool<Object, BitmapAllocator, Shared>, Bits>);
   add("GrowingPool", all<GrowingPool<Object>, GrowingPool<Object, Generations>, GrowingPool<Object, Shared>, void>);
-  add("ThreadSafePool", all<ThreadSafePool<Object>, ThreadSafePool<Object, Generations>, ThreadSafePool<Object, AtomicShared>, void>);
-  add("ThreadSafePool, LockFree",
-      all<ThreadSafePool<Object, LockFree>, ThreadSafePool<Object, LockFree, Generations>, ThreadSafePool<Object, LockFree, AtomicShared>, void>);
+  add("ThreadSafePool",
+      all<ThreadSafePool<Object>, ThreadSafePool<Object, Generations>, ThreadSafePool<Object, AtomicShared>, void>);
+  add("ThreadSafePool, LockFree", all<ThreadSafePool<Object, LockFree>, ThreadSafePool<Object, LockFree, Generations>,
+                                      ThreadSafePool<Object, LockFree, AtomicShared>, void>);
   add("ThreadLocalPool", all<ThreadLocalPool<Object>, void, ThreadLocalPool<Object, AtomicShared>, void>);
   add("PoolResource", resource);
   return cases;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Many objects at once: as handles one by one, as a batch of handles, and as a batch with one owner. Timed apart: to build n objects
-// with their owners, and to give all of them back. The pool has been used, so nothing is fresh.
+// Many objects at once: as handles one by one, as a batch of handles, and as a batch with one owner. Timed apart: to
+// build n objects with their owners, and to give all of them back. The pool has been used, so nothing is fresh.
 #include "ownership.hpp"
 #include "subject.hpp"
 
@@ -20,8 +20,7 @@ using namespace fastalloc;
 
 constexpr std::size_t rounds = 64;  // batches between two looks at the clock
 
-template <class P>
-struct OneByOne {
+template <class P> struct OneByOne {
   std::vector<typename P::handle_type> owner;
   void make(P& pool, std::size_t n) {
     owner.reserve(n);
@@ -29,8 +28,7 @@ struct OneByOne {
   }
   void free() { owner.clear(); }
 };
-template <class P>
-struct Handles {
+template <class P> struct Handles {
   std::vector<typename P::handle_type> owner;
   void make(P& pool, std::size_t n) {
     owner.resize(n);
@@ -38,21 +36,18 @@ struct Handles {
   }
   void free() { owner.clear(); }
 };
-template <class P>
-struct Batch {
+template <class P> struct Batch {
   typename P::batch_handle_type owner;
   void make(P& pool, std::size_t n) { owner = pool.allocate_batch_handle(n, std::uint64_t{1}); }
   void free() { owner.reset(); }
 };
-template <class P>
-struct Run {
+template <class P> struct Run {
   typename P::span_handle_type owner;
   void make(P& pool, std::size_t n) { owner = pool.allocate_n(n, std::uint64_t{1}); }
   void free() { owner.reset(); }
 };
 
-template <class P, template <class> class Way, bool freeing>
-void many(benchmark::State& state, std::size_t n) {
+template <class P, template <class> class Way, bool freeing> void many(benchmark::State& state, std::size_t n) {
   using Clock = std::chrono::steady_clock;
   auto const pool = std::make_unique<P>(n * rounds);
   escape(pool.get());
@@ -70,16 +65,18 @@ void many(benchmark::State& state, std::size_t n) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * n * rounds));
 }
 
-template <class P, template <class> class Way>
-void enter(std::string const& pool, std::string const& way) {
+template <class P, template <class> class Way> void enter(std::string const& pool, std::string const& way) {
   for (std::size_t const n : {64U, 1000U}) {
     std::string const size = std::to_string(n) + " objects of a " + pool;
-    add(Threads::one, "build " + size, way, [n](benchmark::State& state) { many<P, Way, false>(state, n); })->UseManualTime();
-    add(Threads::one, "free " + size, way, [n](benchmark::State& state) { many<P, Way, true>(state, n); })->UseManualTime();
+    add(Threads::one, "build " + size, way, [n](benchmark::State& state) {
+      many<P, Way, false>(state, n);
+    })->UseManualTime();
+    add(Threads::one, "free " + size, way, [n](benchmark::State& state) {
+      many<P, Way, true>(state, n);
+    })->UseManualTime();
   }
 }
-template <class P>
-void enter_all(std::string const& pool) {
+template <class P> void enter_all(std::string const& pool) {
   enter<P, OneByOne>(pool, "handles one by one");
   enter<P, Handles>(pool, "allocate_batch");
   enter<P, Batch>(pool, "allocate_batch_handle");

@@ -60,14 +60,12 @@ class LockedVector {
 };
 
 /// A subject that takes its room for each thread anew gets room for a few objects.
-template <class S>
-constexpr std::size_t room(std::size_t n) {
+template <class S> constexpr std::size_t room(std::size_t n) {
   return std::is_same_v<S, Local> || std::is_same_v<S, Limit> ? 4 : n;
 }
 
 /// The subjects that are used in turn; each in memory of its own.
-template <Subject S>
-class Row {
+template <Subject S> class Row {
  public:
   Row(std::size_t used, std::size_t step, std::size_t objects) {
     for (std::size_t i = 0; i != (used - 1) * step + 1; ++i) {
@@ -84,8 +82,7 @@ class Row {
   std::vector<S*> used_;
 };
 
-template <Subject S>
-std::uint64_t use(S& subject, std::uint64_t value) {
+template <Subject S> std::uint64_t use(S& subject, std::uint64_t value) {
   typename S::owner owner = subject.make(value);
   escape(S::object(owner));
   std::uint64_t const wrong = S::object(owner)->value ^ value;
@@ -102,46 +99,50 @@ struct Grid {
 constexpr int warm_turns = 16;  ///< caches may come with a thread's later uses
 
 /// Each thread uses all pools in turn. `Each`: every thread has a row of its own.
-template <Subject S, bool Each>
-void in_turn(benchmark::State& state, Grid grid) {
+template <Subject S, bool Each> void in_turn(benchmark::State& state, Grid grid) {
   std::vector<std::unique_ptr<Row<S>>> rows;
   for (int i = 0; i != (Each ? grid.threads : 1); ++i)
     rows.push_back(std::make_unique<Row<S>>(static_cast<std::size_t>(grid.pools), grid.step(),
                                             static_cast<std::size_t>(std::max(1024, 64 * grid.threads))));
-  measure(state, grid.threads, static_cast<int>(grid.pairs()), [&](int thread, std::int64_t turns) {
-    Row<S> const& row = *rows[Each ? static_cast<std::size_t>(thread) : 0];
-    std::uint64_t value = first_value(thread);
-    std::uint64_t wrong = 0;
-    for (; turns != 0; --turns)
-      for (std::size_t i = 0; i != row.size(); ++i) wrong |= use(row[i], ++value);
-    return wrong;
-  }, warm_turns);
+  measure(
+      state, grid.threads, static_cast<int>(grid.pairs()),
+      [&](int thread, std::int64_t turns) {
+        Row<S> const& row = *rows[Each ? static_cast<std::size_t>(thread) : 0];
+        std::uint64_t value = first_value(thread);
+        std::uint64_t wrong = 0;
+        for (; turns != 0; --turns)
+          for (std::size_t i = 0; i != row.size(); ++i) wrong |= use(row[i], ++value);
+        return wrong;
+      },
+      warm_turns);
 }
 
 /// new and delete with a working set as large: each thread holds as many objects as there are pools, and replaces them
 /// in turn.
 void replace_in_turn(benchmark::State& state, Grid grid) {
-  measure(state, grid.threads, static_cast<int>(grid.pairs()), [&](int thread, std::int64_t turns) {
-    std::uint64_t const value = first_value(thread);
-    std::uint64_t wrong = 0;
-    std::vector<std::unique_ptr<Object>> live(static_cast<std::size_t>(grid.pools));
-    for (auto& object : live) object.reset(new Object(value));
-    for (; turns != 0; --turns)
-      for (auto& object : live) {
-        wrong |= object->value ^ value;
-        object.reset();
-        object.reset(new Object(value));
-        escape(object.get());
-      }
-    return wrong;
-  }, warm_turns);
+  measure(
+      state, grid.threads, static_cast<int>(grid.pairs()),
+      [&](int thread, std::int64_t turns) {
+        std::uint64_t const value = first_value(thread);
+        std::uint64_t wrong = 0;
+        std::vector<std::unique_ptr<Object>> live(static_cast<std::size_t>(grid.pools));
+        for (auto& object : live) object.reset(new Object(value));
+        for (; turns != 0; --turns)
+          for (auto& object : live) {
+            wrong |= object->value ^ value;
+            object.reset();
+            object.reset(new Object(value));
+            escape(object.get());
+          }
+        return wrong;
+      },
+      warm_turns);
 }
 
 /// Threads that have used a subject and sleep.
 class Sleepers {
  public:
-  template <class F>
-  Sleepers(int n, F const& work) : worked_(n + 1) {
+  template <class F> Sleepers(int n, F const& work) : worked_(n + 1) {
     for (int i = 0; i != n; ++i)
       threads_.emplace_back([this, &work] {
         work();
@@ -158,8 +159,7 @@ class Sleepers {
   std::vector<std::jthread> threads_;
 };
 
-template <Subject S>
-void beside_sleepers(benchmark::State& state, int sleepers) {
+template <Subject S> void beside_sleepers(benchmark::State& state, int sleepers) {
   S subject(room<S>(static_cast<std::size_t>(64 * (sleepers + 1))));
   Sleepers const asleep(sleepers, [&] {
     for (int i = 0; i != warm_turns && !std::is_same_v<S, Single>; ++i) use(subject, cookie);
@@ -172,8 +172,7 @@ void beside_sleepers(benchmark::State& state, int sleepers) {
 }
 
 /// The same with 100 objects, so that caches get slots and give them back.
-template <Subject S>
-void held_beside_sleepers(benchmark::State& state, int sleepers) {
+template <Subject S> void held_beside_sleepers(benchmark::State& state, int sleepers) {
   constexpr std::int64_t held = 100;
   S subject(std::is_same_v<S, Local> ? held : static_cast<std::size_t>(64 * sleepers + 1024));
   Sleepers const asleep(sleepers, [&] {
@@ -194,8 +193,7 @@ void held_beside_sleepers(benchmark::State& state, int sleepers) {
 }
 
 /// Attempts at a pool of which all 64 slots are in use.
-template <LimitedSubject S>
-void polling(benchmark::State& state, int sleepers) {
+template <LimitedSubject S> void polling(benchmark::State& state, int sleepers) {
   S subject(64);
   std::mutex one_by_one;
   Sleepers const asleep(sleepers, [&] {
@@ -215,15 +213,13 @@ void polling(benchmark::State& state, int sleepers) {
   check_and_free(subject, live, 0);
 }
 
-template <Subject S>
-typename S::owner try_make(S& subject, std::uint64_t value) {
+template <Subject S> typename S::owner try_make(S& subject, std::uint64_t value) {
   if constexpr (LimitedSubject<S>) return subject.try_make(value);
   else return subject.make(value);
 }
 
 /// Four threads that want `share` of 480 slots together: each replaces one of its objects at random. Per attempt.
-template <Subject S>
-void demand(benchmark::State& state, double share) {
+template <Subject S> void demand(benchmark::State& state, double share) {
   constexpr int threads = 4;
   constexpr std::size_t capacity = 480;
   S subject(capacity);
@@ -249,8 +245,7 @@ void demand(benchmark::State& state, double share) {
 }
 
 /// Four threads that want one of two slots, for at most 20 µs. Per attempt.
-template <Subject S>
-void impatient(benchmark::State& state) {
+template <Subject S> void impatient(benchmark::State& state) {
   S subject(2);
   escape(&subject);
   measure(state, 4, 4, [&](int thread, std::int64_t turns) {
@@ -289,8 +284,7 @@ class End {
 };
 
 /// Seconds from the start of a thread's function to its end.
-template <class F>
-double life_of_thread(F const& work) {
+template <class F> double life_of_thread(F const& work) {
   End end;
   Clock::time_point start;
   std::thread([&] {
@@ -309,8 +303,7 @@ double middle_mean(std::vector<double>& samples) {
 
 /// Threads that use each of the pools so often, and end: their lives minus those of empty threads. Means of the middle
 /// halves.
-template <Subject S>
-void short_lived(benchmark::State& state, std::size_t pools, int uses) {
+template <Subject S> void short_lived(benchmark::State& state, std::size_t pools, int uses) {
   Row<S> const row(pools, 1, 1024);
   std::vector<double> empty, used;
   for (auto _ : state) {
@@ -330,8 +323,7 @@ std::size_t heap_bytes() {
 }
 
 /// What comes onto the heap when 50 threads use each of 5,000 pools: a nanosecond stands for a MiB.
-template <Subject S>
-void parts(benchmark::State& state, int uses) {
+template <Subject S> void parts(benchmark::State& state, int uses) {
   Row<S> const row(5000, 1, 3200);
   for (auto _ : state) {
     std::latch started(51), measured(1), used(51), end(1);
@@ -365,13 +357,13 @@ void add_grid(std::string const& subject, std::vector<int> const& pools, std::ve
               F const& workload) {
   for (int const p : pools)
     for (int const t : threads)
-      add(std::to_string(p) + "/" + std::to_string(t), subject,
+      add(
+          std::to_string(p) + "/" + std::to_string(t), subject,
           [=](benchmark::State& state) { workload(state, Grid{p, t}); }, 1, p < 300 ? 0 : 2'000'000);
 }
 
 /// What a subject for several threads can do but for the grid.
-template <Subject S>
-void add_rest(std::string const& subject) {
+template <Subject S> void add_rest(std::string const& subject) {
   for (int const n : {0, 1000, 4000}) {
     add("idle " + std::to_string(n), subject, [n](benchmark::State& state) { beside_sleepers<S>(state, n); });
     add("held " + std::to_string(n), subject, [n](benchmark::State& state) { held_beside_sleepers<S>(state, n); });
@@ -385,12 +377,11 @@ void add_rest(std::string const& subject) {
     for (char const* share : {"0.5", "0.95", "1.0", "1.2"})
       add("demand " + std::string(share), subject,
           [share](benchmark::State& state) { demand<S>(state, std::stod(share)); });
-  if constexpr (requires(S & some) { some.pool.allocate_for(std::chrono::microseconds(1), cookie); })
+  if constexpr (requires(S& some) { some.pool.allocate_for(std::chrono::microseconds(1), cookie); })
     add("waiters", subject, impatient<S>);
 }
 
-template <Subject S>
-void add_all(std::string const& subject, std::vector<int> const& pools = {1, 2, 300, 5000}) {
+template <Subject S> void add_all(std::string const& subject, std::vector<int> const& pools = {1, 2, 300, 5000}) {
   add_grid(subject, pools, {1, 4, 16, 50}, in_turn<S, false>);
   add_rest<S>(subject);
 }
@@ -415,7 +406,8 @@ void add_many_thread_cases() {
   add_all<Synchronized>("std::pmr synchronized pool", {1, 2, 300});
   add_all<LockedVector>("vector, std::mutex");
   for (int const uses : {1, 16})
-    add("parts " + std::to_string(uses), "ThreadSafePool",
+    add(
+        "parts " + std::to_string(uses), "ThreadSafePool",
         [uses](benchmark::State& state) { parts<Shared>(state, uses); }, 1, 1);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// fastalloc-bench-ownership: tables of ns per operation (time of the processor): each row's median of interleaved repetitions, and
-// its ratio to the first row of its table. First all that is measured while the process has one thread, then the rest beside a second,
-// sleeping one.
+// fastalloc-bench-ownership: tables of ns per operation (time of the processor): each row's median of interleaved
+// repetitions, and its ratio to the first row of its table. First all that is measured while the process has one
+// thread, then the rest beside a second, sleeping one.
 //
 //   fastalloc-bench-ownership [--svg FILE] [--benchmark_...]     a picture of some tables; Google Benchmark's flags
 //                                                                (--benchmark_filter has no effect)
@@ -57,7 +57,8 @@ class Collector : public benchmark::BenchmarkReporter {
 
 void print(Collector& collector) {
   auto const place = [](Row const& row) {
-    return std::find_if(rows().begin(), rows().end(), [&](Row const& other) { return other.table == row.table; }) - rows().begin();
+    return std::find_if(rows().begin(), rows().end(), [&](Row const& other) { return other.table == row.table; }) -
+           rows().begin();
   };
   auto sorted = rows();
   std::stable_sort(sorted.begin(), sorted.end(), [&](Row const& a, Row const& b) { return place(a) < place(b); });
@@ -76,24 +77,27 @@ void print(Collector& collector) {
 
 void write_svg(Collector& collector, char const* file) {
   Panels panels(215);
-  for (char const* table : {"copy and drop an owner, a second thread lives", "lock a weak one, and drop", "make an object with one owner, and drop it",
-                            "find one of 1,000 by a number, random order", "find one of a million by a number, random order", "replace a random one of a million",
-                            "loop over 10000 slots, 100 % live", "loop over 10000 slots, 50 % live", "loop over 10000 slots, 10 % live",
-                            "free 1000 objects of a FixedPool", "free 1000 objects of a ThreadSafePool", "a coroutine is created, run and destroyed"}) {
+  for (char const* table : {"copy and drop an owner, a second thread lives", "lock a weak one, and drop",
+                            "make an object with one owner, and drop it", "find one of 1,000 by a number, random order",
+                            "find one of a million by a number, random order", "replace a random one of a million",
+                            "loop over 10000 slots, 100 % live", "loop over 10000 slots, 50 % live",
+                            "loop over 10000 slots, 10 % live", "free 1000 objects of a FixedPool",
+                            "free 1000 objects of a ThreadSafePool", "a coroutine is created, run and destroyed"}) {
     std::vector<Bar> bars;
     for (Row const& row : rows())
       if (row.table == table) bars.push_back({row.name, collector.median(row)});
     panels.add(table, std::move(bars));
   }
   std::ofstream out(file);
-  panels.write(out, "ns per operation, per live object visited, per object freed: shorter is better", "g++ -O3, medians");
+  panels.write(out, "ns per operation, per live object visited, per object freed: shorter is better",
+               "g++ -O3, medians");
   if (!out.flush()) std::fprintf(stderr, "cannot write %s\n", file), std::exit(1);
 }
 
 }  // namespace
 
 benchmark::internal::Benchmark* add(Threads threads, std::string const& table, std::string const& row,
-                                   std::function<void(benchmark::State&)> run) {
+                                    std::function<void(benchmark::State&)> run) {
   std::string const name = (threads == Threads::one ? "one|" : "two|") + table + '|' + row;
   rows().push_back({table + (threads == Threads::one ? "" : ", a second thread lives"), row, name});
   return benchmark::RegisterBenchmark(name.c_str(), std::move(run));
@@ -115,7 +119,8 @@ int main(int argc, char** argv) {
     argv += 2;
     argc -= 2;
   }
-  std::string defaults[] = {"--benchmark_repetitions=9", "--benchmark_min_time=0.1", "--benchmark_enable_random_interleaving=true"};
+  std::string defaults[] = {"--benchmark_repetitions=9", "--benchmark_min_time=0.1",
+                            "--benchmark_enable_random_interleaving=true"};
   std::vector<char*> arguments{argv[0]};
   for (auto& text : defaults) arguments.push_back(text.data());
   arguments.insert(arguments.end(), argv + 1, argv + argc);

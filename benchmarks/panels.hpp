@@ -65,12 +65,14 @@ class Panels {
 
   [[nodiscard]] double height_of_row(std::size_t first) const {
     std::size_t most = 0;
-    for (std::size_t i = first; i != std::min(first + panels_a_row, panels_.size()); ++i) most = std::max(most, panels_[i].bars.size());
+    for (std::size_t i = first; i != std::min(first + panels_a_row, panels_.size()); ++i)
+      most = std::max(most, panels_[i].bars.size());
     return title_height + bar_height * static_cast<double>(most) + 14;
   }
 
   static char const* colour(std::string const& subject) {
-    bool const ours = subject.find("Pool") != std::string::npos || subject.find("Handle") != std::string::npos || subject.find("allocate_") == 0;
+    bool const ours = subject.find("Pool") != std::string::npos || subject.find("Handle") != std::string::npos ||
+                      subject.find("allocate_") == 0;
     if (ours && subject.find("::") == std::string::npos) return "#1f77b4";
     if (subject == "LIMIT") return "#7f7f7f";
     return "#e0a458";
@@ -99,7 +101,8 @@ class Panels {
       out << "<text x='" << left - 5 << "' y='" << base << "' text-anchor='end'>" << escaped(bar.subject) << "</text>"
           << "<rect x='" << left << "' y='" << y + 1 << "' width='" << length << "' height='" << bar_height - 3
           << "' fill='" << colour(bar.subject) << "'/>"
-          << "<text x='" << left + length + 4 << "' y='" << base << "'>" << (cut ? "» " : "") << label(bar.time) << "</text>\n";
+          << "<text x='" << left + length + 4 << "' y='" << base << "'>" << (cut ? "» " : "") << label(bar.time)
+          << "</text>\n";
       y += bar_height;
     }
   }

@@ -6,8 +6,7 @@
 namespace bench {
 namespace {
 
-template <class Policy>
-void add(std::string const& subject) {
+template <class Policy> void add(std::string const& subject) {
   using Pool = Ours<fastalloc::FixedPool<Object, Policy>>;
   add_cases<Pool>(subject);
   add_build<Pool>(subject);

@@ -11,13 +11,10 @@
 namespace bench {
 
 template <class Pool>
-concept Waits = requires(Pool& pool) {
-  pool.allocate_for(std::chrono::seconds(1), std::uint64_t{});
-};
+concept Waits = requires(Pool& pool) { pool.allocate_for(std::chrono::seconds(1), std::uint64_t{}); };
 
 /// `First` slots at construction, or as many as are needed when 0. `Owner`: the typed handle, or the erased one.
-template <class Pool, std::size_t First = 0, class Owner = typename Pool::handle_type>
-struct Ours {
+template <class Pool, std::size_t First = 0, class Owner = typename Pool::handle_type> struct Ours {
   using owner = Owner;
   static constexpr bool owner_frees = true;
   explicit Ours(std::size_t n) : pool(First != 0 ? First : n) {}

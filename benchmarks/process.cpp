@@ -30,8 +30,7 @@ class OneNumber : public benchmark::BenchmarkReporter {
   double ns() const { return failed_ ? std::nan("") : ns_; }
 
  private:
-  template <class R>
-  static bool has_failed(R const& run) {
+  template <class R> static bool has_failed(R const& run) {
     if constexpr (requires { run.error_occurred; }) {  // Google Benchmark before 1.8
       return run.error_occurred;
     } else {
@@ -53,7 +52,8 @@ benchmark::internal::Benchmark* enter(Case const& one) {
 }
 
 double run_in_process(Job const& job, int divisor) {
-  auto const text = output_of({"--case", std::to_string(divisor), job.what->column, job.what->subject, job.library}, job.library);
+  auto const text =
+      output_of({"--case", std::to_string(divisor), job.what->column, job.what->subject, job.library}, job.library);
   double ns = std::nan("");
   if (text && std::sscanf(text->c_str(), "%lf", &ns) != 1) ns = std::nan("");
   return ns;

@@ -16,7 +16,8 @@ struct Job {
   std::string library;
 };
 
-/// Starts this program again for one case, with 1 / divisor of its iterations or time. Returns: ns per pair, NaN when it failed.
+/// Starts this program again for one case, with 1 / divisor of its iterations or time. Returns: ns per pair, NaN when
+/// it failed.
 double run_in_process(Job const& job, int divisor);
 
 /// What main() does with its arguments in that process. Returns: false when they are not of this kind.

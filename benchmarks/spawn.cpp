@@ -75,7 +75,8 @@ std::optional<std::string> output_of(std::vector<std::string> arguments, std::st
   close(ends[1]);
   std::string text;
   std::array<char, 4096> buffer;
-  for (ssize_t got = 0; (got = read(ends[0], buffer.data(), buffer.size())) > 0;) text.append(buffer.data(), static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = read(ends[0], buffer.data(), buffer.size())) > 0;)
+    text.append(buffer.data(), static_cast<std::size_t>(got));
   close(ends[0]);
   int status = 1;
   if (pid > 0) waitpid(pid, &status, 0);

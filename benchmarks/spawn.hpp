@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// This program once more, in a process of its own: a fresh heap, a fresh address layout, and another allocator in LD_PRELOAD where
-// the subject is one.
+// This program once more, in a process of its own: a fresh heap, a fresh address layout, and another allocator in
+// LD_PRELOAD where the subject is one.
 #pragma once
 
 #include <optional>
@@ -23,8 +23,8 @@ std::vector<Preload> preloads_of(std::string_view list);
 /// Starts this program with these arguments and waits for it. Returns: its standard output, nothing when it failed.
 std::optional<std::string> output_of(std::vector<std::string> arguments, std::string const& library);
 
-/// In that process: throws std::runtime_error when malloc is not the library's. A preloaded library that the loader could not load is
-/// ignored by it; its row would show another allocator's times.
+/// In that process: throws std::runtime_error when malloc is not the library's. A preloaded library that the loader
+/// could not load is ignored by it; its row would show another allocator's times.
 void require_loaded(char const* library);
 
 /// The processor, its cores, the compiler.

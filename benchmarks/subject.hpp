@@ -22,7 +22,7 @@ template <class S>
 concept Subject = requires(S& subject, typename S::owner& owner, std::uint64_t value) {
   requires std::constructible_from<S, std::size_t>;             // room for n objects
   { subject.make(value) } -> std::same_as<typename S::owner>;   // one more object
-  {subject.kill(owner)};                                        // frees it now
+  { subject.kill(owner) };                                      // frees it now
   { S::object(owner) } -> std::convertible_to<Object const*>;   // where it lives
   requires std::same_as<decltype(S::owner_frees), bool const>;  // RAII: destroying the owner frees as well
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What a program of the runner (bench.cpp) measures, and how it shows that. Each program links one suite: single.cpp with
-// picture.cpp, threads.cpp with curves.cpp, or containers.cpp.
+// What a program of the runner (bench.cpp) measures, and how it shows that. Each program links one suite: single.cpp
+// with picture.cpp, threads.cpp with curves.cpp, or containers.cpp.
 #pragma once
 
 #include "results.hpp"

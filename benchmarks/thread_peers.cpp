@@ -10,8 +10,7 @@ namespace bench {
 namespace {
 
 /// The list of LIMIT behind a lock.
-template <class Lock>
-class LockedList {
+template <class Lock> class LockedList {
  public:
   using owner = Object*;
   static constexpr bool owner_frees = false;

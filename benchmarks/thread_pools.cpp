@@ -6,8 +6,7 @@
 namespace bench {
 namespace {
 
-template <class... Policies>
-void add_shared(std::string const& policies) {
+template <class... Policies> void add_shared(std::string const& policies) {
   add_thread_cases<Ours<fastalloc::ThreadSafePool<Object, Policies...>>>("ThreadSafePool" + policies);
 }
 

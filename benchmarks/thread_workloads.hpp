@@ -27,7 +27,8 @@
 
 namespace bench {
 
-/// Thread i runs on processor i, round and round: left alone, threads that were woken together may share one for the whole time.
+/// Thread i runs on processor i, round and round: left alone, threads that were woken together may share one for the
+/// whole time.
 inline void pin(int thread) {
   cpu_set_t processors;
   CPU_ZERO(&processors);
@@ -36,7 +37,8 @@ inline void pin(int thread) {
 }
 
 /// Calls work(thread, turns) on each thread; it returns 0 unless an object was not what it should be. One turn of all
-/// threads together is `pairs` pairs. `Timed`: sets the time of the case. At least `warm` turns come before the barrier.
+/// threads together is `pairs` pairs. `Timed`: sets the time of the case. At least `warm` turns come before the
+/// barrier.
 template <bool Timed = true, class F>
 void measure(benchmark::State& state, int threads, int pairs, F const& work, std::int64_t warm = 1) {
   std::int64_t const turns = (state.max_iterations + pairs - 1) / pairs;
@@ -82,8 +84,7 @@ std::uint64_t check_and_free(S& subject, std::vector<typename S::owner>& live, s
   return wrong;
 }
 
-template <Subject S, int Threads, int Held>
-void local(benchmark::State& state) {
+template <Subject S, int Threads, int Held> void local(benchmark::State& state) {
   S subject(static_cast<std::size_t>(1024 * Threads));
   escape(&subject);
   measure(state, Threads, Threads * Held, [&](int thread, std::int64_t turns) {
@@ -109,8 +110,7 @@ void local(benchmark::State& state) {
 
 /// One thread pushes, another pops. Each side looks at the index of the other only when it must, and then not at once
 /// again: two sides that take turns item by item would measure nothing but the way of the indices.
-template <class T>
-class Ring {
+template <class T> class Ring {
  public:
   static constexpr std::size_t size = 4096;
 
@@ -165,8 +165,7 @@ class Nothing {
 };
 
 /// One thread allocates, another frees.
-template <Subject S>
-void prodcons(benchmark::State& state) {
+template <Subject S> void prodcons(benchmark::State& state) {
   using Owner = typename S::owner;
   S subject(2 * Ring<Owner>::size);
   escape(&subject);
@@ -194,8 +193,7 @@ concept LimitedSubject = Subject<S> && requires(S& subject) {
 
 /// Four threads that hold 1 to 8 objects each, of 50 slots: none has to do without. `Failures`: counts, instead of the
 /// time, how often one had to.
-template <LimitedSubject S, bool Failures>
-void contended(benchmark::State& state) {
+template <LimitedSubject S, bool Failures> void contended(benchmark::State& state) {
   S subject(50);
   escape(&subject);
   std::atomic<std::int64_t> failures = 0;
@@ -225,8 +223,7 @@ void contended(benchmark::State& state) {
 }
 
 /// Four threads that want one of two slots.
-template <Subject S>
-void waiters(benchmark::State& state) {
+template <Subject S> void waiters(benchmark::State& state) {
   S subject(2);
   escape(&subject);
   measure(state, 4, 4, [&](int thread, std::int64_t turns) {
@@ -241,8 +238,7 @@ void waiters(benchmark::State& state) {
   });
 }
 
-template <class Lock, int Threads>
-void lock_only(benchmark::State& state) {
+template <class Lock, int Threads> void lock_only(benchmark::State& state) {
   struct alignas(64) {
     Lock lock;
     std::int64_t count = 0;
@@ -262,8 +258,7 @@ void lock_only(benchmark::State& state) {
   if (shared.count != wanted) state.SkipWithError("two threads held the lock");
 }
 
-template <Subject S, int... Threads>
-void add_local(std::string const& subject) {
+template <Subject S, int... Threads> void add_local(std::string const& subject) {
   auto const add = [&](std::string const& column, void (*run)(benchmark::State&)) {
     cases().push_back({"local " + column, subject, run, 0, 1, true});
   };
@@ -271,26 +266,23 @@ void add_local(std::string const& subject) {
   (add(std::to_string(Threads) + "/64", local<S, Threads, 64>), ...);
 }
 
-template <Subject S>
-void add_prodcons(std::string const& subject) {
+template <Subject S> void add_prodcons(std::string const& subject) {
   cases().push_back({"prodcons", subject, prodcons<S>, 0, 1, true});
 }
 
 /// All workloads that S can do.
-template <Subject S>
-void add_thread_cases(std::string const& subject) {
+template <Subject S> void add_thread_cases(std::string const& subject) {
   add_local<S, 1, 2, 4, 8, 16>(subject);
   add_prodcons<S>(subject);
   if constexpr (LimitedSubject<S>) {
     cases().push_back({"contended", subject, contended<S, false>, 0, 1, true});
     cases().push_back({"failures", subject, contended<S, true>, 400'000, 1e-6, true});
   }
-  if constexpr (requires(S & some) { some.wait_make(std::chrono::seconds(1), 0U); })
+  if constexpr (requires(S& some) { some.wait_make(std::chrono::seconds(1), 0U); })
     cases().push_back({"waiters", subject, waiters<S>, 0, 1, true});
 }
 
-template <class Lock>
-void add_lock(std::string const& subject) {
+template <class Lock> void add_lock(std::string const& subject) {
   cases().push_back({"lock 1", subject, lock_only<Lock, 1>, 0, 1, true});
   cases().push_back({"lock 2", subject, lock_only<Lock, 2>, 0, 1, true});
 }

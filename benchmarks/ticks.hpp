@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Two readings of the time stamp counter around a few instructions. What stands before start() is complete by then and what stands
-// between start() and stop() is inside, but for stores, which leave the processor's store buffer later. The distance of two
-// readings with nothing in between is not 0: measure that, too.
+// Two readings of the time stamp counter around a few instructions. What stands before start() is complete by then and
+// what stands between start() and stop() is inside, but for stores, which leave the processor's store buffer later. The
+// distance of two readings with nothing in between is not 0: measure that, too.
 #pragma once
 
 #include <atomic>
@@ -52,10 +52,10 @@ struct Ticks {
   /// Nanoseconds of a tick, from a tenth of a second.
   static double nanoseconds() {
     Moment const first = moment();
-    while (std::chrono::steady_clock::now() - first.time < std::chrono::milliseconds(100)) {
-    }
+    while (std::chrono::steady_clock::now() - first.time < std::chrono::milliseconds(100)) {}
     Moment const last = moment();
-    return std::chrono::duration<double, std::nano>(last.time - first.time).count() / static_cast<double>(last.ticks - first.ticks);
+    return std::chrono::duration<double, std::nano>(last.time - first.time).count() /
+           static_cast<double>(last.ticks - first.ticks);
   }
 
  private:

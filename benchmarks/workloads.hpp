@@ -33,8 +33,7 @@ inline constexpr std::size_t frame = 10'000;
 enum class Order { random, fifo, lifo };
 
 /// Every object holds what was written into it: no slot was handed out twice, no write was dropped.
-template <Subject S>
-void verify(benchmark::State& state, std::vector<typename S::owner> const& live) {
+template <Subject S> void verify(benchmark::State& state, std::vector<typename S::owner> const& live) {
   for (std::size_t i = 0; i != live.size(); ++i) {
     if (S::object(live[i])->value == (cookie ^ i)) continue;
     state.SkipWithError("an object does not hold what was written into it");
@@ -42,8 +41,7 @@ void verify(benchmark::State& state, std::vector<typename S::owner> const& live)
   }
 }
 
-template <Subject S>
-void fill(S& subject, std::vector<typename S::owner>& live, std::size_t n) {
+template <Subject S> void fill(S& subject, std::vector<typename S::owner>& live, std::size_t n) {
   while (live.size() != n) live.push_back(subject.make(cookie ^ live.size()));
 }
 
@@ -65,8 +63,7 @@ void free_all(S& subject, std::vector<typename S::owner>& live, std::vector<std:
   }
 }
 
-template <Subject S, bool EscapeOwner>
-void pair_of(benchmark::State& state) {
+template <Subject S, bool EscapeOwner> void pair_of(benchmark::State& state) {
   S subject(small);
   escape(&subject);
   constexpr std::int64_t batch = 1024;
@@ -84,8 +81,7 @@ void pair_of(benchmark::State& state) {
   }
 }
 
-template <Subject S, Order O, std::size_t N>
-void bulk(benchmark::State& state) {
+template <Subject S, Order O, std::size_t N> void bulk(benchmark::State& state) {
   S subject(N);
   escape(&subject);
   std::vector<std::uint32_t> order(N);
@@ -103,8 +99,7 @@ void bulk(benchmark::State& state) {
   }
 }
 
-template <Subject S, std::size_t N>
-void churn(benchmark::State& state) {
+template <Subject S, std::size_t N> void churn(benchmark::State& state) {
   S subject(N);
   escape(&subject);
   std::vector<typename S::owner> live;
@@ -127,8 +122,7 @@ void churn(benchmark::State& state) {
 }
 
 /// One iteration is one game frame over N entities: about N / 8 die and are replaced. The scan is part of the time.
-template <Subject S, std::size_t N>
-void wave(benchmark::State& state) {
+template <Subject S, std::size_t N> void wave(benchmark::State& state) {
   S subject(N);
   escape(&subject);
   std::vector<typename S::owner> live;
@@ -158,7 +152,8 @@ inline constexpr std::size_t batch_total = 256;
 inline constexpr std::size_t batch_size = 64;
 
 /// Takes the time of parts that are too short, or too different from the rest, for the loop of Google Benchmark.
-/// A sum would be ruled by the few samples in which another program had the processor: this is the mean of the middle half.
+/// A sum would be ruled by the few samples in which another program had the processor: this is the mean of the middle
+/// half.
 class Stopwatch {
  public:
   explicit Stopwatch(benchmark::State& state) : state_(state) {
@@ -189,8 +184,7 @@ class Stopwatch {
 };
 
 /// Allocation alone, into owners that exist already; the frees are not timed.
-template <Subject S, bool Batched>
-void allocate_only(benchmark::State& state) {
+template <Subject S, bool Batched> void allocate_only(benchmark::State& state) {
   S subject(batch_total);
   escape(&subject);
   std::vector<typename S::owner> live(batch_total);
@@ -214,8 +208,7 @@ void allocate_only(benchmark::State& state) {
 }
 
 /// Construction of the subject itself, with room for N objects.
-template <Subject S, std::size_t N>
-void build(benchmark::State& state) {
+template <Subject S, std::size_t N> void build(benchmark::State& state) {
   Stopwatch watch(state);
   for (auto _ : state) {
     watch.start();
@@ -225,8 +218,7 @@ void build(benchmark::State& state) {
   }
 }
 
-template <Subject S, Order O>
-void add_bulk(std::string const& column, std::string const& subject, bool small_only) {
+template <Subject S, Order O> void add_bulk(std::string const& column, std::string const& subject, bool small_only) {
   cases().push_back({column + " 1k", subject, bulk<S, O, small>, 1'000'000, 1, false});
   if (small_only) return;
   cases().push_back({column + " 100k", subject, bulk<S, O, medium>, 1'000'000, 1, false});
@@ -234,8 +226,7 @@ void add_bulk(std::string const& column, std::string const& subject, bool small_
 }
 
 /// All workloads that S can do. `small_only`: no more than a thousand objects, for subjects that are not O(1).
-template <Subject S>
-void add_cases(std::string const& subject, bool small_only = false) {
+template <Subject S> void add_cases(std::string const& subject, bool small_only = false) {
   cases().push_back({"pairObj", subject, pair_of<S, false>, 3'000'000, 1, false});
   cases().push_back({"pair", subject, pair_of<S, true>, 3'000'000, 1, false});
   add_bulk<S, Order::random>("bulkRND", subject, small_only);
@@ -252,8 +243,7 @@ void add_cases(std::string const& subject, bool small_only = false) {
 }
 
 /// Construction with room for a million objects, for subjects that take their room at once.
-template <Subject S>
-void add_build(std::string const& subject) {
+template <Subject S> void add_build(std::string const& subject) {
   cases().push_back({"build 1M", subject, build<S, large>, 20, 1, true});
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Handles in coroutines: they lie in the coroutine's frame, go with it from thread to thread, and end with it. The frames
-// themselves come from a pool, too.
+// Handles in coroutines: they lie in the coroutine's frame, go with it from thread to thread, and end with it. The
+// frames themselves come from a pool, too.
 #include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/fastalloc.hpp>
 
@@ -174,7 +174,8 @@ int main() {
     std::vector<Task> tasks;
     for (int number = 0; number != 200; ++number) tasks.push_back(square(scheduler, pool, number, totals));
     scheduler.wait_until_idle();
-    std::printf("frames from the pool: %zu, from the heap: %zu\n", frames.allocated(), Task::promise_type::heap_frames().count);
+    std::printf("frames from the pool: %zu, from the heap: %zu\n", frames.allocated(),
+                Task::promise_type::heap_frames().count);
     std::size_t done = 0;
     for (auto const& task : tasks) done += task.done();
     std::printf("done: %zu, sum of squares: %ld\n", done, totals.sum.load());

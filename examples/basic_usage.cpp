@@ -55,5 +55,6 @@ int main() {
 #endif
 
   // Live objects in address order. Releasing any of them in here would be safe.
-  pool.for_each([](Connection const& connection) { std::printf("open: %s:%d\n", connection.peer.c_str(), connection.port); });
+  pool.for_each(
+      [](Connection const& connection) { std::printf("open: %s:%d\n", connection.peer.c_str(), connection.port); });
 }  // handles first, then the pool: declare the pool before what it feeds

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Policies of one's own: a slot allocator, a storage and a lock. A pool takes them in any order after T, and the concepts
-// say what each must have (slots/slot_allocator.hpp, storage/storage.hpp, lock/lock.hpp).
+// Policies of one's own: a slot allocator, a storage and a lock. A pool takes them in any order after T, and the
+// concepts say what each must have (slots/slot_allocator.hpp, storage/storage.hpp, lock/lock.hpp).
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdio>
@@ -15,17 +15,19 @@ namespace {
 //
 // The pool deals with fresh slots, counts, growth and statistics; an allocator keeps nothing but the returned slots.
 struct QuarantineAllocator {
-  template <class Shape>
-  class Slots {
+  template <class Shape> class Slots {
    public:
     static constexpr bool growing = Shape::growing;
     static constexpr bool hot_slot = false;  // no shortcut for the slot returned last: it is to come last
 
     // Bytes to keep account of that many slots: here their addresses.
-    static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept { return slots * sizeof(std::byte*); }
+    static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept {
+      return slots * sizeof(std::byte*);
+    }
 
-    // The pool has memory for us. A pool that grows calls this again, with more memory and slots still in the queue: they
-    // move over, the oldest first. (To allow shrink_to_fit, too, an allocator has erase_if: see the concept ErasableSlots.)
+    // The pool has memory for us. A pool that grows calls this again, with more memory and slots still in the queue:
+    // they move over, the oldest first. (To allow shrink_to_fit, too, an allocator has erase_if: see the concept
+    // ErasableSlots.)
     void bind(std::byte* memory, fastalloc::Blocks<growing> const& blocks) noexcept {
       auto** const ring = reinterpret_cast<std::byte**>(memory);
       std::size_t n = 0;
@@ -52,8 +54,7 @@ struct QuarantineAllocator {
 
     std::size_t size() const noexcept { return size_; }
 
-    template <class F>
-    void for_each(F&& f, fastalloc::Blocks<growing> const&) const {
+    template <class F> void for_each(F&& f, fastalloc::Blocks<growing> const&) const {
       for (std::size_t i = 0, at = first_; i != size_; ++i, at = next(at)) f(ring_[at]);
     }
 
@@ -121,8 +122,8 @@ int main() {
 
   {
     // All at once, in a pool that grows. max_capacity bounds what our storage has to give.
-    auto const config =
-        fastalloc::PoolConfig{.capacity = 2, .max_capacity = 8, .growth_strategy = fastalloc::GrowthStrategy::exponential(2.0)};
+    auto const config = fastalloc::PoolConfig{
+        .capacity = 2, .max_capacity = 8, .growth_strategy = fastalloc::GrowthStrategy::exponential(2.0)};
     fastalloc::GrowingPool<Job, CountingStorage, QuarantineAllocator, CountingLock, fastalloc::BasicStats> pool(config);
 
     std::vector<decltype(pool)::handle_type> jobs;

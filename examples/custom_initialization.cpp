@@ -39,8 +39,8 @@ int main() {
 
   auto const config = fastalloc::PoolConfig::builder()
                           .capacity(8)
-                          .alignment(128)      // each slot begins a pair of cache lines; Matrix itself asks for 4 bytes
-                          .pre_initialize()    // touch every page now, so that no first use takes a page fault
+                          .alignment(128)    // each slot begins a pair of cache lines; Matrix itself asks for 4 bytes
+                          .pre_initialize()  // touch every page now, so that no first use takes a page fault
                           .try_build();
   if (!config) return 1;
   {
@@ -50,8 +50,8 @@ int main() {
     std::printf("aligned to 128: %s, %s\n", aligned(first) ? "yes" : "no", aligned(second) ? "yes" : "no");
   }
 
-  // recycle(init, reset): init builds an object once, reset clears it when it comes back. A reset that returns false has
-  // the object destroyed and built anew: here, so that one huge request does not keep its memory for good.
+  // recycle(init, reset): init builds an object once, reset clears it when it comes back. A reset that returns false
+  // has the object destroyed and built anew: here, so that one huge request does not keep its memory for good.
   {
     auto pool = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 2, .pre_initialize = true},
                                      fastalloc::recycle([] { return Buffer(1024); },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A limit order book with price-time priority: orders live in a FixedPool, wait in an intrusive queue at their price, and are
-// found by id. It is fed with a generated stream, checked against a slow book and its own invariants, and timed for each message
-// beside the same book on new and delete.
+// A limit order book with price-time priority: orders live in a FixedPool, wait in an intrusive queue at their price,
+// and are found by id. It is fed with a generated stream, checked against a slow book and its own invariants, and timed
+// for each message beside the same book on new and delete.
 #include "order_book_market.hpp"
 
 #include <fastalloc/fastalloc.hpp>
@@ -48,8 +48,7 @@ struct Heap {
   Owner try_make(Order const& order) { return std::make_unique<Order>(order); }
 };
 
-template <class Store>
-class Book {
+template <class Store> class Book {
  public:
   Book(std::size_t most_orders, std::size_t most_ids) : store_(most_orders), levels_(ticks), orders_(most_ids) {}
 
@@ -172,8 +171,7 @@ class Book {
 
 // ---- what it takes, per message
 
-template <class F>
-void time_each(std::vector<Message> const& messages, std::vector<long>& times, F&& f) {
+template <class F> void time_each(std::vector<Message> const& messages, std::vector<long>& times, F&& f) {
   for (Message const& message : messages) {
     auto const begin = std::chrono::steady_clock::now();
     f(message);
@@ -184,7 +182,9 @@ void time_each(std::vector<Message> const& messages, std::vector<long>& times, F
 
 void print(char const* name, std::vector<long> times) {
   std::sort(times.begin(), times.end());
-  auto const at = [&](double part) { return times[static_cast<std::size_t>(part * static_cast<double>(times.size() - 1))]; };
+  auto const at = [&](double part) {
+    return times[static_cast<std::size_t>(part * static_cast<double>(times.size() - 1))];
+  };
   std::printf("%-10s  p50 %ld, p99 %ld, p99.9 %ld, max %ld ns\n", name, at(0.5), at(0.99), at(0.999), at(1));
 }
 
@@ -224,7 +224,8 @@ int main() {
     std::printf("quantity: %lld in, %lld traded, %lld cancelled\n", static_cast<long long>(with_pool.entered),
                 static_cast<long long>(with_pool.traded), static_cast<long long>(with_pool.cancelled));
     std::printf("orders: %llu made, at most %zu at a time, %zu rest at the end\n",
-                static_cast<unsigned long long>(statistics.total_allocations), statistics.peak_usage, statistics.current_usage);
+                static_cast<unsigned long long>(statistics.total_allocations), statistics.peak_usage,
+                statistics.current_usage);
   }
   print("FixedPool", std::move(pool_times));
   print("new/delete", std::move(heap_times));

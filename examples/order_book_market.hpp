@@ -32,8 +32,8 @@ struct Trade {
   bool operator==(Trade const&) const = default;
 };
 
-// Adds, cancels, modifications and market orders: prices cluster around a mid that moves, sizes and distances have a long
-// tail, most orders are cancelled, and young ones first.
+// Adds, cancels, modifications and market orders: prices cluster around a mid that moves, sizes and distances have a
+// long tail, most orders are cancelled, and young ones first.
 class Stream {
  public:
   Stream(std::size_t messages, std::size_t opening) {
@@ -120,7 +120,8 @@ class SlowBook {
     auto const better = [&](Price a, Price b) { return m.side == Side::buy ? a < b : a > b; };
     auto best = orders_.end();
     for (auto one = orders_.begin(); one != orders_.end(); ++one)
-      if (one->side != m.side && !better(m.price, one->price) && (best == orders_.end() || better(one->price, best->price)))
+      if (one->side != m.side && !better(m.price, one->price) &&
+          (best == orders_.end() || better(one->price, best->price)))
         best = one;
     return best;
   }

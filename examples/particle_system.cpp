@@ -29,8 +29,7 @@ class Random {
   std::uint32_t state_ = 1;
 };
 
-template <class Pool>
-class Emitter {
+template <class Pool> class Emitter {
  public:
   explicit Emitter(std::size_t most) : pool_(most) { particles_.reserve(most); }
 
@@ -38,7 +37,8 @@ class Emitter {
   bool burst(std::size_t n) {
     std::size_t const before = particles_.size();
     if (!pool_.try_allocate_batch(n, std::back_inserter(particles_), Particle{0, 0, 1, 1, 0})) return false;
-    for (std::size_t i = before; i != particles_.size(); ++i) particles_[i]->frames_left = 1 + static_cast<int>(random_.below(40));
+    for (std::size_t i = before; i != particles_.size(); ++i)
+      particles_[i]->frames_left = 1 + static_cast<int>(random_.below(40));
     return true;
   }
 
@@ -71,8 +71,7 @@ class Emitter {
   Random random_;
 };
 
-template <class Pool>
-void run(char const* title) {
+template <class Pool> void run(char const* title) {
   Emitter<Pool> emitter(4096);
   for (int frame = 0; frame != 200; ++frame) {
     emitter.burst(frame < 100 ? 100 : 10);  // a storm, then a drizzle
@@ -83,7 +82,8 @@ void run(char const* title) {
   // The pool is small on purpose: a burst that does not fit changes nothing.
   std::size_t const before = emitter.live();
   bool const fits = emitter.burst(5000);
-  std::printf("  a burst of 5000: %s, still %s\n", fits ? "fits" : "refused", emitter.live() == before ? "as before" : "changed");
+  std::printf("  a burst of 5000: %s, still %s\n", fits ? "fits" : "refused",
+              emitter.live() == before ? "as before" : "changed");
 }
 
 }  // namespace
@@ -91,6 +91,7 @@ void run(char const* title) {
 int main() {
   // The default hands out the slot returned last: warmest in the cache, anywhere in memory.
   run<fastalloc::FixedPool<Particle>>("StackAllocator ");
-  // The bitmap hands out the lowest free address: survivors drift to the front, and it takes 1 bit a slot instead of 32.
+  // The bitmap hands out the lowest free address: survivors drift to the front, and it takes 1 bit a slot instead of
+  // 32.
   run<fastalloc::FixedPool<Particle, fastalloc::BitmapAllocator>>("BitmapAllocator");
 }

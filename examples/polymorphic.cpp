@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Objects of several classes in one pool, reached through their common base: the pool is one of std::variant, each slot has
-// room for the largest class, and a handle to the base knows the way back to the slot, wherever in the object the base lies.
+// Objects of several classes in one pool, reached through their common base: the pool is one of std::variant, each slot
+// has room for the largest class, and a handle to the base knows the way back to the slot, wherever in the object the
+// base lies.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
@@ -47,8 +48,7 @@ using AnyShape = std::variant<Circle, Box, Sign>;
 using Pool = fastalloc::GrowingPool<AnyShape>;
 
 // Builds an S in the pool. The handle owns the variant and points at the Shape inside.
-template <class S, class... Args>
-fastalloc::Handle<Shape> make(Pool& pool, Args&&... args) {
+template <class S, class... Args> fastalloc::Handle<Shape> make(Pool& pool, Args&&... args) {
   auto any = pool.allocate(std::in_place_type<S>, std::forward<Args>(args)...);
   Shape* const shape = std::get_if<S>(any.get());
   return {std::move(any), shape};
@@ -68,9 +68,11 @@ int main() {
   for (int i = 1; i <= 4; ++i) {
     shapes.push_back(make<Circle>(pool, i));
     shapes.push_back(make<Box>(pool, i, 2));
-    shapes.push_back(make<Sign>(pool, "a name that is too long for the string itself, number " + std::to_string(i), 0.5));
+    shapes.push_back(
+        make<Sign>(pool, "a name that is too long for the string itself, number " + std::to_string(i), 0.5));
   }
-  std::printf("%zu shapes of 3 classes in one pool of %zu, area %.2f\n", shapes.size(), pool.capacity(), total_area(shapes));
+  std::printf("%zu shapes of 3 classes in one pool of %zu, area %.2f\n", shapes.size(), pool.capacity(),
+              total_area(shapes));
 
   // A handle to the base may be moved, sorted and dropped as any other.
   std::sort(shapes.begin(), shapes.end(), [](auto const& a, auto const& b) { return a->area() > b->area(); });
@@ -81,7 +83,8 @@ int main() {
   // The slots are free again: the next nine need no more memory.
   std::size_t const before = pool.capacity();
   for (int i = 0; i != 9; ++i) shapes.push_back(make<Sign>(pool, "new", 1));
-  std::printf("nine more: %zu in use, capacity %s\n", pool.allocated(), pool.capacity() == before ? "as before" : "grown");
+  std::printf("nine more: %zu in use, capacity %s\n", pool.allocated(),
+              pool.capacity() == before ? "as before" : "grown");
 
   // Over all objects, whatever they are, in memory order.
   std::size_t signs = 0;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A pool for a real-time thread: its memory is brought in and locked before the thread begins, and from then on no operation takes a page
-// fault, nor makes a system call while the lock is free. (Where threads contend for it, AdaptiveLock sleeps and wakes by futex;
-// LockFree never makes a call, SpinLock none but a yield.) What the system refuses (often: locking, to those without the privilege) is said before, not noticed later.
+// A pool for a real-time thread: its memory is brought in and locked before the thread begins, and from then on no
+// operation takes a page fault, nor makes a system call while the lock is free. (Where threads contend for it,
+// AdaptiveLock sleeps and wakes by futex; LockFree never makes a call, SpinLock none but a yield.) What the system
+// refuses (often: locking, to those without the privilege) is said before, not noticed later.
 //
-// A control loop of 1 kHz: each cycle takes samples from the pool, hands them to a logger through a queue, and gives back those that the
-// logger is done with. Both threads use one ThreadSafePool.
+// A control loop of 1 kHz: each cycle takes samples from the pool, hands them to a logger through a queue, and gives
+// back those that the logger is done with. Both threads use one ThreadSafePool.
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>
@@ -26,8 +27,8 @@ struct Sample {
   double channels[7] = {};
 };
 
-// AtomicStats: whether the pool ever ran dry. NoCache: no thread keeps slots for itself, so a full pool is full without a search through
-// others' caches, which takes a system call.
+// AtomicStats: whether the pool ever ran dry. NoCache: no thread keeps slots for itself, so a full pool is full without
+// a search through others' caches, which takes a system call.
 using Pool = ThreadSafePool<Sample, PageStorage, NoCache, AtomicStats>;
 using Owned = Pool::handle_type;
 
@@ -107,10 +108,11 @@ Outcome control_loop(Pool& pool, Queue& queue) {
 
 int main() {
   PoolConfig const config{.capacity = 1000, .pre_initialize = true};
-  // Locked, from here on, and on node 0, where the loop's processor is to be. Without `required` the pool is built in any case, and the
-  // storage has a note of what the system refused.
+  // Locked, from here on, and on node 0, where the loop's processor is to be. Without `required` the pool is built in
+  // any case, and the storage has a note of what the system refused.
   Pool pool(config, PageStorage{{.lock_memory = true, .numa_node = 0}});
-  std::printf("pool of %zu samples, memory %s\n", pool.capacity(), pool.storage().has_note(PageFeature::lock_memory) ? "not locked" : "locked");
+  std::printf("pool of %zu samples, memory %s\n", pool.capacity(),
+              pool.storage().has_note(PageFeature::lock_memory) ? "not locked" : "locked");
   std::printf("note: %s\n", pool.storage().has_note() ? pool.storage().note().to_string().c_str() : "none");
 
   // Where unlocked memory will not do: no pool, and the same text as an error. This node is not there.
@@ -135,7 +137,9 @@ int main() {
   logger.join();
 
   std::printf("%d cycles: every sample was logged or refused: %s\n", cycles,
-              outcome.handed_over == logged && outcome.handed_over + outcome.refused == cycles * samples_per_cycle ? "yes" : "no");
+              outcome.handed_over == logged && outcome.handed_over + outcome.refused == cycles * samples_per_cycle
+                  ? "yes"
+                  : "no");
   std::printf("page faults of the loop after its first cycle: %ld\n", outcome.faults);
   PoolStatistics const statistics = pool.statistics();
   std::printf("in use at the end: %zu, requests of a full pool: %llu\n", statistics.current_usage,

@@ -2,10 +2,11 @@
 // A scene graph: who owns, who shares, and who only remembers.
 //
 //   nodes    are owned by their parents (handles), and remembered by everybody else by key: selection, scripts
-//   meshes   are shared by the nodes that show them (shared handles), and remembered by the cache that loads them (weak handles)
+//   meshes   are shared by the nodes that show them (shared handles), and remembered by the cache that loads them (weak
+//            handles)
 //
-// A node that is deleted takes its children along, and lets go of its mesh. Keys of deleted nodes find nothing, also when another node
-// lives in the slot. Nothing here counts references by hand, or tells others that something is gone.
+// A node that is deleted takes its children along, and lets go of its mesh. Keys of deleted nodes find nothing, also
+// when another node lives in the slot. Nothing here counts references by hand, or tells others that something is gone.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdio>
@@ -69,7 +70,8 @@ void print(Node const& node, float x, int depth) {
   x += node.x;
   std::printf("  %*s%s at %g%s%s\n", 2 * depth, "", node.name.c_str(), static_cast<double>(x), node.mesh ? ", " : "",
               node.mesh ? node.mesh->file.c_str() : "");
-  for (Node const* child = node.first_child.get(); child != nullptr; child = child->next.get()) print(*child, x, depth + 1);
+  for (Node const* child = node.first_child.get(); child != nullptr; child = child->next.get())
+    print(*child, x, depth + 1);
 }
 
 }  // namespace
@@ -93,20 +95,23 @@ int main() {
   std::printf("a row of tanks shares what one tank loaded\n");
   for (int i = 0; i != 3; ++i) root->add(nodes.allocate("tank", 40.0F + static_cast<float>(i), cache.load("tank.obj")));
   if (Node* const node = nodes.get(selected)) node->x = 2;  // the player moves it
-  std::printf("  tank.obj is shown %zu times; %zu nodes, %zu meshes\n", root->first_child->mesh.use_count(), nodes.allocated(), cache.slots_in_use());
+  std::printf("  tank.obj is shown %zu times; %zu nodes, %zu meshes\n", root->first_child->mesh.use_count(),
+              nodes.allocated(), cache.slots_in_use());
 
   std::printf("the house is blown up, and a crater takes its place\n");
   std::size_t const slot = nodes.index_of(nodes.get(target));
   root->remove(nodes.get(target));
   auto crater = nodes.allocate("crater", 30.0F);
-  std::printf("  same slot: %s; the script's target: %s\n", nodes.index_of(crater) == slot ? "yes" : "no", nodes.get(target) != nullptr ? "found" : "gone");
+  std::printf("  same slot: %s; the script's target: %s\n", nodes.index_of(crater) == slot ? "yes" : "no",
+              nodes.get(target) != nullptr ? "found" : "gone");
   root->add(std::move(crater));
 
   std::printf("the first tank goes, and what was selected with it\n");
   for (Node& node : nodes.live()) {  // in the order of addresses; what the loop body deletes is skipped
     if (node.name == "tank" && node.x < 40) root->remove(&node);
   }
-  std::printf("  selected: %s; tank.obj is shown %zu times\n", nodes.contains(selected) ? "found" : "gone", cache.load("tank.obj").use_count() - 1);
+  std::printf("  selected: %s; tank.obj is shown %zu times\n", nodes.contains(selected) ? "found" : "gone",
+              cache.load("tank.obj").use_count() - 1);
 
   std::printf("turret.obj was not shown any more, so it has to be loaded again\n");
   root->add(nodes.allocate("turret", 5.0F, cache.load("turret.obj")));

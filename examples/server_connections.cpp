@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // An echo server: connections and buffers come from pools, so that it never uses more of either than it was given.
 //
-//   acceptor: accept -> Connection from the pool -> queue -> worker: Buffer from the pool, echo, until the client is gone
+//   acceptor: accept -> Connection from the pool -> queue -> worker: Buffer from the pool, echo, until the client is
+//   gone
 //
 // Its clients are threads of this program. POSIX sockets.
 #include <fastalloc/fastalloc.hpp>
@@ -101,7 +102,8 @@ class Server {
       if (poll(&somebody, 1, 20) <= 0) continue;  // looks after 20 ms whether to stop
       Socket socket(accept(listener_.fd, nullptr, nullptr));
       if (socket.fd < 0) continue;
-      // All connections in use: wait until a worker is done with one. Later clients wait in the kernel's queue meanwhile.
+      // All connections in use: wait until a worker is done with one. Later clients wait in the kernel's queue
+      // meanwhile.
       auto connection = connections.allocate_for(5s, std::move(socket));
       if (!connection) {
         socket.send_all("busy\n");  // time was up: allocate_for() has left its arguments alone

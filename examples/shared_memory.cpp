@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// One pool for several processes: a parent sends jobs to its children, which send the results back. The objects lie in memory
-// that all of them share, at an address of its own in each; what goes through the pipes is 8 bytes a job, whatever its size.
+// One pool for several processes: a parent sends jobs to its children, which send the results back. The objects lie in
+// memory that all of them share, at an address of its own in each; what goes through the pipes is 8 bytes a job,
+// whatever its size.
 #include <fastalloc/fastalloc.hpp>
 
 #include <sys/mman.h>
@@ -25,9 +26,11 @@ struct Job {
   char text[100];
 };
 
-// LockFree: a process that is stopped, or killed, never holds up the others. Generations: keys, so that what arrives can be checked.
-// Checks and statistics are part of what processes must agree on, so they are named: their defaults depend on how a program is compiled.
-using Pool = fastalloc::FixedPool<Job, fastalloc::ExternalStorage, fastalloc::LockFree, fastalloc::Generations, fastalloc::DebugChecks>;
+// LockFree: a process that is stopped, or killed, never holds up the others. Generations: keys, so that what arrives
+// can be checked. Checks and statistics are part of what processes must agree on, so they are named: their defaults
+// depend on how a program is compiled.
+using Pool = fastalloc::FixedPool<Job, fastalloc::ExternalStorage, fastalloc::LockFree, fastalloc::Generations,
+                                  fastalloc::DebugChecks>;
 constexpr std::size_t slots = 8;
 constexpr int jobs = 100;
 
@@ -49,8 +52,8 @@ struct Pipe {
   }
 };
 
-// Anonymous shared memory has no name by which it could be mapped a second time; a file has. Programs that do not know each other use
-// shm_open() with a name; the one for which O_CREAT | O_EXCL succeeds creates the pool.
+// Anonymous shared memory has no name by which it could be mapped a second time; a file has. Programs that do not know
+// each other use shm_open() with a name; the one for which O_CREAT | O_EXCL succeeds creates the pool.
 int shared_file(std::size_t bytes) {
   char path[] = "/tmp/fastalloc-example-XXXXXX";
   int const file = ::mkstemp(path);
@@ -100,7 +103,8 @@ void send_jobs(Pool& pool, Pipe const& there, Pipe const& back) {
     letters += job->letters;
     ++received;
   }  // each job ends here, in the process that began it; the worker could end it as well
-  std::printf("sent: %d, received: %d, letters: %d, full at times: %s\n", sent, received, letters, refused > 0 ? "yes" : "no");
+  std::printf("sent: %d, received: %d, letters: %d, full at times: %s\n", sent, received, letters,
+              refused > 0 ? "yes" : "no");
 }
 
 // A child takes three slots and is killed. They stay taken, until somebody who knows gives them back.
@@ -155,7 +159,8 @@ int main() {
   std::printf("in use: %zu of %zu\n", pool.allocated(), pool.capacity());
 
   // What does not fit is refused, with what differs.
-  using Other = fastalloc::FixedPool<double, fastalloc::ExternalStorage, fastalloc::LockFree, fastalloc::Generations, fastalloc::DebugChecks>;
+  using Other = fastalloc::FixedPool<double, fastalloc::ExternalStorage, fastalloc::LockFree, fastalloc::Generations,
+                                     fastalloc::DebugChecks>;
   std::printf("%s\n", Other::try_create(fastalloc::ExternalStorage::attach(span)).error().message());
 
   lose_a_process(pool, file, bytes);

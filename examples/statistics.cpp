@@ -18,7 +18,8 @@ int main() {
   // NoStats is the default: 0 bytes, 0 instructions, and no statistics() to call by mistake. BasicStats adds one
   // increment an allocation; everything else is worked out when asked for.
   using Pool = fastalloc::GrowingPool<Request, fastalloc::BasicStats>;
-  Pool pool(fastalloc::PoolConfig{.capacity = 10, .max_capacity = 40, .growth_strategy = fastalloc::GrowthStrategy::linear(10)});
+  Pool pool(fastalloc::PoolConfig{
+      .capacity = 10, .max_capacity = 40, .growth_strategy = fastalloc::GrowthStrategy::linear(10)});
 
   std::vector<Pool::handle_type> requests;
   for (int i = 0; i != 50; ++i)

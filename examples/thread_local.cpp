@@ -90,8 +90,8 @@ void all_primes_below(int limit) {
               static_cast<unsigned long long>(total.total_allocations), total.current_usage);
 }
 
-// Workers that come and go. Each has the whole capacity: a sub-pool whose thread has ended serves another one when nothing
-// lives in it any more.
+// Workers that come and go. Each has the whole capacity: a sub-pool whose thread has ended serves another one when
+// nothing lives in it any more.
 void shifts() {
   Pool pool(8);
   std::vector<Pool::handle_type> kept;

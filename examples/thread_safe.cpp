@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// One pool for many threads: producers allocate, consumers destroy, and the pool's capacity keeps the producers in check.
+// One pool for many threads: producers allocate, consumers destroy, and the pool's capacity keeps the producers in
+// check.
 #include <fastalloc/fastalloc.hpp>
 
 #include <atomic>
@@ -73,7 +74,8 @@ void join(std::vector<std::thread>& threads) {
   for (auto& thread : threads) thread.join();
 }
 
-// 3 producers, 2 consumers, 3000 messages through 16 slots. Producers that are too fast wait for consumers, in allocate_for.
+// 3 producers, 2 consumers, 3000 messages through 16 slots. Producers that are too fast wait for consumers, in
+// allocate_for.
 void pipeline(Pool& pool) {
   Queue queue;
   std::atomic<int> refused = 0, received = 0;

@@ -33,8 +33,7 @@ std::string reason_of(int status) {
 }
 
 // Runs `work` in a forked child and returns what it returned there.
-template <class Result, class Work>
-Result in_child(Work const& work) {
+template <class Result, class Work> Result in_child(Work const& work) {
   int ends[2];
   if (pipe(ends) != 0) {
     throw ReplayError(std::string("no pipe for the replaying process: ") + std::strerror(errno));
@@ -47,8 +46,7 @@ Result in_child(Work const& work) {
     try {
       Result const result = work();
       status = write(ends[1], &result, sizeof(result)) == sizeof(result) ? 0 : 1;
-    } catch (std::bad_alloc const&) {
-    }
+    } catch (std::bad_alloc const&) {}
     _exit(status);
   }
   close(ends[1]);
@@ -56,8 +54,7 @@ Result in_child(Work const& work) {
   bool const has_result = child > 0 && read(ends[0], &result, sizeof(result)) == sizeof(result);
   close(ends[0]);
   int status = 0;
-  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (child < 0) {
     throw ReplayError(std::string("cannot start a replaying process: ") + std::strerror(errno));
   }
@@ -79,8 +76,7 @@ void keep_freed_memory() noexcept {
 #endif
 }
 
-template <class Side>
-Timing time_here(Script const& script, unsigned passes) {
+template <class Side> Timing time_here(Script const& script, unsigned passes) {
   std::vector<void*> objects(script.places);
   auto const steps = std::span(script.steps);
   auto const nanoseconds = [](Clock::duration time) { return std::chrono::duration<double, std::nano>(time).count(); };
@@ -136,8 +132,7 @@ std::uint64_t resident_bytes() noexcept {
 #endif
 }
 
-template <class Side>
-std::uint64_t memory_here(Script const& script) {
+template <class Side> std::uint64_t memory_here(Script const& script) {
   constexpr std::size_t samples = 63;
   std::vector<void*> objects(script.places);
   auto const steps = std::span(script.steps).first(script.timed);
@@ -169,7 +164,8 @@ Timing measure_time(SideName side, Script const& script, unsigned passes) {
       case SideName::malloc: return time_here<MallocSide>(script, passes);
       case SideName::pools: return time_here<PoolSide>(script, passes);
       case SideName::resource: return time_here<ResourceSide<PoolResource>>(script, passes);
-      case SideName::std_resource: return time_here<ResourceSide<std::pmr::unsynchronized_pool_resource>>(script, passes);
+      case SideName::std_resource:
+        return time_here<ResourceSide<std::pmr::unsynchronized_pool_resource>>(script, passes);
       default: return time_here<NothingSide>(script, passes);
     }
   });

@@ -144,8 +144,7 @@ Trace::Trace(std::string name, std::vector<std::uint8_t> bytes) : file_(std::mov
   check_events();
 }
 
-template <class Integer>
-Integer Trace::field(std::size_t offset) const noexcept {
+template <class Integer> Integer Trace::field(std::size_t offset) const noexcept {
   Integer value = 0;
   for (std::size_t i = 0; i != sizeof(Integer); ++i) {
     value |= static_cast<Integer>(static_cast<Integer>(bytes_[offset + i]) << (8 * i));

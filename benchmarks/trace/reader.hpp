@@ -87,8 +87,7 @@ class Trace {
   void check_length() const;
   void check_events();
   void check_totals() const;
-  template <class Integer>
-  Integer field(std::size_t offset) const noexcept;
+  template <class Integer> Integer field(std::size_t offset) const noexcept;
 
   std::string file_;
   std::vector<std::uint8_t> bytes_;

@@ -25,8 +25,7 @@ void end_recording() noexcept {
   with_own_file([](TraceFile& file) { file.finish(Ending::regular); });
 }
 
-template <class Exec, class... Arguments>
-int replace_process(Exec exec, Arguments... arguments) noexcept {
+template <class Exec, class... Arguments> int replace_process(Exec exec, Arguments... arguments) noexcept {
   end_recording();
   int const result = exec(arguments...);
   int const error = errno;

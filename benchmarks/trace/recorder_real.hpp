@@ -47,8 +47,7 @@ inline constinit struct Bootstrap {
 // initial-exec: the first use in a thread must not allocate.
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local bool asking_dlsym = false;
 
-template <class Function>
-inline void look_up(Function& function, char const* name) noexcept {
+template <class Function> inline void look_up(Function& function, char const* name) noexcept {
   void* const symbol = dlsym(RTLD_NEXT, name);
   static_assert(sizeof(function) == sizeof(symbol));
   memcpy(&function, &symbol, sizeof(symbol));

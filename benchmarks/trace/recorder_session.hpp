@@ -164,8 +164,7 @@ class Recording {
 
 // The file of this process, locked, if it has one. A child of vfork runs in its parent's memory and does not own the
 // file.
-template <class Action>
-inline void with_own_file(Action const& action) noexcept {
+template <class Action> inline void with_own_file(Action const& action) noexcept {
   State* const state = shared_state.load(std::memory_order_acquire);
   if (state == nullptr || recording_here || state->pid != getpid()) {
     return;

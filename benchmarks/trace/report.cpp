@@ -13,8 +13,7 @@ constexpr std::size_t rows_shown = 12;
 #if defined(__GNUC__)
 [[gnu::format(printf, 1, 2)]]
 #endif
-std::string
-format(char const* pattern, ...) {
+std::string format(char const* pattern, ...) {
   char text[512];
   va_list arguments;
   va_start(arguments, pattern);
@@ -77,8 +76,9 @@ template <class Figure>
 std::string compared(char const* what, Figure const (&figures)[measured_sides], Figure unit, int digits) {
   std::string text = format("%-34s", what);
   for (Figure const figure : figures) {
-    std::string const shown = digits != 0 ? format("%.*f", digits, static_cast<double>(figure) / static_cast<double>(unit))
-                                          : grouped((static_cast<std::uint64_t>(figure) + 512) / 1024);
+    std::string const shown = digits != 0
+                                  ? format("%.*f", digits, static_cast<double>(figure) / static_cast<double>(unit))
+                                  : grouped((static_cast<std::uint64_t>(figure) + 512) / 1024);
     text += format(" %14s", shown.c_str());
   }
   text += format("\n%-34s", "  ratio");
@@ -140,7 +140,8 @@ std::string text_report(Trace const& trace, Script const& script, Findings const
     return text + "There is nothing to replay.\n";
   }
   text += comparison(findings) + sizes_table(findings.sizes);
-  text += format("\nMedians of %u repetition%s. Ratio: malloc divided by that side (below: by the pools); above 1, it is better.\n",
+  text += format("\nMedians of %u repetition%s. Ratio: malloc divided by that side (below: by the pools); above 1, it "
+                 "is better.\n",
                  repetitions, repetitions == 1 ? "" : "s");
 #ifndef NDEBUG
   text += "Built without NDEBUG: the pools check every free, and the times say little about a release build.\n";
@@ -160,7 +161,9 @@ std::string csv_rows(Trace const& trace, Script const& script, Findings const& f
                        Costs const& costs, std::uint64_t const* memory) {
     auto const& [malloc, pools, resource, std_resource] = costs.warm;
     auto const& fresh = costs.fresh;
-    auto const kept = [&](std::size_t side) { return memory == nullptr ? std::string() : std::to_string(memory[side]); };
+    auto const kept = [&](std::size_t side) {
+      return memory == nullptr ? std::string() : std::to_string(memory[side]);
+    };
     return file + "," + bytes + "," + std::to_string(operations) + "," + std::to_string(objects) + "," +
            std::to_string(live) +
            format(",%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.0f,", malloc, pools, costs.nothing, ratio(malloc, pools), fresh[0],

@@ -31,7 +31,7 @@ struct SizeRow {
 struct Findings {
   Costs costs;
   std::uint64_t memory[measured_sides];  // bytes, by SideName
-  std::vector<SizeRow> sizes;  // the ones that gain most first
+  std::vector<SizeRow> sizes;            // the ones that gain most first
 };
 
 std::string text_report(Trace const& trace, Script const& script, Findings const& findings, unsigned repetitions);

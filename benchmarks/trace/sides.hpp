@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The sides of a comparison: malloc, our pools, memory resources, and nothing at all (what the loop itself costs). All run the
-// same steps through tables of equally many functions, and write the first 8 bytes and the last byte of every object.
+// The sides of a comparison: malloc, our pools, memory resources, and nothing at all (what the loop itself costs). All
+// run the same steps through tables of equally many functions, and write the first 8 bytes and the last byte of every
+// object.
 //
 //                malloc             pools                                             nothing
 //   allocate     malloc             the pool of the class: allocate, release          a fixed buffer
@@ -49,18 +50,13 @@ class MallocSide {
  public:
   explicit MallocSide(Script const&) noexcept {}
 
-  template <std::size_t Class>
-  void* allocate(std::uint64_t size) {
+  template <std::size_t Class> void* allocate(std::uint64_t size) {
     return checked(std::malloc(static_cast<std::size_t>(size)));
   }
-  template <std::size_t Class>
-  void* allocate_zeroed(std::uint64_t size) {
+  template <std::size_t Class> void* allocate_zeroed(std::uint64_t size) {
     return checked(std::calloc(1, static_cast<std::size_t>(size)));
   }
-  template <std::size_t Class>
-  void free(void* address) noexcept {
-    std::free(address);
-  }
+  template <std::size_t Class> void free(void* address) noexcept { std::free(address); }
   void* allocate_aligned(std::uint64_t size, std::uint64_t alignment) {
     auto const multiple = (size + alignment - 1) / alignment * alignment;
     return checked(std::aligned_alloc(static_cast<std::size_t>(alignment), static_cast<std::size_t>(multiple)));
@@ -71,8 +67,7 @@ class MallocSide {
   static std::uint64_t touched(std::uint64_t size) noexcept { return size; }
 };
 
-template <std::size_t Bytes>
-struct alignas(16) Block {
+template <std::size_t Bytes> struct alignas(16) Block {
   Block() noexcept {}  // leaves the bytes as they are, as malloc does
   unsigned char bytes[Bytes];
 };
@@ -83,24 +78,21 @@ class PoolSide {
  public:
   explicit PoolSide(Script const& script) { build(script, std::make_index_sequence<size_classes>()); }
 
-  template <std::size_t Class>
-  void* allocate(std::uint64_t size) {
+  template <std::size_t Class> void* allocate(std::uint64_t size) {
     if constexpr (Class == beyond) {
       return heap_.allocate<Class>(size);
     } else {
       return pool<Class>().allocate().release();
     }
   }
-  template <std::size_t Class>
-  void* allocate_zeroed(std::uint64_t size) {
+  template <std::size_t Class> void* allocate_zeroed(std::uint64_t size) {
     if constexpr (Class == beyond) {
       return heap_.allocate_zeroed<Class>(size);
     } else {
       return std::memset(allocate<Class>(size), 0, static_cast<std::size_t>(size));
     }
   }
-  template <std::size_t Class>
-  void free(void* address) noexcept {
+  template <std::size_t Class> void free(void* address) noexcept {
     if constexpr (Class == beyond) {
       heap_.free<Class>(address);
     } else {
@@ -114,35 +106,29 @@ class PoolSide {
   static std::uint64_t touched(std::uint64_t size) noexcept { return size; }
 
  private:
-  template <std::size_t Class>
-  using Pool = GrowingPool<Block<class_bytes(Class)>>;
+  template <std::size_t Class> using Pool = GrowingPool<Block<class_bytes(Class)>>;
 
-  template <std::size_t Class>
-  struct Storage {
+  template <std::size_t Class> struct Storage {
     alignas(Pool<Class>) static inline std::byte bytes[sizeof(Pool<Class>)];
   };
-  template <std::size_t Class>
-  static Pool<Class>& pool() noexcept {
+  template <std::size_t Class> static Pool<Class>& pool() noexcept {
     return *std::launder(reinterpret_cast<Pool<Class>*>(Storage<Class>::bytes));
   }
 
   // A page of objects to begin with, but at least 4.
-  template <std::size_t Class>
-  static void build_one() {
+  template <std::size_t Class> static void build_one() {
     std::size_t const capacity = std::max<std::size_t>(4096 / class_bytes(Class), 4);
     ::new (Storage<Class>::bytes)
         Pool<Class>(PoolConfig{.capacity = capacity, .growth_strategy = GrowthStrategy::exponential(2.0)});
   }
-  template <std::size_t... Class>
-  static void build(Script const& script, std::index_sequence<Class...>) {
+  template <std::size_t... Class> static void build(Script const& script, std::index_sequence<Class...>) {
     ((script.uses(Class) ? build_one<Class>() : void()), ...);
   }
 
   MallocSide heap_{Script{}};
 };
 
-template <class Resource>
-class ResourceSide {
+template <class Resource> class ResourceSide {
  public:
   explicit ResourceSide(Script const&) {
 #if defined(__GNUC__)
@@ -150,24 +136,21 @@ class ResourceSide {
 #endif
   }
 
-  template <std::size_t Class>
-  void* allocate(std::uint64_t size) {
+  template <std::size_t Class> void* allocate(std::uint64_t size) {
     if constexpr (Class == beyond) {
       return heap_.allocate<Class>(size);
     } else {
       return resource_->allocate(class_bytes(Class), 16);
     }
   }
-  template <std::size_t Class>
-  void* allocate_zeroed(std::uint64_t size) {
+  template <std::size_t Class> void* allocate_zeroed(std::uint64_t size) {
     if constexpr (Class == beyond) {
       return heap_.allocate_zeroed<Class>(size);
     } else {
       return std::memset(allocate<Class>(size), 0, static_cast<std::size_t>(size));
     }
   }
-  template <std::size_t Class>
-  void free(void* address) noexcept {
+  template <std::size_t Class> void free(void* address) noexcept {
     if constexpr (Class == beyond) {
       heap_.free<Class>(address);
     } else {
@@ -190,16 +173,9 @@ class NothingSide {
  public:
   explicit NothingSide(Script const&) noexcept {}
 
-  template <std::size_t Class>
-  void* allocate(std::uint64_t) noexcept {
-    return buffer_;
-  }
-  template <std::size_t Class>
-  void* allocate_zeroed(std::uint64_t) noexcept {
-    return buffer_;
-  }
-  template <std::size_t Class>
-  void free(void*) noexcept {}
+  template <std::size_t Class> void* allocate(std::uint64_t) noexcept { return buffer_; }
+  template <std::size_t Class> void* allocate_zeroed(std::uint64_t) noexcept { return buffer_; }
+  template <std::size_t Class> void free(void*) noexcept {}
   void* allocate_aligned(std::uint64_t, std::uint64_t) noexcept { return buffer_; }
   void* reallocate(void* address, Step const&) noexcept { return address; }
   static std::uint64_t touched(std::uint64_t size) noexcept { return std::min<std::uint64_t>(size, sizeof(buffer_)); }
@@ -210,25 +186,21 @@ class NothingSide {
 
 // ---- the loop
 
-template <class Side>
-struct Run {
+template <class Side> struct Run {
   Side& side;
   void** objects;  // by place
 };
 
-template <class Side>
-using Handler = void (*)(Run<Side>&, Step const&);
+template <class Side> using Handler = void (*)(Run<Side>&, Step const&);
 
 // Keeps the functions of different classes apart: a compiler that merges equal ones would give one side fewer targets.
-template <std::size_t Class>
-inline void keep_apart() noexcept {
+template <std::size_t Class> inline void keep_apart() noexcept {
 #if defined(__GNUC__)
   __asm__ volatile("" : : "i"(Class));
 #endif
 }
 
-template <class Side, std::size_t Class, Action What>
-void handle(Run<Side>& run, Step const& step) {
+template <class Side, std::size_t Class, Action What> void handle(Run<Side>& run, Step const& step) {
   keep_apart<Class>();
   void*& object = run.objects[step.place];
   if constexpr (What == Action::free) {
@@ -247,8 +219,7 @@ void handle(Run<Side>& run, Step const& step) {
   }
 }
 
-template <class Side, std::size_t... Class>
-constexpr auto make_handlers(std::index_sequence<Class...>) noexcept {
+template <class Side, std::size_t... Class> constexpr auto make_handlers(std::index_sequence<Class...>) noexcept {
   std::array<Handler<Side>, handler_count> table{};
   ((table[handler_index(Action::allocate, Class)] = handle<Side, Class, Action::allocate>,
     table[handler_index(Action::allocate_zeroed, Class)] = handle<Side, Class, Action::allocate_zeroed>,
@@ -261,16 +232,14 @@ constexpr auto make_handlers(std::index_sequence<Class...>) noexcept {
 template <class Side>
 inline constexpr auto handlers = make_handlers<Side>(std::make_index_sequence<size_classes + 1>());
 
-template <class Side>
-void replay(Run<Side>& run, std::span<Step const> steps) {
+template <class Side> void replay(Run<Side>& run, std::span<Step const> steps) {
   for (Step const& step : steps) {
     handlers<Side>[step.handler](run, step);
   }
 }
 
 // Nothing within a class, else a new object, the bytes of the smaller size, and the end of the old one.
-template <class Side>
-void* reallocate_by_class(Side& side, MallocSide& heap, void* address, Step const& step) {
+template <class Side> void* reallocate_by_class(Side& side, MallocSide& heap, void* address, Step const& step) {
   if (step.size_class == step.before_class) {
     return step.size_class == beyond ? heap.reallocate(address, step) : address;
   }
@@ -284,9 +253,10 @@ void* reallocate_by_class(Side& side, MallocSide& heap, void* address, Step cons
   handlers<Side>[handler_index(Action::free, step.before_class)](run, part);
   return objects[0];
 }
-inline void* PoolSide::reallocate(void* address, Step const& step) { return reallocate_by_class(*this, heap_, address, step); }
-template <class Resource>
-void* ResourceSide<Resource>::reallocate(void* address, Step const& step) {
+inline void* PoolSide::reallocate(void* address, Step const& step) {
+  return reallocate_by_class(*this, heap_, address, step);
+}
+template <class Resource> void* ResourceSide<Resource>::reallocate(void* address, Step const& step) {
   return reallocate_by_class(*this, heap_, address, step);
 }
 

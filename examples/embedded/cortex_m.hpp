@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What the example needs of a Cortex-M: turning interrupts off, the SysTick timer, and printing by semihosting, which a debugger
-// or QEMU serves: BKPT 0xAB with the number of the call in r0 and its argument in r1.
+// What the example needs of a Cortex-M: turning interrupts off, the SysTick timer, and printing by semihosting, which a
+// debugger or QEMU serves: BKPT 0xAB with the number of the call in r0 and its argument in r1.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,9 @@ inline std::uint32_t mask_interrupts() noexcept {
   asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(before) : : "memory");
   return before;
 }
-inline void restore_interrupts(std::uint32_t before) noexcept { asm volatile("msr primask, %0" : : "r"(before) : "memory"); }
+inline void restore_interrupts(std::uint32_t before) noexcept {
+  asm volatile("msr primask, %0" : : "r"(before) : "memory");
+}
 inline void wait_for_interrupt() noexcept { asm volatile("wfi" : : : "memory"); }
 
 /// Calls systick_handler() every `cycles` cycles of the processor.

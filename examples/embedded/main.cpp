@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The behaviour suite's freestanding part, then the two scenarios of sensor_queue.cpp. Ends with 0 when every check passed.
+// The behaviour suite's freestanding part, then the two scenarios of sensor_queue.cpp. Ends with 0 when every check
+// passed.
 #include "cortex_m.hpp"
 #include "sensor_queue.hpp"
 

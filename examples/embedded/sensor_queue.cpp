@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Objects that go from an interrupt handler to the main program and the other way: who makes them takes them from a pool, who is
-// done with them gives them back, and between both goes a pointer. A full pool is no error here: the handler counts what it lost.
+// Objects that go from an interrupt handler to the main program and the other way: who makes them takes them from a
+// pool, who is done with them gives them back, and between both goes a pointer. A full pool is no error here: the
+// handler counts what it lost.
 #include "sensor_queue.hpp"
 
 #include "cortex_m.hpp"
@@ -19,7 +20,7 @@ using cortex_m::print;
 using fastalloc::FixedPool, fastalloc::InlineStorage, fastalloc::NoDestructor;
 
 using InterruptsOff = fastalloc::InterruptLock<cortex_m::mask_interrupts, cortex_m::restore_interrupts>;
-#if ATOMIC_INT_LOCK_FREE == 2  // this processor can compare and swap
+#if ATOMIC_INT_LOCK_FREE == 2                      // this processor can compare and swap
 using SharedWithInterrupts = fastalloc::LockFree;  // interrupts are never off
 constexpr char const* lock_name = "LockFree";
 #else
@@ -41,19 +42,22 @@ constinit NoDestructor<FixedPool<Sample, InlineStorage<8>, InterruptsOff>> sampl
 constinit NoDestructor<FixedPool<Message, InlineStorage<6>, SharedWithInterrupts>> messages;
 
 /// One side pushes, the other one pops. On one core loads and stores of a word are all that it takes.
-template <class T, std::uint32_t capacity>
-class Queue {
+template <class T, std::uint32_t capacity> class Queue {
  public:
   bool push(T* object) noexcept {
-    std::uint32_t const end = end_.load(std::memory_order_relaxed);                         // relaxed: only this side writes it
-    if (end - begin_.load(std::memory_order_acquire) == capacity) return false;             // acquire: the place was read
+    // relaxed: only this side writes it
+    std::uint32_t const end = end_.load(std::memory_order_relaxed);
+    // acquire: the place was read
+    if (end - begin_.load(std::memory_order_acquire) == capacity) return false;
     places_[end % capacity] = object;
     end_.store(end + 1, std::memory_order_release);  // release: pairs with the acquire in pop()
     return true;
   }
   T* pop() noexcept {
-    std::uint32_t const begin = begin_.load(std::memory_order_relaxed);                     // relaxed: only this side writes it
-    if (begin == end_.load(std::memory_order_acquire)) return nullptr;                      // acquire: the object was written
+    // relaxed: only this side writes it
+    std::uint32_t const begin = begin_.load(std::memory_order_relaxed);
+    // acquire: the object was written
+    if (begin == end_.load(std::memory_order_acquire)) return nullptr;
     T* const object = places_[begin % capacity];
     begin_.store(begin + 1, std::memory_order_release);  // release: pairs with the acquire in push()
     return object;
@@ -87,7 +91,8 @@ void free_messages() {
     auto const message = messages->adopt(message_queue.pop());  // empty where there is none
     if (!message) return;
     bool const whole = message->number == freed.load(std::memory_order_relaxed) && message->text[5] == ~message->number;
-    if (!whole) damaged.store(damaged.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);  // relaxed: only handlers write them
+    // relaxed: only handlers write them
+    if (!whole) damaged.store(damaged.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     freed.store(freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 }
@@ -122,7 +127,8 @@ void samples_from_interrupt() {
   std::uint32_t waiting = 0;
   while (auto const sample = samples->adopt(sample_queue.pop())) waiting += sample->time == in_order + waiting ? 1 : 0;
   check(waiting == 8 && samples->is_empty(), "they come in order, and the pool is empty");
-  print("samples: "), print(in_order + waiting), print(" from the interrupt in order, "), print(lost), print(" lost while the pool was full\n");
+  print("samples: "), print(in_order + waiting), print(" from the interrupt in order, "), print(lost),
+      print(" lost while the pool was full\n");
 }
 
 void messages_to_interrupt() {
@@ -132,7 +138,8 @@ void messages_to_interrupt() {
   std::uint32_t number = 0;
   while (freed != 1000) {
     auto message = messages->try_allocate(number);
-    if (!message || number == 1000 || number - freed == 4) continue;  // gives it back: interrupts come while that goes on
+    // gives it back: interrupts come while that goes on
+    if (!message || number == 1000 || number - freed == 4) continue;
     message->text[5] = ~number;
     if (!message_queue.push(message.release())) break;  // cannot be: 4 are on their way, and it has room for 8
     ++number;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What sizes.cmake measures: a pool, one function that allocates from it, and one that frees. PROBE_POLICIES: what follows T.
+// What sizes.cmake measures: a pool, one function that allocates from it, and one that frees. PROBE_POLICIES: what
+// follows T.
 #include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
@@ -19,8 +20,7 @@ struct Sample {
   std::int16_t axis[4];
 };
 
-template <class... Policies>
-struct Probe {
+template <class... Policies> struct Probe {
   using Pool = FixedPool<Sample, InlineStorage<32>, Policies...>;
   /// Of the slots, and of what the slot allocator keeps about them.
   static constexpr std::size_t slot_bytes = sizeof(typename Pool::storage_type);

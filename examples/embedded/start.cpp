@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// From reset to run(): vector table, .data and .bss, and the functions that compilers call without being asked. No constructors run
-// at start-up (the linker script refuses an image that has some), and there is no heap.
+// From reset to run(): vector table, .data and .bss, and the functions that compilers call without being asked. No
+// constructors run at start-up (the linker script refuses an image that has some), and there is no heap.
 #include "cortex_m.hpp"
 
 #include <cstddef>
@@ -31,11 +31,13 @@ struct VectorTable {
   void (*handlers[15])();
 };
 
-// What the processor reads at reset. Handlers 1 to 15 are those of the core: reset, NMI, hard fault, ..., PendSV, SysTick.
+// What the processor reads at reset. Handlers 1 to 15 are those of the core: reset, NMI, hard fault, ..., PendSV,
+// SysTick.
 [[gnu::section(".vectors"), gnu::used]] constexpr VectorTable vector_table = {
     stack_top,
-    {reset_handler, unexpected_exception, unexpected_exception, unexpected_exception, unexpected_exception, unexpected_exception, nullptr, nullptr,
-     nullptr, nullptr, unexpected_exception, unexpected_exception, nullptr, unexpected_exception, systick_handler}};
+    {reset_handler, unexpected_exception, unexpected_exception, unexpected_exception, unexpected_exception,
+     unexpected_exception, nullptr, nullptr, nullptr, nullptr, unexpected_exception, unexpected_exception, nullptr,
+     unexpected_exception, systick_handler}};
 
 }  // namespace
 

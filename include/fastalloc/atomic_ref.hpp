@@ -10,11 +10,11 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 #if defined(__GNUC__)
 
-/// By the compiler's builtins, as the standard libraries do it. V: an integer or a pointer, of at most the bytes that the
-/// processor swaps, aligned to its size.
-template <class V>
-class AtomicRef {
-  using Value [[gnu::aligned(sizeof(V))]] = V;  // on 32 bits: clang calls libatomic for what might be aligned to 4 bytes only
+/// By the compiler's builtins, as the standard libraries do it. V: an integer or a pointer, of at most the bytes that
+/// the processor swaps, aligned to its size.
+template <class V> class AtomicRef {
+  // on 32 bits: clang calls libatomic for what might be aligned to 4 bytes only
+  using Value [[gnu::aligned(sizeof(V))]] = V;
 
  public:
   static constexpr bool is_always_lock_free = std::atomic<V>::is_always_lock_free;
@@ -38,7 +38,8 @@ class AtomicRef {
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool compare_exchange_weak(V& expected, V value, std::memory_order success,
                                                                    std::memory_order failure) const noexcept {
-    return __atomic_compare_exchange_n(value_, &expected, value, true, static_cast<int>(success), static_cast<int>(failure));
+    return __atomic_compare_exchange_n(value_, &expected, value, true, static_cast<int>(success),
+                                       static_cast<int>(failure));
   }
 
  private:
@@ -47,8 +48,7 @@ class AtomicRef {
 
 #else
 
-template <class V>
-using AtomicRef = std::atomic_ref<V>;
+template <class V> using AtomicRef = std::atomic_ref<V>;
 
 #endif
 

@@ -2,12 +2,14 @@
 // Macros that every header shares: what the compiler offers, and the names of the ABI namespaces.
 //
 // Everything works with plain `-I include`. A file <fastalloc_config.hpp> on the include path is read first and may set
-//   FASTALLOC_CHECKED     0 or 1: the default checks policy is NoChecks or DebugChecks (otherwise: 0 when NDEBUG is set)
+//   FASTALLOC_CHECKED     0 or 1: the default checks policy is NoChecks or DebugChecks (otherwise: 0 when NDEBUG is
+//                         set)
 //   FASTALLOC_EXCEPTIONS  0 or 1: failures throw, or call the error handler and abort (otherwise: detected)
 // No macro changes the layout of a type. Macros that change what a function does are part of its namespace, so files
 // compiled with different settings can be linked together:
 // The namespaces carry the version as well: two versions in one process share nothing.
-//   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS, and on whether there is an operating system: configuration, results, handles
+//   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS, and on whether there is an operating system: configuration,
+//                   results, handles
 //   FASTALLOC_MODE  depends on the checks and on AddressSanitizer and ThreadSanitizer as well: policies and pools
 #pragma once
 
@@ -59,8 +61,8 @@
 #define FASTALLOC_TSAN 0
 #endif
 
-// The standard library has std::thread and std::mutex. Some hosted ones lack them: newlib, MinGW with the win32 thread model,
-// WASI. There ThreadSafePool, ThreadLocalPool, their locks and caches are left out.
+// The standard library has std::thread and std::mutex. Some hosted ones lack them: newlib, MinGW with the win32 thread
+// model, WASI. There ThreadSafePool, ThreadLocalPool, their locks and caches are left out.
 #if !__STDC_HOSTED__ || defined(_LIBCPP_HAS_NO_THREADS) || (defined(__GLIBCXX__) && !defined(_GLIBCXX_HAS_GTHREADS))
 #define FASTALLOC_HAS_THREADS 0
 #elif defined(_LIBCPP_HAS_THREADS)
@@ -74,7 +76,8 @@
 #define FASTALLOC_CHECK_LOCKS 0
 #endif
 
-// The system has processes, sched_yield() and mmap(). Their headers alone prove nothing: newlib and WASI ship some of them.
+// The system has processes, sched_yield() and mmap(). Their headers alone prove nothing: newlib and WASI ship some of
+// them.
 #if __STDC_HOSTED__ && (defined(__unix__) || defined(__APPLE__))
 #define FASTALLOC_POSIX 1
 #else
@@ -84,7 +87,7 @@
 // name_0_1_0 for version 0.1.0
 #define FASTALLOC_JOIN_(name, major, minor, patch) name##_##major##_##minor##_##patch
 #define FASTALLOC_JOIN(name, major, minor, patch) FASTALLOC_JOIN_(name, major, minor, patch)
-#define FASTALLOC_VERSIONED(name) \
+#define FASTALLOC_VERSIONED(name)                                                                 \
   FASTALLOC_JOIN(name, FASTALLOC_VERSION_MAJOR, FASTALLOC_VERSION_MINOR, FASTALLOC_VERSION_PATCH)
 
 #if !__STDC_HOSTED__
@@ -118,8 +121,8 @@
 // What all modes of one version share.
 #define FASTALLOC_STATE FASTALLOC_VERSIONED(state)
 
-// A variable that a program has once, in a header. g++ makes inline variables STB_GNU_UNIQUE, and a library that holds one can never be
-// unloaded; a weak definition is as unique, and leaves with its library.
+// A variable that a program has once, in a header. g++ makes inline variables STB_GNU_UNIQUE, and a library that holds
+// one can never be unloaded; a weak definition is as unique, and leaves with its library.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__ELF__)
 #define FASTALLOC_ONE [[gnu::weak]]
 #else

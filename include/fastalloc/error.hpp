@@ -44,8 +44,9 @@ inline constexpr ErrorCode no_error{0xFF};  ///< of what is reported as an Error
 /// The name of an error code, as spelt in the enumeration.
 constexpr char const* name(ErrorCode code) noexcept {
   if (code == detail::no_error) return "no error";
-  constexpr char const* names[] = {"pool_exhausted", "invalid_configuration", "invalid_alignment", "max_capacity_exceeded",
-                                   "invalid_handle", "double_free",           "allocation_failed", "live_handles"};
+  constexpr char const* names[] = {"pool_exhausted",        "invalid_configuration", "invalid_alignment",
+                                   "max_capacity_exceeded", "invalid_handle",        "double_free",
+                                   "allocation_failed",     "live_handles"};
   return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
 }
 
@@ -54,16 +55,16 @@ struct Error {
   static constexpr std::size_t max_indices = 8;
 
   ErrorCode code = ErrorCode::invalid_configuration;
-  std::size_t capacity = 0;         ///< slots the pool has, or was asked to have
-  std::size_t allocated = 0;        ///< slots in use
-  std::size_t requested = 0;        ///< in `unit`
-  std::size_t limit = 0;            ///< in `unit`
-  char const* text = "";            ///< a constant: what is wrong, and what to do
-  char const* unit = "slots";       ///< of requested and limit
-  double factor = 0;                ///< of a growth strategy
-  bool has_factor = false;          ///< factor plays a part
-  void const* address = nullptr;    ///< the pointer that was refused
-  std::string_view type_name = {};  ///< of the objects in the pool
+  std::size_t capacity = 0;               ///< slots the pool has, or was asked to have
+  std::size_t allocated = 0;              ///< slots in use
+  std::size_t requested = 0;              ///< in `unit`
+  std::size_t limit = 0;                  ///< in `unit`
+  char const* text = "";                  ///< a constant: what is wrong, and what to do
+  char const* unit = "slots";             ///< of requested and limit
+  double factor = 0;                      ///< of a growth strategy
+  bool has_factor = false;                ///< factor plays a part
+  void const* address = nullptr;          ///< the pointer that was refused
+  std::string_view type_name = {};        ///< of the objects in the pool
   std::size_t indices[max_indices] = {};  ///< of the first live slots (live_handles)
   std::size_t index_count = 0;
 
@@ -105,7 +106,8 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
   std::size_t used = 0;
   auto const put = [&](char const* format, auto... values) {
     int const wanted = std::snprintf(buffer + used, size - used, format, values...);
-    if (wanted > 0) used += static_cast<std::size_t>(wanted) < size - used ? static_cast<std::size_t>(wanted) : size - used - 1;
+    if (wanted > 0)
+      used += static_cast<std::size_t>(wanted) < size - used ? static_cast<std::size_t>(wanted) : size - used - 1;
   };
   if (size == 0) return 0;
   put("fastalloc: %s: %s", name(code), text);
@@ -118,7 +120,8 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
   if (limit != 0) put("%slimit %zu %s", separator(), limit, unit);
   if (has_factor) put("%sfactor %g", separator(), factor);
   if (address != nullptr) put("%saddress %p", separator(), address);
-  for (std::size_t i = 0; i != index_count; ++i) put(i == 0 ? "%sindices %zu" : "%s%zu", i == 0 ? separator() : " ", indices[i]);
+  for (std::size_t i = 0; i != index_count; ++i)
+    put(i == 0 ? "%sindices %zu" : "%s%zu", i == 0 ? separator() : " ", indices[i]);
   if (index_count != 0 && index_count < allocated) put("%s", " ...");
   if (used != begin) put("%s", ")");
   return used;
@@ -162,8 +165,8 @@ FASTALLOC_COLD inline void report(Error const& error) {
 }  // namespace detail::inline FASTALLOC_ABI
 
 /// Effects: makes `handler` the one that is called where nothing can be thrown; null restores the default, which
-/// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe; on a processor that
-/// cannot swap (Cortex-M0) two calls at once may return the same one: let interrupt handlers set none.
+/// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe; on a
+/// processor that cannot swap (Cortex-M0) two calls at once may return the same one: let interrupt handlers set none.
 inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
   if constexpr (!std::atomic<ErrorHandler>::is_always_lock_free) {
     ErrorHandler const previous = detail::error_handler.load(std::memory_order_acquire);  // as below
@@ -179,8 +182,7 @@ inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
 namespace detail {
 
 /// A std::bad_alloc that knows the Error; what() is the formatted text and needs no heap.
-template <class Tag>
-class BadAlloc : public std::bad_alloc {
+template <class Tag> class BadAlloc : public std::bad_alloc {
  public:
   explicit BadAlloc(Error const& error) noexcept : error_(error) { error_.format(what_, sizeof what_); }
   [[nodiscard]] char const* what() const noexcept override { return what_; }
@@ -245,14 +247,11 @@ FASTALLOC_COLD inline Error value_threw() noexcept {
 inline namespace FASTALLOC_ABI {
 
 /// Either a T or an Error. T need not be movable: the value is built in place.
-template <class T>
-class [[nodiscard]] Result {
+template <class T> class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value)
-    requires std::is_move_constructible_v<T>
-      : value_(std::move(value)) {}
+  Result(T value) requires std::is_move_constructible_v<T> : value_(std::move(value)) {}
   Result(Error const& error) noexcept : error_(error) {}
 
   /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed
@@ -262,7 +261,9 @@ class [[nodiscard]] Result {
 #if FASTALLOC_EXCEPTIONS
     try {
       value_.emplace(failure, std::forward<Args>(args)...);
-    } catch (...) { failure = detail::value_threw(); }
+    } catch (...) {
+      failure = detail::value_threw();
+    }
 #else
     value_.emplace(failure, std::forward<Args>(args)...);
 #endif
@@ -288,15 +289,16 @@ class [[nodiscard]] Result {
   [[nodiscard]] Error const& error() const noexcept { return error_; }
 
  private:
-  void require_value() const { if (!has_value()) detail::fail(error_); }
+  void require_value() const {
+    if (!has_value()) detail::fail(error_);
+  }
 
   Error error_{};
   std::optional<T> value_;
 };
 
 /// Nothing, or an Error.
-template <>
-class [[nodiscard]] Result<void> {
+template <> class [[nodiscard]] Result<void> {
  public:
   using value_type = void;
 
@@ -305,7 +307,9 @@ class [[nodiscard]] Result<void> {
 
   [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
-  void value() const { if (error_) detail::fail(*error_); }
+  void value() const {
+    if (error_) detail::fail(*error_);
+  }
   [[nodiscard]] Error const& error() const noexcept { return *error_; }
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // fastalloc: typed memory pools whose RAII handles return their slot when they are destroyed.
 // This header is all that most programs need: pools, handles, policies, configuration, errors, statistics.
-// Compiled with -ffreestanding it leaves out what needs threads, a heap or text: include/fastalloc/README.md has the list. With a
-// standard library without threads it leaves out the pools of threads.
+// Compiled with -ffreestanding it leaves out what needs threads, a heap or text: include/fastalloc/README.md has the
+// list. With a standard library without threads it leaves out the pools of threads.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>

@@ -12,13 +12,11 @@ namespace fastalloc::detail {
 
 /// A sentence as part of a type, so that compilers print it: see FASTALLOC_ADVICE. An aggregate: a constructor that
 /// copies the characters takes g++ eight times as long to compile.
-template <std::size_t N>
-struct Text {
+template <std::size_t N> struct Text {
   char text[N];
 };
 template <std::size_t N> Text(char const (&)[N]) -> Text<N>;
-template <Text text>
-struct Advice {
+template <Text text> struct Advice {
   explicit constexpr Advice() = default;  // nothing converts to it
 };
 
@@ -49,28 +47,20 @@ struct PoolConfig;
 class PoolConfigBuilder;
 class GrowthStrategy;
 class AnyOwner;
-template <class T, class Owner = AnyOwner>
-class Handle;
-template <class T, class Owner>
-class SpanHandle;
-template <class T, class Owner>
-class BatchHandle;
-template <auto& Pool>
-struct Bound;
-template <class T>
-class SharedHandle;
-template <class T>
-class WeakHandle;
-template <class T, class Owner = AnyOwner>
-class PoolDeleter;  // adapters/unique_ptr.hpp
+template <class T, class Owner = AnyOwner> class Handle;
+template <class T, class Owner> class SpanHandle;
+template <class T, class Owner> class BatchHandle;
+template <auto& Pool> struct Bound;
+template <class T> class SharedHandle;
+template <class T> class WeakHandle;
+template <class T, class Owner = AnyOwner> class PoolDeleter;  // adapters/unique_ptr.hpp
 }  // namespace FASTALLOC_ABI
 
 inline namespace FASTALLOC_MODE {
 
 // storage: where the bytes come from
 struct HeapStorage;
-template <std::size_t Slots>
-struct InlineStorage;
+template <std::size_t Slots> struct InlineStorage;
 struct ExternalStorage;
 class PageStorage;
 struct PageOptions;
@@ -84,8 +74,7 @@ struct BitmapAllocator;
 
 // keys: numbers by which objects are found, and missed when they are gone
 struct NoKeys;
-template <int Bits = 31>
-struct BasicGenerations;
+template <int Bits = 31> struct BasicGenerations;
 using Generations = BasicGenerations<>;
 
 // checks: what is verified when objects come back
@@ -99,12 +88,10 @@ class MutexLock;
 class SpinLock;
 class AdaptiveLock;
 class LockFree;
-template <auto Enter, auto Exit>
-class InterruptLock;
+template <auto Enter, auto Exit> class InterruptLock;
 
 // cache: slots that threads keep for themselves
-template <std::size_t Slots = 256>
-struct ThreadCache;
+template <std::size_t Slots = 256> struct ThreadCache;
 struct NoCache;
 
 // statistics
@@ -114,8 +101,7 @@ class AtomicStats;
 
 // lifetime: when objects are built and destroyed
 struct ConstructOnAllocate;
-template <class Init, class Reset>
-class Recycle;
+template <class Init, class Reset> class Recycle;
 
 // sharing: whether objects may have several owners; none by default
 struct Shared;
@@ -143,34 +129,24 @@ struct ThreadSafeDefaults : Defaults {
   using cache = ThreadCache<>;
 };
 
-template <class T, class... Policies>
-class FixedPool;
-template <class T, class... Policies>
-class GrowingPool;
-template <class T, class... Policies>
-class ThreadSafePool;
-template <class T, class... Policies>
-class ThreadLocalPool;
+template <class T, class... Policies> class FixedPool;
+template <class T, class... Policies> class GrowingPool;
+template <class T, class... Policies> class ThreadSafePool;
+template <class T, class... Policies> class ThreadLocalPool;
 
 // adapters, each by a header of its own
 class PoolResource;
 class SynchronizedPoolResource;
-template <class T, class Resource = PoolResource>
-class PoolAllocator;
+template <class T, class Resource = PoolResource> class PoolAllocator;
 // adapters/coroutine.hpp: coroutine frames from a pool
-template <std::size_t Bytes>
-struct FrameSlot;
-template <auto Pool = nullptr>
-struct PooledFrame;
-template <auto Pool = nullptr>
-struct TryPooledFrame;
+template <std::size_t Bytes> struct FrameSlot;
+template <auto Pool = nullptr> struct PooledFrame;
+template <auto Pool = nullptr> struct TryPooledFrame;
 
 }  // namespace FASTALLOC_MODE
 
 namespace detail::inline FASTALLOC_MODE {
-template <class T, class... Policies>
-class SubPool;
-template <class Pool, class T, class Owner>
-class Batches;
+template <class T, class... Policies> class SubPool;
+template <class Pool, class T, class Owner> class Batches;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

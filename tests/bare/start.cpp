@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Pools in static storage: constant-initialised, all zeros, in .bss; ready before any constructor has run, and until the very end.
+// Pools in static storage: constant-initialised, all zeros, in .bss; ready before any constructor has run, and until
+// the very end.
 #include "support/catch.hpp"
 
 #include <fastalloc/fastalloc.hpp>
@@ -21,8 +22,7 @@ struct OwnLock {
   void unlock() { --depth; }
 };
 
-template <class... Ps>
-using Inline = NoDestructor<FixedPool<Sample, InlineStorage<40>, Ps...>>;
+template <class... Ps> using Inline = NoDestructor<FixedPool<Sample, InlineStorage<40>, Ps...>>;
 
 // One of each: what does not start as a constant does not compile, and what is not all zeros is not in .bss.
 constinit Inline<> stack;
@@ -60,7 +60,8 @@ template <class Pool> bool works(Pool& pool) {
 
 template <class... Pools> bool all_work(Pools&... pools) { return (... && works(*pools)); }
 bool everything_works() {
-  return all_work(stack, list, bitmap, narrow_list, unchecked, checked, keyed, shared, atomic_shared, spin, lock_free, lock_free_keyed, own_lock) &&
+  return all_work(stack, list, bitmap, narrow_list, unchecked, checked, keyed, shared, atomic_shared, spin, lock_free,
+                  lock_free_keyed, own_lock) &&
          works(with_destructor);
 }
 
@@ -78,7 +79,8 @@ extern "C" char _end[];
 
 template <class Object> bool in_bss(Object const& object) {
   auto const at = reinterpret_cast<std::uintptr_t>(&object);
-  return at >= reinterpret_cast<std::uintptr_t>(__bss_start) && at + sizeof object <= reinterpret_cast<std::uintptr_t>(_end);
+  return at >= reinterpret_cast<std::uintptr_t>(__bss_start) &&
+         at + sizeof object <= reinterpret_cast<std::uintptr_t>(_end);
 }
 int initialised = 1;
 
@@ -145,14 +147,16 @@ TEST_CASE("bare: warm_up leaves nothing for the first allocation to do") {
 }
 
 TEST_CASE("bare: NoDestructor builds its pool from arguments, and forwards constness") {
-  static NoDestructor<GrowingPool<Sample>> pool(PoolConfig{.capacity = 5, .growth_strategy = GrowthStrategy::linear(5)});
+  static NoDestructor<GrowingPool<Sample>> pool(
+      PoolConfig{.capacity = 5, .growth_strategy = GrowthStrategy::linear(5)});
   static auto const& same = pool;
   auto const handle = pool->allocate();
   CHECK(same->allocated() == 1);
   CHECK(&*same == pool.get());
   CHECK((*pool).capacity() == 5);
   using Wrapped = NoDestructor<FixedPool<Sample>>;
-  static_assert(std::is_constructible_v<Wrapped, std::size_t> && !std::is_constructible_v<Wrapped, Wrapped&> && !std::is_copy_constructible_v<Wrapped>);
+  static_assert(std::is_constructible_v<Wrapped, std::size_t> && !std::is_constructible_v<Wrapped, Wrapped&> &&
+                !std::is_copy_constructible_v<Wrapped>);
 }
 
 }  // namespace

@@ -23,9 +23,9 @@ using fastalloc::PoolConfig;
 
 namespace {
 
-template <class P>
-void check_aligned(std::size_t alignment) {
-  P pool(PoolConfig{.capacity = 9, .max_capacity = 30, .growth_strategy = GrowthStrategy::exponential(2.0), .alignment = alignment});
+template <class P> void check_aligned(std::size_t alignment) {
+  P pool(PoolConfig{
+      .capacity = 9, .max_capacity = 30, .growth_strategy = GrowthStrategy::exponential(2.0), .alignment = alignment});
   using T = typename P::value_type;
   std::vector<typename P::handle_type> handles;
   std::vector<std::uintptr_t> addresses;
@@ -46,8 +46,7 @@ void check_aligned(std::size_t alignment) {
   }
 }
 
-template <class T, class SlotPolicy>
-void check_kind() {
+template <class T, class SlotPolicy> void check_kind() {
   for (std::size_t alignment = 1; alignment <= 4096; alignment *= 2) {
     check_aligned<FixedPool<T, SlotPolicy, FullChecks>>(alignment);
     check_aligned<GrowingPool<T, SlotPolicy, FullChecks>>(alignment);
@@ -55,17 +54,18 @@ void check_kind() {
 }
 
 /// A span of exactly required_bytes(n) bytes, with the canary behind it, holds n objects and is not overrun.
-template <class P>
-void check_required_bytes() {
+template <class P> void check_required_bytes() {
   using T = typename P::value_type;
   for (std::size_t n : {1U, 2U, 3U, 7U, 8U, 9U, 63U, 64U, 65U, 127U, 128U, 129U, 200U}) {
     std::size_t const bytes = P::required_bytes(n);
     EXPECT(bytes >= n * sizeof(T) && P::required_bytes(n + 1) >= bytes);
-    auto* const memory = static_cast<unsigned char*>(::operator new(bytes + 64, std::align_val_t{P::required_alignment()}));
+    auto* const memory =
+        static_cast<unsigned char*>(::operator new(bytes + 64, std::align_val_t{P::required_alignment()}));
     std::memset(memory, 0xA5, bytes + 64);
     {
       P pool(std::span<std::byte>(reinterpret_cast<std::byte*>(memory), bytes));
-      EXPECT(pool.capacity() >= n && P::required_bytes(pool.capacity()) <= bytes && P::required_bytes(pool.capacity() + 1) > bytes);
+      EXPECT(pool.capacity() >= n && P::required_bytes(pool.capacity()) <= bytes &&
+             P::required_bytes(pool.capacity() + 1) > bytes);
       std::vector<typename P::handle_type> handles;
       for (std::size_t i = 0; i != pool.capacity(); ++i) handles.push_back(pool.allocate(Kind<T>::arg(i)));
       EXPECT(!pool.try_allocate(Kind<T>::arg(0)));
@@ -75,11 +75,13 @@ void check_required_bytes() {
     }
     EXPECT(std::all_of(memory + bytes, memory + bytes + 64, [](unsigned char c) { return c == 0xA5; }));
     if (n > 1) {
-      auto const fewer = P::try_create(PoolConfig{.capacity = n}, ExternalStorage(std::span(reinterpret_cast<std::byte*>(memory), bytes - 1)));
+      auto const fewer = P::try_create(PoolConfig{.capacity = n},
+                                       ExternalStorage(std::span(reinterpret_cast<std::byte*>(memory), bytes - 1)));
       EXPECT(!fewer && fewer.error().code == fastalloc::ErrorCode::invalid_configuration);
     }
     if (P::required_alignment() > 1) {
-      auto const skewed = P::try_create(PoolConfig{.capacity = n}, ExternalStorage(std::span(reinterpret_cast<std::byte*>(memory) + 1, bytes)));
+      auto const skewed = P::try_create(PoolConfig{.capacity = n},
+                                        ExternalStorage(std::span(reinterpret_cast<std::byte*>(memory) + 1, bytes)));
       EXPECT(!skewed && skewed.error().code == fastalloc::ErrorCode::invalid_alignment);
     }
     ::operator delete(memory, std::align_val_t{P::required_alignment()});
@@ -93,8 +95,7 @@ struct alignas(4096) Page {
 
 }  // namespace
 
-template <>
-struct behaviour::Kind<Page> {
+template <> struct behaviour::Kind<Page> {
   static std::size_t arg(std::size_t i) { return i; }
   static bool holds(Page const& page, std::size_t i) { return page.value == i; }
 };
@@ -129,10 +130,12 @@ TEMPLATE_LIST_TEST_CASE("alignment: required_bytes(n) holds n objects and not a 
   check_required_bytes<FixedPool<OverAligned, TestType, ExternalStorage, fastalloc::NoChecks>>();
 }
 
-TEMPLATE_LIST_TEST_CASE("alignment: required_bytes(n, alignment) is exact for thousands of slots, too", "", SlotPolicies) {
+TEMPLATE_LIST_TEST_CASE("alignment: required_bytes(n, alignment) is exact for thousands of slots, too", "",
+                        SlotPolicies) {
   auto const check = [](auto type) {
     using P = typename decltype(type)::type;
-    for (std::size_t const alignment : {std::size_t{0}, std::size_t{16}, std::size_t{32}, std::size_t{64}, std::size_t{128}, std::size_t{1024}})
+    for (std::size_t const alignment :
+         {std::size_t{0}, std::size_t{16}, std::size_t{32}, std::size_t{64}, std::size_t{128}, std::size_t{1024}})
       for (std::size_t const n : {1U, 63U, 64U, 999U, 1000U, 1001U, 1024U, 1025U, 3000U, 4096U, 4097U, 9999U}) {
         std::size_t const bytes = P::required_bytes(n, alignment);
         std::size_t const start = std::max(alignment, P::required_alignment());

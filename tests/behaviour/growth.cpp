@@ -23,11 +23,9 @@ namespace {
 template <class SlotPolicy>
 using Pool = GrowingPool<test::Tracked, SlotPolicy, BasicStats, FullChecks, test::CountingStorage>;
 
-template <class P>
-using Handles = std::vector<typename P::handle_type>;
+template <class P> using Handles = std::vector<typename P::handle_type>;
 
-template <class P>
-void fill_to(P& pool, Handles<P>& handles, std::size_t n) {
+template <class P> void fill_to(P& pool, Handles<P>& handles, std::size_t n) {
   while (handles.size() < n) {
     handles.push_back(pool.allocate(handles.size()));
     EXPECT(pool.check_invariants());
@@ -45,8 +43,10 @@ TEMPLATE_LIST_TEST_CASE("growth: linear, exponential and custom strategies add w
     std::vector<std::size_t> steps;
   };
   auto const squares = [](std::size_t current) { return current * current; };
-  for (Case const& c : {Case{GrowthStrategy::linear(5), 10, {10, 15, 20, 25}}, Case{GrowthStrategy::exponential(2.0), 10, {10, 20, 40, 80}},
-                        Case{GrowthStrategy::exponential(1.5), 10, {10, 15, 22, 33}}, Case{GrowthStrategy::exponential(1.01), 3, {3, 4, 5, 6}},
+  for (Case const& c : {Case{GrowthStrategy::linear(5), 10, {10, 15, 20, 25}},
+                        Case{GrowthStrategy::exponential(2.0), 10, {10, 20, 40, 80}},
+                        Case{GrowthStrategy::exponential(1.5), 10, {10, 15, 22, 33}},
+                        Case{GrowthStrategy::exponential(1.01), 3, {3, 4, 5, 6}},
                         Case{GrowthStrategy::custom(squares), 2, {2, 6, 42, 1806}}}) {
     P pool(PoolConfig{.capacity = c.capacity, .growth_strategy = c.strategy});
     Handles<P> handles;
@@ -107,7 +107,8 @@ TEMPLATE_LIST_TEST_CASE("growth: stops at max_capacity exactly, and blocks never
 
 #if FASTALLOC_EXCEPTIONS
 TEST_CASE("growth: a strategy that adds nothing leaves the pool exhausted and usable") {
-  for (GrowthStrategy strategy : {GrowthStrategy::none(), GrowthStrategy::custom([](std::size_t) { return std::size_t{0}; })}) {
+  for (GrowthStrategy strategy :
+       {GrowthStrategy::none(), GrowthStrategy::custom([](std::size_t) { return std::size_t{0}; })}) {
     GrowingPool<int, FullChecks> pool(PoolConfig{.capacity = 2, .growth_strategy = strategy});
     auto a = pool.allocate(1);
     auto b = pool.allocate(2);
@@ -122,7 +123,9 @@ TEST_CASE("growth: a strategy that adds nothing leaves the pool exhausted and us
 
 TEST_CASE("growth: a custom function may ask for more than the cap leaves, and may use the pool") {
   using P = GrowingPool<int, FullChecks>;
-  P pool(PoolConfig{.capacity = 1, .max_capacity = 7, .growth_strategy = GrowthStrategy::custom([](std::size_t) { return static_cast<std::size_t>(-1); })});
+  P pool(PoolConfig{.capacity = 1, .max_capacity = 7, .growth_strategy = GrowthStrategy::custom([](std::size_t) {
+                                                        return static_cast<std::size_t>(-1);
+                                                      })});
   auto a = pool.allocate(1);
   auto b = pool.allocate(2);
   EXPECT(pool.capacity() == 7);
@@ -133,10 +136,10 @@ TEST_CASE("growth: a custom function may ask for more than the cap leaves, and m
     std::size_t asked = 0;
   } state;
   P other(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::custom([&state](std::size_t) -> std::size_t {
-                       ++state.asked;
-                       state.victim.reset();  // makes room instead of growing
-                       return 0;
-                     })});
+                                      ++state.asked;
+                                      state.victim.reset();  // makes room instead of growing
+                                      return 0;
+                                    })});
   state.pool = &other;
   state.victim = other.allocate(1);
   auto c = other.allocate(2);

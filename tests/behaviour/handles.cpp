@@ -79,8 +79,7 @@ struct Branch : test::ThrowOnNth, fastalloc::Poolable {
   Handle<Branch> left;
   Handle<Branch> right;
 };
-template <class Pool>
-struct GrowerOf final : Grower {
+template <class Pool> struct GrowerOf final : Grower {
   explicit GrowerOf(Pool& p) : pool(p) {}
   Handle<Branch> grow(std::size_t depth) override { return pool.allocate(*this, depth); }
   void ask() override { calls += pool.allocated() <= pool.capacity(); }
@@ -96,10 +95,12 @@ TEMPLATE_LIST_TEST_CASE("handles: in vector, stable_sort, optional, unordered_se
   P pool(8);
   std::vector<typename P::handle_type> handles;
   for (std::uint64_t i = 0; i != 200; ++i) handles.push_back(pool.allocate(i * 37 % 200));
-  std::stable_sort(handles.begin(), handles.end(), [](auto const& a, auto const& b) { return a->value() < b->value(); });
+  std::stable_sort(handles.begin(), handles.end(),
+                   [](auto const& a, auto const& b) { return a->value() < b->value(); });
   for (std::uint64_t i = 0; i != 200; ++i) EXPECT(handles[i]->value() == i);
   std::sort(handles.begin(), handles.end());
-  EXPECT(std::is_sorted(handles.begin(), handles.end(), [](auto const& a, auto const& b) { return std::less<>()(a.get(), b.get()); }));
+  EXPECT(std::is_sorted(handles.begin(), handles.end(),
+                        [](auto const& a, auto const& b) { return std::less<>()(a.get(), b.get()); }));
   std::erase_if(handles, [](auto const& handle) { return handle->value() % 2 != 0; });
   EXPECT(pool.allocated() == 100 && pool.check_invariants());
   std::rotate(handles.begin(), handles.begin() + 17, handles.end());
@@ -154,7 +155,8 @@ TEMPLATE_LIST_TEST_CASE("handles: to any base class, multiple and virtual, and b
     EXPECT(pool.is_empty() && diamonds.is_empty());
   }
   {
-    GrowingPool<Both, TestType, fastalloc::NoChecks> pool(PoolConfig{.capacity = 3, .growth_strategy = GrowthStrategy::linear(3), .alignment = 128});
+    GrowingPool<Both, TestType, fastalloc::NoChecks> pool(
+        PoolConfig{.capacity = 3, .growth_strategy = GrowthStrategy::linear(3), .alignment = 128});
     GrowingPool<Diamond, TestType, fastalloc::NoChecks> diamonds(3);
     run(pool, diamonds);
     EXPECT(pool.is_empty() && diamonds.is_empty());
@@ -179,7 +181,8 @@ TEST_CASE("handles: a handle to T is a member of T, and its destructor frees chi
   EXPECT(pool.is_empty() && pool.check_invariants());
 }
 
-TEMPLATE_LIST_TEST_CASE("re-entrancy: constructors, destructors and hooks use the pool, and no lock is held", "", SlotPolicies) {
+TEMPLATE_LIST_TEST_CASE("re-entrancy: constructors, destructors and hooks use the pool, and no lock is held", "",
+                        SlotPolicies) {
   test::Audit audit;
   auto const run = [&](auto& pool) {
     GrowerOf grower(pool);
@@ -201,7 +204,9 @@ TEMPLATE_LIST_TEST_CASE("re-entrancy: constructors, destructors and hooks use th
     pool.allocate_batch(5, std::back_inserter(trees), std::ref(static_cast<Grower&>(grower)), std::size_t{3});
     EXPECT(pool.allocated() == 75 && pool.check_invariants());
     test::fuse().light(40);
-    EXPECT(test::throws<test::Blown>([&] { pool.allocate_batch(3, std::back_inserter(trees), std::ref(static_cast<Grower&>(grower)), std::size_t{3}); }));
+    EXPECT(test::throws<test::Blown>([&] {
+      pool.allocate_batch(3, std::back_inserter(trees), std::ref(static_cast<Grower&>(grower)), std::size_t{3});
+    }));
     EXPECT(pool.allocated() == 75 && pool.check_invariants());
 #endif
   };
@@ -215,7 +220,8 @@ TEMPLATE_LIST_TEST_CASE("re-entrancy: constructors, destructors and hooks use th
   EXPECT(growing.capacity() <= 2);
 }
 
-TEMPLATE_LIST_TEST_CASE("for_each: address order, whatever is released or allocated inside, and nested", "", SlotPolicies) {
+TEMPLATE_LIST_TEST_CASE("for_each: address order, whatever is released or allocated inside, and nested", "",
+                        SlotPolicies) {
   test::Audit audit;
   auto const run = [&](auto& pool) {
     using P = std::remove_reference_t<decltype(pool)>;

@@ -59,8 +59,7 @@ struct Big : test::Tracked {
 };
 static_assert(sizeof(Big) > 10240);
 
-template <class T>
-struct Kind {
+template <class T> struct Kind {
   static constexpr bool movable_arg = false;
   static std::size_t arg(std::size_t i) { return i; }
   static void set(T& object, std::size_t i) { object.set_value(i); }
@@ -69,25 +68,21 @@ struct Kind {
   }
 };
 
-template <class T>
-  requires std::is_arithmetic_v<T>
-struct Kind<T> {
+template <class T> requires std::is_arithmetic_v<T> struct Kind<T> {
   static constexpr bool movable_arg = false;
   static T arg(std::size_t i) { return static_cast<T>(i); }
   static void set(T& object, std::size_t i) { object = static_cast<T>(i); }
   static bool holds(T const& object, std::size_t i) { return object == static_cast<T>(i); }
 };
 
-template <>
-struct Kind<Empty> {
+template <> struct Kind<Empty> {
   static constexpr bool movable_arg = false;
   static std::size_t arg(std::size_t i) { return i; }
   static void set(Empty&, std::size_t) {}
   static bool holds(Empty const&, std::size_t) { return true; }
 };
 
-template <>
-struct Kind<Three> {
+template <> struct Kind<Three> {
   static constexpr bool movable_arg = false;
   static std::size_t arg(std::size_t i) { return i; }
   static void set(Three& object, std::size_t i) { object.set(i); }
@@ -96,8 +91,7 @@ struct Kind<Three> {
   }
 };
 
-template <>
-struct Kind<Big> {
+template <> struct Kind<Big> {
   static constexpr bool movable_arg = false;
   static std::size_t arg(std::size_t i) { return i; }
   static void set(Big& object, std::size_t i) { object.set(i); }
@@ -106,16 +100,14 @@ struct Kind<Big> {
   }
 };
 
-template <>
-struct Kind<std::string> {
+template <> struct Kind<std::string> {
   static constexpr bool movable_arg = true;
   static std::string arg(std::size_t i) { return "number " + std::to_string(i) + ", too long for the small buffer"; }
   static void set(std::string& object, std::size_t i) { object = arg(i); }
   static bool holds(std::string const& object, std::size_t i) { return object == arg(i); }
 };
 
-template <>
-struct Kind<std::vector<int>> {
+template <> struct Kind<std::vector<int>> {
   static constexpr bool movable_arg = true;
   static std::vector<int> arg(std::size_t i) { return std::vector<int>(i % 9 + 1, static_cast<int>(i)); }
   static void set(std::vector<int>& object, std::size_t i) { object = arg(i); }

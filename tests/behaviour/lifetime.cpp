@@ -71,8 +71,7 @@ struct Reset {
 using Recycling = fastalloc::Recycle<Init, Reset>;
 
 /// An output iterator whose n-th assignment throws.
-template <class Handle>
-struct ThrowingOutput {
+template <class Handle> struct ThrowingOutput {
   std::vector<Handle>* out;
   ThrowingOutput& operator*() { return *this; }
   ThrowingOutput& operator++() { return *this; }
@@ -163,10 +162,8 @@ static_assert(sizeof(Sized) == sizeof(std::uint32_t) && std::is_standard_layout_
 
 }  // namespace
 
-template <>
-inline constexpr bool fastalloc::is_poolable<ByTrait> = true;
-template <>
-inline constexpr bool fastalloc::is_poolable<TakenBack> = false;
+template <> inline constexpr bool fastalloc::is_poolable<ByTrait> = true;
+template <> inline constexpr bool fastalloc::is_poolable<TakenBack> = false;
 
 static_assert(fastalloc::is_poolable<ByBase> && fastalloc::is_poolable<ByPrivateBase> &&
               fastalloc::is_poolable<Derived> && fastalloc::is_poolable<ByTrait>);
@@ -240,11 +237,13 @@ TEMPLATE_LIST_TEST_CASE("a constructor that throws gives its slot back", "", Slo
   auto const before = pool.statistics();
   for (int i = 0; i != 10; ++i) {
     fuse().light(1);
-    EXPECT(test::throws<test::Blown>([&] { (void)(i % 2 == 0 ? pool.allocate(std::uint64_t{2}) : pool.try_allocate(std::uint64_t{2})); }));
+    EXPECT(test::throws<test::Blown>(
+        [&] { (void)(i % 2 == 0 ? pool.allocate(std::uint64_t{2}) : pool.try_allocate(std::uint64_t{2})); }));
     EXPECT(pool.allocated() == 1 && pool.check_invariants());
   }
   auto const after = pool.statistics();
-  EXPECT(after.total_allocations == before.total_allocations && after.total_deallocations == before.total_deallocations &&
+  EXPECT(after.total_allocations == before.total_allocations &&
+         after.total_deallocations == before.total_deallocations &&
          after.allocation_failures == before.allocation_failures);
   auto b = pool.allocate(std::uint64_t{2});
   auto c = pool.allocate(std::uint64_t{3});
@@ -276,7 +275,8 @@ TEMPLATE_LIST_TEST_CASE("a batch is all or nothing, whichever constructor throws
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("a batch whose output throws keeps what was written and gives the rest back", "", SlotPolicies) {
+TEMPLATE_LIST_TEST_CASE("a batch whose output throws keeps what was written and gives the rest back", "",
+                        SlotPolicies) {
   test::Audit audit;
   using P = FixedPool<test::ThrowOnNth, TestType, FullChecks, BasicStats>;
   P pool(100);
@@ -286,7 +286,8 @@ TEMPLATE_LIST_TEST_CASE("a batch whose output throws keeps what was written and 
     handles.clear();
     // The constructors tick n times, then the third assignment blows.
     fuse().light(n + 3);
-    EXPECT(test::throws<test::Blown>([&] { pool.allocate_batch(n, ThrowingOutput<typename P::handle_type>{&handles}, std::uint64_t{4}); }));
+    EXPECT(test::throws<test::Blown>(
+        [&] { pool.allocate_batch(n, ThrowingOutput<typename P::handle_type>{&handles}, std::uint64_t{4}); }));
     EXPECT(handles.size() == 2 && pool.allocated() == 2 && audit.live() == 2 && pool.check_invariants());
   }
 }
@@ -331,7 +332,8 @@ TEST_CASE("recycling: an init that throws while a pool is pre-initialised leaves
 
 #endif
 
-TEMPLATE_LIST_TEST_CASE("recycling: built once, reset on return, refused ones built anew, destroyed with the pool", "", SlotPolicies) {
+TEMPLATE_LIST_TEST_CASE("recycling: built once, reset on return, refused ones built anew, destroyed with the pool", "",
+                        SlotPolicies) {
   test::Audit audit;
   {
     FixedPool<test::Tracked, TestType, FullChecks, Recycling> pool(5);
@@ -392,7 +394,8 @@ TEMPLATE_LIST_TEST_CASE("recycling: small objects keep their values beside the a
         if (round != 0) EXPECT(*handles.back() != 0);  // kept from the first round
         *handles.back() = static_cast<std::remove_reference_t<decltype(*handles.back())>>(i + 1);
       }
-      for (std::size_t i = 0; i != 20; ++i) EXPECT(*handles[i] == static_cast<std::remove_reference_t<decltype(*handles[i])>>(i + 1));
+      for (std::size_t i = 0; i != 20; ++i)
+        EXPECT(*handles[i] == static_cast<std::remove_reference_t<decltype(*handles[i])>>(i + 1));
       while (!handles.empty()) {
         handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(handles.size() / 3));
         EXPECT(pool.check_invariants());
@@ -402,26 +405,31 @@ TEMPLATE_LIST_TEST_CASE("recycling: small objects keep their values beside the a
   auto const zero = [](auto value) { return fastalloc::recycle([value] { return value; }); };
   {
     auto recycle = zero(char{0});
-    FixedPool<char, TestType, FullChecks, decltype(recycle), test::CountingStorage> pool(PoolConfig{.capacity = 20}, recycle);
+    FixedPool<char, TestType, FullChecks, decltype(recycle), test::CountingStorage> pool(PoolConfig{.capacity = 20},
+                                                                                         recycle);
     check(pool);
   }
   {
     auto recycle = zero(int{0});
-    FixedPool<int, TestType, FullChecks, decltype(recycle), test::CountingStorage> fixed(PoolConfig{.capacity = 20}, recycle);
+    FixedPool<int, TestType, FullChecks, decltype(recycle), test::CountingStorage> fixed(PoolConfig{.capacity = 20},
+                                                                                         recycle);
     check(fixed);
-    GrowingPool<int, TestType, FullChecks, decltype(recycle), test::CountingStorage> growing(PoolConfig{.capacity = 20}, recycle);
+    GrowingPool<int, TestType, FullChecks, decltype(recycle), test::CountingStorage> growing(PoolConfig{.capacity = 20},
+                                                                                             recycle);
     check(growing);
   }
   {
     auto recycle = zero(0LL);
-    FixedPool<long long, TestType, FullChecks, decltype(recycle), test::CountingStorage> pool(PoolConfig{.capacity = 20}, recycle);
+    FixedPool<long long, TestType, FullChecks, decltype(recycle), test::CountingStorage> pool(
+        PoolConfig{.capacity = 20}, recycle);
     check(pool);
   }
   EXPECT(test::storage_account().first_mistake() == "");
 }
 
 TEST_CASE("recycling: T is deduced from recycle()") {
-  auto pool = FixedPool(PoolConfig{.capacity = 3}, fastalloc::recycle([] { return std::string("built"); }, [](std::string& s) { s.clear(); }));
+  auto pool = FixedPool(PoolConfig{.capacity = 3},
+                        fastalloc::recycle([] { return std::string("built"); }, [](std::string& s) { s.clear(); }));
   static_assert(std::is_same_v<decltype(pool)::value_type, std::string>);
   auto a = pool.allocate();
   EXPECT(*a == "built");
@@ -431,7 +439,8 @@ TEST_CASE("recycling: T is deduced from recycle()") {
   EXPECT(a->empty() && a->capacity() >= 100);
 }
 
-TEMPLATE_LIST_TEST_CASE("inline pools: a batch, a recycled object or an erased handle may come first", "", SlotPolicies) {
+TEMPLATE_LIST_TEST_CASE("inline pools: a batch, a recycled object or an erased handle may come first", "",
+                        SlotPolicies) {
   test::Audit audit;
   using P = FixedPool<test::Tracked, TestType, FullChecks, BasicStats, fastalloc::InlineStorage<9>>;
   {
@@ -463,7 +472,8 @@ TEMPLATE_LIST_TEST_CASE("statistics: totals, peak, hit rate, utilisation and res
   handles.erase(handles.begin(), handles.begin() + 3);
   auto s = pool.statistics();
   EXPECT(s.total_allocations == 8 && s.total_deallocations == 3 && s.current_usage == 5 && s.peak_usage == 8);
-  EXPECT(s.utilization_rate() == 50.0 && s.peak_utilization_rate() == 80.0 && s.hit_rate() == 1.0 && s.available() == 5);
+  EXPECT(s.utilization_rate() == 50.0 && s.peak_utilization_rate() == 80.0 && s.hit_rate() == 1.0 &&
+         s.available() == 5);
   for (int i = 0; i != 5; ++i) handles.push_back(pool.allocate(i));
   for (int i = 0; i != 10; ++i) EXPECT(!pool.try_allocate(i));
   s = pool.statistics();

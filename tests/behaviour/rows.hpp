@@ -2,8 +2,8 @@
 // Row: one combination of policies. Rows<T, shift> is the table of those that the suite runs for T.
 //
 // Twelve rows: each slot allocator in each place. Statistics, checks and lifetime are dealt out such that each value of
-// each of them meets each value of every other axis; `shift` flips them, so that different T see different triples. Keys and counts of
-// owners, which nothing here uses but which change what slots look like, are dealt out in turn.
+// each of them meets each value of every other axis; `shift` flips them, so that different T see different triples.
+// Keys and counts of owners, which nothing here uses but which change what slots look like, are dealt out in turn.
 #pragma once
 
 #include "behaviour/kinds.hpp"
@@ -22,12 +22,10 @@ namespace behaviour {
 
 enum class Place { heap, inside, outside, growing };
 
-template <class T>
-struct Make {
+template <class T> struct Make {
   T operator()() const { return T(); }
 };
-template <class T>
-struct Keep {
+template <class T> struct Keep {
   void operator()(T&) const noexcept {}
 };
 
@@ -45,15 +43,17 @@ struct Row {
 
   using pool_type = std::conditional_t<
       place == Place::growing, fastalloc::GrowingPool<T, Keys, SlotPolicy, Stats, Checks, Lifetime, Sharing>,
-      std::conditional_t<place == Place::heap, fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys>,
+      std::conditional_t<place == Place::heap,
+                         fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys>,
                          std::conditional_t<place == Place::inside,
-                                            fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats, Checks, Lifetime, Sharing, Keys>,
-                                            fastalloc::FixedPool<T, Lifetime, Checks, Keys, Stats, fastalloc::ExternalStorage, Sharing, SlotPolicy>>>>;
+                                            fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats,
+                                                                 Checks, Lifetime, Sharing, Keys>,
+                                            fastalloc::FixedPool<T, Lifetime, Checks, Keys, Stats,
+                                                                 fastalloc::ExternalStorage, Sharing, SlotPolicy>>>>;
   using handle_type = typename pool_type::handle_type;
 
   /// Calls f(pool) with a pool that holds `slots` objects, no more; a growing one begins with 10 and doubles.
-  template <class F>
-  static void with_pool(F&& f) {
+  template <class F> static void with_pool(F&& f) {
     if constexpr (place == Place::heap) {
       auto const pool = std::make_unique<pool_type>(slots);
       f(*pool);
@@ -65,13 +65,14 @@ struct Row {
       constexpr auto alignment = std::align_val_t{pool_type::required_alignment()};
       auto* const memory = static_cast<std::byte*>(::operator new(bytes, alignment));
       {
-        pool_type pool(fastalloc::PoolConfig{.capacity = slots}, fastalloc::ExternalStorage(std::span<std::byte>(memory, bytes)));
+        pool_type pool(fastalloc::PoolConfig{.capacity = slots},
+                       fastalloc::ExternalStorage(std::span<std::byte>(memory, bytes)));
         f(pool);
       }
       ::operator delete(memory, alignment);
     } else {
-      auto const pool = std::make_unique<pool_type>(
-          fastalloc::PoolConfig{.capacity = 10, .max_capacity = slots, .growth_strategy = fastalloc::GrowthStrategy::exponential(2.0)});
+      auto const pool = std::make_unique<pool_type>(fastalloc::PoolConfig{
+          .capacity = 10, .max_capacity = slots, .growth_strategy = fastalloc::GrowthStrategy::exponential(2.0)});
       f(*pool);
     }
   }
@@ -93,30 +94,31 @@ struct Row {
 
   static std::string name() {
     static constexpr char const* places[] = {"heap", "inline", "external", "growing"};
-    return std::string(fastalloc::detail::type_name<T>()) + " " + std::string(fastalloc::detail::type_name<SlotPolicy>()) + " " +
-           places[static_cast<int>(place)] + (Stats::enabled ? " BasicStats" : " NoStats") +
-           (Checks::tracks_slots ? " FullChecks" : " NoChecks") + (recycles ? " Recycle" : " ConstructOnAllocate") +
-           (Keys::generation_bits != 0 ? " Generations" : "") + (std::is_same_v<Sharing, fastalloc::detail::NoSharing> ? "" : " sharing");
+    return std::string(fastalloc::detail::type_name<T>()) + " " +
+           std::string(fastalloc::detail::type_name<SlotPolicy>()) + " " + places[static_cast<int>(place)] +
+           (Stats::enabled ? " BasicStats" : " NoStats") + (Checks::tracks_slots ? " FullChecks" : " NoChecks") +
+           (recycles ? " Recycle" : " ConstructOnAllocate") + (Keys::generation_bits != 0 ? " Generations" : "") +
+           (std::is_same_v<Sharing, fastalloc::detail::NoSharing> ? "" : " sharing");
   }
 };
 
 namespace rows_detail {
 
-template <class T, std::size_t shift, std::size_t s, std::size_t p>
-constexpr auto row() {
+template <class T, std::size_t shift, std::size_t s, std::size_t p> constexpr auto row() {
   constexpr bool stats = ((s + p + shift) & 1) != 0;
   constexpr bool checks = ((s + (p >> 1) + (shift >> 1)) & 1) != 0;
   constexpr bool recycles = ((std::size_t{s == 2} + p + (p >> 1) + (shift >> 2)) & 1) != 0;
   return std::type_identity<
-      Row<T, std::tuple_element_t<s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
+      Row<T,
+          std::tuple_element_t<
+              s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
           static_cast<Place>(p), std::conditional_t<stats, fastalloc::BasicStats, fastalloc::NoStats>,
           std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles,
           std::conditional_t<(s + p + shift) % 3 == 0, fastalloc::Generations, fastalloc::NoKeys>,
           std::conditional_t<(s + 2 * p + shift) % 4 == 1, fastalloc::Shared, fastalloc::detail::NoSharing>>>{};
 }
 
-template <class T, std::size_t shift, std::size_t... i>
-constexpr auto table(std::index_sequence<i...>) {
+template <class T, std::size_t shift, std::size_t... i> constexpr auto table(std::index_sequence<i...>) {
   return std::type_identity<std::tuple<typename decltype(row<T, shift, i % 3, i / 3>())::type...>>{};
 }
 

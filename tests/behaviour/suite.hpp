@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The behaviour suite: what every pool does, whatever its policies and T. run_suite<Rows<T, shift>>() runs it on a table.
+// The behaviour suite: what every pool does, whatever its policies and T. run_suite<Rows<T, shift>>() runs it on a
+// table.
 #pragma once
 
 #include "behaviour/rows.hpp"
@@ -15,8 +16,7 @@
 
 namespace behaviour {
 
-template <class Row>
-struct Suite {
+template <class Row> struct Suite {
   using T = typename Row::value_type;
   using Pool = typename Row::pool_type;
   using Handle = typename Row::handle_type;
@@ -89,7 +89,8 @@ struct Suite {
 #if FASTALLOC_EXCEPTIONS
     using Exception = std::conditional_t<Row::grows, fastalloc::MaxCapacityExceeded, fastalloc::PoolExhausted>;
     fastalloc::Error const error = test::caught<Exception>([&] { (void)Row::make(pool, 0); });
-    EXPECT(error.code == (Row::grows ? fastalloc::ErrorCode::max_capacity_exceeded : fastalloc::ErrorCode::pool_exhausted));
+    EXPECT(error.code ==
+           (Row::grows ? fastalloc::ErrorCode::max_capacity_exceeded : fastalloc::ErrorCode::pool_exhausted));
     EXPECT(error.capacity == slots && error.allocated == slots);
     EXPECT(error.requested == (Row::grows ? slots + 1 : 1) && error.limit == (Row::grows ? slots : 0));
     EXPECT(error.type_name == fastalloc::detail::type_name<T>());
@@ -293,16 +294,13 @@ struct Suite {
   }
 };
 
-template <class Table>
-struct RunAll;
-template <class... Row>
-struct RunAll<std::tuple<Row...>> {
+template <class Table> struct RunAll;
+template <class... Row> struct RunAll<std::tuple<Row...>> {
   static void run() { (Suite<Row>::run(), ...); }
 };
 
 /// Runs the suite on each row of a table.
-template <class Table>
-void run_suite() {
+template <class Table> void run_suite() {
   RunAll<Table>::run();
   SUCCEED();
 }

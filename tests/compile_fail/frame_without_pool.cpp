@@ -4,4 +4,6 @@
 #include <fastalloc/fastalloc.hpp>
 
 // What the compiler calls for a coroutine with the parameters (int&, FixedPool<int>&).
-void* frame(int& number, fastalloc::FixedPool<int>& pool) { return fastalloc::PooledFrame<>::operator new(100, number, pool); }
+void* frame(int& number, fastalloc::FixedPool<int>& pool) {
+  return fastalloc::PooledFrame<>::operator new(100, number, pool);
+}

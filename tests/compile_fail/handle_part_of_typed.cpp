@@ -7,4 +7,6 @@ struct Pair {
 };
 // Only an erased handle may point at a part.
 using Pool = fastalloc::FixedPool<Pair>;
-Pool::handle_type wrong(Pool::handle_type whole, Pair* part) { return Pool::handle_type(static_cast<Pool::handle_type&&>(whole), part); }
+Pool::handle_type wrong(Pool::handle_type whole, Pair* part) {
+  return Pool::handle_type(static_cast<Pool::handle_type&&>(whole), part);
+}

@@ -4,4 +4,5 @@
 
 #include <string>
 
-auto pool = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 4}, fastalloc::recycle([](std::string& s) { s.reserve(100); }));
+auto pool = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 4},
+                                 fastalloc::recycle([](std::string& s) { s.reserve(100); }));

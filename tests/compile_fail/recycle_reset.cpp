@@ -7,6 +7,8 @@
 #include <string>
 
 auto build = [] { return std::string(); };
-auto pool = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 4}, fastalloc::recycle(build, [](std::string* s) { s->clear(); }));
-auto text = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 4}, fastalloc::recycle(build, [](std::string& s) { return s; }));
+auto pool = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 4},
+                                 fastalloc::recycle(build, [](std::string* s) { s->clear(); }));
+auto text = fastalloc::FixedPool(fastalloc::PoolConfig{.capacity = 4},
+                                 fastalloc::recycle(build, [](std::string& s) { return s; }));
 fastalloc::FixedPool<int, decltype(fastalloc::recycle(build))> other(fastalloc::PoolConfig{.capacity = 4});

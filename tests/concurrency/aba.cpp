@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The list of LockFree when its head goes away and comes back between a thread's look and its swap (ABA). Pause runs there, and
-// does what other threads might. With a tag of one bit two returns make the head look untouched, and the list breaks: so the
-// test would notice. The real tag holds.
+// The list of LockFree when its head goes away and comes back between a thread's look and its swap (ABA). Pause runs
+// there, and does what other threads might. With a tag of one bit two returns make the head look untouched, and the
+// list breaks: so the test would notice. The real tag holds.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdint>
@@ -25,12 +25,10 @@ struct Pause {
 };
 
 using Shape = SlotShape<16, 8, false>;
-template <int TagBits>
-using List = detail::TaggedList<Shape, TagBits, Pause>;
+template <int TagBits> using List = detail::TaggedList<Shape, TagBits, Pause>;
 
 /// A list of its own memory, with every slot handed out once and given back: the first in front.
-template <int TagBits>
-struct Rig {
+template <int TagBits> struct Rig {
   static constexpr std::size_t slots = 4;
   Rig() {
     blocks.set_stride(Shape::size);
@@ -43,8 +41,8 @@ struct Rig {
     for (std::size_t i = slots; i-- != 0;) list.give(all[i], blocks);
   }
 
-  /// Others take the first three slots and keep the second; the first comes back, with as many returns as make a tag of one bit what
-  /// it was. Returns: the slots that are held at the end.
+  /// Others take the first three slots and keep the second; the first comes back, with as many returns as make a tag of
+  /// one bit what it was. Returns: the slots that are held at the end.
   std::vector<std::byte*> run() {
     std::vector<std::byte*> held;
     Pause::others = [&] {
@@ -68,8 +66,7 @@ struct Rig {
   List<TagBits> list;
 };
 
-template <int TagBits>
-bool each_once() {
+template <int TagBits> bool each_once() {
   Rig<TagBits> rig;
   auto const held = rig.run();
   return std::set(held.begin(), held.end()).size() == held.size() && held.size() == rig.slots;
@@ -106,7 +103,8 @@ struct Yield {
 }  // namespace
 
 // Two halves of 32 bits, and of 16, as where no more than 32 can be swapped.
-TEMPLATE_TEST_CASE("aba: threads that are held up between look and swap never share a slot", "", std::uint64_t, std::uint32_t) {
+TEMPLATE_TEST_CASE("aba: threads that are held up between look and swap never share a slot", "", std::uint64_t,
+                   std::uint32_t) {
   constexpr std::size_t slots = 3;
   detail::TaggedList<Shape, 0, Yield, TestType> list;
   static_assert(decltype(list)::max_slots == (sizeof(TestType) == 8 ? 0xFFFFFFFF : 0xFFFF));

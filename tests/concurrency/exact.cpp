@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// With capacity C, threads get exactly C objects before one of them is refused, wherever the free slots lie: in the caches of
-// threads that sleep, that ended, or that are just about to use them.
+// With capacity C, threads get exactly C objects before one of them is refused, wherever the free slots lie: in the
+// caches of threads that sleep, that ended, or that are just about to use them.
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>
@@ -13,21 +13,20 @@ using namespace fastalloc;
 using test::faults;
 using test::Payload;
 
-#define SHARED_POOLS                                                                                                           \
-  ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>), (ThreadSafePool<Payload, NoChecks, AtomicStats>),              \
-      (ThreadSafePool<Payload, ThreadCache<4>, NoChecks>), (ThreadSafePool<Payload, ThreadCache<2>, SpinLock, NoChecks>),      \
-      (ThreadSafePool<Payload, FullChecks>), (ThreadSafePool<Payload, BitmapAllocator, NoChecks>),                             \
-      (ThreadSafePool<Payload, FreeListAllocator, NoChecks>), (ThreadSafePool<Payload, NoCache>),                              \
-      (ThreadSafePool<Payload, LockFree>), (ThreadSafePool<Payload, LockFree, NoChecks>)
+#define SHARED_POOLS                                                                                                \
+  ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>), (ThreadSafePool<Payload, NoChecks, AtomicStats>),   \
+      (ThreadSafePool<Payload, ThreadCache<4>, NoChecks>),                                                          \
+      (ThreadSafePool<Payload, ThreadCache<2>, SpinLock, NoChecks>), (ThreadSafePool<Payload, FullChecks>),         \
+      (ThreadSafePool<Payload, BitmapAllocator, NoChecks>), (ThreadSafePool<Payload, FreeListAllocator, NoChecks>), \
+      (ThreadSafePool<Payload, NoCache>), (ThreadSafePool<Payload, LockFree>),                                      \
+      (ThreadSafePool<Payload, LockFree, NoChecks>)
 
 namespace {
 
-template <class Pool>
-using Handles = std::vector<typename Pool::handle_type>;
+template <class Pool> using Handles = std::vector<typename Pool::handle_type>;
 
 /// Takes until it is refused. With `batches` in groups of 7 first.
-template <class Pool>
-void take_all(Pool& pool, Handles<Pool>& mine, std::uint64_t who, bool batches) {
+template <class Pool> void take_all(Pool& pool, Handles<Pool>& mine, std::uint64_t who, bool batches) {
   std::array<typename Pool::handle_type, 7> seven;
   while (batches && pool.try_allocate_batch(seven.size(), seven.begin(), who))
     for (auto& handle : seven) mine.push_back(std::move(handle));
@@ -52,13 +51,15 @@ TEMPLATE_TEST_CASE("exact: eight threads take until refused, and have the capaci
       sum += held[me].size();
       barrier.arrive_and_wait();
       if (me == 0) {
-        faults().expect(sum == capacity, sum < capacity ? "a false full: less than the capacity" : "more than the capacity");
+        faults().expect(sum == capacity,
+                        sum < capacity ? "a false full: less than the capacity" : "more than the capacity");
         faults().expect(pool.allocated() == capacity && pool.is_full(), "allocated() is not exact");
         sum = 0;
       }
       for (auto const& handle : held[me]) faults().expect(handle->index() == me, "two threads own one slot");
       barrier.arrive_and_wait();
-      // Everybody releases the part of everybody's objects that fell to him; in one round of two somebody gets them all.
+      // Everybody releases the part of everybody's objects that fell to him; in one round of two somebody gets them
+      // all.
       std::size_t const shift = round % 2 == 0 ? 0 : n;
       for (std::size_t other = 0; other != n; ++other)
         for (std::size_t i = 0; i != held[other].size(); ++i)
@@ -115,15 +116,16 @@ TEMPLATE_TEST_CASE("exact: a batch gets what lies in others' caches", "", SHARED
 namespace {
 
 /// Notes who has which slot. For pools of one block.
-template <class Pool>
-class Owners {
+template <class Pool> class Owners {
  public:
   explicit Owners(Pool& pool) : owners_(pool.capacity()) {
     auto const all = pool.allocate_batch(std::vector<std::uint64_t>(pool.capacity()));
     for (auto const& handle : all)
       if (first_ == nullptr || std::less<>{}(handle.get(), first_)) first_ = handle.get();
   }
-  void claim(Payload const* object) { faults().expect(owner(object).fetch_add(1, std::memory_order_relaxed) == 0, "two threads own one slot"); }
+  void claim(Payload const* object) {
+    faults().expect(owner(object).fetch_add(1, std::memory_order_relaxed) == 0, "two threads own one slot");
+  }
   void yield(Payload const* object) { owner(object).fetch_sub(1, std::memory_order_relaxed); }
 
  private:
@@ -161,11 +163,12 @@ TEMPLATE_TEST_CASE("exact: a slot that is taken from a cache has one owner", "",
   test::check_faults();
 }
 
-// Each of n threads holds at most one object, so whoever asks finds that the others hold n - 1 at the most: with n slots one is
-// free at every moment, though no one slot need be free for long. Nobody may ever be refused.
+// Each of n threads holds at most one object, so whoever asks finds that the others hold n - 1 at the most: with n
+// slots one is free at every moment, though no one slot need be free for long. Nobody may ever be refused.
 TEMPLATE_TEST_CASE("exact: nobody is refused while a slot is free at every moment", "", SHARED_POOLS) {
-  auto const [threads, capacity] = GENERATE(std::pair<std::size_t, std::size_t>(2, 2), std::pair<std::size_t, std::size_t>(3, 3),
-                                            std::pair<std::size_t, std::size_t>(3, 4));
+  auto const [threads, capacity] =
+      GENERATE(std::pair<std::size_t, std::size_t>(2, 2), std::pair<std::size_t, std::size_t>(3, 3),
+               std::pair<std::size_t, std::size_t>(3, 4));
   CAPTURE(threads, capacity);
   TestType pool(capacity);
   Owners<TestType> owners(pool);
@@ -194,7 +197,8 @@ TEMPLATE_TEST_CASE("exact: nobody is refused while a slot is free at every momen
   test::check_faults();
 }
 
-// The same with objects that wander: a thread gives the one it holds to the next, and gets another's; none is on the way.
+// The same with objects that wander: a thread gives the one it holds to the next, and gets another's; none is on the
+// way.
 TEMPLATE_TEST_CASE("exact: nobody is refused where objects are handed round", "", SHARED_POOLS) {
   constexpr std::size_t n = 3;
   TestType pool(n);
@@ -230,8 +234,9 @@ TEMPLATE_TEST_CASE("exact: nobody is refused where objects are handed round", ""
   test::check_faults();
 }
 
-TEMPLATE_TEST_CASE("exact: a growing pool stops exactly at max_capacity", "", ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>),
-                   (ThreadSafePool<Payload, NoCache>), (GrowingPool<Payload, AdaptiveLock>)) {
+TEMPLATE_TEST_CASE("exact: a growing pool stops exactly at max_capacity", "", ThreadSafePool<Payload>,
+                   (ThreadSafePool<Payload, NoChecks>), (ThreadSafePool<Payload, NoCache>),
+                   (GrowingPool<Payload, AdaptiveLock>)) {
   for (std::size_t round = 0; round != test::scaled(100, 3000); ++round) {
     TestType pool(PoolConfig{.capacity = 3, .max_capacity = 50, .growth_strategy = GrowthStrategy::linear(4)});
     std::barrier barrier(4);
@@ -271,8 +276,10 @@ TEST_CASE("exact: statistics, also of threads that ended") {
   }
 }
 
-TEMPLATE_TEST_CASE("exact: reset_statistics() begins anew, whatever threads keep for themselves", "", (ThreadSafePool<Payload, AtomicStats, NoChecks>),
-                   (ThreadSafePool<Payload, AtomicStats, ThreadCache<4>>), (ThreadSafePool<Payload, AtomicStats, BitmapAllocator, NoChecks>),
+TEMPLATE_TEST_CASE("exact: reset_statistics() begins anew, whatever threads keep for themselves", "",
+                   (ThreadSafePool<Payload, AtomicStats, NoChecks>),
+                   (ThreadSafePool<Payload, AtomicStats, ThreadCache<4>>),
+                   (ThreadSafePool<Payload, AtomicStats, BitmapAllocator, NoChecks>),
                    (ThreadSafePool<Payload, AtomicStats, NoCache>), (ThreadSafePool<Payload, AtomicStats, LockFree>)) {
   TestType pool(40);
   auto const refused = [&] {
@@ -294,7 +301,10 @@ TEMPLATE_TEST_CASE("exact: reset_statistics() begins anew, whatever threads keep
   std::thread other([&] {       // has a cache, of which little was left once
     for (int i = 0; i != 3; ++i) {
       refused();
-      { Handles<TestType> few; for (std::size_t n = 0; n != 9; ++n) few.push_back(pool.allocate(n)); }
+      {
+        Handles<TestType> few;
+        for (std::size_t n = 0; n != 9; ++n) few.push_back(pool.allocate(n));
+      }
       barrier.arrive_and_wait();
       barrier.arrive_and_wait();
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// After fork() the child has the pool as it was, without the other threads: nothing is locked, and what they did not use is
-// free.
+// After fork() the child has the pool as it was, without the other threads: nothing is locked, and what they did not
+// use is free.
 #include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/fastalloc.hpp>
 
@@ -25,9 +25,11 @@ TEST_CASE("fork: not under ThreadSanitizer") { SUCCEED(); }
 using namespace fastalloc;
 using test::Payload;
 
-#define FORKED_POOLS(T)                                                                                                       \
-  ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoChecks, MutexLock>), (ThreadSafePool<T, ThreadCache<8>, SpinLock, AtomicStats>), \
-      (ThreadSafePool<T, NoCache>), (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), (ThreadSafePool<T, LockFree>), (ThreadSafePool<T, LockFree, NoChecks>)
+#define FORKED_POOLS(T)                                                                         \
+  ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoChecks, MutexLock>),   \
+      (ThreadSafePool<T, ThreadCache<8>, SpinLock, AtomicStats>), (ThreadSafePool<T, NoCache>), \
+      (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), (ThreadSafePool<T, LockFree>),         \
+      (ThreadSafePool<T, LockFree, NoChecks>)
 
 // Blocks of the heap in use, by all threads. Counted in this program only.
 static std::atomic<long> heap_blocks{0};
@@ -47,7 +49,9 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
 }
 // All forms: AddressSanitizer has its own for those that a program does not replace.
 void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return ::operator new(bytes); }
-void* operator new(std::size_t bytes, std::align_val_t alignment, std::nothrow_t const&) noexcept { return ::operator new(bytes, alignment); }
+void* operator new(std::size_t bytes, std::align_val_t alignment, std::nothrow_t const&) noexcept {
+  return ::operator new(bytes, alignment);
+}
 void operator delete(void* block) noexcept { uncounted(block); }
 void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
 void operator delete(void* block, std::align_val_t) noexcept { uncounted(block); }
@@ -58,8 +62,7 @@ namespace {
 enum class Ending { well, hung, wrong };
 
 /// Runs f in a forked process, for a minute at most. f returns whether all was well.
-template <class F>
-Ending in_child(F&& f) {
+template <class F> Ending in_child(F&& f) {
   std::fflush(nullptr);
   ::pid_t const child = ::fork();
   if (child == 0) {
@@ -74,8 +77,7 @@ Ending in_child(F&& f) {
 }
 
 /// Takes until refused.
-template <class Pool>
-auto take_all(Pool& pool) {
+template <class Pool> auto take_all(Pool& pool) {
   std::vector<typename Pool::handle_type> handles;
   while (auto handle = pool.try_allocate(std::uint64_t{1})) handles.push_back(std::move(handle));
   return handles;
@@ -83,7 +85,8 @@ auto take_all(Pool& pool) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("fork: threads that sleep leave their caches to the child, which gets the capacity exactly", "", FORKED_POOLS(Payload)) {
+TEMPLATE_TEST_CASE("fork: threads that sleep leave their caches to the child, which gets the capacity exactly", "",
+                   FORKED_POOLS(Payload)) {
   TestType pool(100);
   std::barrier barrier(3);
   std::thread threads[2];
@@ -126,7 +129,9 @@ class OnStack {
     ::pthread_attr_t attributes;
     ::pthread_attr_init(&attributes);
     bool const well = memory_ != MAP_FAILED && ::pthread_attr_setstack(&attributes, memory_, bytes) == 0 &&
-                      ::pthread_create(&thread_, &attributes, [](void* self) -> void* { return static_cast<OnStack*>(self)->f_(), nullptr; }, this) == 0;
+                      ::pthread_create(
+                          &thread_, &attributes,
+                          [](void* self) -> void* { return static_cast<OnStack*>(self)->f_(), nullptr; }, this) == 0;
     ::pthread_attr_destroy(&attributes);
     if (!well) std::abort();
   }
@@ -145,17 +150,16 @@ class OnStack {
   std::function<void()> f_;
 };
 
-template <class Pool>
-constexpr bool is_local = false;
-template <class T, class... Ps>
-constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
+template <class Pool> constexpr bool is_local = false;
+template <class T, class... Ps> constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and keeps no memory of theirs", "", FORKED_POOLS(Payload),
-                   ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>)) {
+TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and keeps no memory of theirs", "",
+                   FORKED_POOLS(Payload), ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>)) {
   constexpr std::size_t n = 3;
-  // What a process keeps for good, and uses again: a record for each thread that there was at a time, a number for each pool.
+  // What a process keeps for good, and uses again: a record for each thread that there was at a time, a number for each
+  // pool.
   {
     TestType first(100);
     for (int i = 0; i != 20; ++i) (void)first.try_allocate(std::uint64_t{1});
@@ -192,7 +196,8 @@ TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and 
       mine.reset();
       if (!pool->check_invariants()) return false;
       pool.reset();
-      return is_local<TestType> || heap_blocks == blocks;  // sub-pools of the others may be in any state, and are left alone
+      // sub-pools of the others may be in any state, and are left alone
+      return is_local<TestType> || heap_blocks == blocks;
     });
     CHECK(ending == Ending::well);
   }
@@ -203,7 +208,8 @@ TEMPLATE_TEST_CASE("fork: the child forgets the threads that are not there, and 
   CHECK(heap_blocks == blocks);
 }
 
-TEMPLATE_TEST_CASE("fork: while another thread iterates", "", FORKED_POOLS(Payload), (ThreadSafePool<Payload, FreeListAllocator, NoChecks>),
+TEMPLATE_TEST_CASE("fork: while another thread iterates", "", FORKED_POOLS(Payload),
+                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks>),
                    (ThreadSafePool<Payload, BitmapAllocator, NoChecks>)) {
   TestType pool(100);
   std::vector<typename TestType::handle_type> mine;
@@ -235,7 +241,8 @@ TEMPLATE_TEST_CASE("fork: while another thread iterates", "", FORKED_POOLS(Paylo
   iterating.join();
 }
 
-// An iteration and a wait close all caches; that those who closed them are not there is no reason to take the lock for ever.
+// An iteration and a wait close all caches; that those who closed them are not there is no reason to take the lock for
+// ever.
 TEST_CASE("fork: caches work in the child, whatever other threads did") {
   ThreadSafePool<Payload, NoChecks, test::CountedLock> pool(100);
   auto const mine = pool.allocate(std::uint64_t{5});
@@ -357,11 +364,17 @@ struct Door {
   }
 };
 struct SlowStorage : HeapStorage, Door {
-  void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return pass(), HeapStorage::acquire(bytes, alignment); }
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    return pass(), HeapStorage::acquire(bytes, alignment);
+  }
 };
 struct SlowResource : std::pmr::memory_resource, Door {
-  void* do_allocate(std::size_t bytes, std::size_t alignment) override { return pass(), std::pmr::new_delete_resource()->allocate(bytes, alignment); }
-  void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override { std::pmr::new_delete_resource()->deallocate(p, bytes, alignment); }
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    return pass(), std::pmr::new_delete_resource()->allocate(bytes, alignment);
+  }
+  void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
+    std::pmr::new_delete_resource()->deallocate(p, bytes, alignment);
+  }
   bool do_is_equal(std::pmr::memory_resource const& other) const noexcept override { return this == &other; }
 };
 }  // namespace
@@ -380,7 +393,8 @@ TEST_CASE("fork: while a thread is with the storage of a pool or the upstream of
     other.join();
     return ending;
   };
-  ThreadSafePool<int, SlowStorage, NoCache> plain(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
+  ThreadSafePool<int, SlowStorage, NoCache> plain(
+      PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
   (void)plain.allocate(1);
   CHECK(in_turn([&] { return plain.reserve(plain.capacity() + 10), true; }) == Ending::well);
   ThreadSafePool<int, SlowStorage> cached(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(10)});
@@ -391,11 +405,11 @@ TEST_CASE("fork: while a thread is with the storage of a pool or the upstream of
   resource.deallocate(resource.allocate(100), 100);
   CHECK(in_turn([&] { return resource.deallocate(resource.allocate(100'000), 100'000), true; }) == Ending::well);
   CHECK(in_turn([&] {
-    std::vector<void*> taken;
-    for (int i = 0; i != 3000; ++i) taken.push_back(resource.allocate(64));
-    for (void* const p : taken) resource.deallocate(p, 64);
-    return taken.size() == 3000;
-  }) == Ending::well);
+          std::vector<void*> taken;
+          for (int i = 0; i != 3000; ++i) taken.push_back(resource.allocate(64));
+          for (void* const p : taken) resource.deallocate(p, 64);
+          return taken.size() == 3000;
+        }) == Ending::well);
 }
 
 // The one that waits is not there in the child, so nothing may be kept for it.
@@ -434,10 +448,10 @@ TEST_CASE("fork: children of children, and threads in a child") {
   Ending const ending = in_child([&] {
     if (take_all(pool).size() != 49) return false;
     return in_child([&] {
-      std::atomic<std::size_t> sum{0};
-      test::run(2, [&](std::size_t) { sum += take_all(pool).size() > 0 ? 1U : 0U; });
-      return sum > 0 && take_all(pool).size() == 49;
-    }) == Ending::well;
+             std::atomic<std::size_t> sum{0};
+             test::run(2, [&](std::size_t) { sum += take_all(pool).size() > 0 ? 1U : 0U; });
+             return sum > 0 && take_all(pool).size() == 49;
+           }) == Ending::well;
   });
   CHECK(ending == Ending::well);
 }

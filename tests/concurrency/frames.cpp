@@ -24,8 +24,7 @@ namespace {
 constexpr std::size_t threads = 4;
 
 /// Brings values from thread to thread: each takes what any has put in.
-template <class T>
-class Exchange {
+template <class T> class Exchange {
  public:
   void put(T value) {
     std::lock_guard const guard(mutex_);
@@ -45,8 +44,7 @@ class Exchange {
 };
 
 /// Each thread makes some, puts them in, and ends some of those that it finds there; at the end of it nothing is left.
-template <class T, class Make, class End>
-void exchange(std::size_t rounds, Make const& make, End const& end) {
+template <class T, class Make, class End> void exchange(std::size_t rounds, Make const& make, End const& end) {
   Exchange<T> between;
   test::run(threads, [&](std::size_t thread) {
     test::Random random(thread + 1);
@@ -66,8 +64,7 @@ struct Frame {
   void* at;
   std::size_t size;
 };
-template <class P>
-Frame make_frame(P& pool, std::size_t index) {
+template <class P> Frame make_frame(P& pool, std::size_t index) {
   std::size_t const size = sizeof(Payload) + index % 120;  // some are too big for a slot
   void* const at = Promise::operator new(size, pool);
   ::new (at) Payload(index);
@@ -83,7 +80,8 @@ using Slot = FrameSlot<112>;
 }  // namespace
 
 TEMPLATE_TEST_CASE("frames: taken by one thread, given back by another", "", ThreadSafePool<Slot>,
-                   (ThreadSafePool<Slot, NoCache, FullChecks>), (ThreadSafePool<Slot, LockFree>), ThreadLocalPool<Slot>) {
+                   (ThreadSafePool<Slot, NoCache, FullChecks>), (ThreadSafePool<Slot, LockFree>),
+                   ThreadLocalPool<Slot>) {
   std::size_t const before = Promise::heap_frames().count;
   {
     TestType pool(8);
@@ -120,15 +118,13 @@ class Task {
   std::coroutine_handle<promise_type> coroutine_;
 };
 
-template <class P>
-Task part(P&, std::size_t index) {
+template <class P> Task part(P&, std::size_t index) {
   Payload const local(index);
   co_await std::suspend_always{};
   local.verify();
 }
 /// Waits twice; each part of it may be run by another thread, and it may be cancelled after each.
-template <class P>
-Task work(P& pool, std::size_t index) {
+template <class P> Task work(P& pool, std::size_t index) {
   Payload local(index);
   co_await std::suspend_always{};
   Task inner = part(pool, index + 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Growth while others go on: the storage runs while the pool's lock is free, one thread at a time is with it, and what it gives is
-// used or given back.
+// Growth while others go on: the storage runs while the pool's lock is free, one thread at a time is with it, and what
+// it gives is used or given back.
 #include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/fastalloc.hpp>
 
@@ -52,8 +52,10 @@ struct ChunkStorage {
 
 // The storage of a growing pool asks another thread to use the pool, and waits until it did.
 TEMPLATE_TEST_CASE("growth: others use the pool while its storage runs", "", (ThreadSafePool<long, AskingStorage>),
-                   (ThreadSafePool<long, AskingStorage, Generations, FullChecks>), (ThreadSafePool<long, AskingStorage, NoCache, MutexLock>),
-                   (GrowingPool<long, AskingStorage, AdaptiveLock>), (GrowingPool<long, AskingStorage, MutexLock, BitmapAllocator, BasicStats>)) {
+                   (ThreadSafePool<long, AskingStorage, Generations, FullChecks>),
+                   (ThreadSafePool<long, AskingStorage, NoCache, MutexLock>),
+                   (GrowingPool<long, AskingStorage, AdaptiveLock>),
+                   (GrowingPool<long, AskingStorage, MutexLock, BitmapAllocator, BasicStats>)) {
   AskingStorage::on_acquire = nullptr;
   TestType pool(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(64)});
   auto const use = [&] {
@@ -86,7 +88,8 @@ TEMPLATE_TEST_CASE("growth: others use the pool while its storage runs", "", (Th
   CHECK(faults().first() == "");
 }
 
-// Under a lock that masks interrupts memory is acquired, as the lock says: a handler must not find the heap in the midst of a change.
+// Under a lock that masks interrupts memory is acquired, as the lock says: a handler must not find the heap in the
+// midst of a change.
 namespace {
 bool masked = false;
 bool mask() noexcept { return std::exchange(masked, true); }
@@ -95,7 +98,8 @@ void unmask(bool before) noexcept { masked = before; }
 TEST_CASE("growth: a lock that masks interrupts is held while the storage runs") {
   bool always = true;
   AskingStorage::on_acquire = [&] { always = always && masked; };
-  GrowingPool<long, AskingStorage, InterruptLock<mask, unmask>> pool(PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::linear(4)});
+  GrowingPool<long, AskingStorage, InterruptLock<mask, unmask>> pool(
+      PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::linear(4)});
   always = true;  // the first block is the constructor's, with which no handler can meet
   pool.reserve(20);
   AskingStorage::on_acquire = nullptr;
@@ -106,7 +110,8 @@ TEST_CASE("growth: a lock that masks interrupts is held while the storage runs")
 TEST_CASE("growth: threads that want more at once wait for one block, and the storage meets one of them at a time") {
   std::atomic<int> inside{0};
   std::atomic<int> calls{0};
-  ThreadSafePool<long, AskingStorage, NoCache> pool(PoolConfig{.capacity = 8, .growth_strategy = GrowthStrategy::linear(1000)});
+  ThreadSafePool<long, AskingStorage, NoCache> pool(
+      PoolConfig{.capacity = 8, .growth_strategy = GrowthStrategy::linear(1000)});
   AskingStorage::on_acquire = [&] {
     faults().expect(inside.fetch_add(1) == 0, "one thread is with the storage");
     ++calls;
@@ -162,8 +167,8 @@ struct RefusingStorage : test::FailingStorage {
   }
 };
 }  // namespace
-TEMPLATE_TEST_CASE("growth: a request that the storage refuses gets what came back meanwhile", "", (ThreadSafePool<long, RefusingStorage>),
-                   (ThreadSafePool<long, RefusingStorage, NoCache>)) {
+TEMPLATE_TEST_CASE("growth: a request that the storage refuses gets what came back meanwhile", "",
+                   (ThreadSafePool<long, RefusingStorage>), (ThreadSafePool<long, RefusingStorage, NoCache>)) {
   TestType pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::linear(2)});
   std::vector<typename TestType::handle_type> handles;
   handles.push_back(pool.allocate(1));
@@ -199,7 +204,8 @@ TEST_CASE("growth: pools whose memory comes from pools of threads, used by all t
     SynchronizedPoolResource middle(&base);
     SynchronizedPoolResource top(&middle);
     ChunkPool chunks(PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::linear(4)});
-    ThreadSafePool<long, ChunkStorage> nested(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(64)}, ChunkStorage{&chunks});
+    ThreadSafePool<long, ChunkStorage> nested(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(64)},
+                                              ChunkStorage{&chunks});
     test::run(6, [&](std::size_t t) {
       std::vector<ThreadSafePool<long, ChunkStorage>::handle_type> handles;
       for (int i = 0; i != 200; ++i) {
@@ -240,8 +246,10 @@ class Gate {
 
 }  // namespace
 
-// A thread finds all slots in use, and is held up. Then the pool grows to its maximum, and a slot comes back into another thread's cache.
-TEST_CASE("growth: at the maximum slots count that came back to other threads' caches since a request looked for them") {
+// A thread finds all slots in use, and is held up. Then the pool grows to its maximum, and a slot comes back into
+// another thread's cache.
+TEST_CASE(
+    "growth: at the maximum slots count that came back to other threads' caches since a request looked for them") {
   bool const batch = GENERATE(false, true);
   using Pool = ThreadSafePool<long, Gate>;
   Pool pool(PoolConfig{.capacity = 1, .max_capacity = 25, .growth_strategy = GrowthStrategy::linear(24)});
@@ -258,7 +266,8 @@ TEST_CASE("growth: at the maximum slots count that came back to other threads' c
   });
   Gate::stopped.wait(false);
   while (handles.size() != 25) handles.push_back(pool.allocate(1));
-  for (int i = 0; i != 10; ++i) handles.pop_back(), handles.push_back(pool.allocate(1));  // this thread has a cache for sure
+  // this thread has a cache for sure
+  for (int i = 0; i != 10; ++i) handles.pop_back(), handles.push_back(pool.allocate(1));
   handles.pop_back();
   Gate::opened = true, Gate::opened.notify_all();
   late.join();
@@ -266,13 +275,15 @@ TEST_CASE("growth: at the maximum slots count that came back to other threads' c
   CHECK(pool.capacity() == 25);
 }
 
-// A pool at its maximum fails only when every slot is in use: what others returned to their caches while it grew counts.
+// A pool at its maximum fails only when every slot is in use: what others returned to their caches while it grew
+// counts.
 TEST_CASE("growth: at the maximum no request fails while a slot is free") {
   std::size_t const threads = 4;
   std::size_t const each = 8;
   test::Stopwatch const watch;
   do {
-    ThreadSafePool<long> pool(PoolConfig{.capacity = 2, .max_capacity = threads * each, .growth_strategy = GrowthStrategy::linear(2)});
+    ThreadSafePool<long> pool(
+        PoolConfig{.capacity = 2, .max_capacity = threads * each, .growth_strategy = GrowthStrategy::linear(2)});
     std::atomic<int> failed{0};
     test::run(threads, [&](std::size_t t) {
       std::vector<ThreadSafePool<long>::handle_type> handles;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LockFree and InterruptLock in signal handlers, which stop a thread at any instruction: whatever it was about to do, allocating and
-// releasing goes on in the handler. A signal mask is what turns interrupts off.
+// LockFree and InterruptLock in signal handlers, which stop a thread at any instruction: whatever it was about to do,
+// allocating and releasing goes on in the handler. A signal mask is what turns interrupts off.
 #include <fastalloc/fastalloc.hpp>
 
 #include <pthread.h>
@@ -31,8 +31,7 @@ namespace {
 void restore_signals(::sigset_t const& before) noexcept { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); }
 using SignalLock = InterruptLock<mask_signals, restore_signals>;
 
-template <class Pool>
-struct Interrupted {
+template <class Pool> struct Interrupted {
   static inline Pool* pool = nullptr;
   static inline std::atomic<unsigned> signals{0};
 
@@ -59,7 +58,8 @@ struct Interrupted {
         test::Random random(1);
         while (signals.load(std::memory_order_relaxed) < test::scaled(1000, 100'000)) {
           ::pthread_kill(target, SIGUSR1);
-          for (std::size_t spins = random(2000); spins != 0; --spins) std::atomic_signal_fence(std::memory_order_seq_cst);
+          for (std::size_t spins = random(2000); spins != 0; --spins)
+            std::atomic_signal_fence(std::memory_order_seq_cst);
         }
         stop = true;
       });
@@ -78,9 +78,11 @@ struct Interrupted {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("interrupts: a handler allocates and releases whatever it interrupts", "", (ThreadSafePool<int, LockFree, NoChecks>),
-                   (ThreadSafePool<int, LockFree, NoChecks, AtomicStats>), (FixedPool<int, LockFree, NoChecks>), (ThreadSafePool<int, LockFree, DebugChecks>),
-                   (FixedPool<int, SignalLock, NoChecks>), (FixedPool<int, SignalLock, FullChecks, BitmapAllocator>), (GrowingPool<int, SignalLock, FreeListAllocator>)) {
+TEMPLATE_TEST_CASE("interrupts: a handler allocates and releases whatever it interrupts", "",
+                   (ThreadSafePool<int, LockFree, NoChecks>), (ThreadSafePool<int, LockFree, NoChecks, AtomicStats>),
+                   (FixedPool<int, LockFree, NoChecks>), (ThreadSafePool<int, LockFree, DebugChecks>),
+                   (FixedPool<int, SignalLock, NoChecks>), (FixedPool<int, SignalLock, FullChecks, BitmapAllocator>),
+                   (GrowingPool<int, SignalLock, FreeListAllocator>)) {
   CHECK(Interrupted<TestType>::survives(1));
   CHECK(Interrupted<TestType>::survives(2));
 }
@@ -88,14 +90,13 @@ TEMPLATE_TEST_CASE("interrupts: a handler allocates and releases whatever it int
 namespace {
 
 /// A pool whose objects go from a signal handler to the thread that it interrupts, and, by a second one, the other way.
-template <class... Policies>
-struct Exchange {
+template <class... Policies> struct Exchange {
   using Pool = FixedPool<std::uint64_t, InlineStorage<16>, SignalLock, BasicStats, Policies...>;
   using Handle = typename Pool::handle_type;
   static inline Pool* incoming = nullptr;
   static inline Pool* outgoing = nullptr;
-  static inline Handle arrived[8];   ///< filled by the handler, emptied by the thread while signals are masked
-  static inline Handle leaving[8];   ///< the other way round
+  static inline Handle arrived[8];  ///< filled by the handler, emptied by the thread while signals are masked
+  static inline Handle leaving[8];  ///< the other way round
   static inline std::uint64_t sent = 0, refused = 0, received = 0, wrong = 0;  ///< of the handler
   static inline std::atomic<unsigned> signals{0};
 
@@ -134,9 +135,9 @@ struct Exchange {
       }
       stop = true;
     });
-    std::uint64_t taken = 0;    // objects of `in`
-    std::uint64_t made = 0;     // objects of `out`
-    std::uint64_t own = 0;      // allocations of the thread's in `in`
+    std::uint64_t taken = 0;  // objects of `in`
+    std::uint64_t made = 0;   // objects of `out`
+    std::uint64_t own = 0;    // allocations of the thread's in `in`
     bool in_order = true;
     std::uint64_t seen[8] = {};
     while (!stop.load(std::memory_order_relaxed)) {

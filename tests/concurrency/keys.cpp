@@ -12,9 +12,11 @@ using namespace fastalloc;
 using test::faults;
 using test::Payload;
 
-TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", "", (ThreadSafePool<Payload, Generations>),
-                   (ThreadSafePool<Payload, Generations, NoChecks>), (ThreadSafePool<Payload, Generations, FullChecks, NoCache>),
-                   (ThreadSafePool<Payload, Generations, LockFree, NoChecks>), (ThreadSafePool<Payload, BasicGenerations<16>, BitmapAllocator>)) {
+TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", "",
+                   (ThreadSafePool<Payload, Generations>), (ThreadSafePool<Payload, Generations, NoChecks>),
+                   (ThreadSafePool<Payload, Generations, FullChecks, NoCache>),
+                   (ThreadSafePool<Payload, Generations, LockFree, NoChecks>),
+                   (ThreadSafePool<Payload, BasicGenerations<16>, BitmapAllocator>)) {
   constexpr std::size_t writers = 2;
   constexpr std::size_t boards = 16;
   TestType pool(PoolConfig{.capacity = 100});
@@ -39,7 +41,8 @@ TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", ""
           Board& b = board[random(boards)];
           std::scoped_lock const lock(b.mutex);  // the writer of this board waits: what lives there stays
           Payload* const found = pool.get(b.key);
-          faults().expect(found == (b.gone || !b.key ? nullptr : b.object), b.gone ? "a stale key found something" : "a key missed its object");
+          faults().expect(found == (b.gone || !b.key ? nullptr : b.object),
+                          b.gone ? "a stale key found something" : "a key missed its object");
           if (found != nullptr) found->verify(), ++hits;
         }
         Payload* const seven = pool.get(kept_key);
@@ -74,7 +77,8 @@ TEMPLATE_TEST_CASE("keys: threads look up while others allocate and release", ""
   test::check_faults();
 }
 
-TEMPLATE_TEST_CASE("keys: threads look up stale keys while the pool grows and shrinks", "", (ThreadSafePool<Payload, Generations, NoChecks>),
+TEMPLATE_TEST_CASE("keys: threads look up stale keys while the pool grows and shrinks", "",
+                   (ThreadSafePool<Payload, Generations, NoChecks>),
                    (ThreadSafePool<Payload, Generations, BitmapAllocator, FullChecks>)) {
   TestType pool(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(256)});
   std::mutex mutex;
@@ -104,7 +108,8 @@ TEMPLATE_TEST_CASE("keys: threads look up stale keys while the pool grows and sh
         handles.push_back(pool.allocate(i));
         if (i % 10 == 0) keys.push_back(pool.key(handles.back()));
       }
-      for (std::size_t i = 0; i != keys.size(); ++i) faults().expect(pool.get(keys[i]) == handles[10 * i].get(), "a key missed its object");
+      for (std::size_t i = 0; i != keys.size(); ++i)
+        faults().expect(pool.get(keys[i]) == handles[10 * i].get(), "a key missed its object");
       handles.clear();
       (void)pool.shrink_to_fit();
       std::scoped_lock const lock(mutex);
@@ -119,7 +124,8 @@ TEMPLATE_TEST_CASE("keys: threads look up stale keys while the pool grows and sh
 
 TEST_CASE("keys: threads ask for a key while its object goes, then its block, and other blocks come") {
   auto const slots = std::size_t{GENERATE(128U, 5U)};  // generations in pages, and of singles
-  ThreadSafePool<Payload, Generations, NoChecks> pool(PoolConfig{.capacity = 128, .growth_strategy = GrowthStrategy::linear(slots)});
+  ThreadSafePool<Payload, Generations, NoChecks> pool(
+      PoolConfig{.capacity = 128, .growth_strategy = GrowthStrategy::linear(slots)});
   std::vector<decltype(pool)::handle_type> kept;
   for (std::size_t i = 0; i != 128; ++i) kept.push_back(pool.allocate(i));
   std::atomic<std::uint64_t> key{0};
@@ -127,7 +133,8 @@ TEST_CASE("keys: threads ask for a key while its object goes, then its block, an
   std::size_t found = 0;
   test::run(2, [&](std::size_t me) {
     if (me != 0) {
-      while (!done) found += pool.contains(Key::from_value(key.load(std::memory_order_relaxed)));  // relaxed: nothing else tells of the object
+      // relaxed: nothing else tells of the object
+      while (!done) found += pool.contains(Key::from_value(key.load(std::memory_order_relaxed)));
       return;
     }
     std::vector<std::unique_ptr<std::byte[]>> gaps;  // blocks come to other places

@@ -15,17 +15,16 @@ using namespace fastalloc;
 using test::faults;
 using test::Payload;
 
-#define CACHED_POOLS \
-  ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>), (ThreadSafePool<Payload, NoChecks, AtomicStats>), (ThreadSafePool<Payload, NoCache>), (ThreadSafePool<Payload, LockFree>)
+#define CACHED_POOLS                                                                                              \
+  ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>), (ThreadSafePool<Payload, NoChecks, AtomicStats>), \
+      (ThreadSafePool<Payload, NoCache>), (ThreadSafePool<Payload, LockFree>)
 
 namespace {
 
-template <class Pool>
-using Handles = std::vector<typename Pool::handle_type>;
+template <class Pool> using Handles = std::vector<typename Pool::handle_type>;
 
 /// Takes until refused; releases all. Returns how many there were.
-template <class Pool>
-std::size_t count_free(Pool& pool) {
+template <class Pool> std::size_t count_free(Pool& pool) {
   Handles<Pool> handles;
   while (auto handle = pool.try_allocate(std::uint64_t{1})) handles.push_back(std::move(handle));
   return handles.size();
@@ -110,8 +109,7 @@ TEST_CASE("lifetimes: statistics keep what threads counted that ended") {
 namespace {
 
 /// Lives in a thread_local: its destructor releases what it holds, and allocates.
-template <class Pool>
-struct LastWill {
+template <class Pool> struct LastWill {
   Pool* pool = nullptr;
   typename Pool::handle_type handle;
   std::atomic<std::size_t>* allocated = nullptr;
@@ -125,20 +123,19 @@ struct LastWill {
     if (pool->try_allocate_batch(3, batch.begin(), std::uint64_t{3})) ++*allocated;
   }
 };
-template <class Pool>
-LastWill<Pool>& will_before() {
+template <class Pool> LastWill<Pool>& will_before() {
   thread_local LastWill<Pool> will;
   return will;
 }
-template <class Pool>
-LastWill<Pool>& will_after() {
+template <class Pool> LastWill<Pool>& will_after() {
   thread_local LastWill<Pool> will;
   return will;
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("lifetimes: thread_local destructors release and allocate, before and after the thread's cache ends", "", CACHED_POOLS) {
+TEMPLATE_TEST_CASE("lifetimes: thread_local destructors release and allocate, before and after the thread's cache ends",
+                   "", CACHED_POOLS) {
   TestType pool(8);
   std::atomic<std::size_t> allocated{0};
   constexpr std::size_t rounds = 100;
@@ -220,7 +217,9 @@ TEST_CASE("lifetimes: more pools than places in a thread's table, in turns") {
   }
   std::size_t exact = 0;
   for (std::size_t i = 0; i != n; ++i)
-    exact += pools[i].allocated() == handles[i].size() && pools[i].statistics().total_allocations == allocations[i] ? 1U : 0U;
+    exact += pools[i].allocated() == handles[i].size() && pools[i].statistics().total_allocations == allocations[i]
+                 ? 1U
+                 : 0U;
   CHECK(exact == n);
   handles.clear();
   test::check_faults();

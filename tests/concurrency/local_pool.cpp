@@ -20,17 +20,15 @@ using namespace fastalloc;
 using test::faults;
 using test::Payload;
 
-#define LOCAL_POOLS                                                                                                                 \
-  ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>), (ThreadLocalPool<Payload, FullChecks, AtomicStats>),              \
+#define LOCAL_POOLS                                                                                                    \
+  ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks>), (ThreadLocalPool<Payload, FullChecks, AtomicStats>), \
       (ThreadLocalPool<Payload, FreeListAllocator, NoChecks>), (ThreadLocalPool<Payload, BitmapAllocator, NoChecks>)
 
 namespace {
 
-template <class Pool>
-using Handles = std::vector<typename Pool::handle_type>;
+template <class Pool> using Handles = std::vector<typename Pool::handle_type>;
 
-template <class Pool>
-Handles<Pool> take_all(Pool& pool, std::uint64_t value = 1) {
+template <class Pool> Handles<Pool> take_all(Pool& pool, std::uint64_t value = 1) {
   Handles<Pool> handles;
   while (auto handle = pool.try_allocate(value)) handles.push_back(std::move(handle));
   return handles;
@@ -47,7 +45,8 @@ TEMPLATE_TEST_CASE("local pool: each thread gets its own capacity exactly", "", 
     for (std::size_t round = 0; round != 50; ++round) {
       auto const mine = take_all(pool, me);
       faults().expect(mine.size() == 20, "not the capacity");
-      faults().expect(pool.is_full() && pool.allocated() == 20 && pool.available() == 0 && pool.capacity() == 20, "counts are not this thread's");
+      faults().expect(pool.is_full() && pool.allocated() == 20 && pool.available() == 0 && pool.capacity() == 20,
+                      "counts are not this thread's");
       barrier.arrive_and_wait();
       for (auto const& handle : mine) faults().expect(handle->index() == me, "two threads own one slot");
       barrier.arrive_and_wait();
@@ -122,7 +121,9 @@ TEMPLATE_TEST_CASE("local pool: a producer, and consumers that release", "", LOC
   test::check_faults();
 }
 
-TEMPLATE_TEST_CASE("local pool: what lives on when its thread ends stays; its sub-pool serves another thread when all of that is gone", "", LOCAL_POOLS) {
+TEMPLATE_TEST_CASE(
+    "local pool: what lives on when its thread ends stays; its sub-pool serves another thread when all of that is gone",
+    "", LOCAL_POOLS) {
   TestType pool(10);
   Handles<TestType> left;
   std::thread([&] {
@@ -155,7 +156,8 @@ TEST_CASE("local pool: threads that come and go share few sub-pools") {
     test::run(2, [&](std::size_t me) {
       for (int i = 0; i != 5; ++i) auto const handle = pool.allocate(me);
     });
-    if (pool.total_statistics().total_allocations != 10U * static_cast<unsigned>(round + 1)) faults().expect(false, "totals are not exact");
+    if (pool.total_statistics().total_allocations != 10U * static_cast<unsigned>(round + 1))
+      faults().expect(false, "totals are not exact");
   }
   CHECK(pool.sub_pools() <= 2);
   CHECK(pool.total_statistics().total_deallocations == 2000);
@@ -167,7 +169,8 @@ TEST_CASE("local pool: a question makes no sub-pool") {
   ThreadLocalPool<int, AtomicStats> pool(10);
   auto const held = pool.allocate(1);
   std::thread([&] {
-    faults().expect(pool.capacity() == 10 && pool.allocated() == 0 && pool.available() == 10 && pool.is_empty(), "wrong answers");
+    faults().expect(pool.capacity() == 10 && pool.allocated() == 0 && pool.available() == 10 && pool.is_empty(),
+                    "wrong answers");
     faults().expect(pool.statistics().capacity == 10 && pool.statistics().total_allocations == 0, "wrong statistics");
     faults().expect(pool.owns(held.get()), "does not know another thread's object");
     pool.for_each([](int) { faults().expect(false, "meets another thread's object"); });
@@ -186,7 +189,8 @@ TEST_CASE("local pool: release() here, adopt() there; erased handles") {
     auto const mine = take_all(pool);
     faults().expect(mine.size() == 4, "another thread's capacity");
     auto adopted = pool.adopt(object);
-    faults().expect(adopted && adopted->index() == 5 && pool.index_of(adopted) == index, "adopt() finds another object");
+    faults().expect(adopted && adopted->index() == 5 && pool.index_of(adopted) == index,
+                    "adopt() finds another object");
     adopted.reset();
     erased.reset();
     faults().expect(pool.allocated() == 4, "a slot went to the wrong sub-pool");
@@ -209,7 +213,8 @@ TEST_CASE("local pool: misuse abroad is reported, with checks") {
 }
 
 TEST_CASE("local pool: grows, reserves and shrinks for each thread") {
-  ThreadLocalPool<Payload, NoChecks> pool(PoolConfig{.capacity = 4, .max_capacity = 20, .growth_strategy = GrowthStrategy::exponential(2.0)});
+  ThreadLocalPool<Payload, NoChecks> pool(
+      PoolConfig{.capacity = 4, .max_capacity = 20, .growth_strategy = GrowthStrategy::exponential(2.0)});
   auto mine = take_all(pool);
   CHECK(mine.size() == 20);
   std::thread([&] {
@@ -269,14 +274,14 @@ TEST_CASE("local pool: more pools than places in a thread's table, in turns") {
       handles[at].pop_back();
     }
   }
-  for (std::size_t i = 0; i != n; ++i) wrong += pools[i].allocated() == handles[i].size() && pools[i].sub_pools() == 1 ? 0U : 1U;
+  for (std::size_t i = 0; i != n; ++i)
+    wrong += pools[i].allocated() == handles[i].size() && pools[i].sub_pools() == 1 ? 0U : 1U;
   CHECK(wrong == 0);
   handles.clear();
 }
 
 namespace {
-template <class Pool>
-struct LastWill {
+template <class Pool> struct LastWill {
   Pool* pool = nullptr;
   typename Pool::handle_type handle;
   std::atomic<std::size_t>* served = nullptr;
@@ -288,19 +293,18 @@ struct LastWill {
     if (one && pool->try_allocate_batch(3, batch.begin(), std::uint64_t{3})) ++*served;
   }
 };
-template <class Pool>
-LastWill<Pool>& will_before() {
+template <class Pool> LastWill<Pool>& will_before() {
   thread_local LastWill<Pool> will;
   return will;
 }
-template <class Pool>
-LastWill<Pool>& will_after() {
+template <class Pool> LastWill<Pool>& will_after() {
   thread_local LastWill<Pool> will;
   return will;
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("local pool: thread_local destructors release and allocate, before and after the thread's part ends", "", LOCAL_POOLS) {
+TEMPLATE_TEST_CASE("local pool: thread_local destructors release and allocate, before and after the thread's part ends",
+                   "", LOCAL_POOLS) {
   TestType pool(8);
   std::atomic<std::size_t> served{0};
   constexpr std::size_t rounds = 100;
@@ -340,7 +344,8 @@ TEST_CASE("local pool: live objects of any thread are reported when the pool end
 
 #if !FASTALLOC_TSAN
 // Sub-pools of threads that are not there in the child are left alone there; the child's thread has its own.
-TEMPLATE_TEST_CASE("local pool: fork, while other threads use the pool and return this one's objects", "", LOCAL_POOLS) {
+TEMPLATE_TEST_CASE("local pool: fork, while other threads use the pool and return this one's objects", "",
+                   LOCAL_POOLS) {
   constexpr std::size_t capacity = 40;
   TestType pool(capacity);
   std::mutex mutex;

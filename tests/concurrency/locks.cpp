@@ -156,9 +156,7 @@ static_assert(LockPolicy<TicketLock> && LockPolicy<std::mutex> && LockPolicy<Loc
 #if FASTALLOC_CHECK_LOCKS && FASTALLOC_POSIX && !FASTALLOC_TSAN
 // All debug builds of these tests check the order of locks: none is taken while another is held.
 TEST_CASE("locks: a second lock, or a storage under a lock, ends the program in debug builds of the tests") {
-  auto const ends = [](auto&& f) {
-    return !test::run_in_child(f).survived;
-  };
+  auto const ends = [](auto&& f) { return !test::run_in_child(f).survived; };
   ThreadSafePool<int> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
   auto const nested = [&](auto&& f) {
     return ends([&] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Pools and threads in great numbers, pools whose memory comes from pools, threads that use a pool when nearly all of them is gone,
-// and what runs in the middle of a fork.
+// Pools and threads in great numbers, pools whose memory comes from pools, threads that use a pool when nearly all of
+// them is gone, and what runs in the middle of a fork.
 #include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/fastalloc.hpp>
 
@@ -35,8 +35,7 @@ class CountingLock {
   AdaptiveLock lock_;
 };
 
-template <class Pool>
-std::size_t count_free(Pool& pool) {
+template <class Pool> std::size_t count_free(Pool& pool) {
   std::vector<typename Pool::handle_type> handles;
   while (auto handle = pool.try_allocate()) handles.push_back(std::move(handle));
   return handles.size();
@@ -201,7 +200,8 @@ TEST_CASE("many: a resource whose upstream is a resource, at the first use by se
         blocks.push_back(outer.allocate(48));
         blocks.push_back(inner.allocate(48 + 16 * t));
       }
-      for (std::size_t i = 0; i != blocks.size(); ++i) i % 2 == 0 ? outer.deallocate(blocks[i], 48) : inner.deallocate(blocks[i], 48 + 16 * t);
+      for (std::size_t i = 0; i != blocks.size(); ++i)
+        i % 2 == 0 ? outer.deallocate(blocks[i], 48) : inner.deallocate(blocks[i], 48 + 16 * t);
     });
     CHECK(outer.bytes_in_use() == 0);
   }
@@ -251,7 +251,8 @@ TEST_CASE("many: a thread's first use of a pool in the destructor of a pthread k
             auto* const late = static_cast<Late*>(value);
             for (int i = 0; i != 20; ++i) {
               faults().expect(static_cast<bool>(late->pool.try_allocate()), "a pool refused a thread at its end");
-              faults().expect(static_cast<bool>(late->local.try_allocate()), "a ThreadLocalPool refused a thread at its end");
+              faults().expect(static_cast<bool>(late->local.try_allocate()),
+                              "a ThreadLocalPool refused a thread at its end");
             }
             delete late;
           }) == 0);
@@ -262,7 +263,8 @@ TEST_CASE("many: a thread's first use of a pool in the destructor of a pthread k
     std::thread([&] {  // one that used it before, too
       ::pthread_setspecific(key, new Late{pool, local, pool.allocate()});
       for (int i = 0; i != 20; ++i) (void)pool.try_allocate();
-    }).join();
+    })
+        .join();
     CHECK(pool.allocated() == 0);
     CHECK(count_free(pool) == 10);
   }
@@ -277,8 +279,7 @@ std::optional<ThreadLocalPool<long>> local;
 bool used[3] = {};
 std::function<void()> before_fork;  ///< instead
 
-template <int which>
-void use() noexcept {
+template <int which> void use() noexcept {
   if (which == 0 && before_fork) return before_fork();
   if (!pool.has_value()) return;
   ThreadSafePool<long> fresh(10);  // one that is not there before the fork
@@ -302,7 +303,10 @@ TEST_CASE("many: fork handlers that others registered may use pools") {
   ::pid_t const child = ::fork();
   if (child == 0) {
     ::alarm(20);
-    ::_exit(fork_handlers::used[2] && fork_handlers::pool->allocated() == 0 && fork_handlers::pool->try_allocate() && faults().count() == 0 ? 0 : 1);
+    ::_exit(fork_handlers::used[2] && fork_handlers::pool->allocated() == 0 && fork_handlers::pool->try_allocate() &&
+                    faults().count() == 0
+                ? 0
+                : 1);
   }
   int status = 0;
   CHECK(::waitpid(child, &status, 0) == child);
@@ -315,8 +319,8 @@ TEST_CASE("many: fork handlers that others registered may use pools") {
 }
 
 // The thread that forks has all locks, and the thread that ends needs them.
-TEMPLATE_TEST_CASE("many: a fork handler destroys a pool which a thread is just leaving", "", ThreadSafePool<long>, (ThreadSafePool<long, MutexLock>),
-                   ThreadLocalPool<long>) {
+TEMPLATE_TEST_CASE("many: a fork handler destroys a pool which a thread is just leaving", "", ThreadSafePool<long>,
+                   (ThreadSafePool<long, MutexLock>), ThreadLocalPool<long>) {
   std::optional<TestType> pool(std::in_place, 32);
   std::barrier used(3), done(2);
   std::atomic<bool> ends{false};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PageStorage and other threads: one reads the notes that another's acquire() leaves; one maps memory while another acquires and fails.
+// PageStorage and other threads: one reads the notes that another's acquire() leaves; one maps memory while another
+// acquires and fails.
 #include <fastalloc/fastalloc.hpp>
 
 #include <atomic>

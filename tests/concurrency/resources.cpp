@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SynchronizedPoolResource with threads: blocks change threads and hold what was written into them; threads end before the resource
-// and after it; the upstream resource, which is not thread-safe, is never called by two at once.
+// SynchronizedPoolResource with threads: blocks change threads and hold what was written into them; threads end before
+// the resource and after it; the upstream resource, which is not thread-safe, is never called by two at once.
 #include <fastalloc/adapters/pool_allocator.hpp>
 
 #include <atomic>
@@ -42,7 +42,8 @@ Given take(std::pmr::memory_resource& resource, std::size_t bytes, std::uint64_t
 bool give(std::pmr::memory_resource& resource, Given given) {
   std::uint64_t const tag = given.words[0] ^ cookie;
   bool intact = true;
-  for (std::size_t i = 0; i != given.bytes / sizeof(std::uint64_t); ++i) intact &= given.words[i] == (cookie ^ (tag + i));
+  for (std::size_t i = 0; i != given.bytes / sizeof(std::uint64_t); ++i)
+    intact &= given.words[i] == (cookie ^ (tag + i));
   resource.deallocate(given.words, given.bytes, alignof(std::uint64_t));
   return intact;
 }

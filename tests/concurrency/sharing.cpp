@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// AtomicShared: threads copy, drop and lock handles to one object while its last owner goes. It dies once, its slot returns
-// once, and nobody gets a handle to a dead object.
+// AtomicShared: threads copy, drop and lock handles to one object while its last owner goes. It dies once, its slot
+// returns once, and nobody gets a handle to a dead object.
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>
@@ -26,9 +26,9 @@ class Meeting {
   std::barrier<> barrier_{static_cast<std::ptrdiff_t>(workers)};
 };
 
-/// Each round one object, of which every thread has an owner and a weak handle; who drops the last of each kind is chance.
-template <class Pool>
-void end_together(std::size_t rounds) {
+/// Each round one object, of which every thread has an owner and a weak handle; who drops the last of each kind is
+/// chance.
+template <class Pool> void end_together(std::size_t rounds) {
   Pool pool(2);
   auto const ends = Payload::ends().load();
   std::array<SharedHandle<Payload>, workers> strong;
@@ -89,7 +89,8 @@ void end_together(std::size_t rounds) {
   test::check_faults();
 }
 
-/// Each owner writes to its part of an object and lets go. The destructor sees all of it, and so does who builds the next object there.
+/// Each owner writes to its part of an object and lets go. The destructor sees all of it, and so does who builds the
+/// next object there.
 struct Parts {
   explicit Parts(std::uint64_t round) : expected(round) {}
   Parts(Parts const&) = delete;
@@ -104,8 +105,7 @@ struct Parts {
 };
 
 /// Owners wander from thread to thread through a mailbox; what was written to the object before is there.
-template <class Pool>
-void hand_over(std::size_t rounds) {
+template <class Pool> void hand_over(std::size_t rounds) {
   struct Cell {
     std::mutex mutex;
     SharedHandle<Payload> strong;
@@ -148,13 +148,14 @@ void hand_over(std::size_t rounds) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("sharing: threads that drop the last owners together", "", (ThreadSafePool<Payload, AtomicShared>),
-                   (ThreadSafePool<Payload, AtomicShared, NoCache, FullChecks>), (ThreadSafePool<Payload, AtomicShared, LockFree>),
+                   (ThreadSafePool<Payload, AtomicShared, NoCache, FullChecks>),
+                   (ThreadSafePool<Payload, AtomicShared, LockFree>),
                    (FixedPool<Payload, AtomicShared, MutexLock, FreeListAllocator>)) {
   end_together<TestType>(test::scaled(4000, 1'000'000));
 }
 
-TEMPLATE_TEST_CASE("sharing: who ends an object sees what its other owners did", "", (ThreadSafePool<Parts, AtomicShared>),
-                   (ThreadLocalPool<Parts, AtomicShared>)) {
+TEMPLATE_TEST_CASE("sharing: who ends an object sees what its other owners did", "",
+                   (ThreadSafePool<Parts, AtomicShared>), (ThreadLocalPool<Parts, AtomicShared>)) {
   TestType pool(4);
   std::array<SharedHandle<Parts>, workers> strong;
   std::array<WeakHandle<Parts>, workers> weak;

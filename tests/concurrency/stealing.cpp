@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Slots are taken from the cache of a thread that uses it just then, through the fences as they are shipped: ThreadSanitizer, which knows
-// none, gets others. Whether the fence is there is counted; that the slots are right is looked at while both threads run, with stores before
-// each operation that hold back the owner's next one. A control, where the fence does nothing, says how well that can see.
+// Slots are taken from the cache of a thread that uses it just then, through the fences as they are shipped:
+// ThreadSanitizer, which knows none, gets others. Whether the fence is there is counted; that the slots are right is
+// looked at while both threads run, with stores before each operation that hold back the owner's next one. A control,
+// where the fence does nothing, says how well that can see.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
@@ -23,7 +24,8 @@ std::atomic<bool> fences_work{true};
 std::atomic<std::uint64_t> fences{0};
 }  // namespace
 
-/// In this program, the C library's, but for a membarrier() that says that it went well and did nothing where the test wants it so.
+/// In this program, the C library's, but for a membarrier() that says that it went well and did nothing where the test
+/// wants it so.
 extern "C" long syscall(long number, ...) noexcept {
   long arguments[6];
   std::va_list list;
@@ -52,14 +54,16 @@ void write_lines() {
   for (Line& line : lines) line.word.store(1, std::memory_order_relaxed);
 }
 
-/// One thread allocates and releases, another one takes its slots away meanwhile, until the first did so `most` times, or something was
-/// wrong. Returns: what, or null.
+/// One thread allocates and releases, another one takes its slots away meanwhile, until the first did so `most` times,
+/// or something was wrong. Returns: what, or null.
 char const* steal(std::uint64_t most) {
   constexpr std::size_t capacity = 64;
   ThreadSafePool<std::uint64_t, NoChecks> pool(capacity);
   std::vector<decltype(pool)::handle_type> all;
   for (std::size_t i = 0; i != capacity; ++i) all.push_back(pool.allocate(i));
-  std::uint64_t const* const first = std::min_element(all.begin(), all.end(), [](auto const& a, auto const& b) { return std::less<>()(a.get(), b.get()); })->get();
+  std::uint64_t const* const first = std::min_element(all.begin(), all.end(), [](auto const& a, auto const& b) {
+                                       return std::less<>()(a.get(), b.get());
+                                     })->get();
   all.clear();
 
   std::array<std::atomic<int>, capacity> owners{};
@@ -132,7 +136,9 @@ TEST_CASE("stealing: one fence for each look into other threads' caches, none fo
   CHECK_FALSE(served);
   meanwhile([&] {
     std::vector<decltype(pool)::handle_type> all;
-    CHECK(fences_of([&] { while (auto handle = pool.try_allocate()) all.push_back(std::move(handle)); }) >= 1);
+    CHECK(fences_of([&] {
+            while (auto handle = pool.try_allocate()) all.push_back(std::move(handle));
+          }) >= 1);
     CHECK(all.size() == 64);
   });
   other.join();

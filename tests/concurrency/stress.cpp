@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Threads allocate, hand objects to each other through a mailbox, release what others allocated, and end; over every kind of
-// pool that they may share. At the end everything must be back, and every count be exact.
+// Threads allocate, hand objects to each other through a mailbox, release what others allocated, and end; over every
+// kind of pool that they may share. At the end everything must be back, and every count be exact.
 //
 // Each scenario runs for 0.3 s, under ThreadSanitizer for 0.6 s, or for FASTALLOC_STRESS_SECONDS.
 #include <fastalloc/fastalloc.hpp>
@@ -28,14 +28,11 @@ namespace {
 constexpr std::size_t workers = 4;
 constexpr std::size_t most_held = 12;  ///< by one thread
 
-template <class Pool>
-constexpr bool is_local = false;
-template <class T, class... Ps>
-constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
+template <class Pool> constexpr bool is_local = false;
+template <class T, class... Ps> constexpr bool is_local<ThreadLocalPool<T, Ps...>> = true;
 
 /// Objects wait here for whoever comes by.
-template <class Handle>
-class Mailbox {
+template <class Handle> class Mailbox {
  public:
   void swap(std::size_t place, Handle& handle) {
     Cell& cell = cells_[place % cells_.size()];
@@ -64,8 +61,7 @@ struct Counts {
   std::atomic<std::uint64_t> threads{0};
 };
 
-template <class Pool>
-struct Worker {
+template <class Pool> struct Worker {
   using Handle = typename Pool::handle_type;
   Pool& pool;
   Mailbox<Handle>& mailbox;
@@ -75,8 +71,7 @@ struct Worker {
   std::uint64_t allocations = 0;
   std::uint64_t failures = 0;
 
-  template <bool recycles>
-  Handle allocate(std::uint64_t index) {
+  template <bool recycles> Handle allocate(std::uint64_t index) {
     if constexpr (recycles) {
       Handle handle = pool.try_allocate();
       if (handle) handle->set(index);
@@ -86,8 +81,7 @@ struct Worker {
     }
   }
 
-  template <bool recycles>
-  void batch() {
+  template <bool recycles> void batch() {
     if (held.size() + 3 > most_held) return;
     std::array<Handle, 3> handles;
     bool served = false;
@@ -114,8 +108,7 @@ struct Worker {
     }
   }
 
-  template <bool recycles>
-  void operator()() {
+  template <bool recycles> void operator()() {
     held.reserve(most_held);
     for (std::size_t step = 200 + random(2000); step != 0; --step) {
       std::size_t const dice = random(100);
@@ -160,8 +153,7 @@ struct Worker {
 };
 
 /// Threads come and go all the time; `workers` of them at once.
-template <bool recycles = false, class Pool>
-void stress(Pool& pool) {
+template <bool recycles = false, class Pool> void stress(Pool& pool) {
   using Handle = typename Pool::handle_type;
   std::uint64_t const ended = Payload::ends();
   Mailbox<Handle> mailbox;
@@ -169,10 +161,13 @@ void stress(Pool& pool) {
   std::array<std::thread, workers> threads;
   test::Stopwatch const watch;
   std::uint64_t seed = 1;
-  for (int round = 0; round < 3 || watch.time() < test::slice(); ++round) {  // a machine may be too busy for three in that time
+  // a machine may be too busy for three in that time
+  for (int round = 0; round < 3 || watch.time() < test::slice(); ++round) {
     for (std::thread& thread : threads) {
       if (thread.joinable()) thread.join();
-      thread = std::thread([&, mine = ++seed] { Worker<Pool>{pool, mailbox, counts, test::Random(mine)}.template operator()<recycles>(); });
+      thread = std::thread([&, mine = ++seed] {
+        Worker<Pool>{pool, mailbox, counts, test::Random(mine)}.template operator()<recycles>();
+      });
     }
   }
   for (std::thread& thread : threads) thread.join();
@@ -189,7 +184,8 @@ void stress(Pool& pool) {
   if constexpr (!recycles) CHECK(Payload::ends() - ended == counts.allocations);
   if constexpr (requires { pool.total_allocated(); }) {
     CHECK(pool.total_allocated() == 0);
-    CHECK(pool.sub_pools() <= workers + 1 + 32);  // that of an ended thread serves nobody while an object of its lies in the mailbox
+    // that of an ended thread serves nobody while an object of its lies in the mailbox
+    CHECK(pool.sub_pools() <= workers + 1 + 32);
   }
   auto const check_totals = [&](PoolStatistics const& statistics) {
     CHECK(statistics.total_allocations == counts.allocations);
@@ -197,15 +193,15 @@ void stress(Pool& pool) {
     CHECK(statistics.allocation_failures == counts.failures);
     CHECK(statistics.current_usage == 0);
     CHECK(statistics.peak_usage >= 1);
-    CHECK(statistics.peak_usage <= (is_local<Pool> ? 100 * (workers + 1) : 100));  // the capacity, before a growing one shrank
+    // the capacity, before a growing one shrank
+    CHECK(statistics.peak_usage <= (is_local<Pool> ? 100 * (workers + 1) : 100));
   };
   if constexpr (requires { pool.total_statistics(); }) check_totals(pool.total_statistics());
   else if constexpr (requires { pool.statistics(); }) check_totals(pool.statistics());
 }
 
 /// All slots are there, each once.
-template <bool recycles = false, class Pool>
-void fill(Pool& pool, std::size_t slots) {
+template <bool recycles = false, class Pool> void fill(Pool& pool, std::size_t slots) {
   std::vector<typename Pool::handle_type> handles;
   for (;;) {
     typename Pool::handle_type handle;
@@ -220,21 +216,26 @@ void fill(Pool& pool, std::size_t slots) {
 }  // namespace
 
 // 60 slots are less than the threads and the mailbox can hold, so each pool is also found full.
-TEMPLATE_TEST_CASE("stress: fixed capacity", "", ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>), (ThreadSafePool<Payload, NoChecks, AtomicStats>),
-                   (ThreadSafePool<Payload, NoCache, AtomicStats>), (ThreadSafePool<Payload, NoCache, SpinLock, NoChecks>),
-                   (ThreadSafePool<Payload, NoCache, MutexLock, NoChecks, AtomicStats>), (ThreadSafePool<Payload, LockFree>),
-                   (ThreadSafePool<Payload, LockFree, NoChecks, AtomicStats>), (ThreadSafePool<Payload, FullChecks, AtomicStats>),
-                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats>), (ThreadSafePool<Payload, BitmapAllocator, NoChecks, AtomicStats>),
-                   (ThreadSafePool<Payload, ThreadCache<2>, SpinLock, NoChecks, AtomicStats>), (FixedPool<Payload, AdaptiveLock, NoChecks>),
-                   (FixedPool<Payload, LockFree>)) {
+TEMPLATE_TEST_CASE("stress: fixed capacity", "", ThreadSafePool<Payload>, (ThreadSafePool<Payload, NoChecks>),
+                   (ThreadSafePool<Payload, NoChecks, AtomicStats>), (ThreadSafePool<Payload, NoCache, AtomicStats>),
+                   (ThreadSafePool<Payload, NoCache, SpinLock, NoChecks>),
+                   (ThreadSafePool<Payload, NoCache, MutexLock, NoChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, LockFree>), (ThreadSafePool<Payload, LockFree, NoChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, FullChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, BitmapAllocator, NoChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, ThreadCache<2>, SpinLock, NoChecks, AtomicStats>),
+                   (FixedPool<Payload, AdaptiveLock, NoChecks>), (FixedPool<Payload, LockFree>)) {
   TestType pool(60);
   stress(pool);
   CHECK(Payload::lives() == 0);
   fill(pool, 60);
 }
 
-TEMPLATE_TEST_CASE("stress: inline storage, first used by all threads at once", "", (ThreadSafePool<Payload, InlineStorage<100>>),
-                   (ThreadSafePool<Payload, InlineStorage<100>, NoChecks, LockFree>), (ThreadSafePool<Payload, InlineStorage<100>, NoChecks, NoCache, AtomicStats>)) {
+TEMPLATE_TEST_CASE("stress: inline storage, first used by all threads at once", "",
+                   (ThreadSafePool<Payload, InlineStorage<100>>),
+                   (ThreadSafePool<Payload, InlineStorage<100>, NoChecks, LockFree>),
+                   (ThreadSafePool<Payload, InlineStorage<100>, NoChecks, NoCache, AtomicStats>)) {
   for (int round = 0; round != 50; ++round) {
     TestType pool;
     std::barrier start(workers);
@@ -254,9 +255,12 @@ TEMPLATE_TEST_CASE("stress: inline storage, first used by all threads at once", 
   fill(pool, 100);
 }
 
-TEMPLATE_TEST_CASE("stress: growing, shrinking and trimming meanwhile", "", (ThreadSafePool<Payload, NoChecks, AtomicStats>), (ThreadSafePool<Payload, FullChecks>),
-                   (ThreadSafePool<Payload, NoCache, AtomicStats>), (ThreadSafePool<Payload, BitmapAllocator, NoChecks, AtomicStats>),
-                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats>), (GrowingPool<Payload, AdaptiveLock>), (GrowingPool<Payload, MutexLock, NoChecks>)) {
+TEMPLATE_TEST_CASE("stress: growing, shrinking and trimming meanwhile", "",
+                   (ThreadSafePool<Payload, NoChecks, AtomicStats>), (ThreadSafePool<Payload, FullChecks>),
+                   (ThreadSafePool<Payload, NoCache, AtomicStats>),
+                   (ThreadSafePool<Payload, BitmapAllocator, NoChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
+                   (GrowingPool<Payload, AdaptiveLock>), (GrowingPool<Payload, MutexLock, NoChecks>)) {
   TestType pool(PoolConfig{.capacity = 8, .max_capacity = 60, .growth_strategy = GrowthStrategy::linear(8)});
   stress(pool);
   CHECK(Payload::lives() == 0);
@@ -267,8 +271,7 @@ TEMPLATE_TEST_CASE("stress: growing, shrinking and trimming meanwhile", "", (Thr
 }
 
 namespace {
-template <class... Ps, class Init, class Reset>
-auto recycling_pool(Init init, Reset reset) {
+template <class... Ps, class Init, class Reset> auto recycling_pool(Init init, Reset reset) {
   return ThreadSafePool<Payload, Recycle<Init, Reset>, Ps...>(PoolConfig{.capacity = 60}, recycle(init, reset));
 }
 }  // namespace
@@ -297,8 +300,9 @@ TEST_CASE("stress: recycled objects") {
   CHECK(Payload::lives() == 0);
 }
 
-TEMPLATE_TEST_CASE("stress: a sub-pool for each thread", "", ThreadLocalPool<Payload>, (ThreadLocalPool<Payload, NoChecks, AtomicStats>),
-                   (ThreadLocalPool<Payload, FullChecks>), (ThreadLocalPool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
+TEMPLATE_TEST_CASE("stress: a sub-pool for each thread", "", ThreadLocalPool<Payload>,
+                   (ThreadLocalPool<Payload, NoChecks, AtomicStats>), (ThreadLocalPool<Payload, FullChecks>),
+                   (ThreadLocalPool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
                    (ThreadLocalPool<Payload, BitmapAllocator, AtomicStats>)) {
   TestType pool(10);  // fewer than a thread may hold
   stress(pool);
@@ -307,7 +311,8 @@ TEMPLATE_TEST_CASE("stress: a sub-pool for each thread", "", ThreadLocalPool<Pay
 }
 
 TEST_CASE("stress: a sub-pool for each thread, which grows and shrinks") {
-  ThreadLocalPool<Payload, NoChecks, AtomicStats> pool(PoolConfig{.capacity = 4, .max_capacity = 10, .growth_strategy = GrowthStrategy::linear(3)});
+  ThreadLocalPool<Payload, NoChecks, AtomicStats> pool(
+      PoolConfig{.capacity = 4, .max_capacity = 10, .growth_strategy = GrowthStrategy::linear(3)});
   stress(pool);
   CHECK(Payload::lives() == 0);
   fill(pool, 10);
@@ -352,11 +357,12 @@ extern "C" void use_by_key(void*) {
 
 }  // namespace
 
-// A pool whose memory is another pool's is used by threads that come and go, in the destructors of pthread keys too; some wait by a clock that
-// throws, some are cancelled while they wait, some fork.
+// A pool whose memory is another pool's is used by threads that come and go, in the destructors of pthread keys too;
+// some wait by a clock that throws, some are cancelled while they wait, some fork.
 TEST_CASE("stress: nested pools, keys, clocks that throw, cancellation and forks") {
   ThreadSafePool<Chunk> chunks(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::linear(3)});
-  NestedPool pool(PoolConfig{.capacity = 4, .max_capacity = 24, .growth_strategy = GrowthStrategy::linear(4)}, ChunkStorage{&chunks});
+  NestedPool pool(PoolConfig{.capacity = 4, .max_capacity = 24, .growth_strategy = GrowthStrategy::linear(4)},
+                  ChunkStorage{&chunks});
   used_by_key = &pool;
   ::pthread_key_t key{};
   REQUIRE(::pthread_key_create(&key, &use_by_key) == 0);
@@ -398,10 +404,12 @@ TEST_CASE("stress: nested pools, keys, clocks that throw, cancellation and forks
       if (i % 64 == me) pool.shrink_to_fit(), chunks.shrink_to_fit();
       if (i % 16 == me) {
         try {
-          if (auto handle = pool.allocate_until(BrokenClock::time_point(std::chrono::steady_clock::now().time_since_epoch() + std::chrono::microseconds(50)), i))
+          if (auto handle =
+                  pool.allocate_until(BrokenClock::time_point(std::chrono::steady_clock::now().time_since_epoch() +
+                                                              std::chrono::microseconds(50)),
+                                      i))
             handles.push_back(std::move(handle));
-        } catch (int) {
-        }
+        } catch (int) {}
         if (handles.size() > 6) handles.pop_back();
       }
     }

@@ -2,7 +2,8 @@
 // What the concurrency tests share. Catch2's checks are the main thread's only: other threads note what goes wrong in
 // Faults, and the test looks there at the end.
 //
-//   Stopwatch, slice(), limit(), short_slice(seconds), scaled(n, long_n)   short runs in CI, long ones with FASTALLOC_STRESS_SECONDS
+//   Stopwatch, slice(), limit(), short_slice(seconds), scaled(n, long_n)   short runs in CI, long ones with
+//                                                                          FASTALLOC_STRESS_SECONDS
 //   run(n, f)                               f(0) ... f(n - 1) on threads of their own
 //   Asleep                                  tells when a thread sleeps in the kernel: then it waits
 //   Payload                                 cookie ^ index, checked when it ends; lives are counted
@@ -42,12 +43,20 @@ inline double asked_seconds() {
   return seconds;
 }
 /// Of a stress scenario. ThreadSanitizer, which looks at orders that did not happen, too, gets twice the time.
-inline std::chrono::duration<double> slice() { return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : FASTALLOC_TSAN ? 0.6 : 0.3); }
+inline std::chrono::duration<double> slice() {
+  return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : FASTALLOC_TSAN ? 0.6 : 0.3);
+}
 /// Of what counts rounds, and ends before it did all where the machine is slow.
-inline std::chrono::duration<double> limit() { return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : 0.6); }
+inline std::chrono::duration<double> limit() {
+  return std::chrono::duration<double>(asked_seconds() > 0 ? asked_seconds() : 0.6);
+}
 /// Of what need not run for minutes.
-inline std::chrono::duration<double> short_slice(double usual) { return std::chrono::duration<double>(asked_seconds() > 0 ? 10 * usual : usual); }
-inline std::size_t scaled(std::size_t usual, std::size_t in_long_runs) { return asked_seconds() > 0 ? in_long_runs : usual; }
+inline std::chrono::duration<double> short_slice(double usual) {
+  return std::chrono::duration<double>(asked_seconds() > 0 ? 10 * usual : usual);
+}
+inline std::size_t scaled(std::size_t usual, std::size_t in_long_runs) {
+  return asked_seconds() > 0 ? in_long_runs : usual;
+}
 
 class Stopwatch {
  public:
@@ -81,8 +90,7 @@ inline Faults& faults() {
 }
 
 /// Calls f(i) on n threads, and waits until all have returned.
-template <class F>
-void run(std::size_t n, F&& f) {
+template <class F> void run(std::size_t n, F&& f) {
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i != n; ++i) threads.emplace_back([&f, i] { f(i); });
   for (auto& thread : threads) thread.join();
@@ -112,10 +120,11 @@ class Asleep {
 #endif
   }
   /// Returns when the thread has slept for some milliseconds on end, or has ended.
-  void wait() const { (void)wait([] { return false; }); }
+  void wait() const {
+    (void)wait([] { return false; });
+  }
   /// The same, or when done() is true, which is the answer.
-  template <class Done>
-  bool wait(Done&& done) const {
+  template <class Done> bool wait(Done&& done) const {
     while (thread_ == 0) std::this_thread::sleep_for(100us);
     for (int looks = 0; looks != 5;) {
       if (done()) return true;
@@ -163,8 +172,7 @@ class CountedLock {
   std::mutex mutex_;
 };
 /// True when pairs of this thread take no lock, or next to none.
-template <class Pool, class... Args>
-bool caches_work(Pool& pool, Args... args) {
+template <class Pool, class... Args> bool caches_work(Pool& pool, Args... args) {
   (void)pool.try_allocate(args...);  // fetches a batch
   std::uint64_t const before = CountedLock::taken;
   for (int i = 0; i != 100; ++i)
@@ -177,7 +185,9 @@ class Payload {
  public:
   static constexpr std::uint64_t cookie = 0x9E3779B97F4A7C15;
 
-  explicit Payload(std::uint64_t index = 0) : index_(index), word_(cookie ^ index) { lives().fetch_add(1, std::memory_order_relaxed); }
+  explicit Payload(std::uint64_t index = 0) : index_(index), word_(cookie ^ index) {
+    lives().fetch_add(1, std::memory_order_relaxed);
+  }
   Payload(Payload const&) = delete;
   Payload& operator=(Payload const&) = delete;
   ~Payload() {

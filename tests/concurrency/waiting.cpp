@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// allocate_for() and allocate_until(): who waits gets the first slot that comes back, on whatever way; in order; and leaves in
-// time.
+// allocate_for() and allocate_until(): who waits gets the first slot that comes back, on whatever way; in order; and
+// leaves in time.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
@@ -22,9 +22,10 @@ using test::Asleep;
 using test::faults;
 using test::Stopwatch;
 
-#define WAITING_POOLS(T)                                                                                                  \
-  ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoCache, SpinLock>), (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), \
-      (ThreadSafePool<T, LockFree>), (ThreadSafePool<T, LockFree, NoChecks>)
+#define WAITING_POOLS(T)                                                                    \
+  ThreadSafePool<T>, (ThreadSafePool<T, NoChecks>), (ThreadSafePool<T, NoCache, SpinLock>), \
+      (ThreadSafePool<T, NoCache, MutexLock, NoChecks>), (ThreadSafePool<T, LockFree>),     \
+      (ThreadSafePool<T, LockFree, NoChecks>)
 
 namespace {
 
@@ -34,9 +35,9 @@ struct Box {
   std::unique_ptr<int> value;
 };
 
-/// A clock that stands still, so that no wait ends by itself, until the test has done all that those who wait need. From then on it
-/// counts how often waiting threads look at it, and is past the deadline when they looked too often. So a lost wake-up shows, and
-/// the time that a busy machine takes decides nothing.
+/// A clock that stands still, so that no wait ends by itself, until the test has done all that those who wait need.
+/// From then on it counts how often waiting threads look at it, and is past the deadline when they looked too often. So
+/// a lost wake-up shows, and the time that a busy machine takes decides nothing.
 class StepClock {
  public:
   using duration = std::chrono::milliseconds;
@@ -66,7 +67,8 @@ class StepClock {
 };
 constexpr int chain = 5000;  ///< looks without progress, where threads wait for each other
 
-/// While it lives, a thread that calls `end` when the one that built it sleeps: a wait that should not be ends then, and can be told.
+/// While it lives, a thread that calls `end` when the one that built it sleeps: a wait that should not be ends then,
+/// and can be told.
 class WhenAsleep {
  public:
   template <class End>
@@ -113,8 +115,7 @@ class HookedLock {
 };
 
 /// One thread that waits for an object of the pool, and what it got.
-template <class Pool>
-class Waiting {
+template <class Pool> class Waiting {
  public:
   explicit Waiting(Pool& pool)
       : thread_((StepClock::stand_still(), [this, &pool] {
@@ -189,7 +190,8 @@ TEMPLATE_TEST_CASE("waiting: times out, empty, not too early, arguments untouche
   TestType pool(1);
   auto const held = pool.allocate(std::make_unique<int>(1));
   auto value = std::make_unique<int>(2);
-  for (auto const timeout : {std::chrono::microseconds(1), std::chrono::microseconds(300), std::chrono::microseconds(30'000)}) {
+  for (auto const timeout :
+       {std::chrono::microseconds(1), std::chrono::microseconds(300), std::chrono::microseconds(30'000)}) {
     Stopwatch const watch;
     CHECK_FALSE(pool.allocate_for(timeout, std::move(value)));
     CHECK(watch.time() >= timeout);
@@ -202,9 +204,11 @@ TEMPLATE_TEST_CASE("waiting: times out, empty, not too early, arguments untouche
   CHECK(pool.allocated() == 1);
 }
 
-// Between its last look for a slot and its place in the queue a thread is not heard of: what comes back then must be there for it.
-TEMPLATE_TEST_CASE("waiting: gets what comes back at any step before it waits", "", (ThreadSafePool<int, NoCache, HookedLock>),
-                   (ThreadSafePool<int, NoCache, HookedLock, NoChecks>), (ThreadSafePool<int, ThreadCache<4>, HookedLock>),
+// Between its last look for a slot and its place in the queue a thread is not heard of: what comes back then must be
+// there for it.
+TEMPLATE_TEST_CASE("waiting: gets what comes back at any step before it waits", "",
+                   (ThreadSafePool<int, NoCache, HookedLock>), (ThreadSafePool<int, NoCache, HookedLock, NoChecks>),
+                   (ThreadSafePool<int, ThreadCache<4>, HookedLock>),
                    (ThreadSafePool<int, ThreadCache<4>, HookedLock, NoChecks>)) {
   TestType pool(1);
   int steps = 0;
@@ -313,13 +317,11 @@ TEMPLATE_TEST_CASE("waiting: a slot in another thread's cache is had at once", "
 }
 
 namespace {
-template <class Pool>
-struct Keeper {
+template <class Pool> struct Keeper {
   typename Pool::handle_type handle;
 };
 /// One for each kind of pool.
-template <class Pool>
-Keeper<Pool>& keeper() {
+template <class Pool> Keeper<Pool>& keeper() {
   thread_local Keeper<Pool> the_keeper;
   return the_keeper;
 }
@@ -390,8 +392,7 @@ TEMPLATE_TEST_CASE("waiting: gets the slot of an object whose constructor threw"
     try {
       auto const handle = pool.try_allocate();
       faults().expect(false, "nothing was thrown");
-    } catch (int) {
-    }
+    } catch (int) {}
   });
   while (!Bomb::ticking) std::this_thread::sleep_for(100us);
   Bomb::armed = false;
@@ -410,7 +411,8 @@ struct Grenade {
 };
 }  // namespace
 
-TEMPLATE_TEST_CASE("waiting: whose constructor throws when the slot is there leaves it to the next", "", WAITING_POOLS(Grenade)) {
+TEMPLATE_TEST_CASE("waiting: whose constructor throws when the slot is there leaves it to the next", "",
+                   WAITING_POOLS(Grenade)) {
   TestType pool(1);
   auto held = pool.allocate(false);
   Asleep first;
@@ -442,7 +444,8 @@ TEMPLATE_TEST_CASE("waiting: whose constructor throws when the slot is there lea
 }
 #endif
 
-TEMPLATE_TEST_CASE("waiting: growth serves those who wait", "", ThreadSafePool<int>, (ThreadSafePool<int, NoCache, MutexLock>), (ThreadSafePool<int, BitmapAllocator, NoChecks>)) {
+TEMPLATE_TEST_CASE("waiting: growth serves those who wait", "", ThreadSafePool<int>,
+                   (ThreadSafePool<int, NoCache, MutexLock>), (ThreadSafePool<int, BitmapAllocator, NoChecks>)) {
   TestType pool(PoolConfig{.capacity = 1});
   auto const held = pool.allocate();
   Waiting first(pool);
@@ -570,7 +573,8 @@ TEMPLATE_TEST_CASE("waiting: a stop request ends it: before, meanwhile; argument
   StepClock::stand_still();
   std::thread waiter([&] {
     asleep.begin();
-    faults().expect(!pool.allocate_until(StepClock::deadline(), meanwhile.get_token(), std::move(value)), "an object from a full pool");
+    faults().expect(!pool.allocate_until(StepClock::deadline(), meanwhile.get_token(), std::move(value)),
+                    "an object from a full pool");
   });
   asleep.wait();
   meanwhile.request_stop();
@@ -581,7 +585,8 @@ TEMPLATE_TEST_CASE("waiting: a stop request ends it: before, meanwhile; argument
   CHECK(*value == 2);
 
   held.reset();
-  CHECK(pool.allocate_for(24h, before.get_token(), std::move(value)));  // there is one: it is had, whatever was requested
+  // there is one: it is had, whatever was requested
+  CHECK(pool.allocate_for(24h, before.get_token(), std::move(value)));
   test::check_faults();
 }
 
@@ -654,8 +659,9 @@ TEMPLATE_TEST_CASE("waiting: a pool that ends sends those away who wait", "", WA
   }
 }
 
-TEMPLATE_TEST_CASE("waiting: one failure is counted for each request that got nothing", "", (ThreadSafePool<int, AtomicStats>),
-                   (ThreadSafePool<int, AtomicStats, NoCache>), (ThreadSafePool<int, AtomicStats, LockFree, NoChecks>)) {
+TEMPLATE_TEST_CASE("waiting: one failure is counted for each request that got nothing", "",
+                   (ThreadSafePool<int, AtomicStats>), (ThreadSafePool<int, AtomicStats, NoCache>),
+                   (ThreadSafePool<int, AtomicStats, LockFree, NoChecks>)) {
   TestType pool(1);
   auto const held = pool.allocate();
   std::uint64_t failures = 0;
@@ -735,8 +741,7 @@ struct OddClock {
   }
 };
 
-template <class Time>
-void check_waits(Time const& time) {
+template <class Time> void check_waits(Time const& time) {
   ThreadSafePool<int> pool(1);
   auto held = pool.allocate(1);
   Asleep asleep;
@@ -745,8 +750,7 @@ void check_waits(Time const& time) {
   CHECK(pool.allocate_until(time, 2));
   back.join();
 }
-template <class Time>
-void check_polls(Time const& time) {
+template <class Time> void check_polls(Time const& time) {
   ThreadSafePool<int> pool(1);
   auto const held = pool.allocate(1);
   CHECK_FALSE(pool.allocate_until(time, 2));
@@ -771,7 +775,8 @@ TEST_CASE("waiting: the last and the first moment of any clock and representatio
 }
 
 #if FASTALLOC_EXCEPTIONS
-TEMPLATE_TEST_CASE("waiting: a clock that throws leaves nothing behind", "", ThreadSafePool<int>, (ThreadSafePool<int, LockFree>)) {
+TEMPLATE_TEST_CASE("waiting: a clock that throws leaves nothing behind", "", ThreadSafePool<int>,
+                   (ThreadSafePool<int, LockFree>)) {
   for (int const calls : {1, 2}) {  // before it waits; in the queue
     TestType pool(1);
     auto held = pool.allocate(1);
@@ -797,7 +802,8 @@ struct CountingClock {
 };
 }  // namespace
 
-// Where others closed a thread's cache while it was popping, they left that slot to it: it is in reach only when the thread comes to the lock.
+// Where others closed a thread's cache while it was popping, they left that slot to it: it is in reach only when the
+// thread comes to the lock.
 TEST_CASE("waiting: a clock is asked only when the thread has been at the lock") {
   ThreadSafePool<int, NoChecks, test::CountedLock> pool(1);
   pool.warm_up();
@@ -814,8 +820,8 @@ TEST_CASE("waiting: a clock is asked only when the thread has been at the lock")
 #endif
 
 #if defined(__linux__) && FASTALLOC_EXCEPTIONS && !FASTALLOC_TSAN && !FASTALLOC_ASAN
-TEMPLATE_TEST_CASE("waiting: a thread that is cancelled in the queue leaves nothing behind", "", ThreadSafePool<int>, (ThreadSafePool<int, NoCache>),
-                   (ThreadSafePool<int, LockFree>)) {
+TEMPLATE_TEST_CASE("waiting: a thread that is cancelled in the queue leaves nothing behind", "", ThreadSafePool<int>,
+                   (ThreadSafePool<int, NoCache>), (ThreadSafePool<int, LockFree>)) {
   for (int round = 0; round != 20; ++round) {
     TestType pool(1);
     auto held = pool.allocate(1);

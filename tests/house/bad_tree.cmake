@@ -20,6 +20,12 @@ header(misc/strange.hpp "${licence}")
 set(mark TO)
 header(slots/unlicensed.hpp "// ${mark}DO: write it\n")
 
+string(REPEAT "x" 120 long)
+header(misc/wide.hpp "${licence}// ${long}\nint  x;\n")
+
+set(format_breaks
+  "wide.hpp:3:[0-9]+: error: code should be clang-formatted"
+  "wide.hpp: longer than 120 columns: // xxx")
 set(layers_breaks
   "slots/up.hpp includes fastalloc/pool/own.hpp: the layer slots may not know the layer pool"
   "slots/up.hpp includes fastalloc/nowhere/missing.hpp, which does not exist"
@@ -32,8 +38,13 @@ set(leftovers_breaks
   "unlicensed.hpp has no SPDX line"
   "FASTALLOC_VERSION_STRING is not 1.2.3")
 
+if(RULE STREQUAL format)
+  set(script -D CLANG_FORMAT=${CLANG_FORMAT} -P ${CMAKE_CURRENT_LIST_DIR}/format.cmake)
+else()
+  set(script -D RULE=${RULE} -D core_limit=6 -P ${CMAKE_CURRENT_LIST_DIR}/rules.cmake)
+endif()
 execute_process(
-  COMMAND ${CMAKE_COMMAND} -D RULE=${RULE} -D ROOT=${WORK_DIR} -D core_limit=6 -P ${CMAKE_CURRENT_LIST_DIR}/rules.cmake
+  COMMAND ${CMAKE_COMMAND} -D ROOT=${WORK_DIR} ${script}
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 foreach(break IN LISTS ${RULE}_breaks)
   if(result EQUAL 0 OR NOT output MATCHES "${break}")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Every header behind the macros of other people's: none of our identifiers may be one of them. -D PLANTED: without our headers,
-// but with two such identifiers; must not compile.
+// Every header behind the macros of other people's: none of our identifiers may be one of them. -D PLANTED: without our
+// headers, but with two such identifiers; must not compile.
 //
-// The standard library and the system come first, as those people's headers have it. Then each macro becomes something that
-// compiles nowhere, whatever stands around it.
+// The standard library and the system come first, as those people's headers have it. Then each macro becomes something
+// that compiles nowhere, whatever stands around it.
 #include <algorithm>
 #include <atomic>
 #include <bit>

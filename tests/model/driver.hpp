@@ -30,8 +30,7 @@
 namespace model {
 
 /// What the pools hold: Tracked, and it can throw (support/tracked.hpp).
-template <std::size_t Padding>
-struct Object : test::ThrowOnNth {
+template <std::size_t Padding> struct Object : test::ThrowOnNth {
   using ThrowOnNth::ThrowOnNth;
   unsigned char padding[Padding] = {};
 };
@@ -44,13 +43,12 @@ struct RefuseSeventh {
   bool operator()(test::ThrowOnNth& object) const noexcept { return object.value() % 7 != 0; }
 };
 
-template <class Pool>
-struct Traits;
-template <template <class, class...> class Template, class T, class... Ps>
-struct Traits<Template<T, Ps...>> {
+template <class Pool> struct Traits;
+template <template <class, class...> class Template, class T, class... Ps> struct Traits<Template<T, Ps...>> {
   static constexpr bool recycles = (false || ... || std::is_same_v<Ps, fastalloc::Recycle<Recycled, RefuseSeventh>>);
   static constexpr bool grows = !std::is_same_v<Template<T, Ps...>, fastalloc::FixedPool<T, Ps...>>;
-  static constexpr bool counts = (false || ... || (std::is_same_v<Ps, fastalloc::BasicStats> || std::is_same_v<Ps, fastalloc::AtomicStats>));
+  static constexpr bool counts =
+      (false || ... || (std::is_same_v<Ps, fastalloc::BasicStats> || std::is_same_v<Ps, fastalloc::AtomicStats>));
   static constexpr bool is_cached = std::is_same_v<Template<T, Ps...>, fastalloc::ThreadSafePool<T, Ps...>>;
   static constexpr bool is_bitmap = !is_cached && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
   static constexpr bool takes_runs = !recycles && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
@@ -67,8 +65,7 @@ struct Plan {
   std::size_t check_every = 1;   ///< operations between two looks at everything
 };
 
-template <class Pool, class Source>
-class Driver {
+template <class Pool, class Source> class Driver {
   using T = typename Pool::value_type;
   using Typed = typename Pool::handle_type;
   using Erased = fastalloc::Handle<T>;
@@ -164,7 +161,8 @@ class Driver {
     if constexpr (!Is::grows) return std::nullopt;
     std::size_t const wanted = capacity_ == 0 ? plan_.capacity : plan_.growth != 0 ? plan_.growth : capacity_;
     std::size_t const needed = n - (capacity_ - live());
-    std::size_t const most = plan_.max_capacity != 0 ? plan_.max_capacity - capacity_ : std::numeric_limits<std::size_t>::max();
+    std::size_t const most =
+        plan_.max_capacity != 0 ? plan_.max_capacity - capacity_ : std::numeric_limits<std::size_t>::max();
     if (most < needed) return std::nullopt;
     return std::min(std::max(wanted, needed), most);
   }
@@ -182,7 +180,9 @@ class Driver {
   void note_brief_peak(std::size_t more) { brief_peak_ = std::max(brief_peak_, live() + more); }
 
   /// An unlimited pool is kept small by the driver.
-  [[nodiscard]] bool may_grow(std::size_t n) const { return plan_.max_capacity != 0 || !Is::grows || live() + n <= soft_limit_; }
+  [[nodiscard]] bool may_grow(std::size_t n) const {
+    return plan_.max_capacity != 0 || !Is::grows || live() + n <= soft_limit_;
+  }
 
   // Operations.
 
@@ -190,7 +190,8 @@ class Driver {
     T* const object = handle.get();
     require(object->value() == value && object->intact(), "a new object does not hold its value");
     require(pool_.owns(object), "the pool does not own a new object");
-    require(plan_.alignment == 0 || reinterpret_cast<std::uintptr_t>(object) % plan_.alignment == 0, "a new object is not aligned");
+    require(plan_.alignment == 0 || reinterpret_cast<std::uintptr_t>(object) % plan_.alignment == 0,
+            "a new object is not aligned");
     require(by_address_.emplace(object, value).second, "a slot was handed out twice");
     require(!test::ledger().mistakes(), "the ledger noted a mistake");
     Owned owned;
@@ -220,10 +221,12 @@ class Driver {
       auto const* expected = reinterpret_cast<std::byte const*>(first_);
       // Walks the gap-free prefix of the live addresses; the next one must be the new object.
       expected += lowest_ * stride;
-      require(reinterpret_cast<std::byte const*>(object) == expected, "the bitmap did not hand out the lowest free address");
+      require(reinterpret_cast<std::byte const*>(object) == expected,
+              "the bitmap did not hand out the lowest free address");
     }
     if constexpr (Is::is_bitmap) {
-      require(returned_.empty() || !std::less<>()(*returned_.begin(), object), "the bitmap left out a lower slot that was returned");
+      require(returned_.empty() || !std::less<>()(*returned_.begin(), object),
+              "the bitmap left out a lower slot that was returned");
       returned_.erase(object);
     }
     (void)object;
@@ -237,7 +240,9 @@ class Driver {
   }
   void note_returned(T const* object) {
     if constexpr (Is::lowest_first) {
-      auto const place = static_cast<std::size_t>(reinterpret_cast<std::byte const*>(object) - reinterpret_cast<std::byte const*>(first_)) / stride_;
+      auto const place = static_cast<std::size_t>(reinterpret_cast<std::byte const*>(object) -
+                                                  reinterpret_cast<std::byte const*>(first_)) /
+                         stride_;
       lowest_ = std::min(lowest_, place);
     }
     if constexpr (Is::is_bitmap) returned_.insert(object);
@@ -400,7 +405,8 @@ class Driver {
     note_growth(*growth);
     own_group(std::move(group));
   }
-  /// Where there is a run is not known here for pools of several blocks; but a pool grows, and fails, only for want of one.
+  /// Where there is a run is not known here for pools of several blocks; but a pool grows, and fails, only for want of
+  /// one.
   void run(std::size_t n, Group& group) {
     if constexpr (Is::takes_runs) {
       std::size_t const before = capacity_;
@@ -409,12 +415,14 @@ class Driver {
       if (std::size_t const grown = pool_.capacity() - before; grown != 0) {
         std::size_t const wanted = before == 0 ? plan_.capacity : plan_.growth != 0 ? plan_.growth : before;
         std::size_t const most = plan_.max_capacity != 0 ? plan_.max_capacity - before : grown;
-        require(Is::grows && grown == std::min(std::max(wanted, n), most) && grown >= n, "a run made the pool grow by another number of slots");
+        require(Is::grows && grown == std::min(std::max(wanted, n), most) && grown >= n,
+                "a run made the pool grow by another number of slots");
         note_growth(grown);
       }
       if (!group.run) {
         if (n == 0) return;
-        require(!Is::grows || (plan_.max_capacity != 0 && plan_.max_capacity - before < n), "a run was refused though the pool may grow");
+        require(!Is::grows || (plan_.max_capacity != 0 && plan_.max_capacity - before < n),
+                "a run was refused though the pool may grow");
         require(!Is::lowest_first || !place, "a run was refused though there is one");
         return void(++failures_);
       }
@@ -485,7 +493,8 @@ class Driver {
       gone.insert(owned_[at].get());
       drop(at);
     });
-    for (; next < expected.size(); ++next) require(gone.count(expected[next]) != 0, "for_each ended before the last live object");
+    for (; next < expected.size(); ++next)
+      require(gone.count(expected[next]) != 0, "for_each ended before the last live object");
     require(met + gone.size() >= expected.size(), "for_each left out objects");
   }
 
@@ -507,8 +516,7 @@ class Driver {
           (void)pool_.allocate_batch(n, std::back_inserter(handles), std::uint64_t{0});
         }
         require(false, "a constructor's exception was lost");
-      } catch (test::Blown const&) {
-      }
+      } catch (test::Blown const&) {}
       require(handles.empty(), "a batch wrote handles before it was complete");
       note_growth(*growth);
       note_brief_peak(n);
@@ -537,7 +545,8 @@ class Driver {
       std::size_t const after = pool_.capacity();
       require(after <= before && (bytes == 0) == (after == before), "shrink_to_fit: bytes and capacity disagree");
       require(after >= live(), "shrink_to_fit gave back slots in use");
-      if (live() == 0) require(after <= plan_.capacity, "shrink_to_fit of an empty pool kept more than the initial capacity");
+      if (live() == 0)
+        require(after <= plan_.capacity, "shrink_to_fit of an empty pool kept more than the initial capacity");
       capacity_ = after;
       if constexpr (Is::is_bitmap) std::erase_if(returned_, [&](T const* object) { return !pool_.owns(object); });
     }
@@ -606,11 +615,13 @@ class Driver {
     }
     for (Group const& group : groups_)
       for (std::size_t i = 0; i != group.size(); ++i) {
-        require(group.get(i)->value() == group.value && group.get(i)->intact(), "a live object of a group was overwritten");
+        require(group.get(i)->value() == group.value && group.get(i)->intact(),
+                "a live object of a group was overwritten");
         require(indices.insert(pool_.index_of(group.get(i))).second, "two live objects have one index");
       }
     require(owned_.size() + grouped_ == live(), "the driver lost count");
-    if constexpr (!Is::recycles) require(test::ledger().live() == before_ + live(), "objects were leaked, or destroyed too early");
+    if constexpr (!Is::recycles)
+      require(test::ledger().live() == before_ + live(), "objects were leaked, or destroyed too early");
   }
 
   Pool& pool_;

@@ -9,8 +9,7 @@
 
 namespace {
 
-template <class SlotPolicy>
-void run(std::size_t wanted, std::span<std::uint8_t const> bytes) {
+template <class SlotPolicy> void run(std::size_t wanted, std::span<std::uint8_t const> bytes) {
   std::size_t number = 0;
   model::run_pools<SlotPolicy>([&](char const* name, auto make, model::Plan plan, std::size_t) {
     if (number++ != wanted) return;

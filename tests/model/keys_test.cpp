@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Random operations on keys against a list of all keys that were ever made. A key must find its object while that lives, and
-// nothing ever after; a slot that served as many keyed objects as its generations allow has the key that names nothing for others.
+// Random operations on keys against a list of all keys that were ever made. A key must find its object while that
+// lives, and nothing ever after; a slot that served as many keyed objects as its generations allow has the key that
+// names nothing for others.
 #include "model/source.hpp"
 #include "support/audit.hpp"
 #include "support/expect.hpp"
@@ -16,8 +17,7 @@ namespace {
 
 constexpr std::size_t fixed_capacity = 90;
 
-template <class Pool>
-class KeysModel {
+template <class Pool> class KeysModel {
   struct Object {
     typename Pool::handle_type handle;
     std::size_t key = none;  ///< in keys_
@@ -51,8 +51,7 @@ class KeysModel {
   void allocate() {
     if (phase_ == 1 && live_.size() > 20) return release();
     auto handle = pool_.try_allocate(made_.size());
-    if constexpr (!requires { pool_.shrink_to_fit(); })
-      EXPECT((handle != nullptr) == (live_.size() < fixed_capacity));
+    if constexpr (!requires { pool_.shrink_to_fit(); }) EXPECT((handle != nullptr) == (live_.size() < fixed_capacity));
     if (handle) live_.push_back({std::move(handle)});
   }
   void release() {
@@ -81,7 +80,9 @@ class KeysModel {
     EXPECT(made_[object.key].key == key);
   }
   void look_up(std::size_t i) {
-    if (i < made_.size()) EXPECT(pool_.get(made_[i].key) == made_[i].object && pool_.contains(made_[i].key) == (made_[i].object != nullptr));
+    if (i < made_.size())
+      EXPECT(pool_.get(made_[i].key) == made_[i].object &&
+             pool_.contains(made_[i].key) == (made_[i].object != nullptr));
   }
   void shrink() {
     if constexpr (requires { pool_.shrink_to_fit(); }) (void)pool_.shrink_to_fit();
@@ -105,23 +106,43 @@ class KeysModel {
   std::size_t phase_ = 0;
 };
 
-template <class Slots, class Keys>
-void run_all(std::size_t uses, std::size_t operations) {
+template <class Slots, class Keys> void run_all(std::size_t uses, std::size_t operations) {
   test::Audit audit;
   auto const run = [&](auto& pool, std::uint64_t seed) { KeysModel(pool, uses, seed).run(operations); };
-  PoolConfig const growing{.capacity = 10, .max_capacity = 300, .growth_strategy = GrowthStrategy::linear(40)};  // generations of singles
-  PoolConfig const paged{.capacity = 10, .max_capacity = 700, .growth_strategy = GrowthStrategy::linear(150), .alignment = 128};
-  { FixedPool<test::Tracked, Slots, Keys, FullChecks> pool(fixed_capacity); run(pool, 1); }
-  { FixedPool<test::Tracked, Slots, Keys> pool(PoolConfig{.capacity = fixed_capacity, .alignment = 64}); run(pool, 5); }
-  { FixedPool<test::Tracked, Slots, Keys, NoChecks, InlineStorage<fixed_capacity>> pool; run(pool, 2); }
-  { GrowingPool<test::Tracked, Slots, Keys, NoChecks, test::CountingStorage> pool(growing); run(pool, 3); }
-  { ThreadSafePool<test::Tracked, Slots, Keys, FullChecks, test::CountingStorage> pool(growing); run(pool, 4); }
-  { GrowingPool<test::Tracked, Slots, Keys, FullChecks, test::CountingStorage> pool(paged); run(pool, 6); }
+  // generations of singles
+  PoolConfig const growing{.capacity = 10, .max_capacity = 300, .growth_strategy = GrowthStrategy::linear(40)};
+  PoolConfig const paged{
+      .capacity = 10, .max_capacity = 700, .growth_strategy = GrowthStrategy::linear(150), .alignment = 128};
+  {
+    FixedPool<test::Tracked, Slots, Keys, FullChecks> pool(fixed_capacity);
+    run(pool, 1);
+  }
+  {
+    FixedPool<test::Tracked, Slots, Keys> pool(PoolConfig{.capacity = fixed_capacity, .alignment = 64});
+    run(pool, 5);
+  }
+  {
+    FixedPool<test::Tracked, Slots, Keys, NoChecks, InlineStorage<fixed_capacity>> pool;
+    run(pool, 2);
+  }
+  {
+    GrowingPool<test::Tracked, Slots, Keys, NoChecks, test::CountingStorage> pool(growing);
+    run(pool, 3);
+  }
+  {
+    ThreadSafePool<test::Tracked, Slots, Keys, FullChecks, test::CountingStorage> pool(growing);
+    run(pool, 4);
+  }
+  {
+    GrowingPool<test::Tracked, Slots, Keys, FullChecks, test::CountingStorage> pool(paged);
+    run(pool, 6);
+  }
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("model: keys against the list of all that were made", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("model: keys against the list of all that were made", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   constexpr std::size_t share = FASTALLOC_ASAN ? 4 : 1;
   run_all<TestType, Generations>(std::size_t{1} << 31, 40'000 / share);
   run_all<TestType, BasicGenerations<3>>(7, 10'000 / share);

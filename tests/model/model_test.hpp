@@ -15,8 +15,7 @@ inline std::uint64_t seed() {
   return text != nullptr ? std::strtoull(text, nullptr, 0) : 20240229;
 }
 
-template <class SlotPolicy>
-void run_all() {
+template <class SlotPolicy> void run_all() {
   // AddressSanitizer, without optimisation, makes an operation twenty times as dear.
   constexpr std::size_t share = FASTALLOC_ASAN ? 16 : 1;
   std::size_t operations = 0;

@@ -19,18 +19,21 @@ using fastalloc::InlineStorage;
 using fastalloc::NoChecks;
 using fastalloc::PoolConfig;
 
-template <class SlotPolicy, class Run>
-void run_pools(Run&& run) {
+template <class SlotPolicy, class Run> void run_pools(Run&& run) {
   using Recycling = fastalloc::Recycle<Recycled, RefuseSeventh>;
   auto const fixed = [&](auto type, char const* name, Plan plan, std::size_t operations) {
     using Pool = typename decltype(type)::type;
-    run(name, [=] { return std::make_unique<Pool>(PoolConfig{.capacity = plan.capacity, .alignment = plan.alignment}); }, plan, operations);
+    run(
+        name,
+        [=] { return std::make_unique<Pool>(PoolConfig{.capacity = plan.capacity, .alignment = plan.alignment}); },
+        plan, operations);
   };
   auto const growing = [&](auto type, char const* name, Plan plan, std::size_t operations) {
     using Pool = typename decltype(type)::type;
     PoolConfig const config{.capacity = plan.capacity,
                             .max_capacity = plan.max_capacity,
-                            .growth_strategy = plan.growth != 0 ? GrowthStrategy::linear(plan.growth) : GrowthStrategy::exponential(2.0),
+                            .growth_strategy = plan.growth != 0 ? GrowthStrategy::linear(plan.growth)
+                                                                : GrowthStrategy::exponential(2.0),
                             .alignment = plan.alignment};
     run(name, [=] { return std::make_unique<Pool>(config); }, plan, operations);
   };
@@ -40,20 +43,28 @@ void run_pools(Run&& run) {
   fixed(Checked{}, "fixed pool of 1000", {.capacity = 1000, .alignment = 64, .check_every = 1024}, 600'000);
 
   using Inside = FixedPool<Object<1>, SlotPolicy, BasicStats, NoChecks, InlineStorage<130>>;
-  run("inline pool", [] { return std::make_unique<Inside>(); }, Plan{.capacity = 130, .check_every = 64}, std::size_t{600'000});
+  run(
+      "inline pool", [] { return std::make_unique<Inside>(); }, Plan{.capacity = 130, .check_every = 64},
+      std::size_t{600'000});
 
-  using Failing = std::type_identity<GrowingPool<Object<8>, SlotPolicy, BasicStats, FullChecks, test::FailingStorage, test::StrictLock>>;
+  using Failing = std::type_identity<
+      GrowingPool<Object<8>, SlotPolicy, BasicStats, FullChecks, test::FailingStorage, test::StrictLock>>;
   growing(Failing{}, "small growing pool, linear, capped", {.capacity = 3, .max_capacity = 23, .growth = 4}, 600'000);
   growing(Failing{}, "growing pool, exponential", {.capacity = 40, .alignment = 128, .check_every = 32}, 500'000);
 
   // One thread, whose cache must not show.
-  using Shared = std::type_identity<fastalloc::ThreadSafePool<Object<8>, SlotPolicy, fastalloc::AtomicStats, NoChecks, test::FailingStorage>>;
-  growing(Shared{}, "thread-safe growing pool", {.capacity = 10, .max_capacity = 250, .growth = 20, .check_every = 8}, 500'000);
-  using SharedReusing = std::type_identity<fastalloc::ThreadSafePool<test::ThrowOnNth, SlotPolicy, fastalloc::AtomicStats, FullChecks, Recycling>>;
-  growing(SharedReusing{}, "thread-safe recycling pool", {.capacity = 20, .max_capacity = 100, .growth = 30, .alignment = 64}, 300'000);
+  using Shared = std::type_identity<
+      fastalloc::ThreadSafePool<Object<8>, SlotPolicy, fastalloc::AtomicStats, NoChecks, test::FailingStorage>>;
+  growing(Shared{}, "thread-safe growing pool", {.capacity = 10, .max_capacity = 250, .growth = 20, .check_every = 8},
+          500'000);
+  using SharedReusing = std::type_identity<
+      fastalloc::ThreadSafePool<test::ThrowOnNth, SlotPolicy, fastalloc::AtomicStats, FullChecks, Recycling>>;
+  growing(SharedReusing{}, "thread-safe recycling pool",
+          {.capacity = 20, .max_capacity = 100, .growth = 30, .alignment = 64}, 300'000);
 
   using Plain = std::type_identity<GrowingPool<Object<40>, SlotPolicy, BasicStats, NoChecks>>;
-  growing(Plain{}, "big growing pool, exponential, capped", {.capacity = 100, .max_capacity = 1500, .check_every = 1024}, 600'000);
+  growing(Plain{}, "big growing pool, exponential, capped",
+          {.capacity = 100, .max_capacity = 1500, .check_every = 1024}, 600'000);
 
   using Reusing = std::type_identity<GrowingPool<test::ThrowOnNth, SlotPolicy, BasicStats, FullChecks, Recycling>>;
   growing(Reusing{}, "small recycling pool that grows", {.capacity = 2, .max_capacity = 30, .growth = 3}, 500'000);
@@ -61,9 +72,13 @@ void run_pools(Run&& run) {
   fixed(FixedReusing{}, "fixed recycling pool", {.capacity = 90, .alignment = 64, .check_every = 64}, 300'000);
 
   using Apart = GrowingPool<test::ThrowOnNth, SlotPolicy, BasicStats, FullChecks, Recycling>;
-  run("recycling pool whose slots lie 256 bytes apart", [] {
-    return std::make_unique<Apart>(PoolConfig{.capacity = 70, .max_capacity = 300, .growth_strategy = GrowthStrategy::linear(70), .alignment = 256});
-  }, Plan{.capacity = 70, .max_capacity = 300, .growth = 70, .check_every = 32}, std::size_t{200'000});
+  run(
+      "recycling pool whose slots lie 256 bytes apart",
+      [] {
+        return std::make_unique<Apart>(PoolConfig{
+            .capacity = 70, .max_capacity = 300, .growth_strategy = GrowthStrategy::linear(70), .alignment = 256});
+      },
+      Plan{.capacity = 70, .max_capacity = 300, .growth = 70, .check_every = 32}, std::size_t{200'000});
 }
 
 }  // namespace model

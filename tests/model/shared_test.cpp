@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Random operations on SharedHandle and WeakHandle, and the same ones on std::shared_ptr and std::weak_ptr: after each of them
-// the counts are the same, the same objects have died in the same order, and the pool holds a slot for each object that
-// some handle still knows. Objects hold handles to each other, and use them while they die.
+// Random operations on SharedHandle and WeakHandle, and the same ones on std::shared_ptr and std::weak_ptr: after each
+// of them the counts are the same, the same objects have died in the same order, and the pool holds a slot for each
+// object that some handle still knows. Objects hold handles to each other, and use them while they die.
 #include <fastalloc/fastalloc.hpp>
 
 #include <array>
@@ -17,26 +17,20 @@ namespace {
 
 constexpr std::size_t strongs = 12, weaks = 12, slots = 16;
 
-template <class Family>
-struct Node;
+template <class Family> struct Node;
 
 /// One side of the comparison.
 struct Standard {
-  template <class T>
-  using Strong = std::shared_ptr<T>;
-  template <class T>
-  using Weak = std::weak_ptr<T>;
+  template <class T> using Strong = std::shared_ptr<T>;
+  template <class T> using Weak = std::weak_ptr<T>;
   std::shared_ptr<Node<Standard>> make(int id) { return std::make_shared<Node<Standard>>(id, *this); }
   static Weak<Node<Standard>> weak(Strong<Node<Standard>> const& strong) { return strong; }
   std::vector<int> died{};
   std::map<int, Node<Standard>*> living{};
 };
-template <class Policies>
-struct Pooled {
-  template <class T>
-  using Strong = SharedHandle<T>;
-  template <class T>
-  using Weak = WeakHandle<T>;
+template <class Policies> struct Pooled {
+  template <class T> using Strong = SharedHandle<T>;
+  template <class T> using Weak = WeakHandle<T>;
   using Pool = typename Policies::template pool<Node<Pooled>>;
   SharedHandle<Node<Pooled>> make(int id) { return pool.allocate(id, *this).share(); }
   static Weak<Node<Pooled>> weak(Strong<Node<Pooled>> const& strong) { return strong.downgrade(); }
@@ -45,10 +39,8 @@ struct Pooled {
   Pool pool{Policies::config};
 };
 
-template <class Family>
-struct Node {
-  template <class T>
-  using Weak = typename Family::template Weak<T>;
+template <class Family> struct Node {
+  template <class T> using Weak = typename Family::template Weak<T>;
   Node(int number, Family& in) : id(number), family(&in) { in.living[id] = this; }
   Node(Node const&) = delete;
   Node& operator=(Node const&) = delete;
@@ -66,11 +58,9 @@ struct Node {
   Weak<Node> peer{};
 };
 
-template <class Family>
-struct World {
+template <class Family> struct World {
   using N = Node<Family>;
-  template <class T>
-  using Strong = typename Family::template Strong<T>;
+  template <class T> using Strong = typename Family::template Strong<T>;
   Family family{};
   std::array<Strong<N>, strongs> strong{};
   std::array<typename Family::template Weak<N>, weaks> weak{};
@@ -91,7 +81,8 @@ struct World {
     auto& w = weak[i % weaks];
     auto& v = weak[j % weaks];
     switch (what) {
-      case 0: case 1: a = family.make(id); break;
+      case 0:
+      case 1: a = family.make(id); break;
       case 2: a = b; break;
       case 3: a = std::move(b); break;
       case 4: a.reset(); break;
@@ -100,40 +91,47 @@ struct World {
       case 7: w = v; break;
       case 8: w.reset(); break;
       case 9: a = v.lock(); break;
-      case 10: if (a) a->next = b; break;
-      case 11: if (a) a->peer = v; break;
-      case 12: if (a) part[j % part.size()] = Strong<int>(a, &a->id); break;
+      case 10:
+        if (a) a->next = b;
+        break;
+      case 11:
+        if (a) a->peer = v;
+        break;
+      case 12:
+        if (a) part[j % part.size()] = Strong<int>(a, &a->id);
+        break;
       case 13: part[j % part.size()].reset(); break;
-      case 14: if (auto const locked = w.lock()) locked->next.reset(); break;
-      default: { Strong<N> const copy(a); Strong<N> moved(std::move(a)); a = std::move(moved); }
+      case 14:
+        if (auto const locked = w.lock()) locked->next.reset();
+        break;
+      default: {
+        Strong<N> const copy(a);
+        Strong<N> moved(std::move(a));
+        a = std::move(moved);
+      }
     }
   }
 };
 
 struct Plain {
   static inline PoolConfig const config{.capacity = 8, .growth_strategy = GrowthStrategy::linear(8)};
-  template <class T>
-  using pool = GrowingPool<T, Shared, FullChecks>;
+  template <class T> using pool = GrowingPool<T, Shared, FullChecks>;
 };
 struct Listed {
   static inline PoolConfig const config{.capacity = 8, .growth_strategy = GrowthStrategy::exponential(1.5)};
-  template <class T>
-  using pool = GrowingPool<T, AtomicShared, FreeListAllocator, NoChecks>;
+  template <class T> using pool = GrowingPool<T, AtomicShared, FreeListAllocator, NoChecks>;
 };
 struct Threads {
   static inline PoolConfig const config{.capacity = 1000};
-  template <class T>
-  using pool = ThreadSafePool<T, AtomicShared>;
+  template <class T> using pool = ThreadSafePool<T, AtomicShared>;
 };
 struct Local {
   static inline PoolConfig const config{.capacity = 1000};
-  template <class T>
-  using pool = ThreadLocalPool<T, AtomicShared>;
+  template <class T> using pool = ThreadLocalPool<T, AtomicShared>;
 };
 
 /// "" or what differs.
-template <class Policies>
-std::string compare(std::size_t operations) {
+template <class Policies> std::string compare(std::size_t operations) {
   World<Standard> theirs;
   auto const mine = std::make_unique<World<Pooled<Policies>>>();
   model::SeededSource source(model::seed() + operations);
@@ -147,13 +145,16 @@ std::string compare(std::size_t operations) {
     for (std::size_t k = 0; k != strongs; ++k) {
       auto const& a = theirs.strong[k];
       auto const& b = mine->strong[k];
-      if (bool(a) != bool(b) || static_cast<std::size_t>(a.use_count()) != b.use_count() || (a && a->id != b->id)) return "a strong handle differs";
+      if (bool(a) != bool(b) || static_cast<std::size_t>(a.use_count()) != b.use_count() || (a && a->id != b->id))
+        return "a strong handle differs";
     }
     for (std::size_t k = 0; k != weaks; ++k)
-      if (theirs.weak[k].expired() != mine->weak[k].expired() || static_cast<std::size_t>(theirs.weak[k].use_count()) != mine->weak[k].use_count())
+      if (theirs.weak[k].expired() != mine->weak[k].expired() ||
+          static_cast<std::size_t>(theirs.weak[k].use_count()) != mine->weak[k].use_count())
         return "a weak handle differs";
     for (std::size_t k = 0; k != mine->part.size(); ++k)
-      if (mine->part[k] ? *mine->part[k] != *theirs.part[k] : bool(theirs.part[k])) return "a handle to a member differs";
+      if (mine->part[k] ? *mine->part[k] != *theirs.part[k] : bool(theirs.part[k]))
+        return "a handle to a member differs";
     if (n % 64 != 0) continue;
     if (n % 256 == 0) {
       theirs.cut_rings();

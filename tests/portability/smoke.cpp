@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Every feature once, in one program without a test framework: for the targets of tests/portability/run. Prints a line, and
-// a line for each expectation that fails; returns 0 when none did.
+// Every feature once, in one program without a test framework: for the targets of tests/portability/run. Prints a line,
+// and a line for each expectation that fails; returns 0 when none did.
 #if defined(_WIN32)
 #include <windows.h>  // with its macros min, max, small, ...
 #endif
@@ -97,7 +97,8 @@ void storages() {
   {
     FixedPool<Wide, InlineStorage<64>> pool;
     churn(pool, 64);
-    FixedPool<Wide, ExternalStorage, BitmapAllocator> external(PoolConfig{.capacity = 100, .alignment = 64}, ExternalStorage(bytes));
+    FixedPool<Wide, ExternalStorage, BitmapAllocator> external(PoolConfig{.capacity = 100, .alignment = 64},
+                                                               ExternalStorage(bytes));
     churn(external, 100);
   }
   using Shared = FixedPool<Wide, ExternalStorage, LockFree, Generations, DebugChecks, AtomicStats>;
@@ -115,7 +116,8 @@ void storages() {
   churn(created, 100);
 #if FASTALLOC_POSIX
   PageStorage const options{{.prefault = true, .numa_node = 0}};
-  GrowingPool<Wide, PageStorage> pages(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::exponential(2)}, options);
+  GrowingPool<Wide, PageStorage> pages(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::exponential(2)},
+                                       options);
   churn(pages);
   if (pages.storage().has_note()) EXPECT(!pages.storage().note().to_string().empty());
 #endif
@@ -124,7 +126,8 @@ void storages() {
 }
 
 void lifetimes() {
-  auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return std::string(100, 'x'); }, [](std::string& s) { s.clear(); }));
+  auto pool = FixedPool(PoolConfig{.capacity = 100},
+                        recycle([] { return std::string(100, 'x'); }, [](std::string& s) { s.clear(); }));
   churn(pool, 100);
   static NoDestructor<FixedPool<Order, InlineStorage<4>>> lasting;
   auto const order = lasting->allocate(7, "bolts");
@@ -215,8 +218,7 @@ void adapters() {}
 #endif
 
 #if defined(__cpp_lib_coroutine)
-template <class Frame>
-struct Task {
+template <class Frame> struct Task {
   struct promise_type : Frame {
     Task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
     std::suspend_always initial_suspend() noexcept { return {}; }
@@ -337,8 +339,9 @@ int main() {
   adapters();
   coroutines();
   threads();
-  std::printf("smoke: %d of %d expectations failed; threads %d, exceptions %d, pointers of %d bits, a FixedPool<int> of %d bytes\n", failures,
-              expectations, FASTALLOC_HAS_THREADS, FASTALLOC_EXCEPTIONS, static_cast<int>(8 * sizeof(void*)),
+  std::printf("smoke: %d of %d expectations failed; threads %d, exceptions %d, pointers of %d bits, a FixedPool<int> "
+              "of %d bytes\n",
+              failures, expectations, FASTALLOC_HAS_THREADS, FASTALLOC_EXCEPTIONS, static_cast<int>(8 * sizeof(void*)),
               static_cast<int>(sizeof(FixedPool<int>)));
   return failures != 0;
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Whether operations of a pool make system calls or take page faults. Each look is a forked child:
 //
-//   calls    the pool is built (and warmed up), a seccomp filter allows exit and write and kills at anything else, ten million operations
-//   faults   the same on a twin pool first, for a moment: it brings in code and stack. Then the pool is built, and getrusage() before and
+//   calls    the pool is built (and warmed up), a seccomp filter allows exit and write and kills at anything else, ten
+//            million operations
+//   faults   the same on a twin pool first, for a moment: it brings in code and stack. Then the pool is built, and
+//            getrusage() before and
 //            after ten million operations must say the same
 //
-// The operations: pairs, filling and draining in random order, requests of a pool that is full, batches; keys and owners where there are some.
+// The operations: pairs, filling and draining in random order, requests of a pool that is full, batches; keys and
+// owners where there are some.
 #pragma once
 
 #include <fastalloc/fastalloc.hpp>
@@ -32,8 +35,8 @@ namespace quiet {
 inline constexpr std::size_t operations = 10'000'000;
 inline constexpr std::size_t slots = 1000;
 inline constexpr std::size_t batch = 48;
-/// Children that look for page faults. The kernel may move a page at any time, for a huge one, say: on a busy machine one child
-/// in four met that. A fault that the pool takes comes in each child.
+/// Children that look for page faults. The kernel may move a page at any time, for a huge one, say: on a busy machine
+/// one child in four met that. A fault that the pool takes comes in each child.
 inline constexpr int attempts = 12;
 
 struct Item {
@@ -48,7 +51,9 @@ enum class Verdict { quiet, mistaken, called, faulted, no_filter, crashed };
 namespace Catch {
 template <> struct StringMaker<quiet::Verdict> {
   static std::string convert(quiet::Verdict verdict) {
-    constexpr char const* names[] = {"quiet", "an operation gave a wrong result", "killed for a system call", "took page faults", "no filter", "crashed"};
+    constexpr char const* names[] = {
+        "quiet",  "an operation gave a wrong result", "killed for a system call", "took page faults", "no filter",
+        "crashed"};
     return names[static_cast<int>(verdict)];
   }
 };
@@ -64,7 +69,8 @@ template <class F> Verdict in_child(F&& f) {
   std::fflush(nullptr);
   ::pid_t const child = ::fork();
   if (child == 0) {
-    for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) std::signal(signal, SIG_DFL);  // Catch2's handlers
+    // Catch2's handlers
+    for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) std::signal(signal, SIG_DFL);
     f();
     end(Verdict::crashed);
   }
@@ -75,7 +81,9 @@ template <class F> Verdict in_child(F&& f) {
 }
 
 /// From here on this thread may write and end, and nothing else; but for one call, perhaps.
-inline bool forbid_calls(long but = SYS_write) { return test::Calls::only({SYS_write, SYS_exit, SYS_exit_group, SYS_rt_sigreturn, but}); }
+inline bool forbid_calls(long but = SYS_write) {
+  return test::Calls::only({SYS_write, SYS_exit, SYS_exit_group, SYS_rt_sigreturn, but});
+}
 
 inline long faults() {
   struct rusage usage{};
@@ -93,7 +101,8 @@ template <class Pool> class Mix {
   explicit Mix(Pool& pool) noexcept : pool_(pool) {
     for (std::uint32_t i = 0; i != slots; ++i) order_[i] = i;
   }
-  /// At least `wanted` operations; `dry`: with requests of the full pool. Returns: true when all of them did what they should.
+  /// At least `wanted` operations; `dry`: with requests of the full pool. Returns: true when all of them did what they
+  /// should.
   bool run(std::size_t wanted, bool dry) {
     done_ = 0;
     while (done_ < wanted && right_) {
@@ -142,7 +151,8 @@ template <class Pool> class Mix {
     done_ += 2 * n;
   }
   void batches() {
-    for (std::size_t at = 0; at + batch <= slots / 2; at += batch) expect(pool_.try_allocate_batch(batch, handles_ + at));
+    for (std::size_t at = 0; at + batch <= slots / 2; at += batch)
+      expect(pool_.try_allocate_batch(batch, handles_ + at));
     for (std::size_t i = 0; i + batch <= slots / 2; i += batch)
       for (std::size_t k = 0; k != batch; ++k) handles_[i + k].reset();
     done_ += slots / batch / 2 * (batch + 1);
@@ -176,7 +186,8 @@ template <class Pool> class Mix {
   std::uint32_t order_[slots];
 };
 
-/// What a thread does once before it relies on a pool: ThreadSafePool and ThreadLocalPool make its cache, its sub-pool then.
+/// What a thread does once before it relies on a pool: ThreadSafePool and ThreadLocalPool make its cache, its sub-pool
+/// then.
 struct FirstUse {
   template <class Pool> void operator()(Pool& pool) const { pool.warm_up(); }
 };
@@ -185,7 +196,8 @@ struct NoFirstUse {
 };
 
 /// `make()` returns a pool of `slots` Items; `warm(pool)` is what its documentation asks for before it is quiet.
-template <class Make, class Warm = NoFirstUse> Verdict look_for_calls(Make const& make, Warm warm = {}, bool dry = true, std::size_t n = operations) {
+template <class Make, class Warm = NoFirstUse>
+Verdict look_for_calls(Make const& make, Warm warm = {}, bool dry = true, std::size_t n = operations) {
   return in_child([&] {
     auto pool = make();
     Mix<decltype(pool)> mix(pool);
@@ -195,7 +207,8 @@ template <class Make, class Warm = NoFirstUse> Verdict look_for_calls(Make const
   });
 }
 
-template <class Make, class Warm = NoFirstUse> Verdict look_for_faults(Make const& make, Warm warm = {}, bool dry = true, std::size_t n = operations) {
+template <class Make, class Warm = NoFirstUse>
+Verdict look_for_faults(Make const& make, Warm warm = {}, bool dry = true, std::size_t n = operations) {
   Verdict verdict = Verdict::faulted;
   for (int attempt = 0; attempt != attempts && verdict == Verdict::faulted; ++attempt)
     verdict = in_child([&] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Pools that threads share: no system call and no page fault on a way that nobody else is on, after warm_up().
-// The one call that is left: membarrier, where a pool with caches is empty and another thread may have slots in its cache.
+// The one call that is left: membarrier, where a pool with caches is empty and another thread may have slots in its
+// cache.
 #include "quiet/quiet.hpp"
 
 #if QUIET_CAN_RUN
@@ -14,10 +15,18 @@ using quiet::Verdict;
 
 TEST_CASE("quiet: ThreadSafePool, once the thread has its cache") {
   quiet::FirstUse const warm;
-  SECTION("as it is by default") { quiet::check_quiet([] { return ThreadSafePool<Item>(quiet::touched()); }, warm); }
-  SECTION("PageStorage") { quiet::check_quiet([] { return ThreadSafePool<Item, PageStorage>(quiet::touched(), quiet::locked_pages()); }, warm); }
-  SECTION("MutexLock, AtomicStats") { quiet::check_quiet([] { return ThreadSafePool<Item, MutexLock, AtomicStats>(quiet::touched()); }, warm); }
-  SECTION("keys and owners") { quiet::check_quiet([] { return ThreadSafePool<Item, Generations, AtomicShared>(quiet::touched()); }, warm); }
+  SECTION("as it is by default") {
+    quiet::check_quiet([] { return ThreadSafePool<Item>(quiet::touched()); }, warm);
+  }
+  SECTION("PageStorage") {
+    quiet::check_quiet([] { return ThreadSafePool<Item, PageStorage>(quiet::touched(), quiet::locked_pages()); }, warm);
+  }
+  SECTION("MutexLock, AtomicStats") {
+    quiet::check_quiet([] { return ThreadSafePool<Item, MutexLock, AtomicStats>(quiet::touched()); }, warm);
+  }
+  SECTION("keys and owners") {
+    quiet::check_quiet([] { return ThreadSafePool<Item, Generations, AtomicShared>(quiet::touched()); }, warm);
+  }
 }
 
 TEST_CASE("quiet: a big cache that fills for the first time: its room was touched when it was made") {
@@ -50,18 +59,27 @@ TEST_CASE("quiet: a big cache that fills for the first time: its room was touche
 }
 
 TEST_CASE("quiet: ThreadSafePool without caches, from the first use on") {
-  SECTION("NoCache") { quiet::check_quiet([] { return ThreadSafePool<Item, NoCache>(quiet::touched()); }); }
-  SECTION("LockFree") { quiet::check_quiet([] { return ThreadSafePool<Item, LockFree>(quiet::touched()); }); }
+  SECTION("NoCache") {
+    quiet::check_quiet([] { return ThreadSafePool<Item, NoCache>(quiet::touched()); });
+  }
+  SECTION("LockFree") {
+    quiet::check_quiet([] { return ThreadSafePool<Item, LockFree>(quiet::touched()); });
+  }
   SECTION("SpinLock, InlineStorage") {
-    quiet::check_quiet([] { return ThreadSafePool<Item, SpinLock, NoCache, InlineStorage<quiet::slots>>(quiet::touched()); });
+    quiet::check_quiet(
+        [] { return ThreadSafePool<Item, SpinLock, NoCache, InlineStorage<quiet::slots>>(quiet::touched()); });
   }
 }
 
 TEST_CASE("quiet: ThreadLocalPool, once the thread has its sub-pool") {
   quiet::FirstUse const warm;
-  SECTION("HeapStorage") { quiet::check_quiet([] { return ThreadLocalPool<Item>(quiet::touched()); }, warm); }
+  SECTION("HeapStorage") {
+    quiet::check_quiet([] { return ThreadLocalPool<Item>(quiet::touched()); }, warm);
+  }
   SECTION("PageStorage, BitmapAllocator") {
-    quiet::check_quiet([] { return ThreadLocalPool<Item, PageStorage, BitmapAllocator>(quiet::touched(), quiet::locked_pages()); }, warm);
+    quiet::check_quiet(
+        [] { return ThreadLocalPool<Item, PageStorage, BitmapAllocator>(quiet::touched(), quiet::locked_pages()); },
+        warm);
   }
 }
 
@@ -97,5 +115,7 @@ TEST_CASE("quiet: what a dry pool with several caches calls is membarrier, and n
 }
 
 #else
-TEST_CASE("quiet: ThreadSafePool") { WARN("skipped: no seccomp filters here, or the sanitizer's runtime makes system calls of its own"); }
+TEST_CASE("quiet: ThreadSafePool") {
+  WARN("skipped: no seccomp filters here, or the sanitizer's runtime makes system calls of its own");
+}
 #endif

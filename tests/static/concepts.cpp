@@ -15,10 +15,8 @@ using namespace fastalloc;
 using detail::Axis;
 using detail::axis_of;
 
-template <bool Growing>
-using Shape = SlotShape<16, 8, Growing, 0, sizeof(void*)>;
-template <class P, bool Growing>
-using State = typename P::template Slots<Shape<Growing>>;
+template <bool Growing> using Shape = SlotShape<16, 8, Growing, 0, sizeof(void*)>;
+template <class P, bool Growing> using State = typename P::template Slots<Shape<Growing>>;
 using TestRecycle = Recycle<std::string (*)(), void (*)(std::string&)>;
 
 // The two kinds of functions that InterruptLock takes.
@@ -62,11 +60,12 @@ static_assert(axis_of<LockAndStorage>() == Axis::several);
 
 // What slot allocators offer beyond the least: occupancy, marks, fresh slots, many at once, erasing.
 template <class P, bool occupancy, bool marks, bool fresh, bool many>
-constexpr bool offers = SlotAllocator<P> && SlotAllocatorState<State<P, false>> && SlotAllocatorState<State<P, true>> &&
-                        TracksOccupancy<State<P, false>> == occupancy && TracksOccupancy<State<P, true>> == occupancy &&
-                        MarksReturns<State<P, false>> == marks && MarksReturns<State<P, true>> == marks &&
-                        HearsOfFreshSlots<State<P, false>> == fresh && HearsOfFreshSlots<State<P, true>> == fresh &&
-                        TakesMany<State<P, false>> == many && TakesMany<State<P, true>> == many && ErasableSlots<State<P, true>>;
+constexpr bool offers =
+    SlotAllocator<P> && SlotAllocatorState<State<P, false>> && SlotAllocatorState<State<P, true>> &&
+    TracksOccupancy<State<P, false>> == occupancy && TracksOccupancy<State<P, true>> == occupancy &&
+    MarksReturns<State<P, false>> == marks && MarksReturns<State<P, true>> == marks &&
+    HearsOfFreshSlots<State<P, false>> == fresh && HearsOfFreshSlots<State<P, true>> == fresh &&
+    TakesMany<State<P, false>> == many && TakesMany<State<P, true>> == many && ErasableSlots<State<P, true>>;
 static_assert(offers<StackAllocator, false, true, false, true>);
 static_assert(offers<FreeListAllocator, false, true, false, false>);
 static_assert(offers<BitmapAllocator, true, false, true, false>);
@@ -101,9 +100,11 @@ struct NoDefault {
   void unlock();
 };
 static_assert(!LockPolicy<LockOnly> && !LockPolicy<NoDefault> && !LockPolicy<int>);
-static_assert(LockPolicy<InterruptLock<mask, unmask>> && LockPolicy<InterruptLock<off, on>> && LockPolicy<InterruptLock<[] { return 1L; }, [](long) {}>>);
-static_assert(detail::InterruptFunctions<mask, unmask> && detail::InterruptFunctions<off, on> && !detail::InterruptFunctions<mask, on> &&
-              !detail::InterruptFunctions<off, unmask> && !detail::InterruptFunctions<unmask, mask> && !detail::InterruptFunctions<3, unmask>);
+static_assert(LockPolicy<InterruptLock<mask, unmask>> && LockPolicy<InterruptLock<off, on>> &&
+              LockPolicy<InterruptLock<[] { return 1L; }, [](long) {}>>);
+static_assert(detail::InterruptFunctions<mask, unmask> && detail::InterruptFunctions<off, on> &&
+              !detail::InterruptFunctions<mask, on> && !detail::InterruptFunctions<off, unmask> &&
+              !detail::InterruptFunctions<unmask, mask> && !detail::InterruptFunctions<3, unmask>);
 
 struct ThrowingStats : NoStats {
   void failed() {}
@@ -140,14 +141,17 @@ using Free = detail::Policies<ThreadSafeDefaults, LockFree>;
 static_assert(std::same_as<Free::cache, NoCache> && std::same_as<Free::slot_allocator, detail::TaggedSlots>);
 
 // In any order the same pool comes out.
-template <class... Ps>
-using FixedCore = typename detail::PoolTypes<std::string, detail::FixedKind, Ps...>::core;
-template <class... Ps>
-using GrowingCore = typename detail::PoolTypes<std::string, detail::GrowingKind, Ps...>::core;
-static_assert(std::same_as<FixedCore<BitmapAllocator, BasicStats, MutexLock>, FixedCore<MutexLock, BitmapAllocator, BasicStats>>);
-static_assert(std::same_as<FixedCore<FullChecks, InlineStorage<4>, FreeListAllocator>, FixedCore<FreeListAllocator, FullChecks, InlineStorage<4>>>);
-static_assert(std::same_as<GrowingCore<BasicStats, TestRecycle, std::mutex>, GrowingCore<std::mutex, BasicStats, TestRecycle>>);
-static_assert(std::same_as<FixedCore<>, FixedCore<StackAllocator, HeapStorage, NoLock, NoStats, ConstructOnAllocate, Defaults::checks>>);
+template <class... Ps> using FixedCore = typename detail::PoolTypes<std::string, detail::FixedKind, Ps...>::core;
+template <class... Ps> using GrowingCore = typename detail::PoolTypes<std::string, detail::GrowingKind, Ps...>::core;
+static_assert(
+    std::same_as<FixedCore<BitmapAllocator, BasicStats, MutexLock>, FixedCore<MutexLock, BitmapAllocator, BasicStats>>);
+static_assert(std::same_as<FixedCore<FullChecks, InlineStorage<4>, FreeListAllocator>,
+                           FixedCore<FreeListAllocator, FullChecks, InlineStorage<4>>>);
+static_assert(
+    std::same_as<GrowingCore<BasicStats, TestRecycle, std::mutex>, GrowingCore<std::mutex, BasicStats, TestRecycle>>);
+static_assert(
+    std::same_as<FixedCore<>,
+                 FixedCore<StackAllocator, HeapStorage, NoLock, NoStats, ConstructOnAllocate, Defaults::checks>>);
 static_assert(!std::same_as<FixedCore<BasicStats>, FixedCore<>>);
 
 // What a pool offers depends on its policies.
@@ -157,7 +161,8 @@ template <class P>
 concept Shrinks = requires(P& p) { p.shrink_to_fit(); } && requires(P& p) { p.reserve(1); };
 template <class P>
 concept NeedsBytes = requires { P::required_bytes(1); };
-static_assert(!HasStatistics<FixedPool<int>> && HasStatistics<FixedPool<int, BasicStats>> && HasStatistics<GrowingPool<int, BasicStats>>);
+static_assert(!HasStatistics<FixedPool<int>> && HasStatistics<FixedPool<int, BasicStats>> &&
+              HasStatistics<GrowingPool<int, BasicStats>>);
 static_assert(!HasStatistics<GrowingPool<int, NoStats>>);
 static_assert(Shrinks<GrowingPool<int>> && !Shrinks<FixedPool<int>>);
 static_assert(NeedsBytes<FixedPool<int, ExternalStorage>> && !NeedsBytes<GrowingPool<int>>);
@@ -169,41 +174,58 @@ concept HasLive = requires(P& p) { p.live(); };
 template <class P>
 concept Trims = requires(P& p) { p.trim(); };
 template <class P>
-concept HasKeys = requires(P& p, P const& c) { p.key(p.allocate()); p.get(Key()); c.contains(Key()); };
+concept HasKeys = requires(P& p, P const& c) {
+  p.key(p.allocate());
+  p.get(Key());
+  c.contains(Key());
+};
 template <class P>
 concept HasObjectAt = requires(P& p) { p.object_at(1); };
 static_assert(!HasStatistics<ThreadLocalPool<int>> && HasStatistics<ThreadLocalPool<int, AtomicStats>>);
 static_assert(Shrinks<ThreadSafePool<int>> && !Shrinks<ThreadSafePool<int, LockFree>> && Shrinks<ThreadLocalPool<int>>);
-static_assert(Waits<ThreadSafePool<int>> && !Waits<FixedPool<int>> && !Waits<GrowingPool<int>> && !Waits<ThreadLocalPool<int>>);
-static_assert(HasLive<FixedPool<int, BitmapAllocator>> && !HasLive<FixedPool<int>> && !HasLive<ThreadSafePool<int, BitmapAllocator>>);
-static_assert(HasLive<FixedPool<int, BitmapAllocator> const> && !HasLive<GrowingPool<int> const> && !HasLive<ThreadLocalPool<int, BitmapAllocator>>);
-static_assert(Trims<ThreadSafePool<int>> && !Trims<FixedPool<int>> && !Trims<GrowingPool<int>> && !Trims<ThreadLocalPool<int>>);
-static_assert(HasKeys<FixedPool<int, Generations>> && !HasKeys<FixedPool<int>> && !HasKeys<ThreadSafePool<int>> && !HasKeys<ThreadLocalPool<int>>);
+static_assert(Waits<ThreadSafePool<int>> && !Waits<FixedPool<int>> && !Waits<GrowingPool<int>> &&
+              !Waits<ThreadLocalPool<int>>);
+static_assert(HasLive<FixedPool<int, BitmapAllocator>> && !HasLive<FixedPool<int>> &&
+              !HasLive<ThreadSafePool<int, BitmapAllocator>>);
+static_assert(HasLive<FixedPool<int, BitmapAllocator> const> && !HasLive<GrowingPool<int> const> &&
+              !HasLive<ThreadLocalPool<int, BitmapAllocator>>);
+static_assert(Trims<ThreadSafePool<int>> && !Trims<FixedPool<int>> && !Trims<GrowingPool<int>> &&
+              !Trims<ThreadLocalPool<int>>);
+static_assert(HasKeys<FixedPool<int, Generations>> && !HasKeys<FixedPool<int>> && !HasKeys<ThreadSafePool<int>> &&
+              !HasKeys<ThreadLocalPool<int>>);
 static_assert(HasObjectAt<FixedPool<int>> && !HasObjectAt<GrowingPool<int>> && !HasObjectAt<ThreadLocalPool<int>>);
 
 // Handles.
-static_assert(std::movable<Handle<int>> && !std::is_copy_constructible_v<Handle<int>> && !std::is_copy_assignable_v<Handle<int>>);
+static_assert(std::movable<Handle<int>> && !std::is_copy_constructible_v<Handle<int>> &&
+              !std::is_copy_assignable_v<Handle<int>>);
 template <class H>
-concept MovesOnly = std::movable<H> && std::is_nothrow_move_constructible_v<H> && !std::is_copy_constructible_v<H> && !std::is_copy_assignable_v<H>;
-static_assert(MovesOnly<FixedPool<int>::handle_type> && MovesOnly<FixedPool<int>::batch_handle_type> && MovesOnly<FixedPool<int>::span_handle_type>);
-static_assert(std::totally_ordered<Handle<int>> && !std::equality_comparable_with<Handle<int>, FixedPool<int>::handle_type>);
+concept MovesOnly = std::movable<H> && std::is_nothrow_move_constructible_v<H> && !std::is_copy_constructible_v<H> &&
+                    !std::is_copy_assignable_v<H>;
+static_assert(MovesOnly<FixedPool<int>::handle_type> && MovesOnly<FixedPool<int>::batch_handle_type> &&
+              MovesOnly<FixedPool<int>::span_handle_type>);
+static_assert(std::totally_ordered<Handle<int>> &&
+              !std::equality_comparable_with<Handle<int>, FixedPool<int>::handle_type>);
 
 // Which handles look before they are followed; FixedPool<int, ...> need not be complete for that, nor T.
 struct Incomplete;
-static_assert(detail::checks_access<FixedPool<Incomplete, BasicStats, FullChecks>> && detail::checks_access<ThreadLocalPool<int, DebugChecks>>);
+static_assert(detail::checks_access<FixedPool<Incomplete, BasicStats, FullChecks>> &&
+              detail::checks_access<ThreadLocalPool<int, DebugChecks>>);
 static_assert(!detail::checks_access<FixedPool<Incomplete, NoChecks>> && !detail::checks_access<AnyOwner>);
 static_assert(detail::checks_access<GrowingPool<Incomplete>> == Defaults::checks::tracks_slots);
 
 // How pools can be built.
-static_assert(std::default_initializable<FixedPool<int, InlineStorage<4>>> && !std::default_initializable<FixedPool<int>>);
+static_assert(std::default_initializable<FixedPool<int, InlineStorage<4>>> &&
+              !std::default_initializable<FixedPool<int>>);
 static_assert(!std::default_initializable<GrowingPool<int>> && !std::default_initializable<ThreadSafePool<int>>);
-static_assert(!std::default_initializable<ThreadLocalPool<int>> && std::default_initializable<ThreadSafePool<int, InlineStorage<4>>>);
+static_assert(!std::default_initializable<ThreadLocalPool<int>> &&
+              std::default_initializable<ThreadSafePool<int, InlineStorage<4>>>);
 struct OwnsPool {
   FixedPool<int> pool;
 };
 static_assert(!std::default_initializable<OwnsPool> && !std::copy_constructible<OwnsPool>);
 static_assert(std::is_nothrow_default_constructible_v<FixedPool<int, InlineStorage<4>>>);
-static_assert(std::constructible_from<FixedPool<int>, std::size_t> && std::constructible_from<FixedPool<int>, PoolConfig>);
+static_assert(std::constructible_from<FixedPool<int>, std::size_t> &&
+              std::constructible_from<FixedPool<int>, PoolConfig>);
 static_assert(!std::convertible_to<std::size_t, FixedPool<int>> && !std::convertible_to<PoolConfig, GrowingPool<int>>);
 static_assert(!std::constructible_from<FixedPool<int, ExternalStorage>, std::size_t>);
 static_assert(std::constructible_from<FixedPool<int, ExternalStorage>, std::span<std::byte>>);

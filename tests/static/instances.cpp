@@ -9,10 +9,10 @@ struct Item {
 };
 }  // namespace
 
-#define FASTALLOC_INSTANTIATE(...)                               \
-  template class fastalloc::FixedPool<Item, __VA_ARGS__>;        \
-  template class fastalloc::GrowingPool<Item, __VA_ARGS__>;      \
-  template class fastalloc::ThreadSafePool<Item, __VA_ARGS__>;   \
+#define FASTALLOC_INSTANTIATE(...)                             \
+  template class fastalloc::FixedPool<Item, __VA_ARGS__>;      \
+  template class fastalloc::GrowingPool<Item, __VA_ARGS__>;    \
+  template class fastalloc::ThreadSafePool<Item, __VA_ARGS__>; \
   template class fastalloc::ThreadLocalPool<Item, __VA_ARGS__>
 
 using namespace fastalloc;

@@ -16,13 +16,17 @@ template <class T, template <class, class...> class Pool>
 constexpr bool empty_policies_are_free =
     sizeof(Pool<T, NoStats, NoLock, NoChecks>) == sizeof(Pool<T, NoChecks>) &&
     sizeof(Pool<T, NoChecks, ConstructOnAllocate, HeapStorage>) == sizeof(Pool<T, NoChecks>) &&
-    sizeof(Pool<T, DebugChecks>) == sizeof(Pool<T, NoChecks>) && sizeof(Pool<T, FullChecks>) == sizeof(Pool<T, NoChecks>) &&
+    sizeof(Pool<T, DebugChecks>) == sizeof(Pool<T, NoChecks>) &&
+    sizeof(Pool<T, FullChecks>) == sizeof(Pool<T, NoChecks>) &&
     sizeof(Pool<T, BasicStats>) == sizeof(Pool<T>) + sizeof(BasicStats) &&
-    sizeof(Pool<T, MutexLock>) <= sizeof(Pool<T>) + (requires(Pool<T>& pool) { pool.reserve(1); } ? 2 : 1) * sizeof(MutexLock);  // one for growth
+    // one for growth
+    sizeof(Pool<T, MutexLock>) <=
+        sizeof(Pool<T>) + (requires(Pool<T>& pool) { pool.reserve(1); } ? 2 : 1) * sizeof(MutexLock);
 static_assert(empty_policies_are_free<int, FixedPool> && empty_policies_are_free<int, GrowingPool>);
 static_assert(empty_policies_are_free<std::string, FixedPool> && empty_policies_are_free<std::string, GrowingPool>);
-static_assert(std::is_empty_v<NoStats> && std::is_empty_v<NoLock> && std::is_empty_v<NoChecks> && std::is_empty_v<HeapStorage> &&
-              std::is_empty_v<ConstructOnAllocate> && std::is_empty_v<DebugChecks> && std::is_empty_v<FullChecks>);
+static_assert(std::is_empty_v<NoStats> && std::is_empty_v<NoLock> && std::is_empty_v<NoChecks> &&
+              std::is_empty_v<HeapStorage> && std::is_empty_v<ConstructOnAllocate> && std::is_empty_v<DebugChecks> &&
+              std::is_empty_v<FullChecks>);
 
 /// An empty policy of one's own is free, too.
 struct OwnLock {
@@ -43,11 +47,13 @@ static_assert(sizeof(FixedPool<int, InterruptLock<off, on>>) == sizeof(FixedPool
 // The pool's own data does not depend on T.
 static_assert(sizeof(FixedPool<char>) == sizeof(FixedPool<std::string>));
 
-// An inline pool is its slots, the metadata of its slot allocator, and a few words; with a bitmap some more, for the levels it may have.
+// An inline pool is its slots, the metadata of its slot allocator, and a few words; with a bitmap some more, for the
+// levels it may have.
 constexpr std::size_t word = sizeof(void*);
 static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, FreeListAllocator, NoChecks>) <= 800 + 18 * word);
 static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<100>, StackAllocator, NoChecks>) <= 1200 + 17 * word);
-static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<6400>, BitmapAllocator, NoChecks>) <= 51200 + 832 + 33 * word);
+static_assert(sizeof(FixedPool<std::uint64_t, InlineStorage<6400>, BitmapAllocator, NoChecks>) <=
+              51200 + 832 + 33 * word);
 struct alignas(256) Big {
   char bytes[256];
 };
@@ -55,8 +61,10 @@ static_assert(alignof(FixedPool<Big, InlineStorage<2>>) == 256);
 
 // Slots: what T needs, and what the link or the mark of a kept object adds.
 template <class T, bool Growing, class... Ps>
-constexpr std::size_t slot = detail::PoolTypes<T, std::conditional_t<Growing, detail::GrowingKind, detail::FixedKind>, Ps...>::size;
-static_assert(slot<char, false> == 1 && slot<char, true> == 1 && slot<std::uint64_t, false> == 8 && slot<Big, false> == 256);
+constexpr std::size_t slot =
+    detail::PoolTypes<T, std::conditional_t<Growing, detail::GrowingKind, detail::FixedKind>, Ps...>::size;
+static_assert(slot<char, false> == 1 && slot<char, true> == 1 && slot<std::uint64_t, false> == 8 &&
+              slot<Big, false> == 256);
 static_assert(slot<char, false, FreeListAllocator> == 4 && slot<char, true, FreeListAllocator> == sizeof(void*));
 static_assert(slot<std::uint64_t, false, FreeListAllocator> == 8 && slot<std::uint32_t, false, FreeListAllocator> == 4);
 static_assert(slot<char, false, BitmapAllocator> == 1);
@@ -67,20 +75,22 @@ constexpr std::size_t counted_slot = detail::PoolTypes<T, detail::FixedKind, Sha
 static_assert(counted_slot<char> == 24 && counted_slot<std::uint64_t> == 24 && counted_slot<Big> == 512);
 static_assert(counted_slot<char, FreeListAllocator> == 24 && counted_slot<char[20], BitmapAllocator> == 40);
 static_assert(slot<std::uint64_t, true, AtomicShared, FreeListAllocator> == 24);
-static_assert(sizeof(FixedPool<int, Shared>) == sizeof(FixedPool<int>) && sizeof(GrowingPool<int, AtomicShared>) == sizeof(GrowingPool<int>));
+static_assert(sizeof(FixedPool<int, Shared>) == sizeof(FixedPool<int>) &&
+              sizeof(GrowingPool<int, AtomicShared>) == sizeof(GrowingPool<int>));
 static_assert(FixedPool<std::uint64_t, ExternalStorage, NoChecks, Shared>::required_bytes(1000) == 24000 + 4000);
 
 // Bytes a pool acquires: exactly slots, list and bits.
 static_assert(FixedPool<std::uint64_t, ExternalStorage, NoChecks>::required_bytes(1000) == 8000 + 4000);
 static_assert(FixedPool<std::uint64_t, ExternalStorage, FreeListAllocator, NoChecks>::required_bytes(1000) == 8000);
-static_assert(FixedPool<std::uint64_t, ExternalStorage, BitmapAllocator, NoChecks>::required_bytes(640) <= 5120 + 80 + 32);
+static_assert(FixedPool<std::uint64_t, ExternalStorage, BitmapAllocator, NoChecks>::required_bytes(640) <=
+              5120 + 80 + 32);
 
 // Handles are two words.
 template <class H>
-constexpr bool is_lean_handle = sizeof(H) == 2 * sizeof(void*) && std::is_nothrow_default_constructible_v<H> &&
-                                std::is_nothrow_move_constructible_v<H> && std::is_nothrow_move_assignable_v<H> &&
-                                std::is_nothrow_swappable_v<H> && std::is_nothrow_destructible_v<H> && !std::is_copy_constructible_v<H> &&
-                                !std::is_copy_assignable_v<H>;
+constexpr bool is_lean_handle =
+    sizeof(H) == 2 * sizeof(void*) && std::is_nothrow_default_constructible_v<H> &&
+    std::is_nothrow_move_constructible_v<H> && std::is_nothrow_move_assignable_v<H> && std::is_nothrow_swappable_v<H> &&
+    std::is_nothrow_destructible_v<H> && !std::is_copy_constructible_v<H> && !std::is_copy_assignable_v<H>;
 static_assert(is_lean_handle<Handle<int>> && is_lean_handle<FixedPool<int>::handle_type>);
 static_assert(is_lean_handle<GrowingPool<std::string, MutexLock>::handle_type>);
 static_assert(is_lean_handle<FixedPool<Big, InlineStorage<2>>::handle_type> && is_lean_handle<Handle<Big const>>);
@@ -91,8 +101,10 @@ struct Derived : Base {};
 using DerivedPool = FixedPool<Derived>;
 static_assert(std::is_nothrow_convertible_v<DerivedPool::handle_type, Handle<Derived>>);
 static_assert(std::is_nothrow_convertible_v<DerivedPool::handle_type, Handle<Base>>);
-static_assert(std::is_nothrow_convertible_v<Handle<Derived>, Handle<Base>> && std::is_nothrow_convertible_v<Handle<Derived>, Handle<Derived const>>);
-static_assert(!std::is_convertible_v<Handle<Base>, Handle<Derived>> && !std::is_convertible_v<Handle<Derived const>, Handle<Derived>>);
+static_assert(std::is_nothrow_convertible_v<Handle<Derived>, Handle<Base>> &&
+              std::is_nothrow_convertible_v<Handle<Derived>, Handle<Derived const>>);
+static_assert(!std::is_convertible_v<Handle<Base>, Handle<Derived>> &&
+              !std::is_convertible_v<Handle<Derived const>, Handle<Derived>>);
 static_assert(!std::is_convertible_v<Handle<Derived>, DerivedPool::handle_type>);
 static_assert(!std::is_convertible_v<Handle<Derived>&, Handle<Base>>);  // not without std::move
 static_assert(!std::is_convertible_v<DerivedPool::handle_type, FixedPool<Base>::handle_type>);
@@ -106,22 +118,31 @@ constexpr bool is_lean_owner = sizeof(H) == 2 * sizeof(void*) && std::is_nothrow
                                std::is_nothrow_copy_constructible_v<H> && std::is_nothrow_copy_assignable_v<H> &&
                                std::is_nothrow_move_constructible_v<H> && std::is_nothrow_move_assignable_v<H> &&
                                std::is_nothrow_swappable_v<H> && std::is_nothrow_destructible_v<H>;
-static_assert(is_lean_owner<SharedHandle<int>> && is_lean_owner<WeakHandle<Big const>> && is_lean_owner<SharedHandle<void>>);
+static_assert(is_lean_owner<SharedHandle<int>> && is_lean_owner<WeakHandle<Big const>> &&
+              is_lean_owner<SharedHandle<void>>);
 static_assert(std::same_as<decltype(std::declval<FixedPool<int, Shared>::handle_type>().share()), SharedHandle<int>>);
-static_assert(std::same_as<decltype(std::declval<ThreadLocalPool<int, AtomicShared>::handle_type&>().share()), SharedHandle<int>>);
+static_assert(std::same_as<decltype(std::declval<ThreadLocalPool<int, AtomicShared>::handle_type&>().share()),
+                           SharedHandle<int>>);
 static_assert(std::same_as<decltype(std::declval<SharedHandle<int>&>().downgrade().lock()), SharedHandle<int>>);
-static_assert(noexcept(std::declval<FixedPool<int, Shared>::handle_type&>().share()) && noexcept(std::declval<WeakHandle<int>&>().lock()));
-static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived>, SharedHandle<Base>> && !std::is_convertible_v<SharedHandle<Base>, SharedHandle<Derived>>);
+static_assert(noexcept(std::declval<FixedPool<int, Shared>::handle_type&>().share()) &&
+              noexcept(std::declval<WeakHandle<int>&>().lock()));
+static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived>, SharedHandle<Base>> &&
+              !std::is_convertible_v<SharedHandle<Base>, SharedHandle<Derived>>);
 static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived> const&, SharedHandle<Base const>>);
-static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived>, WeakHandle<Base>> && !std::is_convertible_v<WeakHandle<Base>, SharedHandle<Base>>);
-static_assert(std::is_nothrow_convertible_v<WeakHandle<Derived>, WeakHandle<Base>> && !std::is_convertible_v<WeakHandle<Base>, WeakHandle<Derived>>);
-static_assert(!std::is_convertible_v<Handle<int>, SharedHandle<int>> && !std::is_convertible_v<int*, SharedHandle<int>>);
-static_assert(!std::is_convertible_v<SharedHandle<int>, bool> && std::is_convertible_v<std::nullptr_t, SharedHandle<int>>);
+static_assert(std::is_nothrow_convertible_v<SharedHandle<Derived>, WeakHandle<Base>> &&
+              !std::is_convertible_v<WeakHandle<Base>, SharedHandle<Base>>);
+static_assert(std::is_nothrow_convertible_v<WeakHandle<Derived>, WeakHandle<Base>> &&
+              !std::is_convertible_v<WeakHandle<Base>, WeakHandle<Derived>>);
+static_assert(!std::is_convertible_v<Handle<int>, SharedHandle<int>> &&
+              !std::is_convertible_v<int*, SharedHandle<int>>);
+static_assert(!std::is_convertible_v<SharedHandle<int>, bool> &&
+              std::is_convertible_v<std::nullptr_t, SharedHandle<int>>);
 
 // Pools stay where they are.
 template <class P>
-constexpr bool is_pinned = !std::is_copy_constructible_v<P> && !std::is_move_constructible_v<P> && !std::is_copy_assignable_v<P> &&
-                           !std::is_move_assignable_v<P> && std::is_nothrow_destructible_v<P> && std::is_final_v<P>;
+constexpr bool is_pinned =
+    !std::is_copy_constructible_v<P> && !std::is_move_constructible_v<P> && !std::is_copy_assignable_v<P> &&
+    !std::is_move_assignable_v<P> && std::is_nothrow_destructible_v<P> && std::is_final_v<P>;
 static_assert(is_pinned<FixedPool<int>> && is_pinned<GrowingPool<int>> && is_pinned<FixedPool<int, InlineStorage<2>>>);
 static_assert(is_pinned<FixedPool<int, ExternalStorage>> && is_pinned<GrowingPool<std::string, MutexLock, BasicStats>>);
 
@@ -134,12 +155,15 @@ static_assert(noexcept(std::declval<GrowingPool<int>&>().shrink_to_fit()));
 static_assert(noexcept(Pool::required_bytes(1)));
 static_assert(std::is_nothrow_default_constructible_v<FixedPool<std::string, InlineStorage<2>>>);
 static_assert(!noexcept(std::declval<Pool&>().allocate()) && !noexcept(std::declval<Pool&>().try_allocate("x")));
-static_assert(!noexcept(std::declval<GrowingPool<int>&>().reserve(1)) && !noexcept(std::declval<PoolConfigBuilder&>().build()));
-static_assert(!std::is_nothrow_constructible_v<Pool, std::size_t> && !std::is_nothrow_constructible_v<Pool, PoolConfig const&>);
+static_assert(!noexcept(std::declval<GrowingPool<int>&>().reserve(1)) &&
+              !noexcept(std::declval<PoolConfigBuilder&>().build()));
+static_assert(!std::is_nothrow_constructible_v<Pool, std::size_t> &&
+              !std::is_nothrow_constructible_v<Pool, PoolConfig const&>);
 static_assert(noexcept(std::declval<Handle<int>&>().reset()) && noexcept(std::declval<Handle<int>&>().release()));
 
 // Values that travel: trivially copyable where that is promised.
-static_assert(std::is_trivially_copyable_v<GrowthStrategy> && std::is_trivially_copyable_v<PoolConfig> && std::is_trivially_copyable_v<Error>);
+static_assert(std::is_trivially_copyable_v<GrowthStrategy> && std::is_trivially_copyable_v<PoolConfig> &&
+              std::is_trivially_copyable_v<Error>);
 static_assert(std::is_nothrow_move_constructible_v<Result<int>> && !std::is_move_constructible_v<Result<Pool>>);
 static_assert(std::same_as<decltype(PoolConfig::builder().build()), PoolConfig>);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// How many instructions an operation may take at most, in an optimised build: what was measured (g++ 12, -O2, x86-64), and about half as much
-// again for other compilers and processors. A kind that is measured and has no line here is a failure.
+// How many instructions an operation may take at most, in an optimised build: what was measured (g++ 12, -O2, x86-64),
+// and about half as much again for other compilers and processors. A kind that is measured and has no line here is a
+// failure.
 #pragma once
 
 #include "steps/operations.hpp"
@@ -105,12 +106,14 @@ struct LockCost {
 inline constexpr LockCost lock_costs[] = {{"SpinLock", 36}, {"AdaptiveLock", 36}, {"MutexLock", 150}};
 
 /// The bound, or 0 where no line fits.
-inline std::uint32_t budget(std::string_view pool, std::string_view slots, std::string_view lock_name, Kind kind, std::size_t levels) {
+inline std::uint32_t budget(std::string_view pool, std::string_view slots, std::string_view lock_name, Kind kind,
+                            std::size_t levels) {
   std::uint32_t lock_cost = 0;
   for (LockCost const& cost : lock_costs)
     if (lock_name == cost.lock) lock_cost = cost.instructions;
   for (Budget const& line : budgets)
-    if (line.kind == kind && pool.substr(0, std::strlen(line.pool)) == line.pool && (line.slots[0] == '\0' || slots == line.slots))
+    if (line.kind == kind && pool.substr(0, std::strlen(line.pool)) == line.pool &&
+        (line.slots[0] == '\0' || slots == line.slots))
       return line.most + line.per_level * static_cast<std::uint32_t>(levels) + line.locks * lock_cost;
   return 0;
 }

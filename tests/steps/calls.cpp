@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The worst case of each operation, in calls into policies: the most that any of many random and hand-made states asks for.
-// tests/steps/machine.cpp counts the same in instructions.
+// The worst case of each operation, in calls into policies: the most that any of many random and hand-made states asks
+// for. tests/steps/machine.cpp counts the same in instructions.
 #include "steps/counting.hpp"
 #include "support/catch.hpp"
 
@@ -75,10 +75,13 @@ template <class Pool> Walk walk(Pool& pool, std::size_t slots, unsigned seed, in
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("an operation asks its policies for at most a few steps, whatever the state", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
-  for (std::size_t const slots : {std::size_t{1}, std::size_t{2}, std::size_t{64}, std::size_t{65}, std::size_t{1000}, std::size_t{5000}}) {
+TEMPLATE_TEST_CASE("an operation asks its policies for at most a few steps, whatever the state", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
+  for (std::size_t const slots :
+       {std::size_t{1}, std::size_t{2}, std::size_t{64}, std::size_t{65}, std::size_t{1000}, std::size_t{5000}}) {
     CAPTURE(slots);
-    FixedPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks> pool(slots);
+    FixedPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks> pool(
+        slots);
     for (unsigned const seed : {1U, 2U, 3U}) {
       Walk const most = walk(pool, slots, seed, 30000);
       CHECK(most.allocate.steps <= 3);  // take, fresh, allocated
@@ -94,8 +97,10 @@ TEMPLATE_TEST_CASE("an operation asks its policies for at most a few steps, what
   }
 }
 
-TEMPLATE_TEST_CASE("a growing pool asks for more only while it grows, and reserve() keeps it from that", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
-  using Pool = GrowingPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks>;
+TEMPLATE_TEST_CASE("a growing pool asks for more only while it grows, and reserve() keeps it from that", "",
+                   StackAllocator, FreeListAllocator, BitmapAllocator) {
+  using Pool =
+      GrowingPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks>;
   Pool pool(PoolConfig{.capacity = 16, .max_capacity = 4000, .growth_strategy = GrowthStrategy::linear(100)});
   std::vector<typename Pool::handle_type> live;
   std::size_t growths = 0;
@@ -125,8 +130,10 @@ TEMPLATE_TEST_CASE("a growing pool asks for more only while it grows, and reserv
   CHECK(most.only_steps);
 }
 
-TEMPLATE_TEST_CASE("one operation of a ThreadSafePool moves at most half a cache, or empties all of them", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
-  using Pool = ThreadSafePool<Item, Counting<TestType>, test::CountingLock, AtomicStats, test::CountedStorage, NoChecks>;
+TEMPLATE_TEST_CASE("one operation of a ThreadSafePool moves at most half a cache, or empties all of them", "",
+                   StackAllocator, FreeListAllocator, BitmapAllocator) {
+  using Pool =
+      ThreadSafePool<Item, Counting<TestType>, test::CountingLock, AtomicStats, test::CountedStorage, NoChecks>;
   constexpr std::size_t slots = 4096, cache = ThreadCache<>::max_cached;
   Pool pool(slots);
   // One thread: what it needs comes from its own cache or the depot, in batches, until both are empty.
@@ -199,9 +206,12 @@ TEST_CASE("a sub-pool that ran dry takes back what others returned, one step a s
   }
 }
 
-TEMPLATE_TEST_CASE("the last object that a slot has a generation for ends as all others do", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("the last object that a slot has a generation for ends as all others do", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
   constexpr std::size_t slots = 500;
-  FixedPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks, BasicGenerations<1>> pool(slots);
+  FixedPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks,
+            BasicGenerations<1>>
+      pool(slots);
   std::vector<typename decltype(pool)::handle_type> live;
   for (std::size_t i = 0; i != slots; ++i) live.push_back(pool.allocate(1U));
   live.resize(slots / 10);  // the others are returned
@@ -219,8 +229,10 @@ TEMPLATE_TEST_CASE("the last object that a slot has a generation for ends as all
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("what loops over slots says so: for_each, shrink_to_fit, reset_statistics, allocate_n", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
-  using Pool = GrowingPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks>;
+TEMPLATE_TEST_CASE("what loops over slots says so: for_each, shrink_to_fit, reset_statistics, allocate_n", "",
+                   StackAllocator, FreeListAllocator, BitmapAllocator) {
+  using Pool =
+      GrowingPool<Item, Counting<TestType>, test::CountingLock, test::CountedStats, test::CountedStorage, NoChecks>;
   Pool pool(1000);
   std::vector<typename Pool::handle_type> live;
   for (std::size_t i = 0; i != 1000; ++i) live.push_back(pool.allocate(1U));

@@ -18,8 +18,8 @@
 namespace test {
 
 struct Counts {
-  std::size_t takes = 0, gives = 0, fresh = 0;  ///< calls that move one slot
-  std::size_t moved = 0;                        ///< slots: one for each of these calls, n for take_many and give_many
+  std::size_t takes = 0, gives = 0, fresh = 0;   ///< calls that move one slot
+  std::size_t moved = 0;                         ///< slots: one for each of these calls, n for take_many and give_many
   std::size_t binds = 0, loops = 0, looked = 0;  ///< loops: for_each, drain, erase_if; looked: slots that they met
   std::size_t runs = 0;                          ///< find_run, take_run
   std::size_t locks = 0, nested = 0;
@@ -28,7 +28,9 @@ struct Counts {
 
   /// Steps, without those of what is linear.
   [[nodiscard]] std::size_t steps() const { return takes + gives + fresh + notes; }
-  [[nodiscard]] bool only_steps() const { return binds == 0 && loops == 0 && looked == 0 && runs == 0 && nested == 0 && acquired == 0 && released == 0; }
+  [[nodiscard]] bool only_steps() const {
+    return binds == 0 && loops == 0 && looked == 0 && runs == 0 && nested == 0 && acquired == 0 && released == 0;
+  }
 };
 
 inline Counts& counts() {
@@ -42,25 +44,32 @@ template <class F> Counts counted(F&& f) {
   return counts();
 }
 
-template <class Inner>
-struct Counting {
+template <class Inner> struct Counting {
   static constexpr bool is_slot_policy = true;
-  static constexpr std::size_t link_bytes(bool growing, std::size_t object) noexcept { return fastalloc::link_bytes<Inner>(growing, object); }
+  static constexpr std::size_t link_bytes(bool growing, std::size_t object) noexcept {
+    return fastalloc::link_bytes<Inner>(growing, object);
+  }
 
-  template <class Shape>
-  class Slots : public Inner::template Slots<Shape> {
+  template <class Shape> class Slots : public Inner::template Slots<Shape> {
     using Base = typename Inner::template Slots<Shape>;
     using Blocks = fastalloc::Blocks<Shape::growing>;
 
    public:
     void bind(std::byte* memory, Blocks const& blocks) noexcept { ++counts().binds, Base::bind(memory, blocks); }
-    [[nodiscard]] std::byte* take(Blocks const& blocks) noexcept { return ++counts().takes, ++counts().moved, Base::take(blocks); }
-    void give(std::byte* slot, Blocks const& blocks) noexcept { ++counts().gives, ++counts().moved, Base::give(slot, blocks); }
-    void fresh(std::byte* slot, Blocks const& blocks) noexcept requires fastalloc::HearsOfFreshSlots<Base> { ++counts().fresh, Base::fresh(slot, blocks); }
+    [[nodiscard]] std::byte* take(Blocks const& blocks) noexcept {
+      return ++counts().takes, ++counts().moved, Base::take(blocks);
+    }
+    void give(std::byte* slot, Blocks const& blocks) noexcept {
+      ++counts().gives, ++counts().moved, Base::give(slot, blocks);
+    }
+    void fresh(std::byte* slot, Blocks const& blocks) noexcept requires fastalloc::HearsOfFreshSlots<Base> {
+      ++counts().fresh, Base::fresh(slot, blocks);
+    }
     void take_many(std::byte** out, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::TakesMany<Base> {
       ++counts().takes, counts().moved += n, Base::take_many(out, n, blocks);
     }
-    template <class At> void give_many(At&& at, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::GivesMany<Base> {
+    template <class At>
+    void give_many(At&& at, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::GivesMany<Base> {
       ++counts().gives, counts().moved += n, Base::give_many(at, n, blocks);
     }
     template <class F> void for_each(F&& f, Blocks const& blocks) const {
@@ -72,10 +81,13 @@ struct Counting {
     template <class P> void erase_if(P&& p, Blocks const& blocks) noexcept requires fastalloc::ErasableSlots<Base> {
       ++counts().loops, Base::erase_if([&](std::byte* slot) { return ++counts().looked, p(slot); }, blocks);
     }
-    template <class Block> [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block, Blocks const& blocks) const noexcept requires fastalloc::TakesRuns<Base> {
+    template <class Block>
+    [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block, Blocks const& blocks) const noexcept
+        requires fastalloc::TakesRuns<Base> {
       return ++counts().runs, Base::find_run(n, block, blocks);
     }
-    template <class Block> void take_run(std::size_t place, std::size_t n, Block const& block) noexcept requires fastalloc::TakesRuns<Base> {
+    template <class Block>
+    void take_run(std::size_t place, std::size_t n, Block const& block) noexcept requires fastalloc::TakesRuns<Base> {
       ++counts().runs, Base::take_run(place, n, block);
     }
   };
@@ -101,8 +113,12 @@ class CountingLock {
 
 struct CountedStorage {
   static constexpr bool can_grow = true;
-  void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return ++counts().acquired, fastalloc::HeapStorage{}.acquire(bytes, alignment); }
-  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept { ++counts().released, fastalloc::HeapStorage{}.release(block, bytes, alignment); }
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    return ++counts().acquired, fastalloc::HeapStorage{}.acquire(bytes, alignment);
+  }
+  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept {
+    ++counts().released, fastalloc::HeapStorage{}.release(block, bytes, alignment);
+  }
 };
 
 class CountedStats : public fastalloc::BasicStats {
@@ -111,6 +127,7 @@ class CountedStats : public fastalloc::BasicStats {
   void failed() noexcept { ++counts().notes, BasicStats::failed(); }
 };
 
-static_assert(fastalloc::StatsPolicy<CountedStats> && fastalloc::Storage<CountedStorage> && fastalloc::LockPolicy<CountingLock>);
+static_assert(fastalloc::StatsPolicy<CountedStats> && fastalloc::Storage<CountedStorage> &&
+              fastalloc::LockPolicy<CountingLock>);
 
 }  // namespace test

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The worst case of each operation in instructions, over pools, policies, capacities and adversarial states.
 //
-//   steps_machine           compares with budgets.hpp: exits 0; 1 with a list of what is over; 77 where the system allows no stepping
+//   steps_machine           compares with budgets.hpp: exits 0; 1 with a list of what is over; 77 where the system
+//                           allows no stepping
 //   steps_machine --table   prints the table of include/fastalloc/README.md, too
 //   steps_machine --rows    prints what was measured, a line a pool and capacity
 //
@@ -38,7 +39,8 @@ std::uint32_t most(Row const& row, std::size_t kind) {
 void print(Row const& row) {
   std::printf("%s, %s, %s, %zu slots:", row.pool.c_str(), row.slots.c_str(), row.lock.c_str(), row.capacity);
   for (std::size_t kind = 1; kind != steps::kinds; ++kind)
-    if (row.maxima.times[kind] != 0) std::printf("  %s %u (%u)", steps::names[kind], most(row, kind), row.maxima.times[kind]);
+    if (row.maxima.times[kind] != 0)
+      std::printf("  %s %u (%u)", steps::names[kind], most(row, kind), row.maxima.times[kind]);
   std::printf("%s\n", row.maxima.ended_well ? "" : "  FAILED");
   std::fflush(stdout);
 }
@@ -61,7 +63,8 @@ std::size_t levels_of(std::size_t slots, std::size_t blocks) {
 /// Builds a Pool in a child, runs the scenario there, and notes the row.
 template <class Pool, class Slots, class Lock, class Build, class Run>
 void add(char const* name, std::size_t capacity, std::size_t blocks, Build&& build, Run&& run) {
-  Row row{name, std::same_as<Lock, LockFree> ? "TaggedList" : slots_name<Slots>, lock_name<Lock>, capacity, std::same_as<Slots, BitmapAllocator> ? levels_of(capacity, blocks) : 0, {}};
+  Row row{name,     std::same_as<Lock, LockFree> ? "TaggedList" : slots_name<Slots>,        lock_name<Lock>,
+          capacity, std::same_as<Slots, BitmapAllocator> ? levels_of(capacity, blocks) : 0, {}};
   row.maxima = steps::count_steps([&](Meter& meter) {
     Pool& pool = *build();  // never destroyed: the child ends with its objects
     return run(pool, meter);
@@ -70,40 +73,56 @@ void add(char const* name, std::size_t capacity, std::size_t blocks, Build&& bui
   if (shows_rows) print(rows.back());
 }
 
-template <class Slots, class Lock, class... Ps> void fixed(char const* name, std::initializer_list<std::size_t> capacities) {
+template <class Slots, class Lock, class... Ps>
+void fixed(char const* name, std::initializer_list<std::size_t> capacities) {
   using Pool = FixedPool<Object, Slots, Lock, Ps...>;
   for (std::size_t const n : capacities)
-    add<Pool, Slots, Lock>(name, n, 1, [=] { return new Pool(n); },
-                           [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, std::same_as<Slots, BitmapAllocator>); });
+    add<Pool, Slots, Lock>(
+        name, n, 1, [=] { return new Pool(n); },
+        [=](Pool& pool, Meter& meter) {
+          return steps::run_plain(pool, n, meter, 0, std::same_as<Slots, BitmapAllocator>);
+        });
 }
 
 constexpr std::size_t blocks = 16;
 template <class Pool> Pool* build_growing(std::size_t n) {
-  auto* const pool = new Pool(PoolConfig{.capacity = n / blocks, .max_capacity = n, .growth_strategy = GrowthStrategy::linear(n / blocks)});
+  auto* const pool = new Pool(
+      PoolConfig{.capacity = n / blocks, .max_capacity = n, .growth_strategy = GrowthStrategy::linear(n / blocks)});
   for (std::size_t b = 2; b <= blocks; ++b) pool->reserve(n / blocks * b);
   return pool;
 }
 template <class Slots, class... Ps> void growing(char const* name, std::initializer_list<std::size_t> capacities) {
   using Pool = GrowingPool<Object, Slots, Ps...>;
   for (std::size_t const n : capacities)
-    add<Pool, Slots, NoLock>(name, n, blocks, [=] { return build_growing<Pool>(n); },
-                             [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, n / blocks, std::same_as<Slots, BitmapAllocator>); });
+    add<Pool, Slots, NoLock>(
+        name, n, blocks, [=] { return build_growing<Pool>(n); },
+        [=](Pool& pool, Meter& meter) {
+          return steps::run_plain(pool, n, meter, n / blocks, std::same_as<Slots, BitmapAllocator>);
+        });
 }
 
-template <class Slots, class Lock, class... Ps> void uncached(char const* name, std::initializer_list<std::size_t> capacities) {
-  using Pool = std::conditional_t<std::same_as<Lock, LockFree>, ThreadSafePool<Object, Slots, Lock, Ps...>, ThreadSafePool<Object, Slots, Lock, NoCache, Ps...>>;
+template <class Slots, class Lock, class... Ps>
+void uncached(char const* name, std::initializer_list<std::size_t> capacities) {
+  using Pool = std::conditional_t<std::same_as<Lock, LockFree>, ThreadSafePool<Object, Slots, Lock, Ps...>,
+                                  ThreadSafePool<Object, Slots, Lock, NoCache, Ps...>>;
   for (std::size_t const n : capacities)
-    add<Pool, Slots, Lock>(name, n, 1, [=] { return new Pool(n); }, [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, false); });
+    add<Pool, Slots, Lock>(
+        name, n, 1, [=] { return new Pool(n); },
+        [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, false); });
 }
 template <class Slots, class... Ps> void cached(char const* name, std::initializer_list<std::size_t> capacities) {
   using Pool = ThreadSafePool<Object, Slots, Ps...>;
   for (std::size_t const n : capacities)
-    add<Pool, Slots, AdaptiveLock>(name, n, 1, [=] { return new Pool(n); }, [=](Pool& pool, Meter& meter) { return steps::run_cached(pool, n, meter); });
+    add<Pool, Slots, AdaptiveLock>(
+        name, n, 1, [=] { return new Pool(n); },
+        [=](Pool& pool, Meter& meter) { return steps::run_cached(pool, n, meter); });
 }
 template <class Slots> void local(std::initializer_list<std::size_t> capacities) {
   using Pool = ThreadLocalPool<Object, Slots>;
   for (std::size_t const n : capacities)
-    add<Pool, Slots, NoLock>("ThreadLocalPool", n, 1, [=] { return new Pool(n); }, [=](Pool& pool, Meter& meter) { return steps::run_local(pool, n, meter); });
+    add<Pool, Slots, NoLock>(
+        "ThreadLocalPool", n, 1, [=] { return new Pool(n); },
+        [=](Pool& pool, Meter& meter) { return steps::run_local(pool, n, meter); });
 }
 
 void measure_all() {
@@ -142,14 +161,21 @@ void measure_all() {
   using Counted = FixedPool<Object, Shared>;
   using CountedShared = ThreadSafePool<Object, AtomicShared>;
   for (std::size_t const n : {4 * k, 256 * k}) {
-    add<Keyed, StackAllocator, NoLock>("FixedPool, Generations", n, 1, [=] { return new Keyed(n); }, [=](Keyed& pool, Meter& meter) { return steps::run_keys(pool, n, meter, n / 16); });
-    add<KeyedGrowing, StackAllocator, NoLock>("GrowingPool, Generations", n, 1, [=] { return build_growing<KeyedGrowing>(n); },
-                                              [=](KeyedGrowing& pool, Meter& meter) { return steps::run_keys(pool, n, meter, n / 16); });
-    add<KeyedShared, StackAllocator, AdaptiveLock>("ThreadSafePool, Generations", n, 1, [=] { return new KeyedShared(n); },
-                                                   [=](KeyedShared& pool, Meter& meter) { return steps::run_keys(pool, n, meter, 0); });
-    add<Counted, StackAllocator, NoLock>("FixedPool, Shared", n, 1, [=] { return new Counted(n); }, [=](Counted& pool, Meter& meter) { return steps::run_shared(pool, n, meter); });
-    add<CountedShared, StackAllocator, AdaptiveLock>("ThreadSafePool, AtomicShared", n, 1, [=] { return new CountedShared(n); },
-                                                     [=](CountedShared& pool, Meter& meter) { return steps::run_shared(pool, n, meter); });
+    add<Keyed, StackAllocator, NoLock>(
+        "FixedPool, Generations", n, 1, [=] { return new Keyed(n); },
+        [=](Keyed& pool, Meter& meter) { return steps::run_keys(pool, n, meter, n / 16); });
+    add<KeyedGrowing, StackAllocator, NoLock>(
+        "GrowingPool, Generations", n, 1, [=] { return build_growing<KeyedGrowing>(n); },
+        [=](KeyedGrowing& pool, Meter& meter) { return steps::run_keys(pool, n, meter, n / 16); });
+    add<KeyedShared, StackAllocator, AdaptiveLock>(
+        "ThreadSafePool, Generations", n, 1, [=] { return new KeyedShared(n); },
+        [=](KeyedShared& pool, Meter& meter) { return steps::run_keys(pool, n, meter, 0); });
+    add<Counted, StackAllocator, NoLock>(
+        "FixedPool, Shared", n, 1, [=] { return new Counted(n); },
+        [=](Counted& pool, Meter& meter) { return steps::run_shared(pool, n, meter); });
+    add<CountedShared, StackAllocator, AdaptiveLock>(
+        "ThreadSafePool, AtomicShared", n, 1, [=] { return new CountedShared(n); },
+        [=](CountedShared& pool, Meter& meter) { return steps::run_shared(pool, n, meter); });
   }
 }
 
@@ -158,25 +184,29 @@ int judge() {
   int problems = 0;
   auto const complain = [&](Row const& row, std::size_t kind, char const* what, std::uint32_t bound) {
     ++problems;
-    std::printf("%s, %s, %s, %zu slots: %s takes %u instructions%s %u\n", row.pool.c_str(), row.slots.c_str(), row.lock.c_str(), row.capacity, steps::names[kind],
-                most(row, kind), what, bound);
+    std::printf("%s, %s, %s, %zu slots: %s takes %u instructions%s %u\n", row.pool.c_str(), row.slots.c_str(),
+                row.lock.c_str(), row.capacity, steps::names[kind], most(row, kind), what, bound);
   };
   for (Row const& row : rows) {
     if (!row.maxima.ended_well) {
       ++problems;
-      std::printf("%s, %s, %s, %zu slots: an operation did not do what it should\n", row.pool.c_str(), row.slots.c_str(), row.lock.c_str(), row.capacity);
+      std::printf("%s, %s, %s, %zu slots: an operation did not do what it should\n", row.pool.c_str(),
+                  row.slots.c_str(), row.lock.c_str(), row.capacity);
     }
     for (std::size_t kind = 1; kind != steps::kinds; ++kind) {
       if (row.maxima.times[kind] == 0) continue;
       std::uint32_t const bound = steps::budget(row.pool, row.slots, row.lock, static_cast<Kind>(kind), row.levels);
       if (bound == 0) complain(row, kind, ", and budgets.hpp has no line for it:", 0);
       else if (most(row, kind) > bound) complain(row, kind, ", more than budgets.hpp allows:", bound);
-      // The capacity has no part in it, but by the levels of the bitmap. Other states come up in pools of other sizes, hence the few more; a loop is more.
+      // The capacity has no part in it, but by the levels of the bitmap. Other states come up in pools of other sizes,
+      // hence the few more; a loop is more.
       if (row.levels != 0) continue;
       for (Row const& small : rows) {
         if (&small == &row) break;
-        bool const same = small.pool == row.pool && small.slots == row.slots && small.lock == row.lock && small.maxima.times[kind] != 0;
-        if (same && most(row, kind) > most(small, kind) + 16) complain(row, kind, ", and in a smaller pool", most(small, kind));
+        bool const same = small.pool == row.pool && small.slots == row.slots && small.lock == row.lock &&
+                          small.maxima.times[kind] != 0;
+        if (same && most(row, kind) > most(small, kind) + 16)
+          complain(row, kind, ", and in a smaller pool", most(small, kind));
       }
     }
   }
@@ -206,15 +236,19 @@ int judge_growth() {
 
 void print_table() {
   std::printf("| pool | slots | lock |");
-  constexpr Kind shown[] = {steps::usual_allocate, steps::allocate, steps::refused, steps::usual_release, steps::release, steps::questions, steps::owns, steps::index_of};
+  constexpr Kind shown[] = {steps::usual_allocate, steps::allocate,  steps::refused, steps::usual_release,
+                            steps::release,        steps::questions, steps::owns,    steps::index_of};
   for (Kind const kind : shown) std::printf(" %s |", steps::names[kind]);
   std::printf("\n|---|---|---|");
   for (std::size_t i = 0; i != std::size(shown); ++i) std::printf("---|");
   for (std::size_t i = 0; i != rows.size(); ++i) {
     Row const& row = rows[i];
-    auto const same = [&](Row const& other) { return &other > &row && other.pool == row.pool && other.slots == row.slots && other.lock == row.lock; };
+    auto const same = [&](Row const& other) {
+      return &other > &row && other.pool == row.pool && other.slots == row.slots && other.lock == row.lock;
+    };
     if (std::any_of(rows.begin(), rows.end(), same)) continue;  // the largest is shown
-    std::printf("\n| %s | %s%s | %s |", row.pool.c_str(), row.slots.c_str(), row.levels != 0 ? (", " + std::to_string(row.levels) + " levels").c_str() : "", row.lock.c_str());
+    std::printf("\n| %s | %s%s | %s |", row.pool.c_str(), row.slots.c_str(),
+                row.levels != 0 ? (", " + std::to_string(row.levels) + " levels").c_str() : "", row.lock.c_str());
     for (Kind const kind : shown) {
       if (row.maxima.times[kind] != 0) std::printf(" %u |", most(row, kind));
       else std::printf(" |");

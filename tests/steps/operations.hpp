@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The kinds of operations that tests/steps measures, each as a function of its own that the compiler may not inline or leave out.
+// The kinds of operations that tests/steps measures, each as a function of its own that the compiler may not inline or
+// leave out.
 #pragma once
 
 #include <fastalloc/fastalloc.hpp>
@@ -11,26 +12,52 @@
 namespace steps {
 
 enum Kind : std::size_t {
-  call,          ///< an empty function: the frame of each measurement
-  allocate,      ///< from any state, a slot is there
-  refused,       ///< try_allocate() when every slot is in use
-  release,       ///< from any state
-  usual_allocate, usual_release,  ///< as most of them are: the slot returned last; the thread's own cache
-  questions,     ///< capacity, allocated, available, is_full, is_empty: the dearest of them
-  statistics, reset,
+  call,      ///< an empty function: the frame of each measurement
+  allocate,  ///< from any state, a slot is there
+  refused,   ///< try_allocate() when every slot is in use
+  release,   ///< from any state
+  usual_allocate,
+  usual_release,  ///< as most of them are: the slot returned last; the thread's own cache
+  questions,      ///< capacity, allocated, available, is_full, is_empty: the dearest of them
+  statistics,
+  reset,
   owns,
   index_of,
-  adopt,         ///< with Handle::release()
-  key, get,      ///< valid, stale and foreign keys
-  share, copy, lock, drop,  ///< counted owners; drop: any handle but the object's last
-  away,          ///< a release by a thread that is not the owner
-  gather_few, gather_many,  ///< allocate when `few` or `many` slots came back from other threads
+  adopt,  ///< with Handle::release()
+  key,
+  get,  ///< valid, stale and foreign keys
+  share,
+  copy,
+  lock,
+  drop,  ///< counted owners; drop: any handle but the object's last
+  away,  ///< a release by a thread that is not the owner
+  gather_few,
+  gather_many,  ///< allocate when `few` or `many` slots came back from other threads
   kinds
 };
 static_assert(kinds <= most_operations);
 
-inline constexpr char const* names[kinds] = {"call", "allocate", "try_allocate, full", "release", "allocate, usual", "release, usual", "capacity etc.", "statistics", "reset_statistics",
-                                             "owns", "index_of", "release + adopt", "key", "get", "share", "copy", "lock", "drop", "release, abroad", "allocate, 16 came back", "allocate, 256 came back"};
+inline constexpr char const* names[kinds] = {"call",
+                                             "allocate",
+                                             "try_allocate, full",
+                                             "release",
+                                             "allocate, usual",
+                                             "release, usual",
+                                             "capacity etc.",
+                                             "statistics",
+                                             "reset_statistics",
+                                             "owns",
+                                             "index_of",
+                                             "release + adopt",
+                                             "key",
+                                             "get",
+                                             "share",
+                                             "copy",
+                                             "lock",
+                                             "drop",
+                                             "release, abroad",
+                                             "allocate, 16 came back",
+                                             "allocate, 256 came back"};
 inline constexpr std::size_t few = 16, many = 256;
 
 struct Object {
@@ -52,8 +79,7 @@ template <class R, class... Args> Opaque(R (*)(Args...)) -> Opaque<R, Args...>;
 
 #if STEPS_CAN_BE_COUNTED
 
-template <class Pool>
-struct Operations {
+template <class Pool> struct Operations {
   using T = typename Pool::value_type;
   using Handle = typename Pool::handle_type;
 
@@ -74,7 +100,8 @@ struct Operations {
 };
 
 /// Runs one operation under the meter, through a pointer.
-template <class R, class... Args> R measure(Meter& meter, Kind kind, R (*function)(Args...), std::type_identity_t<Args>... args) {
+template <class R, class... Args>
+R measure(Meter& meter, Kind kind, R (*function)(Args...), std::type_identity_t<Args>... args) {
   Opaque const opaque(function);
   auto const f = opaque.get();
   if constexpr (std::is_void_v<R>) {

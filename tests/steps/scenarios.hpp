@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What the measured pools go through: states made by hand to be as bad as can be, then random ones. Each scenario runs in a child of
-// its own, leaves its pool behind, and returns false when an operation did not do what it should.
+// What the measured pools go through: states made by hand to be as bad as can be, then random ones. Each scenario runs
+// in a child of its own, leaves its pool behind, and returns false when an operation did not do what it should.
 #pragma once
 
 #include "steps/operations.hpp"
@@ -22,13 +22,15 @@ inline void calibrate(Meter& meter, void* pool) {
 }
 
 /// A pool, and all that lives in it.
-template <class Pool>
-class Stage {
+template <class Pool> class Stage {
   using Do = Operations<Pool>;
   using T = typename Pool::value_type;
 
  public:
-  Stage(Pool& pool, std::size_t slots, Meter& meter, bool resets = false) : pool_(pool), slots_(slots), meter_(meter), resets_(resets) { live_.reserve(slots); }
+  Stage(Pool& pool, std::size_t slots, Meter& meter, bool resets = false)
+      : pool_(pool), slots_(slots), meter_(meter), resets_(resets) {
+    live_.reserve(slots);
+  }
 
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] std::size_t size() const { return live_.size(); }
@@ -53,7 +55,8 @@ class Stage {
     while (ok_ && size() < to) take(border != 0 && (size() % border == 0 || size() % border == border - 1));
   }
 
-  /// All slots are in use: returns those for which chosen() is true, and takes them again. `last`: so many of each are measured.
+  /// All slots are in use: returns those for which chosen() is true, and takes them again. `last`: so many of each are
+  /// measured.
   template <class Chosen> void give_and_take(Chosen&& chosen, std::size_t last) {
     std::vector<T*> gone;
     for (std::size_t i = 0; i < size();) {
@@ -102,20 +105,24 @@ class Stage {
         if (takes) take(measured);
         else give(next() % size(), measured);
       }
-      for (int i = 0; i != 4 && size() > 1 && size() < slots_; ++i) next() % 2 != 0 ? take(true) : give(next() % size(), true);
+      for (int i = 0; i != 4 && size() > 1 && size() < slots_; ++i)
+        next() % 2 != 0 ? take(true) : give(next() % size(), true);
     }
   }
 
   void ask() {
-    for (auto* const question : {Do::capacity, Do::allocated, Do::available}) measure(meter_, questions, question, pool_);
+    for (auto* const question : {Do::capacity, Do::allocated, Do::available})
+      measure(meter_, questions, question, pool_);
     for (auto* const question : {Do::is_full, Do::is_empty}) measure(meter_, questions, question, pool_);
     if constexpr (Pool::has_statistics) {
       measure(meter_, statistics, Do::statistics, pool_);
       if (resets_) measure(meter_, reset, Do::reset, pool_);
     }
-    for (void const* const p : {static_cast<void const*>(this), static_cast<void const*>(live_[0]), static_cast<void const*>(live_.back())})
+    for (void const* const p :
+         {static_cast<void const*>(this), static_cast<void const*>(live_[0]), static_cast<void const*>(live_.back())})
       measure(meter_, owns, Do::owns, pool_, p);
-    for (T const* const p : {live_[0], live_[size() / 2], live_.back()}) measure(meter_, index_of, Do::index_of, pool_, p);
+    for (T const* const p : {live_[0], live_[size() / 2], live_.back()})
+      measure(meter_, index_of, Do::index_of, pool_, p);
     auto handle = pool_.adopt(live_[0]);
     (void)measure(meter_, adopt, Do::adopt, pool_, handle).release();
   }
@@ -165,12 +172,14 @@ template <class Pool> bool run_plain(Pool& pool, std::size_t slots, Meter& meter
   return stage.ok();
 }
 
-/// ThreadSafePool with caches: what a thread's own cache serves, what the lock serves, and what other threads' caches must.
+/// ThreadSafePool with caches: what a thread's own cache serves, what the lock serves, and what other threads' caches
+/// must.
 template <class Pool> bool run_cached(Pool& pool, std::size_t slots, Meter& meter) {
   constexpr std::size_t cache = fastalloc::ThreadCache<>::max_cached;
   calibrate(meter, &pool);
   Stage<Pool> stage(pool, slots, meter);
-  for (int i = 0; i != 3; ++i) stage.take(false);  // the thread gets its cache: memory from the heap, and the registry's lock
+  // the thread gets its cache: memory from the heap, and the registry's lock
+  for (int i = 0; i != 3; ++i) stage.take(false);
   stage.fill(slots / 2);
   for (int i = 0; i != 20; ++i) stage.give(stage.size() - 1, false);
   for (int i = 0; i != 5; ++i) stage.give(stage.size() - 1, true, usual_release);
@@ -212,7 +221,9 @@ template <class Pool> bool run_local(Pool& pool, std::size_t slots, Meter& meter
   std::vector<Handle> live;
   live.reserve(slots);
   live.push_back(pool.allocate(std::uint64_t{1}));  // the thread gets its sub-pool
-  auto const take = [&](Kind kind) { live.push_back(measure(meter, kind, Do::allocate, pool)), ok = ok && live.back(); };
+  auto const take = [&](Kind kind) {
+    live.push_back(measure(meter, kind, Do::allocate, pool)), ok = ok && live.back();
+  };
   auto const give = [&](Kind kind) { measure(meter, kind, Do::release, live.back()), live.pop_back(); };
   for (int i = 0; i != 3; ++i) take(allocate);
   give(usual_release), take(usual_allocate);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Counts the instructions that operations execute, exactly: the processor stops after each instruction of what is measured. Nothing is
-// estimated, and neither the clock nor other processes matter. Each scenario runs in a child process of its own.
+// Counts the instructions that operations execute, exactly: the processor stops after each instruction of what is
+// measured. Nothing is estimated, and neither the clock nor other processes matter. Each scenario runs in a child
+// process of its own.
 //
 //   x86-64    the trap flag is set around the operation, and a handler of SIGTRAP counts
-//   aarch64   the parent makes the child go on by one instruction (ptrace), between two words in memory that both share:
+//   aarch64   the parent makes the child go on by one instruction (ptrace), between two words in memory that both
+//             share:
 //             child  ... stop -> begun = 1 -> operation -> ended = 1 -> go on ...
 //
 // What the frame itself executes (the call of an empty function) is measured first, and taken off.
@@ -62,9 +64,11 @@ class Meter {
 #if defined(__x86_64__)
     trapped = 0;
     // Beyond the red zone, where the compiler may keep what it works with.
-    asm volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\torq $256, (%%rsp)\n\tpopfq\n\tlea 128(%%rsp), %%rsp" ::: "memory", "cc");
+    asm volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\torq $256, (%%rsp)\n\tpopfq\n\tlea 128(%%rsp), %%rsp" ::
+                     : "memory", "cc");
     f();
-    asm volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq $-257, (%%rsp)\n\tpopfq\n\tlea 128(%%rsp), %%rsp" ::: "memory", "cc");
+    asm volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq $-257, (%%rsp)\n\tpopfq\n\tlea 128(%%rsp), %%rsp" ::
+                     : "memory", "cc");
     note(shared_.maxima, kind, trapped);
 #else
     shared_.kind = static_cast<std::uint32_t>(kind);
@@ -125,7 +129,7 @@ inline bool become_steppable() {
 #if defined(__aarch64__)
   return ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0;
 #else
-  struct ::sigaction action {};
+  struct ::sigaction action{};
   action.sa_handler = [](int) { trapped = trapped + 1; };
   return ::sigaction(SIGTRAP, &action, nullptr) == 0;
 #endif

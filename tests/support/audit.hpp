@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Audit: at the end of its scope every object that was built in it is destroyed, every block is back, no mistake was made.
+// Audit: at the end of its scope every object that was built in it is destroyed, every block is back, no mistake was
+// made.
 #pragma once
 
 #include "support/catch.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What FixedPool<T, InlineStorage<N>, ...> does, checked without heap, exceptions, RTTI and a test framework: the behaviour suite
-// runs this on the host, examples/embedded on a microcontroller. run_bare_checks() runs all of it.
+// What FixedPool<T, InlineStorage<N>, ...> does, checked without heap, exceptions, RTTI and a test framework: the
+// behaviour suite runs this on the host, examples/embedded on a microcontroller. run_bare_checks() runs all of it.
 //
 // Whoever includes this defines bare::check(), which counts, and says what failed.
 #pragma once
@@ -63,8 +63,7 @@ class Errors {
 };
 
 /// Handles of all slots, without a heap.
-template <class Pool>
-struct Full {
+template <class Pool> struct Full {
   explicit Full(Pool& pool) {
     for (auto& handle : handles) handle = pool.try_allocate();
   }
@@ -127,7 +126,8 @@ template <class... Policies> void alignment() {
   FixedPool<Wide, InlineStorage<slots>, Policies...> wide;
   Full full(wide);
   std::size_t aligned = 0;
-  for (auto const& handle : full.handles) aligned += reinterpret_cast<std::uintptr_t>(handle.get()) % alignof(Wide) == 0 ? 1 : 0;
+  for (auto const& handle : full.handles)
+    aligned += reinterpret_cast<std::uintptr_t>(handle.get()) % alignof(Wide) == 0 ? 1 : 0;
   BARE_CHECK(aligned == slots);
   FixedPool<char, InlineStorage<slots>, Policies...> narrow;
   Full all(narrow);
@@ -269,8 +269,8 @@ template <class Slots, class Checks> void with_policies() {
   if constexpr (Checks::tracks_slots) mistakes<Slots, Checks>();
 }
 
-/// Each slot allocator with all that is here, and with and without checks where these play a part. To compile takes seconds, also for a
-/// microcontroller; the behaviour suite meets all the other combinations.
+/// Each slot allocator with all that is here, and with and without checks where these play a part. To compile takes
+/// seconds, also for a microcontroller; the behaviour suite meets all the other combinations.
 inline void run_bare_checks() {
   with_policies<StackAllocator, NoChecks>();
   with_policies<FreeListAllocator, FullChecks>();

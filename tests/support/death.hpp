@@ -19,15 +19,15 @@ struct Ending {
   std::string errors;     ///< what was written to stderr
 };
 
-template <class F>
-Ending run_in_child(F&& f) {
+template <class F> Ending run_in_child(F&& f) {
   constexpr int survived = 77;
   int ends[2];
   if (::pipe(ends) != 0) return {};
   std::fflush(nullptr);
   ::pid_t const child = ::fork();
   if (child == 0) {
-    for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) std::signal(signal, SIG_DFL);  // Catch2's handlers
+    // Catch2's handlers
+    for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) std::signal(signal, SIG_DFL);
     ::close(ends[0]);
     if (::dup2(ends[1], STDERR_FILENO) < 0 || std::freopen("/dev/null", "w", stdout) == nullptr) ::_exit(1);
     f();
@@ -37,7 +37,8 @@ Ending run_in_child(F&& f) {
   ::close(ends[1]);
   Ending ending;
   char buffer[512];
-  for (::ssize_t n; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) ending.errors.append(buffer, static_cast<std::size_t>(n));
+  for (::ssize_t n; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    ending.errors.append(buffer, static_cast<std::size_t>(n));
   ::close(ends[0]);
   // What an emulator of another processor says of the same end.
   ending.errors.resize((std::min)(ending.errors.size(), ending.errors.find("qemu: uncaught target signal")));

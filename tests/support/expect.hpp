@@ -19,7 +19,9 @@ inline std::string& scene() {
 /// Names what runs in this scope, for messages.
 class Scene {
  public:
-  explicit Scene(std::string const& text) : before_(scene()) { scene() = before_.empty() ? text : before_ + ", " + text; }
+  explicit Scene(std::string const& text) : before_(scene()) {
+    scene() = before_.empty() ? text : before_ + ", " + text;
+  }
   Scene(Scene const&) = delete;
   Scene& operator=(Scene const&) = delete;
   ~Scene() { scene() = before_; }
@@ -38,8 +40,7 @@ class Scene {
 
 #if FASTALLOC_EXCEPTIONS
 /// Runs f, which must throw exactly an E. Returns its error().
-template <class E, class F>
-fastalloc::Error caught(F&& f) {
+template <class E, class F> fastalloc::Error caught(F&& f) {
   try {
     f();
   } catch (E const& e) {
@@ -54,14 +55,12 @@ fastalloc::Error caught(F&& f) {
 }
 
 /// True when f throws an E.
-template <class E, class F>
-bool throws(F&& f) {
+template <class E, class F> bool throws(F&& f) {
   try {
     f();
   } catch (E const&) {
     return true;
-  } catch (...) {
-  }
+  } catch (...) {}
   return false;
 }
 #endif

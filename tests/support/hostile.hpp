@@ -30,10 +30,10 @@ struct Hostile : Tracked {
   template <class Any> operator Any&() const = delete;
   explicit operator bool() const = delete;
 
-#define TEST_DELETE(op)                                                              \
-  template <class Any> friend void operator op(Hostile const&, Any&&) = delete;      \
-  template <class Any> friend void operator op(Hostile&, Any&&) = delete;            \
-  template <class Any> friend void operator op(Hostile&&, Any&&) = delete;           \
+#define TEST_DELETE(op)                                                         \
+  template <class Any> friend void operator op(Hostile const&, Any&&) = delete; \
+  template <class Any> friend void operator op(Hostile&, Any&&) = delete;       \
+  template <class Any> friend void operator op(Hostile&&, Any&&) = delete;      \
   friend void operator op(Hostile const&, Hostile const&) = delete
   TEST_DELETE(->*);
   TEST_DELETE(==);

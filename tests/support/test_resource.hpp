@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// CountingResource: an upstream memory resource that keeps account. Each block must come back with the bytes and the alignment that
-// it was asked for with; at its end nothing may be out. It may be told to fail.
+// CountingResource: an upstream memory resource that keeps account. Each block must come back with the bytes and the
+// alignment that it was asked for with; at its end nothing may be out. It may be told to fail.
 #pragma once
 
 #include "support/catch.hpp"
@@ -61,7 +61,9 @@ class CountingResource : public std::pmr::memory_resource {
     bytes_ -= bytes;
     ::operator delete(block, std::align_val_t{alignment});
   }
-  [[nodiscard]] bool do_is_equal(std::pmr::memory_resource const& other) const noexcept override { return this == &other; }
+  [[nodiscard]] bool do_is_equal(std::pmr::memory_resource const& other) const noexcept override {
+    return this == &other;
+  }
 
   void* refuse() {
     ++refused_;

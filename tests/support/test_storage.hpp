@@ -46,7 +46,8 @@ class StorageAccount {
     if (may_fail && left_ != std::numeric_limits<std::size_t>::max()) --left_;
     std::size_t const before = alignment > margin ? alignment : margin;
     if (bytes > std::numeric_limits<std::size_t>::max() / 2) return ++refused_, nullptr;
-    auto* const memory = static_cast<unsigned char*>(::operator new(before + bytes + margin, std::align_val_t{before}, std::nothrow));
+    auto* const memory =
+        static_cast<unsigned char*>(::operator new(before + bytes + margin, std::align_val_t{before}, std::nothrow));
     if (memory == nullptr) return ++refused_, nullptr;
     std::memset(memory, canary, before + bytes + margin);
     live_.emplace(memory + before, Size{bytes, alignment});
@@ -80,7 +81,8 @@ class StorageAccount {
   }
   void check_margins(unsigned char const* block, Size size) {
     for (std::size_t i = 0; i != margin; ++i)
-      if (block[size.bytes + i] != canary || (block - margin)[i] != canary) return mistake("something wrote outside its block");
+      if (block[size.bytes + i] != canary || (block - margin)[i] != canary)
+        return mistake("something wrote outside its block");
   }
 
   std::map<unsigned char*, Size> live_;

@@ -23,7 +23,8 @@ class Ledger {
  public:
   void enter(void const* object, std::size_t alignment) {
     ++built_;
-    if (reinterpret_cast<std::uintptr_t>(object) % alignment != 0) mistake("an object was built at a misaligned address");
+    if (reinterpret_cast<std::uintptr_t>(object) % alignment != 0)
+      mistake("an object was built at a misaligned address");
     if (!live_.insert(object).second) mistake("an object was built over a live one");
   }
   void leave(void const* object) {
@@ -67,7 +68,9 @@ class Tracked {
   static constexpr std::uint64_t cookie = 0x9E3779B97F4A7C15;
 
   Tracked() : Tracked(0) {}
-  explicit Tracked(std::uint64_t value) : value_(value), payload_(cookie ^ value) { ledger().enter(this, alignof(Tracked)); }
+  explicit Tracked(std::uint64_t value) : value_(value), payload_(cookie ^ value) {
+    ledger().enter(this, alignof(Tracked));
+  }
   Tracked(Tracked const& other) : Tracked(other.value_) { other.verify(); }
   Tracked(Tracked&& other) : Tracked(other.value_) {
     other.verify();

@@ -37,15 +37,15 @@ void every_function() {
   void* h = std::realloc(nullptr, base + 10);
   void* i = reallocarray(nullptr, 11, (base + 20) / 11);
   void* j = ::operator new(base + 12);
-  void* k = ::operator new (128 * 7040, std::align_val_t{128});
+  void* k = ::operator new(128 * 7040, std::align_val_t{128});
   char* const text = static_cast<char*>(std::malloc(base + 14));
   std::memset(text, 'x', base + 13);
   text[base + 13] = '\0';
   char* const copy = strdup(text);
 
   // Nothing of this takes effect.
-  volatile std::size_t huge = PTRDIFF_MAX;
-  volatile std::size_t wraps = SIZE_MAX / 2;
+  std::size_t volatile huge = PTRDIFF_MAX;
+  std::size_t volatile wraps = SIZE_MAX / 2;
   void* nothing[] = {std::malloc(huge), std::realloc(h, huge), std::calloc(wraps, 4), std::aligned_alloc(64, huge),
                      reallocarray(nullptr, wraps, 4)};
   void* untouched = nullptr;
@@ -58,7 +58,7 @@ void every_function() {
 
   std::free(copy);
   std::free(text);
-  ::operator delete (k, std::align_val_t{128});
+  ::operator delete(k, std::align_val_t{128});
   ::operator delete(j);
   i = std::realloc(i, 0);
   for (void* const p : {i, h, g, f, e, d, c, b, a}) {

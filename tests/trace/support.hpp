@@ -26,8 +26,7 @@ using namespace fastalloc::trace;
 
 using Bytes = std::vector<std::uint8_t>;
 
-template <class Integer>
-void store(Bytes& bytes, std::size_t offset, Integer value) {
+template <class Integer> void store(Bytes& bytes, std::size_t offset, Integer value) {
   for (std::size_t i = 0; i != sizeof(value); ++i) {
     bytes.at(offset + i) = static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i));
   }

@@ -53,9 +53,11 @@ struct RecyclingUpstream {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: ASan leftovers: a recycling upstream may write to what it gets back", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("trap: ASan leftovers: a recycling upstream may write to what it gets back", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
   for (int round = 0; round != 3; ++round) {
-    GrowingPool<Item, TestType, RecyclingUpstream> pool(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(100)});
+    GrowingPool<Item, TestType, RecyclingUpstream> pool(
+        PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(100)});
     std::vector<Handle<Item>> handles;
     for (int i = 0; i != 300; ++i) handles.push_back(pool.allocate());
     handles.erase(handles.begin() + 5, handles.end());
@@ -91,8 +93,7 @@ TEST_CASE("trap: ASan leftovers: neighbours in one granule of eight bytes stay u
 
 #if FASTALLOC_ASAN
 namespace {
-template <class Pool>
-void check_deaths() {
+template <class Pool> void check_deaths() {
   auto const dies = [](auto&& access) {
     auto const ending = test::run_in_child([&] {
       Pool pool(4);
@@ -126,16 +127,14 @@ TEST_CASE("trap: use after release dies") {
 }
 
 namespace {
-template <class T>
-bool is_covered(T const* dead, std::size_t from = 0, std::size_t to = sizeof(T)) {
+template <class T> bool is_covered(T const* dead, std::size_t from = 0, std::size_t to = sizeof(T)) {
   auto const* const bytes = reinterpret_cast<unsigned char const*>(dead);
   for (std::size_t i = from; i != to; ++i)
     if (!__asan_address_is_poisoned(bytes + i)) return false;
   return true;
 }
 
-template <class Pool>
-void check_links_covered() {
+template <class Pool> void check_links_covered() {
   Pool pool(8);
   std::vector<typename Pool::handle_type> handles;
   std::vector<typename Pool::value_type*> dead;
@@ -144,7 +143,9 @@ void check_links_covered() {
     dead.push_back(handles[i].get());
     handles[i].reset();
   }
-  auto const covered = [&] { return std::all_of(dead.begin(), dead.end(), [](auto const* object) { return is_covered(object); }); };
+  auto const covered = [&] {
+    return std::all_of(dead.begin(), dead.end(), [](auto const* object) { return is_covered(object); });
+  };
   CHECK(covered());
   pool.for_each([](auto&) {});  // reads every link
   CHECK(covered());
@@ -162,8 +163,7 @@ struct Six {
 };
 
 /// Every second one is dead.
-template <class Pool>
-void check_neighbours() {
+template <class Pool> void check_neighbours() {
   Pool pool(16);
   std::vector<typename Pool::handle_type> handles;
   for (int i = 0; i != 16; ++i) handles.push_back(pool.allocate());
@@ -218,7 +218,8 @@ TEST_CASE("trap: ASan and small slots: memory of one's own, runs, and pools insi
   auto const run = runs.allocate_n(10, 5);
   CHECK(&run[9] - &run[0] == 9);
   FixedPool<int, InlineStorage<8>, NoChecks> inside;  // as big as without AddressSanitizer
-  static_assert(sizeof(FixedPool<int, InlineStorage<108>, NoChecks>) == sizeof(FixedPool<int, InlineStorage<8>, NoChecks>) + 100 * 8);
+  static_assert(sizeof(FixedPool<int, InlineStorage<108>, NoChecks>) ==
+                sizeof(FixedPool<int, InlineStorage<8>, NoChecks>) + 100 * 8);
   std::vector<Handle<int>> handles;
   for (int i = 0; i != 8; ++i) handles.push_back(inside.allocate(i));
   for (int i = 0; i != 8; ++i) CHECK(*handles[static_cast<std::size_t>(i)] == i);

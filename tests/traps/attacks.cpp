@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What an attack on the pools of one thread found: user code that runs in the middle of an operation, and requests at the edges.
+// What an attack on the pools of one thread found: user code that runs in the middle of an operation, and requests at
+// the edges.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdint>
@@ -21,8 +22,7 @@ using test::Tracked;
 namespace {
 
 /// Resets the statistics of its pool while it is being built, and throws.
-template <template <class, class...> class Pool, class... Ps>
-struct Resetting {
+template <template <class, class...> class Pool, class... Ps> struct Resetting {
   using PoolType = Pool<Resetting, Ps...>;
   explicit Resetting(PoolType* pool) {
     if (pool == nullptr) return;
@@ -31,8 +31,7 @@ struct Resetting {
   }
 };
 
-template <class Pool>
-void reset_while_throwing() {
+template <class Pool> void reset_while_throwing() {
   Pool pool(PoolConfig{.capacity = 4});
   typename Pool::value_type::PoolType* const self = &pool;
   auto const check = [&](std::uint64_t live) {
@@ -79,8 +78,9 @@ struct Number {
 }  // namespace
 
 // The object that the argument lies in is released when the first handle is written.
-TEMPLATE_TEST_CASE("trap: a batch is built from an argument that its output destroys", "", (FixedPool<Number>), (FixedPool<Number, NoChecks>),
-                   (FixedPool<Number, FullChecks>), (GrowingPool<Number, FreeListAllocator>), (FixedPool<Number, BitmapAllocator, FullChecks>)) {
+TEMPLATE_TEST_CASE("trap: a batch is built from an argument that its output destroys", "", (FixedPool<Number>),
+                   (FixedPool<Number, NoChecks>), (FixedPool<Number, FullChecks>),
+                   (GrowingPool<Number, FreeListAllocator>), (FixedPool<Number, BitmapAllocator, FullChecks>)) {
   TestType pool(40);
   for (std::size_t n : {std::size_t{1}, std::size_t{5}, std::size_t{8}, std::size_t{20}}) {
     std::vector<typename TestType::handle_type> handles(n);
@@ -96,8 +96,7 @@ TEMPLATE_TEST_CASE("trap: a batch is built from an argument that its output dest
 
 namespace {
 /// Looks at every object of the pool each time that a handle is written to it.
-template <class Pool>
-struct Looking {
+template <class Pool> struct Looking {
   using iterator_category = std::output_iterator_tag;
   using value_type = void;
   using difference_type = std::ptrdiff_t;
@@ -127,8 +126,9 @@ struct Looking {
 };
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: the output of a batch iterates over the pool: it meets no object that is not built", "", (FixedPool<Number>),
-                   (FixedPool<Number, NoChecks, BitmapAllocator>), (FixedPool<Number, FullChecks, FreeListAllocator>), (GrowingPool<Number, NoChecks>),
+TEMPLATE_TEST_CASE("trap: the output of a batch iterates over the pool: it meets no object that is not built", "",
+                   (FixedPool<Number>), (FixedPool<Number, NoChecks, BitmapAllocator>),
+                   (FixedPool<Number, FullChecks, FreeListAllocator>), (GrowingPool<Number, NoChecks>),
                    (FixedPool<Tracked, NoChecks, BitmapAllocator>), (GrowingPool<Tracked, FullChecks>)) {
   test::Audit const audit;
   TestType pool(40);
@@ -182,10 +182,10 @@ struct View {
   [[nodiscard]] std::string* end() const { return last; }
 };
 }  // namespace
-template <>
-inline constexpr bool std::ranges::enable_borrowed_range<View> = true;
+template <> inline constexpr bool std::ranges::enable_borrowed_range<View> = true;
 
-TEST_CASE("trap: a batch from a view leaves the elements alone, one from a container that is given away may take them") {
+TEST_CASE(
+    "trap: a batch from a view leaves the elements alone, one from a container that is given away may take them") {
   FixedPool<std::string> pool(20);
   std::vector<std::string> const texts{std::string(40, 'a'), std::string(40, 'b'), std::string(40, 'c')};
   auto copies = texts;
@@ -217,13 +217,15 @@ struct InputOnly {
 template <class Pool, class Range>
 concept TakesRange = requires(Pool& pool, Range&& range) { pool.allocate_batch(std::forward<Range>(range)); };
 
-static_assert(TakesRange<FixedPool<int>, std::vector<int>&> && TakesRange<FixedPool<int>, std::vector<int>> && TakesRange<FixedPool<int>, std::span<int>>);
+static_assert(TakesRange<FixedPool<int>, std::vector<int>&> && TakesRange<FixedPool<int>, std::vector<int>> &&
+              TakesRange<FixedPool<int>, std::span<int>>);
 static_assert(TakesRange<FixedPool<int>, int (&)[3]>);
 static_assert(!TakesRange<FixedPool<int>, InputOnly> && !TakesRange<FixedPool<int>, InputOnly&>);
 static_assert(!TakesRange<GrowingPool<int>, InputOnly const&> && !TakesRange<FixedPool<int>, int>);
 }  // namespace
 
-// Numbers of bytes only: there is no such memory. 32-bit offsets in granules reach 2^32 - 1 granules, and not one slot more.
+// Numbers of bytes only: there is no such memory. 32-bit offsets in granules reach 2^32 - 1 granules, and not one slot
+// more.
 TEST_CASE("trap: bytes for more than 4 GiB") {
   if constexpr (sizeof(std::size_t) == 8) {
     struct alignas(8) Eight {
@@ -252,8 +254,11 @@ TEST_CASE("trap: bytes for more than 4 GiB") {
     alignas(8) static std::byte start[8];
     std::size_t const needed = Eights::required_bytes(four_gi - 1);
     auto const refused = [](auto const& result) { return !result; };
-    CHECK(refused(Eights::try_create(PoolConfig{.capacity = four_gi}, ExternalStorage(std::span<std::byte>(start, needed)))));
-    CHECK(refused(Eights::try_create(PoolConfig{.capacity = four_gi - 1}, ExternalStorage(std::span<std::byte>(start, needed - 1)))));
-    CHECK(refused(Eights::try_create(PoolConfig{.capacity = never / 8 + 2}, ExternalStorage(std::span<std::byte>(start, 8)))));
+    CHECK(refused(
+        Eights::try_create(PoolConfig{.capacity = four_gi}, ExternalStorage(std::span<std::byte>(start, needed)))));
+    CHECK(refused(Eights::try_create(PoolConfig{.capacity = four_gi - 1},
+                                     ExternalStorage(std::span<std::byte>(start, needed - 1)))));
+    CHECK(refused(
+        Eights::try_create(PoolConfig{.capacity = never / 8 + 2}, ExternalStorage(std::span<std::byte>(start, 8)))));
   }
 }

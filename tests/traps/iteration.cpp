@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Traps of for_each and live(): whatever the loop does to the pool, each object that lives throughout is met once, and no dead
-// one is.
+// Traps of for_each and live(): whatever the loop does to the pool, each object that lives throughout is met once, and
+// no dead one is.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
@@ -18,48 +18,40 @@
 using namespace fastalloc;
 using test::Tracked;
 
-#define ITERATED_POOLS                                                                                              \
-  (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator, FullChecks>),                    \
+#define ITERATED_POOLS                                                                                               \
+  (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator, FullChecks>),                     \
       (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage>), (GrowingPool<Tracked, MutexLock, BasicStats>), \
-      (FixedPool<Tracked, StackAllocator, NoChecks>), (FixedPool<Tracked, FreeListAllocator>),                      \
-      (FixedPool<Tracked, BitmapAllocator>), (FixedPool<Tracked, InlineStorage<400>>),                                \
-      (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ThreadSafePool<Tracked, BitmapAllocator>),                  \
-      (FixedPool<Tracked, LockFree>), (ThreadSafePool<Tracked, LockFree, FullChecks>),                                 \
-      (Apart<FixedPool<Tracked, BitmapAllocator>>), (Apart<GrowingPool<Tracked, BitmapAllocator, FullChecks>>),         \
-      (Apart<GrowingPool<Tracked, StackAllocator>>), (Apart<FixedPool<Tracked, FreeListAllocator, NoChecks>>),          \
+      (FixedPool<Tracked, StackAllocator, NoChecks>), (FixedPool<Tracked, FreeListAllocator>),                       \
+      (FixedPool<Tracked, BitmapAllocator>), (FixedPool<Tracked, InlineStorage<400>>),                               \
+      (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ThreadSafePool<Tracked, BitmapAllocator>),                 \
+      (FixedPool<Tracked, LockFree>), (ThreadSafePool<Tracked, LockFree, FullChecks>),                               \
+      (Apart<FixedPool<Tracked, BitmapAllocator>>), (Apart<GrowingPool<Tracked, BitmapAllocator, FullChecks>>),      \
+      (Apart<GrowingPool<Tracked, StackAllocator>>), (Apart<FixedPool<Tracked, FreeListAllocator, NoChecks>>),       \
       (ByRange<FixedPool<Tracked, BitmapAllocator>>), (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)
 
 namespace {
 
 /// Iterated by live() instead of for_each().
-template <class Pool>
-struct ByRange {};
+template <class Pool> struct ByRange {};
 /// Slots lie 256 bytes from each other.
-template <class Pool>
-struct Apart {};
-template <class Tested>
-struct PoolOf {
+template <class Pool> struct Apart {};
+template <class Tested> struct PoolOf {
   using type = Tested;
   static constexpr std::size_t config = 400;
-  template <class F>
-  static void each(type& pool, F&& f) { pool.for_each(f); }
+  template <class F> static void each(type& pool, F&& f) { pool.for_each(f); }
 };
-template <class Pool>
-struct PoolOf<Apart<Pool>> : PoolOf<Pool> {
+template <class Pool> struct PoolOf<Apart<Pool>> : PoolOf<Pool> {
   static constexpr PoolConfig config{.capacity = 400, .alignment = 256};
 };
-template <class Pool>
-struct PoolOf<ByRange<Pool>> {
+template <class Pool> struct PoolOf<ByRange<Pool>> {
   using type = Pool;
   static constexpr std::size_t config = 400;
-  template <class F>
-  static void each(type& pool, F&& f) {
+  template <class F> static void each(type& pool, F&& f) {
     for (auto& object : pool.live()) f(object);
   }
 };
 
-template <class Tested>
-struct World {
+template <class Tested> struct World {
   using Pool = typename PoolOf<Tested>::type;
   explicit World(std::size_t n) {
     for (std::size_t i = 0; i != n; ++i) handles.push_back(pool.allocate(i));
@@ -67,8 +59,7 @@ struct World {
     for (std::size_t i = 0; i < n; i += 9) handles[i] = pool.allocate(i);
   }
   void release(std::size_t i) { handles[i].reset(); }
-  template <class F>
-  void each(F&& f) { PoolOf<Tested>::each(pool, f); }
+  template <class F> void each(F&& f) { PoolOf<Tested>::each(pool, f); }
   [[nodiscard]] std::set<std::uint64_t> living() const {
     std::set<std::uint64_t> values;
     for (auto const& handle : handles)
@@ -212,10 +203,12 @@ TEMPLATE_TEST_CASE("trap: iterating while allocating and releasing at random", "
   }
 }
 
-TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator>),
-                   (GrowingPool<Tracked, BitmapAllocator>), (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>),
-                   (GrowingPool<Tracked, StackAllocator, test::CountingStorage, FullChecks>), (GrowingPool<Tracked, BitmapAllocator, SpinLock>),
-                   (ByRange<GrowingPool<Tracked, BitmapAllocator>>), (ByRange<GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>>)) {
+TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<Tracked, StackAllocator>),
+                   (GrowingPool<Tracked, FreeListAllocator>), (GrowingPool<Tracked, BitmapAllocator>),
+                   (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>),
+                   (GrowingPool<Tracked, StackAllocator, test::CountingStorage, FullChecks>),
+                   (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ByRange<GrowingPool<Tracked, BitmapAllocator>>),
+                   (ByRange<GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>>)) {
   test::Audit const audit;
   for (unsigned seed = 0; seed != 5; ++seed) {
     using Pool = typename PoolOf<TestType>::type;
@@ -230,7 +223,8 @@ TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<
       ++calls;
       std::size_t const from = random() % handles.size();
       std::size_t const count = std::min<std::size_t>(handles.size() - from, 20);
-      handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(from), handles.begin() + static_cast<std::ptrdiff_t>(from + count));
+      handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(from),
+                    handles.begin() + static_cast<std::ptrdiff_t>(from + count));
       pool.shrink_to_fit();
       for (int i = 0; i != 12; ++i) handles.push_back(pool.allocate(next++));
       CHECK(pool.check_invariants());
@@ -240,8 +234,9 @@ TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<
   }
 }
 
-TEMPLATE_TEST_CASE("trap: iterating while the block of the current object goes", "", (GrowingPool<Tracked, BitmapAllocator>),
-                   (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (GrowingPool<Tracked, StackAllocator>),
+TEMPLATE_TEST_CASE("trap: iterating while the block of the current object goes", "",
+                   (GrowingPool<Tracked, BitmapAllocator>), (GrowingPool<Tracked, BitmapAllocator, SpinLock>),
+                   (GrowingPool<Tracked, StackAllocator>),
                    (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)) {
   test::Audit const audit;
   using Pool = typename PoolOf<TestType>::type;
@@ -271,7 +266,8 @@ TEMPLATE_TEST_CASE("iterating: an exception ends the loop and leaves nothing beh
     int calls = 0;
     CHECK_THROWS_AS(world.each([&](Tracked&) {
       if (++calls == i) throw i;
-    }), int);
+    }),
+                    int);
     CHECK(calls == i);
   }
   world.handles.clear();
@@ -294,12 +290,15 @@ struct Descending {
 };
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: iterating: a slot that is new, and comes back, is none of the next block's", "", StackAllocator, FreeListAllocator) {
+TEMPLATE_TEST_CASE("trap: iterating: a slot that is new, and comes back, is none of the next block's", "",
+                   StackAllocator, FreeListAllocator) {
   test::Audit const audit;
   Descending::top = sizeof Descending::room;
-  GrowingPool<Tracked, TestType, Descending> pool(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(128)});
+  GrowingPool<Tracked, TestType, Descending> pool(
+      PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(128)});
   std::vector<Handle<Tracked>> handles;
-  for (std::size_t i = 0; i != 128; ++i) handles.push_back(pool.allocate(i));  // 64 in each block, which end with a word of the snapshot
+  // 64 in each block, which end with a word of the snapshot
+  for (std::size_t i = 0; i != 128; ++i) handles.push_back(pool.allocate(i));
   REQUIRE(handles[64].get() < handles[0].get());
   Met met;
   pool.for_each([&](Tracked const& object) {

@@ -27,7 +27,8 @@ struct Line {
 struct PageMap {
   static constexpr bool can_grow = true;
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t) noexcept {
-    void* const block = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const block =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (block == MAP_FAILED) return nullptr;
     (void)::madvise(block, bytes, MADV_NOHUGEPAGE);
     last = static_cast<unsigned char*>(block);
@@ -64,10 +65,10 @@ std::size_t resident_bytes() {
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: links written into untouched slots: a pool of 1 GiB", "", (FixedPool<Line, StackAllocator, NoChecks>),
-                   (FixedPool<Line, FreeListAllocator, NoChecks>), (FixedPool<Line, BitmapAllocator, NoChecks>),
-                   (GrowingPool<Line, StackAllocator, NoChecks>), (GrowingPool<Line, FreeListAllocator, NoChecks>),
-                   (GrowingPool<Line, BitmapAllocator, NoChecks>)) {
+TEMPLATE_TEST_CASE("trap: links written into untouched slots: a pool of 1 GiB", "",
+                   (FixedPool<Line, StackAllocator, NoChecks>), (FixedPool<Line, FreeListAllocator, NoChecks>),
+                   (FixedPool<Line, BitmapAllocator, NoChecks>), (GrowingPool<Line, StackAllocator, NoChecks>),
+                   (GrowingPool<Line, FreeListAllocator, NoChecks>), (GrowingPool<Line, BitmapAllocator, NoChecks>)) {
   std::size_t const before = resident_bytes();
   TestType pool(gibibyte / sizeof(Line));
   std::size_t const after = resident_bytes();
@@ -76,7 +77,8 @@ TEMPLATE_TEST_CASE("trap: links written into untouched slots: a pool of 1 GiB", 
 }
 #endif
 
-TEMPLATE_TEST_CASE("trap: links written into untouched slots: building touches no slot", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("trap: links written into untouched slots: building touches no slot", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
   constexpr std::size_t slots = 64 * mebibyte / sizeof(Line);
   {
     FixedPool<Line, TestType, NoChecks, PageMap> pool(slots);

@@ -24,8 +24,7 @@ struct ThreeBytes {
 struct Empty {};
 
 /// Fills the pool, writes to each object, returns and takes slots in a mixed order: nobody's bytes may change.
-template <class Pool>
-void check_bytes(Pool& pool, std::size_t count) {
+template <class Pool> void check_bytes(Pool& pool, std::size_t count) {
   using T = typename Pool::value_type;
   std::vector<typename Pool::handle_type> handles;
   std::vector<unsigned char> marks;
@@ -52,8 +51,7 @@ void check_bytes(Pool& pool, std::size_t count) {
   CHECK(pool.check_invariants());
 }
 
-template <class T, class Policy>
-void check_small() {
+template <class T, class Policy> void check_small() {
   FixedPool<T, Policy, NoChecks> fixed(50);
   check_bytes(fixed, 50);
   FixedPool<T, Policy, FullChecks, InlineStorage<50>> inline_pool;
@@ -62,13 +60,11 @@ void check_small() {
   check_bytes(growing, 50);
 }
 
-template <std::size_t Align>
-struct alignas(Align) Aligned {
+template <std::size_t Align> struct alignas(Align) Aligned {
   unsigned char bytes[Align];
 };
 
-template <class Policy, std::size_t Align>
-void check_aligned() {
+template <class Policy, std::size_t Align> void check_aligned() {
   auto const check = [](auto& pool) {
     std::vector<Handle<Aligned<Align>>> handles;
     for (int i = 0; i != 20; ++i) {
@@ -123,8 +119,7 @@ struct StrictLock {
 /// What an object does to the pool that it lives in, when it is destroyed.
 enum class Deed { nothing, free_children, allocate, shrink, batch, iterate };
 
-template <class... Ps>
-struct Node {
+template <class... Ps> struct Node {
   using Pool = GrowingPool<Node, Ps...>;
   Pool* pool = nullptr;
   Deed deed = Deed::nothing;
@@ -155,8 +150,7 @@ struct Node {
   }
 };
 
-template <class... Ps>
-void check_reentrant() {
+template <class... Ps> void check_reentrant() {
   using N = Node<Ps...>;
   StrictLock::mistakes = 0;
   for (Deed const deed : {Deed::free_children, Deed::allocate, Deed::shrink, Deed::batch, Deed::iterate}) {
@@ -200,8 +194,7 @@ TEST_CASE("trap: re-entrant destructor: under a lock that may not be taken twice
 
 namespace {
 
-template <class... Ps>
-struct Hooked : Poolable {
+template <class... Ps> struct Hooked : Poolable {
   using Pool = FixedPool<Hooked, Ps...>;
   explicit Hooked(Pool* p) : pool(p) {
     if (pool != nullptr) inner = pool->allocate(nullptr);
@@ -219,8 +212,7 @@ struct Hooked : Poolable {
   Handle<Hooked> inner;
 };
 
-template <class... Ps>
-void check_hooks() {
+template <class... Ps> void check_hooks() {
   StrictLock::mistakes = 0;
   typename Hooked<Ps...>::Pool pool(30);
   {
@@ -274,7 +266,8 @@ TEST_CASE("trap: re-entrant reset of recycled objects") {
   };
   using Init = Part (*)();
   using Pool = GrowingPool<Part, StrictLock, FullChecks, Recycle<Init, void (*)(Part&)>>;
-  Pool pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::linear(3)}, recycle(Init(+[] { return Part{}; }), +[](Part& part) { part.next.reset(); }));
+  Pool pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::linear(3)},
+            recycle(Init(+[] { return Part{}; }), +[](Part& part) { part.next.reset(); }));
   Handle<Part> chain;
   for (int i = 0; i != 40; ++i) {
     Handle<Part> link = pool.allocate();
@@ -297,8 +290,7 @@ struct Yes {
   void operator!() const = delete;
 };
 
-template <class Pool>
-void check_hostile(Pool& pool) {
+template <class Pool> void check_hostile(Pool& pool) {
   using test::Hostile;
   auto handle = pool.allocate(1U);
   Hostile* const object = handle.get();

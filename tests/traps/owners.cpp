@@ -41,8 +41,7 @@ struct Visitor {
   std::string name;
 };
 
-template <class Pool>
-std::size_t count_met(Pool& pool) {
+template <class Pool> std::size_t count_met(Pool& pool) {
   std::size_t met = 0;
   pool.for_each([&](auto&) { ++met; });
   return met;
@@ -50,7 +49,8 @@ std::size_t count_met(Pool& pool) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("owners: an iteration does not look into a block that another thread gave back", "", AtomicShared, Generations) {
+TEMPLATE_TEST_CASE("owners: an iteration does not look into a block that another thread gave back", "", AtomicShared,
+                   Generations) {
   using Pool = GrowingPool<std::array<long, 2>, Interrupted, TestType, NoChecks>;
   Pool pool(PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::linear(4)});
   std::vector<typename Pool::handle_type> handles;
@@ -70,8 +70,9 @@ TEMPLATE_TEST_CASE("owners: an iteration does not look into a block that another
   CHECK(count_met(pool) == 4);
 }
 
-TEMPLATE_TEST_CASE("owners: batches of shared objects come back once", "", (FixedPool<Visitor, Shared, FullChecks>), (GrowingPool<Visitor, Shared, BitmapAllocator>),
-                   (ThreadSafePool<Visitor, AtomicShared, FullChecks>), (FixedPool<Visitor, AtomicShared, Generations, MutexLock, DebugChecks>)) {
+TEMPLATE_TEST_CASE("owners: batches of shared objects come back once", "", (FixedPool<Visitor, Shared, FullChecks>),
+                   (GrowingPool<Visitor, Shared, BitmapAllocator>), (ThreadSafePool<Visitor, AtomicShared, FullChecks>),
+                   (FixedPool<Visitor, AtomicShared, Generations, MutexLock, DebugChecks>)) {
   TestType pool(8);
   for (int round = 0; round != 3; ++round) {
     auto batch = pool.allocate_batch_handle(3, round);
@@ -83,8 +84,9 @@ TEMPLATE_TEST_CASE("owners: batches of shared objects come back once", "", (Fixe
   }
 }
 
-TEMPLATE_TEST_CASE("owners: a destructor that visits the pool meets no object of its batch that is gone", "", (FixedPool<Visitor, NoChecks>),
-                   (GrowingPool<Visitor, BitmapAllocator>), (FixedPool<Visitor, Shared>), (ThreadSafePool<Visitor, AtomicShared, NoChecks>)) {
+TEMPLATE_TEST_CASE("owners: a destructor that visits the pool meets no object of its batch that is gone", "",
+                   (FixedPool<Visitor, NoChecks>), (GrowingPool<Visitor, BitmapAllocator>),
+                   (FixedPool<Visitor, Shared>), (ThreadSafePool<Visitor, AtomicShared, NoChecks>)) {
   TestType pool(8);
   std::size_t others = 0;
   Visitor::visit = [&](Visitor const& me) {

@@ -18,7 +18,8 @@ using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("error: each code has a name of its own") {
   std::set<std::string> names;
-  for (int code = 0; code <= static_cast<int>(ErrorCode::live_handles); ++code) names.insert(name(static_cast<ErrorCode>(code)));
+  for (int code = 0; code <= static_cast<int>(ErrorCode::live_handles); ++code)
+    names.insert(name(static_cast<ErrorCode>(code)));
   CHECK(names.size() == 8);
   CHECK(names.count("double_free") == 1);
   CHECK(std::string(name(static_cast<ErrorCode>(200))) == "unknown error");
@@ -42,8 +43,9 @@ TEST_CASE("error: to_string names the code, the text and every value that plays 
   error.index_count = 2;
   CHECK(std::string(error.message()) == "what is wrong; what to do");
   std::string const text = error.to_string();
-  for (char const* part : {"live_handles", "what is wrong; what to do", "type game::Ship", "capacity 100 slots", "allocated 12 slots",
-                           "requested 4096 bytes", "limit 2048 bytes", "factor -1.5", "address 0x", "indices 3 99 ..."})
+  for (char const* part :
+       {"live_handles", "what is wrong; what to do", "type game::Ship", "capacity 100 slots", "allocated 12 slots",
+        "requested 4096 bytes", "limit 2048 bytes", "factor -1.5", "address 0x", "indices 3 99 ..."})
     CHECK_THAT(text, ContainsSubstring(part));
   CHECK(text.back() == ')');
 }
@@ -138,8 +140,7 @@ TEST_CASE("result: of void") {
 
 #if FASTALLOC_EXCEPTIONS
 namespace {
-template <class Exception>
-void check_thrown(ErrorCode code) {
+template <class Exception> void check_thrown(ErrorCode code) {
   Result<int> const result(Error{.code = code, .requested = 9, .text = "text; remedy", .unit = "bytes"});
   try {
     (void)result.value();
@@ -176,7 +177,8 @@ TEST_CASE("error handler: is exchanged and restored") {
 }
 
 TEST_CASE("error handler: the default one prints and aborts") {
-  auto const ending = test::run_in_child([] { detail::report(Error{.code = ErrorCode::double_free, .text = "twice", .type_name = "Ship"}); });
+  auto const ending = test::run_in_child(
+      [] { detail::report(Error{.code = ErrorCode::double_free, .text = "twice", .type_name = "Ship"}); });
   CHECK(ending.aborted);
   CHECK(ending.errors == "fastalloc: double_free: twice (type Ship)\n");
 }
@@ -198,8 +200,7 @@ TEST_CASE("without exceptions a failed value() calls the handler and ends the pr
 
 namespace outer {
 struct Named {};
-template <class T>
-struct Box {};
+template <class T> struct Box {};
 }  // namespace outer
 
 TEST_CASE("type_name: is what the compiler calls the type") {

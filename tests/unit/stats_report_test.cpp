@@ -80,11 +80,17 @@ void check_refused(std::string_view text, std::string_view expected, std::size_t
 
 TEST_CASE("key_value_pairs names every number once") {
   auto const pairs = key_value_pairs(sample);
-  std::vector<std::pair<std::string_view, std::string>> const expected{
-      {"total_allocations", "150"}, {"total_deallocations", "140"}, {"current_usage", "10"},
-      {"peak_usage", "50"},         {"capacity", "100"},            {"growth_count", "3"},
-      {"allocation_failures", "50"}, {"available", "90"},           {"utilization_percent", "10.000"},
-      {"peak_utilization_percent", "50.000"}, {"hit_ratio", "0.750"}};
+  std::vector<std::pair<std::string_view, std::string>> const expected{{"total_allocations", "150"},
+                                                                       {"total_deallocations", "140"},
+                                                                       {"current_usage", "10"},
+                                                                       {"peak_usage", "50"},
+                                                                       {"capacity", "100"},
+                                                                       {"growth_count", "3"},
+                                                                       {"allocation_failures", "50"},
+                                                                       {"available", "90"},
+                                                                       {"utilization_percent", "10.000"},
+                                                                       {"peak_utilization_percent", "50.000"},
+                                                                       {"hit_ratio", "0.750"}};
   CHECK(pairs == expected);
 }
 
@@ -93,7 +99,8 @@ TEST_CASE("summaries") {
         "10 of 100 slots (10.000 %), peak 50, hit rate 0.750, 150 allocations, 140 deallocations, 3 growths");
   auto const text = summary(sample);
   CHECK(std::count(text.begin(), text.end(), '\n') == 11);
-  CHECK_THAT(text, ContainsSubstring("\nutilization_percent                           10.000  Percent of the capacity in use.\n"));
+  CHECK_THAT(text, ContainsSubstring(
+                       "\nutilization_percent                           10.000  Percent of the capacity in use.\n"));
   CHECK_THAT(summary(greatest), ContainsSubstring("18446744073709551615  Objects handed out.\n"));
   PoolStatistics absurd = greatest;  // the widest name beside the widest value
   absurd.capacity = 1;
@@ -155,9 +162,10 @@ TEST_CASE("JSON round trip is exact") {
   CHECK(*statistics_from_json(to_json(sample)) == sample);
   CHECK(*statistics_from_json(to_json(greatest)) == greatest);
   // The rates had other names once.
-  CHECK(*statistics_from_json(R"({"total_allocations":150,"total_deallocations":140,"current_usage":10,"peak_usage":50,"capacity":100,)"
-                              R"("growth_count":3,"allocation_failures":50,"available":90,"utilization_rate":10.000,)"
-                              R"("peak_utilization_rate":50.000,"hit_rate":0.750})") == sample);
+  CHECK(*statistics_from_json(
+            R"({"total_allocations":150,"total_deallocations":140,"current_usage":10,"peak_usage":50,"capacity":100,)"
+            R"("growth_count":3,"allocation_failures":50,"available":90,"utilization_rate":10.000,)"
+            R"("peak_utilization_rate":50.000,"hit_rate":0.750})") == sample);
   std::mt19937_64 random(7);
   for (int i = 0; i != 1000; ++i) {
     auto const any = [&] { return random() >> random() % 64; };
@@ -196,7 +204,8 @@ TEST_CASE("nesting is limited") {
   check_refused(braces, "at most 64 levels", 5 + 64 * 4);
   // Long runs must not recurse, either.
   check_refused(replaced(":150", ":" + std::string(1'000'000, '9')), "a whole number", 21);
-  CHECK(read_exactly(object(",\"x\":" + std::string(1'000'000, '1') + ",\"y\":\"" + std::string(1'000'000, 'y') + "\"")).has_value());
+  CHECK(read_exactly(object(",\"x\":" + std::string(1'000'000, '1') + ",\"y\":\"" + std::string(1'000'000, 'y') + "\""))
+            .has_value());
 }
 
 TEST_CASE("the reader says what it expected, and where") {
@@ -229,8 +238,8 @@ TEST_CASE("the reader says what it expected, and where") {
 }
 
 TEST_CASE("a member takes whole numbers only") {
-  for (std::string_view const bad : {"-1", "-0", "1.0", "1e2", "0x10", "+1", "007", "\"1\"", "null", "true", "[1]", "{}", "",
-                                     "18446744073709551616", "99999999999999999999999999"}) {
+  for (std::string_view const bad : {"-1", "-0", "1.0", "1e2", "0x10", "+1", "007", "\"1\"", "null", "true", "[1]",
+                                     "{}", "", "18446744073709551616", "99999999999999999999999999"}) {
     INFO(bad);
     auto const result = read_exactly(replaced("150", bad));
     REQUIRE_FALSE(result.has_value());
@@ -255,8 +264,22 @@ TEST_CASE("every truncation is refused") {
 TEST_CASE("mutated JSON is read or refused, never worse") {
   std::mt19937_64 random(2024);
   std::string const seed = object(R"(,"x":[1,-2.5e-3,{"y":"\u00e9\\ \"z\""},[[]],null,true,false])");
-  std::array<std::string_view, 16> const tokens{"{", "}", "[", "]", "\"", ":", ",", "\\", "\\u12", "e+", "-", "null", "9999999999",
-                                               "\"capacity\":1,", std::string_view("\0", 1), "\xFF"};
+  std::array<std::string_view, 16> const tokens{"{",
+                                                "}",
+                                                "[",
+                                                "]",
+                                                "\"",
+                                                ":",
+                                                ",",
+                                                "\\",
+                                                "\\u12",
+                                                "e+",
+                                                "-",
+                                                "null",
+                                                "9999999999",
+                                                "\"capacity\":1,",
+                                                std::string_view("\0", 1),
+                                                "\xFF"};
   std::size_t accepted = 0;
   std::size_t refused = 0;
   for (int i = 0; i != 100'000; ++i) {
@@ -291,6 +314,7 @@ TEST_CASE("mutated JSON is read or refused, never worse") {
 TEST_CASE("the error reads as a sentence") {
   auto const result = statistics_from_json("{\"capacity\":-1}");
   REQUIRE_FALSE(result.has_value());
-  CHECK_THAT(result.error().to_string(), ContainsSubstring("invalid_configuration: statistics_from_json: expected a whole number"));
+  CHECK_THAT(result.error().to_string(),
+             ContainsSubstring("invalid_configuration: statistics_from_json: expected a whole number"));
   CHECK_THAT(result.error().to_string(), ContainsSubstring("requested 12 bytes"));
 }

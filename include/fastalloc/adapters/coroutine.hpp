@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Coroutine frames from a pool: a promise_type that derives from PooledFrame takes its frames from a pool of FrameSlots, and
-// from the heap when the pool is full or the frame is bigger than a slot.
+// Coroutine frames from a pool: a promise_type that derives from PooledFrame takes its frames from a pool of
+// FrameSlots, and from the heap when the pool is full or the frame is bigger than a slot.
 //
-//   FrameSlot<Bytes>   | frame | padding | owner | ... |     owner: one word right behind the frame; null: from the heap
+//   FrameSlot<Bytes>   | frame | padding | owner | ... | owner: one word right behind the frame; null: from the heap
 //
-// A frame's size is known at run time only, and the word lies where that size says: operator delete is given the same size.
-// Needs no <coroutine>: the compiler calls the two operators.
+// A frame's size is known at run time only, and the word lies where that size says: operator delete is given the same
+// size. Needs no <coroutine>: the compiler calls the two operators.
 //
 //   PooledFrame<>           the pool is a parameter of the coroutine: one promise_type for pools of any type
 //   PooledFrame<&pool>      the pool is static: no parameter, and no indirect call when the frame goes back
@@ -22,13 +22,15 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A slot for a coroutine frame of at most Bytes - sizeof(void*) bytes; its bytes are not initialised. As T of any pool:
+/// A slot for a coroutine frame of at most Bytes - sizeof(void*) bytes; its bytes are not initialised. As T of any
+/// pool:
 ///   fastalloc::ThreadSafePool<fastalloc::FrameSlot<256>> frames(1000);
-template <std::size_t Bytes>
-struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) FrameSlot {
-  static_assert(Bytes > sizeof(void*), "fastalloc: a FrameSlot holds a frame and one word; a frame takes 100 bytes and more, so "
-                                       "write FrameSlot<256>");
-  static constexpr std::size_t max_frame = (Bytes + alignof(FrameSlot) - 1) / alignof(FrameSlot) * alignof(FrameSlot) - sizeof(void*);
+template <std::size_t Bytes> struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) FrameSlot {
+  static_assert(Bytes > sizeof(void*),
+                "fastalloc: a FrameSlot holds a frame and one word; a frame takes 100 bytes and more, so "
+                "write FrameSlot<256>");
+  static constexpr std::size_t max_frame =
+      (Bytes + alignof(FrameSlot) - 1) / alignof(FrameSlot) * alignof(FrameSlot) - sizeof(void*);
 
   FrameSlot() noexcept {}  // = default would have the pool fill the slot with zeros
 
@@ -55,36 +57,38 @@ concept FramePool = is_frame_slot<typename P::value_type> && requires(P& pool) {
   pool.try_allocate();
 };
 
-template <auto Pool>
-struct FrameOwner {
+template <auto Pool> struct FrameOwner {
   using type = AnyOwner;
   using slot = void;
 };
-template <auto Pool>
-  requires(!std::is_null_pointer_v<decltype(Pool)>)
-struct FrameOwner<Pool> {
+template <auto Pool> requires(!std::is_null_pointer_v<decltype(Pool)>) struct FrameOwner<Pool> {
   static constexpr bool is_pool = requires { requires FramePool<std::remove_pointer_t<decltype(Pool)>>; };
-  static_assert(is_pool, "fastalloc: PooledFrame<&pool> wants the address of a pool of FrameSlots, as in "
-                         "`inline ThreadSafePool<FrameSlot<256>> frames(1000);`; write PooledFrame<> to give it as a parameter");
+  static_assert(is_pool,
+                "fastalloc: PooledFrame<&pool> wants the address of a pool of FrameSlots, as in "
+                "`inline ThreadSafePool<FrameSlot<256>> frames(1000);`; write PooledFrame<> to give it as a parameter");
   using type = typename std::remove_pointer_t<decltype(Pool)>::handle_type::owner_type;
   using slot = typename std::remove_pointer_t<decltype(Pool)>::value_type;
 };
 
 /// The pool among a coroutine's parameters.
 template <FramePool P> P& first_pool(P& pool, auto&...) noexcept { return pool; }
-template <class Object, FramePool P> requires(!FramePool<Object>) P& first_pool(Object&, P& pool, auto&...) noexcept { return pool; }
+template <class Object, FramePool P> requires(!FramePool<Object>) P& first_pool(Object&, P& pool, auto&...) noexcept {
+  return pool;
+}
 
 /// Takes frames and gives them back. The word behind a frame is that of a handle.
-template <auto Pool>
-struct Frames {
+template <auto Pool> struct Frames {
   using Word = OwnerWord<typename FrameOwner<Pool>::type>;
   using Slot = typename FrameOwner<Pool>::slot;
 
-  /// Returns: null where no slot is free, or none is big enough. Throws: what the pool's lock and growth function throw.
+  /// Returns: null where no slot is free, or none is big enough. Throws: what the pool's lock and growth function
+  /// throw.
   template <class P> FASTALLOC_ALWAYS_INLINE static void* take(P& pool, std::size_t size) {
-    if (size > P::value_type::max_frame) [[unlikely]] return nullptr;
+    if (size > P::value_type::max_frame) [[unlikely]]
+      return nullptr;
     auto handle = pool.try_allocate();
-    if (handle == nullptr) [[unlikely]] return nullptr;
+    if (handle == nullptr) [[unlikely]]
+      return nullptr;
     Word const owner(HandleAccess::owner(handle));
     return mark(handle.release(), size, owner);
   }
@@ -93,9 +97,12 @@ struct Frames {
   template <class... Args> FASTALLOC_ALWAYS_INLINE static void* take_for(std::size_t size, Args&... args) {
     if constexpr (!std::is_null_pointer_v<decltype(Pool)>) return take(*Pool, size);
     else if constexpr (requires { first_pool(args...); }) return take(first_pool(args...), size);
-    else static_assert(sizeof(Pool) == 0,
-                       "fastalloc: this coroutine is given no pool for its frame; make a reference to one its first parameter, as in "
-                       "`Task read(ThreadSafePool<FrameSlot<256>>& frames)`, or write PooledFrame<&pool> for a static one");
+    else
+      static_assert(
+          sizeof(Pool) == 0,
+          "fastalloc: this coroutine is given no pool for its frame; make a reference to one its first parameter, as "
+          "in "
+          "`Task read(ThreadSafePool<FrameSlot<256>>& frames)`, or write PooledFrame<&pool> for a static one");
   }
 
   FASTALLOC_COLD static void* take_from_heap(std::size_t size) {
@@ -111,14 +118,17 @@ struct Frames {
 
   FASTALLOC_ALWAYS_INLINE static void give(void* frame, std::size_t size) noexcept {
     Word const owner = *std::launder(reinterpret_cast<Word*>(static_cast<std::byte*>(frame) + place(size)));
-    if (owner.any() != nullptr) [[likely]] owner.release(static_cast<Slot*>(frame));
+    if (owner.any() != nullptr) [[likely]]
+      owner.release(static_cast<Slot*>(frame));
     else ::operator delete(frame);
   }
 
   static inline std::atomic<std::size_t> heap_count{0}, heap_largest{0};
 
  private:
-  static constexpr std::size_t place(std::size_t size) noexcept { return (size + alignof(Word) - 1) / alignof(Word) * alignof(Word); }
+  static constexpr std::size_t place(std::size_t size) noexcept {
+    return (size + alignof(Word) - 1) / alignof(Word) * alignof(Word);
+  }
   static void* mark(void* frame, std::size_t size, Word owner) noexcept {
     ::new (static_cast<void*>(static_cast<std::byte*>(frame) + place(size))) Word(owner);
     return frame;
@@ -138,15 +148,19 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// Base of a promise_type: `struct promise_type : fastalloc::PooledFrame<> { ... }`; adds nothing to its size.
 ///
-/// With PooledFrame<> the pool is the coroutine's first parameter, a reference to a pool of FrameSlots; or its second one: the object
-/// that a member function or a lambda is called on counts as the first. A coroutine without one does not compile.
-/// Requires: the pool outlives the frames. Thread safety: that of the pool: with ThreadSafePool and ThreadLocalPool a coroutine
-/// may be created on one thread and end on another. Alignment: __STDCPP_DEFAULT_NEW_ALIGNMENT__, as from operator new.
-/// Throws: std::bad_alloc where the heap has no memory either. Complexity: that of the pool's try_allocate() and of a handle's end.
-template <auto Pool>
-struct PooledFrame {
-  // Inlined and opaque: g++ 12 else warns of a mismatch between an operator new that is a template and any operator delete.
-  template <class... Args> [[nodiscard]] FASTALLOC_FRAME_INLINE static void* operator new(std::size_t size, Args&&... args) {
+/// With PooledFrame<> the pool is the coroutine's first parameter, a reference to a pool of FrameSlots; or its second
+/// one: the object that a member function or a lambda is called on counts as the first. A coroutine without one does
+/// not compile.
+/// Requires: the pool outlives the frames. Thread safety: that of the pool: with ThreadSafePool and ThreadLocalPool a
+/// coroutine may be created on one thread and end on another. Alignment: __STDCPP_DEFAULT_NEW_ALIGNMENT__, as from
+/// operator new.
+/// Throws: std::bad_alloc where the heap has no memory either. Complexity: that of the pool's try_allocate() and of a
+/// handle's end.
+template <auto Pool> struct PooledFrame {
+  // Inlined and opaque: g++ 12 else warns of a mismatch between an operator new that is a template and any operator
+  // delete.
+  template <class... Args>
+  [[nodiscard]] FASTALLOC_FRAME_INLINE static void* operator new(std::size_t size, Args&&... args) {
     void* const frame = detail::Frames<Pool>::take_for(size, args...);
     return detail::opaque(frame != nullptr ? frame : detail::Frames<Pool>::take_from_heap(size));
   }
@@ -159,12 +173,12 @@ struct PooledFrame {
   }
 };
 
-/// The same without the heap: where no slot is free, or the frame is bigger than a slot, the coroutine does not start, and its
-/// caller gets what promise_type::get_return_object_on_allocation_failure() returns. (A promise without that function must not have
-/// this base: it would be built at address 0.) Never throws.
-template <auto Pool>
-struct TryPooledFrame {
-  template <class... Args> [[nodiscard]] FASTALLOC_FRAME_INLINE static void* operator new(std::size_t size, Args&&... args) noexcept {
+/// The same without the heap: where no slot is free, or the frame is bigger than a slot, the coroutine does not start,
+/// and its caller gets what promise_type::get_return_object_on_allocation_failure() returns. (A promise without that
+/// function must not have this base: it would be built at address 0.) Never throws.
+template <auto Pool> struct TryPooledFrame {
+  template <class... Args>
+  [[nodiscard]] FASTALLOC_FRAME_INLINE static void* operator new(std::size_t size, Args&&... args) noexcept {
     void* frame = nullptr;
     (void)detail::swallow([&] { frame = detail::Frames<Pool>::take_for(size, args...); });
     return detail::opaque(frame);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolAllocator<T>: a standard allocator over a PoolResource, without virtual calls. For single objects, as the nodes of lists, maps and
-// sets, the size class is a constant.
+// PoolAllocator<T>: a standard allocator over a PoolResource, without virtual calls. For single objects, as the nodes
+// of lists, maps and sets, the size class is a constant.
 //
 //   PoolResource memory;
 //   std::map<int, Order, std::less<>, PoolAllocator<std::pair<int const, Order>>> orders(memory);
 //
 //   copied container              the same resource                         there is none to take instead
-//   container assigned to         keeps its resource, elements are copied    memory never changes its source behind one's back
+//   container assigned to         keeps its resource, elements are copied memory never changes its source behind one's
+//                                 back
 //   container moved, swapped      takes the resource along                   O(1), no element moves, never throws
 #pragma once
 
@@ -19,7 +20,10 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
   (void)n;
   throw std::bad_array_new_length();
 #else
-  fail(Error{.code = ErrorCode::allocation_failed, .requested = n, .text = "no memory could hold so many objects; ask for fewer", .unit = "objects"});
+  fail(Error{.code = ErrorCode::allocation_failed,
+             .requested = n,
+             .text = "no memory could hold so many objects; ask for fewer",
+             .unit = "objects"});
 #endif
 }
 
@@ -29,10 +33,10 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// Resource: PoolResource or SynchronizedPoolResource; it must live longer than all memory that comes from it.
 /// Thread safety: that of the resource.
-template <class T, class Resource>
-class PoolAllocator {
+template <class T, class Resource> class PoolAllocator {
   static_assert(!std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_reference_v<T>,
-                "fastalloc: an allocator's T must be an object type without const or volatile; write PoolAllocator<std::remove_cv_t<T>>");
+                "fastalloc: an allocator's T must be an object type without const or volatile; write "
+                "PoolAllocator<std::remove_cv_t<T>>");
 
  public:
   using value_type = T;
@@ -41,24 +45,25 @@ class PoolAllocator {
   using propagate_on_container_move_assignment = std::true_type;
   using propagate_on_container_swap = std::true_type;
   using is_always_equal = std::false_type;
-  template <class U>
-  struct rebind {
+  template <class U> struct rebind {
     using other = PoolAllocator<U, Resource>;
   };
 
   /// Implicit, so that a container can be built from the resource itself.
   PoolAllocator(Resource& resource) noexcept : resource_(&resource) {}
-  PoolAllocator(FASTALLOC_ADVICE("fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>(resource)"))
-    = delete;
-  PoolAllocator(Resource*, FASTALLOC_ADVICE("fastalloc: pass the resource itself: PoolAllocator<T>(*resource)"))
-    = delete;
+  PoolAllocator(FASTALLOC_ADVICE("fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>(resource)")) =
+      delete;
+  PoolAllocator(Resource*,
+                FASTALLOC_ADVICE("fastalloc: pass the resource itself: PoolAllocator<T>(*resource)")) = delete;
   template <class U> PoolAllocator(PoolAllocator<U, Resource> const& other) noexcept : resource_(&other.resource()) {}
 
   [[nodiscard]] Resource& resource() const noexcept { return *resource_; }
 
-  /// Memory for n objects. Complexity: PoolResource::allocate()'s. Throws: std::bad_array_new_length when no memory could hold them, else as PoolResource::allocate().
+  /// Memory for n objects. Complexity: PoolResource::allocate()'s. Throws: std::bad_array_new_length when no memory
+  /// could hold them, else as PoolResource::allocate().
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* allocate(std::size_t n) {
-    if (n > max_size()) [[unlikely]] detail::too_long(n);
+    if (n > max_size()) [[unlikely]]
+      detail::too_long(n);
     return static_cast<T*>(resource_->allocate(n * sizeof(T), alignof(T)));
   }
   /// Requires: `objects` is from allocate(n) of an equal allocator; what is noticed, and complexity: as
@@ -66,7 +71,8 @@ class PoolAllocator {
   FASTALLOC_ALWAYS_INLINE void deallocate(T* objects, std::size_t n) noexcept {
     constexpr std::size_t too_big = (std::numeric_limits<std::size_t>::max)();
     if constexpr (Resource::is_checked)  // no product that wraps around to a size that fits
-      if (n > max_size()) [[unlikely]] return resource_->deallocate(objects, too_big, alignof(T));
+      if (n > max_size()) [[unlikely]]
+        return resource_->deallocate(objects, too_big, alignof(T));
     resource_->deallocate(objects, n * sizeof(T), alignof(T));
   }
 

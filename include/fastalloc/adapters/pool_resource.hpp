@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolResource, SynchronizedPoolResource: std::pmr::memory_resource over pools of raw slots, one pool for each size class.
+// PoolResource, SynchronizedPoolResource: std::pmr::memory_resource over pools of raw slots, one pool for each size
+// class.
 //
-//   allocate(bytes, alignment) -> class by one table lookup -> PoolCore of that class: hot slot ? stack ? frontier ? grow
-//   deallocate(p, bytes, alignment) -> the same class, since bytes and alignment are the same: no header, no search
-//   more than largest_pooled, or aligned to more than 64 bytes -> a big block of the upstream resource
+//   allocate(bytes, alignment) -> class by one table lookup -> PoolCore of that class: hot slot ? stack ? frontier ?
+//   grow deallocate(p, bytes, alignment) -> the same class, since bytes and alignment are the same: no header, no
+//   search more than largest_pooled, or aligned to more than 64 bytes -> a big block of the upstream resource
 //
-// All classes are one instantiation of PoolCore, whose slots have a size known at run time. A class acquires nothing before it is
-// first used. What the classes are: size_classes.hpp.
+// All classes are one instantiation of PoolCore, whose slots have a size known at run time. A class acquires nothing
+// before it is first used. What the classes are: size_classes.hpp.
 #pragma once
 
 #include <fastalloc/adapters/size_classes.hpp>
@@ -25,9 +26,10 @@
 namespace fastalloc::inline FASTALLOC_ABI {
 
 struct PoolResourceOptions {
-  std::size_t initial_slots = 0;       ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
-  double growth_factor = 2.0;          ///< of the slots of a class; finite and greater than 1
-  std::size_t largest_pooled = 4096;   ///< bytes, rounded up to the alignment; at most 4096. What is bigger goes to the upstream resource
+  std::size_t initial_slots = 0;  ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
+  double growth_factor = 2.0;     ///< of the slots of a class; finite and greater than 1
+  /// bytes, rounded up to the alignment; at most 4096. What is bigger goes to the upstream resource
+  std::size_t largest_pooled = 4096;
 };
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
@@ -53,48 +55,54 @@ struct ResourceOfOneThread {
 #if FASTALLOC_HAS_THREADS
 struct SharedResource {
   using lock = AdaptiveLock;
-  /// Threads keep up to 16 KiB of a class, and a class grows before it takes them away: nobody asked for an exact capacity, and
-  /// two threads that take slots from each other are ten times slower.
+  /// Threads keep up to 16 KiB of a class, and a class grows before it takes them away: nobody asked for an exact
+  /// capacity, and two threads that take slots from each other are ten times slower.
   using caches = ThreadCaches<ThreadCache<>::max_cached, false, 16384>;
 };
 #endif
 
-template <class Kind>
-class BasicPoolResource : public std::pmr::memory_resource {
+template <class Kind> class BasicPoolResource : public std::pmr::memory_resource {
   using Lock = typename Kind::lock;
   using Checks = typename Defaults::checks;
-  using Core = PoolCore<AnySizeShape<SizeClasses::granule>, StackAllocator, UpstreamStorage<Lock>, Lock, NoStats, Checks,
-                        typename Kind::caches, NoWaiters, false, 0>;
+  using Core = PoolCore<AnySizeShape<SizeClasses::granule>, StackAllocator, UpstreamStorage<Lock>, Lock, NoStats,
+                        Checks, typename Kind::caches, NoWaiters, false, 0>;
 
  public:
   static constexpr std::size_t size_classes = SizeClasses::count;
   static constexpr bool is_checked = Checks::tracks_slots;
 
-  /// `upstream`: where blocks of slots and big blocks come from; it must live longer, and its functions must not use this resource.
+  /// `upstream`: where blocks of slots and big blocks come from; it must live longer, and its functions must not use
+  /// this resource.
   /// Throws: InvalidConfiguration.
   /// Complexity: 1 step for each class; acquires nothing.
   explicit BasicPoolResource(std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
       : BasicPoolResource(PoolResourceOptions{}, upstream) {}
-  explicit BasicPoolResource(PoolResourceOptions const& options, std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
+  explicit BasicPoolResource(PoolResourceOptions const& options,
+                             std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
       : largest_(validated(options, upstream).largest_pooled), upstream_(upstream), options_(options) {
     for (std::size_t index = 0; index != size_classes; ++index) open(index);
   }
   BasicPoolResource(BasicPoolResource const&) = delete;
   BasicPoolResource& operator=(BasicPoolResource const&) = delete;
 
-  /// Effects: everything goes back to the upstream resource, whether it was deallocated or not, as with std::pmr's pool resources.
+  /// Effects: everything goes back to the upstream resource, whether it was deallocated or not, as with std::pmr's pool
+  /// resources.
   ~BasicPoolResource() override { std::destroy_n(cores_, size_classes); }
 
-  /// As std::pmr::memory_resource::allocate(), without the virtual call; where size and alignment are constants, the class is, too.
-  /// Alignment: a power of two. Returns: at least `bytes` bytes; of 0 bytes, too, an address of its own.
+  /// As std::pmr::memory_resource::allocate(), without the virtual call; where size and alignment are constants, the
+  /// class is, too. Alignment: a power of two. Returns: at least `bytes` bytes; of 0 bytes, too, an address of its own.
   /// Throws: AllocationFailed (a std::bad_alloc), whatever the upstream resource throws; nothing changes then.
-  /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or the request is big: what the upstream resource takes.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) {
+  /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or the request is big: what the upstream
+  /// resource takes.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
+                                                       std::size_t alignment = alignof(std::max_align_t)) {
     std::size_t const wanted = slot_bytes(bytes, alignment);
-    if (wanted > largest_) [[unlikely]] return allocate_big(bytes, alignment);
+    if (wanted > largest_) [[unlikely]]
+      return allocate_big(bytes, alignment);
     Core& core = core_for(wanted);
     Taken taken = core.take();
-    if (taken.slot == nullptr) [[unlikely]] taken = take_slow(core);
+    if (taken.slot == nullptr) [[unlikely]]
+      taken = take_slow(core);
     poison(taken.slot + bytes, core.stride() - bytes);
     return taken.slot;
   }
@@ -105,12 +113,15 @@ class BasicPoolResource : public std::pmr::memory_resource {
   /// Sizes and alignments that lead to the same are not told apart, and do no harm.
   /// Complexity: 2 steps; with a checks policy log2 b + 1 more for b blocks of the class, and for a big block linear in
   /// the big blocks that are in use.
-  FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept {
+  FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes,
+                                          std::size_t alignment = alignof(std::max_align_t)) noexcept {
     std::size_t const wanted = slot_bytes(bytes, alignment);
-    if (wanted > largest_) [[unlikely]] return deallocate_big(p, bytes);
+    if (wanted > largest_) [[unlikely]]
+      return deallocate_big(p, bytes);
     Core& core = core_for(wanted);
     if constexpr (Checks::tracks_slots) {
-      if (Error error; !core.check_in_use(p, true, error)) [[unlikely]] return refuse(&core, p, bytes, error);
+      if (Error error; !core.check_in_use(p, true, error)) [[unlikely]]
+        return refuse(&core, p, bytes, error);
     }
     auto* const slot = static_cast<std::byte*>(p);
     unpoison(slot, core.stride());
@@ -121,13 +132,12 @@ class BasicPoolResource : public std::pmr::memory_resource {
   [[nodiscard]] PoolResourceOptions options() const noexcept { return options_; }
 
   /// Bytes that came from the upstream resource and are not back. Complexity: 1 step.
-  [[nodiscard]] std::size_t bytes_held() const noexcept {
-    return upstream_.held();
-  }
+  [[nodiscard]] std::size_t bytes_held() const noexcept { return upstream_.held(); }
   /// Bytes of the slots in use and of big blocks. Complexity: linear in the classes and the big blocks.
   [[nodiscard]] std::size_t bytes_in_use() const noexcept {
     std::size_t bytes = 0;
-    for (std::size_t index = 0; index != size_classes; ++index) bytes += cores_[index].allocated() * cores_[index].stride();
+    for (std::size_t index = 0; index != size_classes; ++index)
+      bytes += cores_[index].allocated() * cores_[index].stride();
     return bytes + upstream_.held_by_big_blocks();
   }
   /// The slots of class `index`, counted from 0 to size_classes - 1 by rising size.
@@ -135,14 +145,16 @@ class BasicPoolResource : public std::pmr::memory_resource {
     return {cores_[index].stride(), cores_[index].allocated(), cores_[index].capacity()};
   }
 
-  /// Effects: gives every wholly free block of slots back to the upstream resource. Returns: the bytes. Complexity: linear in the free slots.
+  /// Effects: gives every wholly free block of slots back to the upstream resource. Returns: the bytes. Complexity:
+  /// linear in the free slots.
   std::size_t shrink_to_fit() noexcept {
     std::size_t bytes = 0;
     for (Core& core : cores_) bytes += core.release_free_blocks([](GrowingBlock const&) {});
     return bytes;
   }
 
-  /// Effects: gives everything back to the upstream resource, whether it was deallocated or not; then the resource is as new.
+  /// Effects: gives everything back to the upstream resource, whether it was deallocated or not; then the resource is
+  /// as new.
   /// Complexity: linear in the blocks. Thread safety: no other thread may use the resource meanwhile.
   void release() noexcept {
     for (std::size_t index = 0; index != size_classes; ++index) {
@@ -165,7 +177,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
  private:
   /// Bytes that a slot for the request must have; more than any has where a slot would not be aligned.
   FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
-    if (alignment <= SizeClasses::granule) [[likely]] return bytes;
+    if (alignment <= SizeClasses::granule) [[likely]]
+      return bytes;
     bool const fits = alignment <= SizeClasses::max_alignment && bytes <= SizeClasses::largest;
     if (!fits || !std::has_single_bit(alignment)) return SizeClasses::largest + 1;
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
@@ -192,21 +205,26 @@ class BasicPoolResource : public std::pmr::memory_resource {
   }
 
   [[nodiscard]] std::size_t first_slots(std::size_t stride) const noexcept {
-    return options_.initial_slots != 0 ? options_.initial_slots : std::max<std::size_t>(SizeClasses::largest / stride, 4);
+    return options_.initial_slots != 0 ? options_.initial_slots
+                                       : std::max<std::size_t>(SizeClasses::largest / stride, 4);
   }
   void open(std::size_t index) noexcept {
     std::size_t const stride = SizeClasses::bytes(index);
     std::construct_at(cores_ + index, UpstreamStorage<Lock>{&upstream_});
-    cores_[index].open_empty({.capacity = first_slots(stride), .growth_strategy = GrowthStrategy::exponential(options_.growth_factor),
-                              .alignment = SizeClasses::alignment(index)}, stride);
+    cores_[index].open_empty({.capacity = first_slots(stride),
+                              .growth_strategy = GrowthStrategy::exponential(options_.growth_factor),
+                              .alignment = SizeClasses::alignment(index)},
+                             stride);
   }
 
-  /// Where the upstream resource has no memory for a block by the growth factor, other threads may have slots, and a smaller block may do.
+  /// Where the upstream resource has no memory for a block by the growth factor, other threads may have slots, and a
+  /// smaller block may do.
   FASTALLOC_COLD Taken take_slow(Core& core) {
     Error error;
     Taken taken = core.take_slow(&error);
     if (taken.slot == nullptr) core.trim(), taken = core.take_slow(&error);
-    for (std::size_t more = (std::max)(core.capacity(), first_slots(core.stride())); taken.slot == nullptr && (more /= 2) != 0;)
+    for (std::size_t more = (std::max)(core.capacity(), first_slots(core.stride()));
+         taken.slot == nullptr && (more /= 2) != 0;)
       if (core.reserve(core.capacity() + more, error)) taken = core.take_slow(&error);
     if (taken.slot == nullptr) {
       error.text = no_memory;
@@ -217,8 +235,10 @@ class BasicPoolResource : public std::pmr::memory_resource {
   FASTALLOC_COLD void* allocate_big(std::size_t bytes, std::size_t alignment) {
     Error error{.code = ErrorCode::allocation_failed, .requested = bytes, .text = no_memory, .unit = "bytes"};
     if (!std::has_single_bit(alignment)) {
-      error = {.code = ErrorCode::invalid_alignment, .requested = alignment,
-               .text = "the requested alignment is not a power of two; use alignof(T)", .unit = "bytes"};
+      error = {.code = ErrorCode::invalid_alignment,
+               .requested = alignment,
+               .text = "the requested alignment is not a power of two; use alignof(T)",
+               .unit = "bytes"};
       fail(error);
     }
     (void)cores_[0].capacity();  // from now on the upstream hears of forks
@@ -226,7 +246,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
     fail(error);
   }
   FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes) noexcept {
-    if (!upstream_.template deallocate<Checks::tracks_slots>(p, bytes)) refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
+    if (!upstream_.template deallocate<Checks::tracks_slots>(p, bytes))
+      refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
   }
 
   /// `core`: of the class that `p` is said to be of; null for a big block.
@@ -235,15 +256,19 @@ class BasicPoolResource : public std::pmr::memory_resource {
     error.requested = bytes;
     error.unit = "bytes";
     if (error.code == ErrorCode::invalid_handle) {
-      bool const elsewhere = std::any_of(cores_, cores_ + size_classes, [&](Core const& other) { return &other != core && other.owns(p); });
-      error.text = elsewhere || upstream_.find(p) != 0
-                       ? "a block is deallocated with another size or alignment than it was allocated with; pass the same"
-                       : "the pointer is not the start of a block of this resource, or no more; deallocate it once, where it was allocated";
+      bool const elsewhere = std::any_of(cores_, cores_ + size_classes,
+                                         [&](Core const& other) { return &other != core && other.owns(p); });
+      error.text =
+          elsewhere || upstream_.find(p) != 0
+              ? "a block is deallocated with another size or alignment than it was allocated with; pass the same"
+              : "the pointer is not the start of a block of this resource, or no more; deallocate it once, where it "
+                "was allocated";
     }
     report(error);
   }
 
-  static constexpr char const* no_memory = "the upstream resource has no memory; free some, or give the resource a larger upstream";
+  static constexpr char const* no_memory =
+      "the upstream resource has no memory; free some, or give the resource a larger upstream";
 
   std::size_t largest_;  ///< bytes
   union {
@@ -257,8 +282,8 @@ class BasicPoolResource : public std::pmr::memory_resource {
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: as the memory of std::pmr containers of one thread, or of several that have a lock around them. Takes 7.5 KiB itself,
-/// and 8 bytes a slot, which are touched when slots come back.
+/// When to use: as the memory of std::pmr containers of one thread, or of several that have a lock around them. Takes
+/// 7.5 KiB itself, and 8 bytes a slot, which are touched when slots come back.
 /// Thread safety: one thread at a time.
 class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOneThread> {
  public:
@@ -266,12 +291,13 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
 };
 
 #if FASTALLOC_HAS_THREADS
-/// When to use: containers of several threads share the memory, or memory changes threads. Between the threads and the slots of a class
-/// stand the caches of ThreadSafePool: most operations take no lock. The upstream resource need not be thread-safe. Takes 11 KiB itself,
-/// and for each thread and class in use 2 KiB, by operator new, besides up to 16 KiB of slots that the thread keeps.
-/// Thread safety: all functions but release() may be called by any thread at any time. Threads may end, and the resource may be
-/// destroyed before they do. After fork() the child has the resource as it was; an upstream resource that another thread was just using must
-/// bear that the child calls it.
+/// When to use: containers of several threads share the memory, or memory changes threads. Between the threads and the
+/// slots of a class stand the caches of ThreadSafePool: most operations take no lock. The upstream resource need not be
+/// thread-safe. Takes 11 KiB itself, and for each thread and class in use 2 KiB, by operator new, besides up to 16 KiB
+/// of slots that the thread keeps.
+/// Thread safety: all functions but release() may be called by any thread at any time. Threads may end, and the
+/// resource may be destroyed before they do. After fork() the child has the resource as it was; an upstream resource
+/// that another thread was just using must bear that the child calls it.
 class SynchronizedPoolResource final : public detail::BasicPoolResource<detail::SharedResource> {
  public:
   using BasicPoolResource::BasicPoolResource;

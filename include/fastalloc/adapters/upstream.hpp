@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Upstream: a std::pmr::memory_resource as a storage policy, and the big blocks that come from it without a pool.
 //
-//   | bytes for the user | padding | BigBlock |      a big block; all are in one list, so that they can be given back together
+//   | bytes for the user | padding | BigBlock |      a big block; all are in one list, so that they can be given back
+//                                                    together
 //
-// The record lies behind the bytes, where the size finds it, so that in front of them no alignment is lost. What the resource
-// throws becomes null here: the pools above never see an exception in the middle of a change.
+// The record lies behind the bytes, where the size finds it, so that in front of them no alignment is lost. What the
+// resource throws becomes null here: the pools above never see an exception in the middle of a change.
 #pragma once
 
 #include <fastalloc/lifetime/hooks.hpp>
@@ -27,8 +28,7 @@ struct BigBlock {
 };
 
 /// Lock: guards all that is here, and the resource itself, which need not be thread-safe.
-template <class Lock>
-class Upstream {
+template <class Lock> class Upstream {
  public:
   explicit Upstream(std::pmr::memory_resource* resource) noexcept : resource_(resource) {}
   Upstream(Upstream const&) = delete;
@@ -117,18 +117,21 @@ class Upstream {
   void* acquire_here(std::size_t bytes, std::size_t alignment) noexcept {
     expect_no_lock();
     void* memory = nullptr;
-    if (is_heap()) memory = is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
+    if (is_heap())
+      memory =
+          is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
     else (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });
     if (memory != nullptr) held_ += bytes;
     return memory;
   }
   void release_here(void* block, std::size_t bytes, std::size_t alignment) noexcept {
     held_ -= bytes;
-    if (is_heap()) is_plain(bytes, alignment) ? ::operator delete(block) : HeapStorage().release(block, bytes, alignment);
+    if (is_heap())
+      is_plain(bytes, alignment) ? ::operator delete(block) : HeapStorage().release(block, bytes, alignment);
     else resource_->deallocate(block, bytes, alignment);
   }
-  /// Then the heap is asked directly: blocks of some MiB are on huge pages, and what has the alignment of every new costs a
-  /// quarter of what an aligned new does in glibc.
+  /// Then the heap is asked directly: blocks of some MiB are on huge pages, and what has the alignment of every new
+  /// costs a quarter of what an aligned new does in glibc.
   [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
   static bool is_plain(std::size_t bytes, std::size_t alignment) noexcept {
     return alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ && bytes < HeapStorage::huge_block;
@@ -141,14 +144,17 @@ class Upstream {
 };
 
 /// The storage policy: the resource behind an Upstream.
-template <class Lock>
-struct UpstreamStorage {
+template <class Lock> struct UpstreamStorage {
   static constexpr bool can_grow = true;
   Upstream<Lock>* upstream = nullptr;
 
   void stay_alone() const noexcept { upstream->stay_alone(); }
-  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return upstream->acquire(bytes, alignment); }
-  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept { upstream->release(block, bytes, alignment); }
+  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    return upstream->acquire(bytes, alignment);
+  }
+  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept {
+    upstream->release(block, bytes, alignment);
+  }
 };
 
 static_assert(Storage<UpstreamStorage<NoLock>>);

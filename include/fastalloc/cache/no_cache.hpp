@@ -15,7 +15,8 @@ concept CachePolicy = requires {
   { C::max_cached } -> std::convertible_to<std::size_t>;
 };
 
-/// When to use: a pool of few slots, or one that threads use seldom. Complexity: 0 steps; each operation takes the lock.
+/// When to use: a pool of few slots, or one that threads use seldom. Complexity: 0 steps; each operation takes the
+/// lock.
 struct NoCache {
   static constexpr std::size_t max_cached = 0;
 };

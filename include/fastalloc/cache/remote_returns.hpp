@@ -4,8 +4,8 @@
 //   head_ -> slot -> slot -> null      pushed by one compare-and-swap, taken back all at once by an exchange
 //
 // A list that is only ever emptied as a whole knows no ABA problem: a push that succeeds has linked what is there.
-// Source: the thread-free lists of mimalloc (Leijen, Zorn and de Moura, "Mimalloc: free list sharding in action", 2019).
-// tests/spin/remote_list.pml is the model of this.
+// Source: the thread-free lists of mimalloc (Leijen, Zorn and de Moura, "Mimalloc: free list sharding in action",
+// 2019). tests/spin/remote_list.pml is the model of this.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -17,8 +17,7 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Shape::link_size has room for an address. All but push() are the owner's.
-template <class Shape>
-class RemoteReturns : public NoCaches {
+template <class Shape> class RemoteReturns : public NoCaches {
   static_assert(Shape::link_size >= sizeof(std::byte*));
   using Link = SlotLink<Shape, std::byte*>;
 
@@ -31,7 +30,8 @@ class RemoteReturns : public NoCaches {
     std::byte* head = head_.load(std::memory_order_relaxed);  // relaxed: only linked to
     do {
       Link::store(slot, head);
-      // release: the link, and all that was done to the slot, are seen by gather(). relaxed: a failure only brings the head.
+      // release: the link, and all that was done to the slot, are seen by gather(). relaxed: a failure only brings the
+      // head.
     } while (!head_.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
   }
 

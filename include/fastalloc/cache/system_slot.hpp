@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SystemSlot: a pointer for each thread, where the compiler's thread_local will not do. GCC for MinGW emulates thread_local on the
-// heap, and frees that memory before it runs the destructors of thread_local objects and before anything tells of the thread's end.
-// A slot of the system's outlives both.
+// SystemSlot: a pointer for each thread, where the compiler's thread_local will not do. GCC for MinGW emulates
+// thread_local on the heap, and frees that memory before it runs the destructors of thread_local objects and before
+// anything tells of the thread's end. A slot of the system's outlives both.
 #pragma once
 
 #include <fastalloc/config.hpp>
@@ -21,8 +21,7 @@ __declspec(dllimport) int __stdcall TlsSetValue(unsigned long, void*);
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-template <class V>
-class SystemSlot {
+template <class V> class SystemSlot {
   static constexpr unsigned long none = ~0UL;  // TlsGetValue() gives null for it
 
  public:
@@ -49,11 +48,13 @@ class SystemSlot {
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
-/// Makes the system call `function(void*, unsigned long reason, void*)` when a thread or the process ends, by an entry in the
-/// loader's list of such functions. The list is sorted by the names of sections: this one comes after the runtime's, which runs the
-/// destructors of thread_local objects. Each file that includes it has an entry, so the function is called several times.
-#define FASTALLOC_HEAR_OF_THREADS(function) \
-  [[gnu::section(".CRT$XLY"), gnu::used]] static void(__stdcall* const hear_of_threads)(void*, unsigned long, void*) = &function
+/// Makes the system call `function(void*, unsigned long reason, void*)` when a thread or the process ends, by an entry
+/// in the loader's list of such functions. The list is sorted by the names of sections: this one comes after the
+/// runtime's, which runs the destructors of thread_local objects. Each file that includes it has an entry, so the
+/// function is called several times.
+#define FASTALLOC_HEAR_OF_THREADS(function)                                                                            \
+  [[gnu::section(".CRT$XLY"), gnu::used]] static void(__stdcall* const hear_of_threads)(void*, unsigned long, void*) = \
+      &function
 #else
 #define FASTALLOC_EMULATED_TLS 0
 #endif

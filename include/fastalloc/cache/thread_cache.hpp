@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The cache axis of ThreadSafePool: slots that each thread keeps for itself, between it and the shared ones (the depot).
+// The cache axis of ThreadSafePool: slots that each thread keeps for itself, between it and the shared ones (the
+// depot).
 //
 //   ThreadCache<N>   up to N slots a thread, moved to and from the depot in batches      default
 //   NoCache          each operation goes to the depot
@@ -9,14 +10,14 @@
 //
 //   begin_ ..... floor_ ......... top_ ..... end_
 //   | free      | slots          | free      |
-//                 limit_ == floor_, or, in a closed cache, the highest address: the owner's next pop() comes to the lock
-//                 end_, or, in a closed cache, null: the owner's next push() does
+//                 limit_ == floor_, or, in a closed cache, the highest address: the owner's next pop() comes to the
+//                 lock end_, or, in a closed cache, null: the owner's next push() does
 //
-// The owner stores top_ and then looks at limit_ (or end_); a thief stores limit_ and then looks at top_: one of them sees
-// the other (Frigo, Leiserson and Randall, "The implementation of the Cilk-5 multithreaded language", 1998, the THE
-// protocol; the fence between is asymmetric). A slot that the owner is just popping is left to it. All caches are closed, for
-// both, before the first is looked at, and until the last was: so "nothing found" means that at one moment no slot was free.
-// tests/spin/cache_stealing.pml is the model of this.
+// The owner stores top_ and then looks at limit_ (or end_); a thief stores limit_ and then looks at top_: one of them
+// sees the other (Frigo, Leiserson and Randall, "The implementation of the Cilk-5 multithreaded language", 1998, the
+// THE protocol; the fence between is asymmetric). A slot that the owner is just popping is left to it. All caches are
+// closed, for both, before the first is looked at, and until the last was: so "nothing found" means that at one moment
+// no slot was free. tests/spin/cache_stealing.pml is the model of this.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -28,15 +29,15 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the depot
-/// runs dry they are taken from it. A thread gets a cache at its 8th operation in a pool: room for 16 slots, 8 bytes each, that grows with use; or
-/// at warm_up(), with all its room at once.
-/// To take slots from the caches of other threads costs a call of `membarrier`: 1.8 to 4 µs in a busy virtual machine. Where the depot runs
-/// dry again and again, caches may keep less, down to nothing, and more again later.
+/// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the
+/// depot runs dry they are taken from it. A thread gets a cache at its 8th operation in a pool: room for 16 slots, 8
+/// bytes each, that grows with use; or at warm_up(), with all its room at once. To take slots from the caches of other
+/// threads costs a call of `membarrier`: 1.8 to 4 µs in a busy virtual machine. Where the depot runs dry again and
+/// again, caches may keep less, down to nothing, and more again later.
 /// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
-template <std::size_t Slots>
-struct ThreadCache {
-  static_assert(Slots <= 65536, "fastalloc: a ThreadCache of more than 65536 slots takes half a megabyte for each thread; take fewer");
+template <std::size_t Slots> struct ThreadCache {
+  static_assert(Slots <= 65536,
+                "fastalloc: a ThreadCache of more than 65536 slots takes half a megabyte for each thread; take fewer");
   static_assert(Slots >= 2, "fastalloc: a ThreadCache of less than two slots cannot work in batches; use NoCache");
   static constexpr std::size_t max_cached = Slots;
 };
@@ -63,7 +64,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   using Entry = std::byte*;
 
  public:
-  static constexpr std::size_t lookahead = 8;  ///< slots
+  static constexpr std::size_t lookahead = 8;    ///< slots
   static constexpr std::size_t least_room = 16;  ///< slots; what a cache begins with
 
   /// Its own room follows in the same memory; more comes later.
@@ -74,7 +75,8 @@ class alignas(cache_line) Magazine : public ThreadPart {
   static void make_room(MagazineRoom& room, std::size_t most, bool touch = false) noexcept {
     room.memory = static_cast<Entry*>(::operator new(entries_for(most) * sizeof(Entry), std::nothrow));
     room.most = most;
-    if (touch && room.memory != nullptr) touch_pages(reinterpret_cast<std::byte*>(room.memory), entries_for(most) * sizeof(Entry));
+    if (touch && room.memory != nullptr)
+      touch_pages(reinterpret_cast<std::byte*>(room.memory), entries_for(most) * sizeof(Entry));
   }
 
   /// The owner's: the slot returned last, or null: then the owner must take the lock and call settle().
@@ -144,11 +146,12 @@ class alignas(cache_line) Magazine : public ThreadPart {
     end_.store(begin_ + (std::min)(room, most_), std::memory_order_relaxed);
     limit_.store(floor_, std::memory_order_relaxed);
   }
-  [[nodiscard]] bool is_open() const noexcept { return end_.load(std::memory_order_relaxed) != nullptr; }  // relaxed: under the lock
+  // relaxed: under the lock
+  [[nodiscard]] bool is_open() const noexcept { return end_.load(std::memory_order_relaxed) != nullptr; }
   /// Requires: closed, and a heavy fence since.
   template <class Give> void steal(Give&& give) noexcept {
-    // seq_cst: after limit_ was written. The entries are there, too: push() and the heavy fence (or pop(), where there is none)
-    // order them before the value that is read.
+    // seq_cst: after limit_ was written. The entries are there, too: push() and the heavy fence (or pop(), where there
+    // is none) order them before the value that is read.
     Entry* const top = top_.load(std::memory_order_seq_cst);
     for (; floor_ < top; ++floor_) give(*floor_);
   }
@@ -159,7 +162,8 @@ class alignas(cache_line) Magazine : public ThreadPart {
   }
   /// Slots there is memory for. Changed by the owner only.
   [[nodiscard]] std::size_t most() const noexcept { return most_; }
-  [[nodiscard]] std::uint64_t allocations() const noexcept { return allocations_.load(std::memory_order_relaxed); }  // relaxed: as in size()
+  // relaxed: as in size()
+  [[nodiscard]] std::uint64_t allocations() const noexcept { return allocations_.load(std::memory_order_relaxed); }
   void reset_allocations() noexcept { allocations_.store(0, std::memory_order_relaxed); }
   /// The fewest slots since reset_least(), where they are counted.
   [[nodiscard]] std::size_t least() const noexcept {
@@ -229,7 +233,8 @@ template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* pa
 /// For a shared pool whose threads keep nothing: it hears of forks.
 class Uncached : public NoCaches, public PoolNode {
  public:
-  template <class Core> explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
+  template <class Core>
+  explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
   ~Uncached() { leave_registry(); }
   using NoCaches::is_enrolled, NoCaches::end;  // enrolled at construction
   void begin() noexcept { enroll(); }
@@ -240,11 +245,11 @@ class Uncached : public NoCaches, public PoolNode {
 /// The caches of one pool over a depot. All but mine(), attach() and more_room() need the pool's lock.
 /// `roomy_bytes`: for pools that rather grow than search other caches: a thread may always keep slots of so many bytes.
 ///
-///   allowed_   slots that a cache may keep at most. Where the depot runs dry though others keep slots, it shrinks, down to 0:
-///              then all caches are closed, and every operation goes to the depot. It grows again when patience_ operations in a
-///              row found slots in the depot; patience_ doubles each time that it grew too early.
-template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0>
-class ThreadCaches : public ThreadParts {
+///   allowed_   slots that a cache may keep at most. Where the depot runs dry though others keep slots, it shrinks,
+///              down to 0:
+///              then all caches are closed, and every operation goes to the depot. It grows again when patience_
+///              operations in a row found slots in the depot; patience_ doubles each time that it grew too early.
+template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
   using Room = MagazineRoom;
@@ -264,9 +269,11 @@ class ThreadCaches : public ThreadParts {
   bool enter() noexcept { return enroll(), is_forking(); }
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept { return static_cast<Magazine*>(ThreadParts::mine()); }
-  /// Null: one of the thread's first operations, no memory, the thread is at its end, or the system has no heavy fence; the caller goes to
-  /// the depot then.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept {
+    return static_cast<Magazine*>(ThreadParts::mine());
+  }
+  /// Null: one of the thread's first operations, no memory, the thread is at its end, or the system has no heavy fence;
+  /// the caller goes to the depot then.
   [[nodiscard]] FASTALLOC_COLD Magazine* attach(unsigned uses = uses_before_cache) noexcept {
     constexpr auto any = [](ThreadPart const&) noexcept { return true; };
     constexpr auto make = []() noexcept { return Magazine::make((std::min)(max_cached, Magazine::least_room)); };
@@ -281,10 +288,11 @@ class ThreadCaches : public ThreadParts {
     if (magazine.most() < max_cached) Magazine::make_room(room, max_cached, true);
   }
 
-  /// A slot for the caller, whose cache, if it has one, just had none: from the depot, with a batch for the cache, else from
-  /// other caches. `returned_only`: batches are of slots that were handed out before.
-  /// `counted`: the cache keeps account of it.
-  template <class Depot> auto take(Magazine* magazine, MagazineRoom& room, Depot& depot, bool returned_only, bool& counted) noexcept {
+  /// A slot for the caller, whose cache, if it has one, just had none: from the depot, with a batch for the cache, else
+  /// from other caches. `returned_only`: batches are of slots that were handed out before. `counted`: the cache keeps
+  /// account of it.
+  template <class Depot>
+  auto take(Magazine* magazine, MagazineRoom& room, Depot& depot, bool returned_only, bool& counted) noexcept {
     using One = decltype(depot.take_one());
     note_peak(depot);
     counted = true;
@@ -296,7 +304,8 @@ class ThreadCaches : public ThreadParts {
       // Once slots had to be gathered, one will do: the next operation takes a batch.
       // An empty depot opens no cache: a full pool is polled without a walk over all caches.
       if (magazine != nullptr && !last && depot.at_hand() != 0 && reopen_one(*magazine, room, depot) && at_hand != 0) {
-        std::size_t const batch = std::clamp<std::size_t>(at_hand / (count() + 1), 1, ((std::min)(share(depot), magazine->most()) + 1) / 2);
+        std::size_t const batch =
+            std::clamp<std::size_t>(at_hand / (count() + 1), 1, ((std::min)(share(depot), magazine->most()) + 1) / 2);
         std::size_t fresh = 0;
         if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
           return One{magazine->template settle<counts>(), false};
@@ -326,8 +335,8 @@ class ThreadCaches : public ThreadParts {
     magazine.keep(0, [&](std::byte* slot) { depot.give(slot); });
   }
 
-  /// Effects: all slots of all caches are in the depot, and every cache is closed until its thread comes to the lock. Returns: false
-  /// when there were none.
+  /// Effects: all slots of all caches are in the depot, and every cache is closed until its thread comes to the lock.
+  /// Returns: false when there were none.
   template <class Depot> bool gather(Depot& depot) noexcept {
     if (!any_open_) return false;
     any_open_ = false;
@@ -379,11 +388,12 @@ class ThreadCaches : public ThreadParts {
   }
   /// Allocations that the depot did not see, since reset_counts().
   [[nodiscard]] std::uint64_t allocations() const noexcept {
-    if constexpr (counts) return counts_.before + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
+    if constexpr (counts)
+      return counts_.before + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
     return 0;
   }
-  /// The most slots in use since reset_counts(), or up to what the caches hold more: they tell of the fewest that they held since
-  /// they last came to the depot. Exact when one thread uses the pool.
+  /// The most slots in use since reset_counts(), or up to what the caches hold more: they tell of the fewest that they
+  /// held since they last came to the depot. Exact when one thread uses the pool.
   template <class Depot> [[nodiscard]] std::size_t peak(Depot const& depot) const noexcept {
     if constexpr (!counts) return 0;
     else {
@@ -413,7 +423,8 @@ class ThreadCaches : public ThreadParts {
 
   /// Slots that a thread may keep: half the capacity belongs to the caches.
   template <class Depot> [[nodiscard]] std::size_t share(Depot const& depot) const noexcept {
-    std::size_t const part = std::max<std::size_t>({depot.total() / (2 * (count() + 1)), 1, roomy_bytes == 0 ? 1 : roomy_bytes / depot.blocks().stride()});
+    std::size_t const part = std::max<std::size_t>(
+        {depot.total() / (2 * (count() + 1)), 1, roomy_bytes == 0 ? 1 : roomy_bytes / depot.blocks().stride()});
     return (std::min)({part, std::size_t{allowed_}, max_cached});
   }
   /// Effects: the caller's cache is open, with more room where it has come. Returns: false when it has to stay closed.

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when threads,
-// pools or processes end.
+// ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when
+// threads, pools or processes end.
 //
-//   this_thread() (thread_local)   table -> | pool, part | pool, part | ...      by the places of the pools that it uses
-//   pool                         first_ <-> part <-> part          parts with a thread; spare_: parts whose thread has ended
-//   registry                     pools <-> pool <-> pool           for forks; and the places and thread records that are free
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... by the places of the pools that it uses
+//   pool                         first_ <-> part <-> part parts with a thread; spare_: parts whose thread has ended
+//   registry                     pools <-> pool <-> pool for forks; and the places and thread records that are free
 //
 //   table[place & mask].pool == this pool     if and only if the thread has a part of it
 //
 // The pool is asked in the table, not in the part: several places may lead to one entry of a small table, and the part
 // there, of another pool, may come to its end meanwhile.
-// A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used again when a
-// pool has ended: its end takes its parts out of the tables of all threads first.
+// A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used
+// again when a pool has ended: its end takes its parts out of the tables of all threads first.
 //
 // Locks, in the order in which they may be taken (locks of one rank never nest, except in fork):
 //   1  registry.lock         lists of pools, free places, free records
 //   2  ThreadRecord::lock    one thread's table
 //   3  the pool's lock       its lists of parts
-// No function here holds one of them while it takes another, calls a storage, operator new, or a user's function; fork alone takes
-// all: the registry's, that of its own record, then each pool's.
+// No function here holds one of them while it takes another, calls a storage, operator new, or a user's function; fork
+// alone takes all: the registry's, that of its own record, then each pool's.
 //
-//   thread ends    each part is marked `leaving` under the record's lock, then goes to its pool's spares under the pool's lock
+//   thread ends    each part is marked `leaving` under the record's lock, then goes to its pool's spares under the
+//                  pool's lock
 //   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
 //   fork           in the child, pools hear of it (in_child), and the records of threads that are not there are free
-// Records and places are reused and never freed: there are as many as there were threads and pools at a time. So a part may point to a
-// record whose thread is gone.
-// Libraries that do not share symbols have a table and a registry each. A pool keeps to the registry of the library that constructed
-// it; the code of others works without parts.
-// Everything here is constant-initialised and never destroyed: static objects may use pools in any order.
+// Records and places are reused and never freed: there are as many as there were threads and pools at a time. So a part
+// may point to a record whose thread is gone. Libraries that do not share symbols have a table and a registry each. A
+// pool keeps to the registry of the library that constructed it; the code of others works without parts. Everything
+// here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
 #include <fastalloc/cache/system_slot.hpp>
@@ -45,7 +45,8 @@
 #include <unistd.h>
 #endif
 
-// One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled with.
+// One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled
+// with.
 #if defined(__GNUC__) && !defined(_WIN32)
 #define FASTALLOC_SHARED [[gnu::visibility("default")]]
 #define FASTALLOC_OWN [[gnu::visibility("hidden")]]
@@ -62,8 +63,8 @@ struct ThreadRecord;
 /// What threads write often, each for itself, lies this far apart.
 inline constexpr std::size_t cache_line = 64;  ///< bytes
 
-/// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by free_parts():
-/// no lock is held then, since operator new and delete may be the user's and use pools.
+/// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by
+/// free_parts(): no lock is held then, since operator new and delete may be the user's and use pools.
 struct ThreadPart {
   std::atomic<ThreadRecord*> owner{nullptr};  ///< null: no thread; or leaving(), borrowed(), orphaned()
   ThreadPart* next = nullptr;                 ///< in first_ or spare_
@@ -71,7 +72,9 @@ struct ThreadPart {
 };
 
 /// `bytes` bytes for a part; null when there is no memory.
-inline void* part_memory(std::size_t bytes) noexcept { return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow); }
+inline void* part_memory(std::size_t bytes) noexcept {
+  return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow);
+}
 inline void free_parts(ThreadPart* list) noexcept {
   while (list != nullptr) ::operator delete(std::exchange(list, list->next), std::align_val_t{cache_line});
 }
@@ -133,17 +136,18 @@ struct Registry {
   AdaptiveLock lock;
   PoolNode* pools = nullptr;
   Place* free_places = nullptr;
-  std::uint32_t places = 0;  ///< numbers given out so far
+  std::uint32_t places = 0;         ///< numbers given out so far
   ThreadRecord* records = nullptr;  ///< all
   ThreadRecord* free_records = nullptr;
-  std::atomic<Stale*> stale{nullptr};  ///< of threads that are not there after a fork; freed later, since the heap may not hear of forks before us
+  /// of threads that are not there after a fork; freed later, since the heap may not hear of forks before us
+  std::atomic<Stale*> stale{nullptr};
   bool begun = false;
-  std::atomic<bool> has_fence{false};         ///< heavy_fence() works here
-  std::atomic<ThisThread*> forker{nullptr};   ///< the thread that is just forking
-  ThreadRecord* forkers_record = nullptr;     ///< whose lock it holds; in a handler it may get another one
-  int fork_handlers = 0;                      ///< how many of them hold the locks for it
-  long forkers_process = 0;                   ///< its id, to know the child
-  bool is_child = false;                      ///< the child has heard what it is
+  std::atomic<bool> has_fence{false};        ///< heavy_fence() works here
+  std::atomic<ThisThread*> forker{nullptr};  ///< the thread that is just forking
+  ThreadRecord* forkers_record = nullptr;    ///< whose lock it holds; in a handler it may get another one
+  int fork_handlers = 0;                     ///< how many of them hold the locks for it
+  long forkers_process = 0;                  ///< its id, to know the child
+  bool is_child = false;                     ///< the child has heard what it is
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
@@ -152,7 +156,8 @@ inline void look_for_child() noexcept;
 /// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
 [[nodiscard]] inline bool is_forking() noexcept {
   // relaxed: it is this thread only if this thread wrote it
-  if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]] return false;
+  if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]]
+    return false;
   return look_for_child(), true;
 }
 /// A Guard of a lock that a fork takes.
@@ -174,7 +179,8 @@ class [[nodiscard]] ForkedGuard {
 /// A Guard of a record's lock. Of these a fork takes only that of its own thread.
 class [[nodiscard]] RecordGuard {
  public:
-  explicit RecordGuard(ThreadRecord& record) noexcept : lock_(is_forking() && &record == registry.forkers_record ? nullptr : &record.lock) {
+  explicit RecordGuard(ThreadRecord& record) noexcept
+      : lock_(is_forking() && &record == registry.forkers_record ? nullptr : &record.lock) {
     if (lock_ != nullptr) note_lock(), lock_->lock();
   }
   ~RecordGuard() {
@@ -189,7 +195,7 @@ class [[nodiscard]] RecordGuard {
 
 /// What happens to threads and to the process.
 enum class PoolEvent {
-  lock,          ///< takes the pool's lock, for the lists of parts
+  lock,  ///< takes the pool's lock, for the lists of parts
   unlock,
   before_fork,   ///< takes all locks of the pool
   after_fork,    ///< gives them back
@@ -209,7 +215,8 @@ class PoolNode {
 
   /// Effects: the pool hears of forks from now on. No lock may be held. Complexity: constant.
   void enroll() noexcept {
-    // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list then.
+    // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list
+    // then.
     if (!is_enrolled()) enroll_first();
   }
   /// True when there is nothing left for enroll() to do.
@@ -240,9 +247,11 @@ class PoolNode {
   void unlock_pool() const noexcept {
     if (!is_held()) tell(PoolEvent::unlock);
   }
-  /// Effects: no fork hears of the pool; where this thread is just forking, the pool's locks are free again: threads that are ending need them.
+  /// Effects: no fork hears of the pool; where this thread is just forking, the pool's locks are free again: threads
+  /// that are ending need them.
   void leave_registry() noexcept {
-    if (state_.load(std::memory_order_relaxed) != State::enrolled) return;  // relaxed, everywhere: nobody else uses the pool any more
+    // relaxed, everywhere: nobody else uses the pool any more
+    if (state_.load(std::memory_order_relaxed) != State::enrolled) return;
     {
       ForkedGuard guard(home_->lock);
       (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
@@ -260,7 +269,8 @@ class PoolNode {
     tell(PoolEvent::hear_of_forks);
     ForkedGuard guard(home_->lock);
     if (state_.load(std::memory_order_relaxed) != State::outside) return;  // relaxed: the lock orders it
-    if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);  // relaxed: the lock
+    // relaxed: the lock
+    if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);
     next_ = home_->pools;
     if (next_ != nullptr) next_->previous_ = this;
     home_->pools = this;
@@ -270,7 +280,8 @@ class PoolNode {
   enum class State : std::uint8_t { outside, enrolled, left };
   /// This thread has the pool's locks, since it is forking.
   [[nodiscard]] bool is_held() const noexcept {
-    return is_forking() && state_.load(std::memory_order_relaxed) == State::enrolled;  // relaxed: of what this thread did itself
+    // relaxed: of what this thread did itself
+    return is_forking() && state_.load(std::memory_order_relaxed) == State::enrolled;
   }
 
   PoolNode* next_ = nullptr;
@@ -292,23 +303,28 @@ class alignas(cache_line) ThreadParts : public PoolNode {
 
   /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
-    // relaxed, everywhere: the place is written before the thread's entry is, by this thread; another thread changes an entry only at its pool's end.
+    // relaxed, everywhere: the place is written before the thread's entry is, by this thread; another thread changes an
+    // entry only at its pool's end.
     std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread().mask;
-    auto const& entry = *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
-    if (entry.pool.load(std::memory_order_relaxed) != this) [[unlikely]] return nullptr;
+    auto const& entry =
+        *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
+    if (entry.pool.load(std::memory_order_relaxed) != this) [[unlikely]]
+      return nullptr;
     ThreadPart* const part = entry.part.load(std::memory_order_relaxed);
     FASTALLOC_ASSUME(part != nullptr);
     return part;
   }
 
-  /// mine(), or a spare for which suits(part) is true (asked under the pool's lock), or a part that make() builds. Null: the first `uses` calls by
-  /// this thread; no memory; the thread is at its end; there is no heavy fence where one is needed; or this code has another registry
-  /// than the pool. No lock is held while make() runs.
-  template <class Suits, class Make> FASTALLOC_COLD ThreadPart* attach(Suits&& suits, Make&& make, bool needs_fence, unsigned uses) noexcept {
+  /// mine(), or a spare for which suits(part) is true (asked under the pool's lock), or a part that make() builds.
+  /// Null: the first `uses` calls by this thread; no memory; the thread is at its end; there is no heavy fence where
+  /// one is needed; or this code has another registry than the pool. No lock is held while make() runs.
+  template <class Suits, class Make>
+  FASTALLOC_COLD ThreadPart* attach(Suits&& suits, Make&& make, bool needs_fence, unsigned uses) noexcept {
     if (ThreadPart* const part = mine()) return part;
     if (!is_at_home()) return nullptr;
     enroll();
-    if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;  // relaxed: enroll() saw it written
+    // relaxed: enroll() saw it written
+    if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;
     ThreadRecord* const record = record_of_thread();
     if (record == &no_record || !find_place()) return nullptr;
     std::size_t const place = this->place();
@@ -330,7 +346,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return part;
   }
 
-  /// A spare for which suits(part) is true, or a part that make() builds, for the calling thread until give_back(). Null: no memory.
+  /// A spare for which suits(part) is true, or a part that make() builds, for the calling thread until give_back().
+  /// Null: no memory.
   template <class Suits, class Make> FASTALLOC_COLD ThreadPart* borrow(Suits&& suits, Make&& make) noexcept {
     enroll();
     return take_part(suits, make, borrowed());
@@ -350,11 +367,12 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     unlock_pool();
   }
 
-  /// In the child of a fork: calls reclaim(part) for each part whose thread is not there. Where it returns true, the part may serve
-  /// another thread; else it is orphaned. Requires: the pool's lock is held.
+  /// In the child of a fork: calls reclaim(part) for each part whose thread is not there. Where it returns true, the
+  /// part may serve another thread; else it is orphaned. Requires: the pool's lock is held.
   template <class F> void abandon(F&& reclaim) noexcept {
     // relaxed, everywhere: the only thread there is.
-    for (ThreadPart* part = spare_; part != nullptr; part = part->next) part->owner.store(nullptr, std::memory_order_relaxed);
+    for (ThreadPart* part = spare_; part != nullptr; part = part->next)
+      part->owner.store(nullptr, std::memory_order_relaxed);
     for (ThreadPart *part = first_, *next = nullptr; part != nullptr; part = next) {
       next = part->next;
       if (part->owner.load(std::memory_order_relaxed) == this_thread().record || is_orphaned(*part)) continue;
@@ -365,7 +383,9 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   }
 
   /// True for a part whose thread was not there after a fork, in the middle of an unknown operation.
-  [[nodiscard]] static bool is_orphaned(ThreadPart const& part) noexcept { return part.owner.load(std::memory_order_relaxed) == orphaned(); }
+  [[nodiscard]] static bool is_orphaned(ThreadPart const& part) noexcept {
+    return part.owner.load(std::memory_order_relaxed) == orphaned();
+  }
 
   /// Calls f(part) for the parts that have a thread. Requires: the pool's lock is held.
   template <class F> void for_each(F&& f) const {
@@ -379,8 +399,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   /// Parts that have a thread.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-  /// Effects: the threads forget their parts; the pool leaves the registry. Returns: the list of all parts. Requires: no thread uses the
-  /// pool any more (but for threads that are ending). Complexity: linear in the parts.
+  /// Effects: the threads forget their parts; the pool leaves the registry. Returns: the list of all parts. Requires:
+  /// no thread uses the pool any more (but for threads that are ending). Complexity: linear in the parts.
   ThreadPart* detach_all() noexcept;
 
   static void end_thread() noexcept;
@@ -404,7 +424,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
     lock_pool();
     ThreadPart* part = nullptr;
-    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked next.
+    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked
+    // next.
     for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
       ThreadPart* const at = spare_;
       // acquire: pairs with the release in end_thread(), whose thread has left the part then.
@@ -453,7 +474,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
 };
 
 #if FASTALLOC_EMULATED_TLS
-/// Effects: this_thread() can be written to. (Not by operator new: the user's may use pools.) Returns: false when there is no memory.
+/// Effects: this_thread() can be written to. (Not by operator new: the user's may use pools.) Returns: false when there
+/// is no memory.
 inline bool arm_thread() noexcept {
   if (&this_thread() != &no_thread) return true;
   void* const memory = std::malloc(sizeof(ThisThread));
@@ -461,7 +483,8 @@ inline bool arm_thread() noexcept {
   Guard guard(registry.lock);
   return thread_slot.set(::new (memory) ThisThread{}) || (std::free(memory), false);
 }
-/// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever they were.
+/// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever
+/// they were.
 inline void __stdcall thread_event(void*, unsigned long reason, void*) {
   constexpr unsigned long thread_detach = 3;
   ThisThread* const thread = &this_thread();
@@ -475,8 +498,8 @@ inline void __stdcall thread_event(void*, unsigned long reason, void*) {
 }
 FASTALLOC_HEAR_OF_THREADS(thread_event);
 #else
-/// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread that first
-/// uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
+/// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread
+/// that first uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
 struct ThreadExit {
   constexpr ThreadExit() noexcept = default;
   ~ThreadExit() {
@@ -524,7 +547,8 @@ struct ForkHandlers {
 #if FASTALLOC_POSIX
   /// Once a library: they leave with it.
   static void install() noexcept {
-    if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed)) pthread_atfork(prepare, parent, child);
+    if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed))
+      pthread_atfork(prepare, parent, child);
   }
   // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
   static void prepare() noexcept {
@@ -572,7 +596,9 @@ struct ForkHandlers {
     }
   }
   static void put_off(void* memory) noexcept {
-    registry.stale.store(::new (memory) Stale{registry.stale.load(std::memory_order_relaxed)}, std::memory_order_relaxed);  // relaxed: the only thread
+    // relaxed: the only thread
+    registry.stale.store(::new (memory) Stale{registry.stale.load(std::memory_order_relaxed)},
+                         std::memory_order_relaxed);
   }
 
   FASTALLOC_OWN static inline std::atomic<bool> installed{false};
@@ -690,7 +716,8 @@ inline bool ThreadParts::find_place() noexcept {
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
-  leave_registry();  // from here on no fork hears of the pool: its locks are this thread's and those of threads that are ending
+  // from here on no fork hears of the pool: its locks are this thread's and those of threads that are ending
+  leave_registry();
   ThreadPart* gone = nullptr;
   for (bool more = true; more;) {
     lock_pool();

@@ -22,7 +22,8 @@ struct DebugChecks {
   static constexpr bool verifies_fill = false;
 };
 
-/// When to use: to hunt a write to a dead object, or where a double free must never pass. Costs one more read a slot. Complexity: as DebugChecks.
+/// When to use: to hunt a write to a dead object, or where a double free must never pass. Costs one more read a slot.
+/// Complexity: as DebugChecks.
 struct FullChecks {
   static constexpr bool tracks_slots = true;
   static constexpr bool fills = true;
@@ -70,14 +71,17 @@ class SlotMarks {
   static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return (slot_count / 32 + 1) * alignment; }
 
   template <bool Shared> static bool test(Block const& block, std::size_t place) noexcept {
-    if (block.tail == nullptr) [[unlikely]] return false;
+    if (block.tail == nullptr) [[unlikely]]
+      return false;
     std::uint32_t& word = word_of(block, place);
-    std::uint32_t const bits = Shared ? AtomicRef(word).load(std::memory_order_relaxed) : word;  // relaxed: as in flip()
+    // relaxed: as in flip()
+    std::uint32_t const bits = Shared ? AtomicRef(word).load(std::memory_order_relaxed) : word;
     return (bits >> place % 32 & 1U) != 0;
   }
   /// `Shared`: threads that hold no lock flip, too. Returns: what it was.
   template <bool Shared> static bool flip(Block const& block, std::size_t place) noexcept {
-    if (block.tail == nullptr) [[unlikely]] return false;
+    if (block.tail == nullptr) [[unlikely]]
+      return false;
     std::uint32_t& word = word_of(block, place);
     std::uint32_t const mask = std::uint32_t{1} << place % 32;
     // relaxed: whoever hands a slot on orders what happens to it.

@@ -4,7 +4,8 @@
 //
 //   tail of a block   | marks, lost | note |
 //
-//   lost   the bit behind the last mark: slots of the block may be in no list any more; only marks tell whether they are in use
+//   lost   the bit behind the last mark: slots of the block may be in no list any more; only marks tell whether they
+//          are in use
 //   note   what was found, until somebody reports it: lists are walked under locks, under which nobody is called
 #pragma once
 
@@ -21,8 +22,7 @@ inline constexpr char const* free_slots_lost =
 
 /// Enabled: the checks policy tracks slots, and there may be links. Complexity: a look at one address log2 b + 1 steps
 /// for b blocks; a note b.
-template <class Shape, bool Enabled>
-struct LinkChecks {
+template <class Shape, bool Enabled> struct LinkChecks {
   static constexpr bool enabled = Enabled && Shape::link_size != 0;
   static constexpr std::size_t note_bytes = enabled ? sizeof(LinksCut) : 0;
   static constexpr std::size_t unknown = (std::numeric_limits<std::size_t>::max)();  ///< of LinksCut::lost
@@ -83,7 +83,8 @@ struct LinkChecks {
   template <class Blocks> [[nodiscard]] static LinksCut read_note(Blocks& blocks, std::byte const* slot) noexcept {
     LinksCut found;
     if (slot != nullptr) found = note_of(*blocks.find(slot));
-    else for (std::size_t b = 0; b != blocks.count() && !found.broken; ++b) found = note_of(blocks[b]);
+    else
+      for (std::size_t b = 0; b != blocks.count() && !found.broken; ++b) found = note_of(blocks[b]);
     constexpr LinksCut nothing;
     if (found.broken)
       for (std::size_t b = 0; b != blocks.count(); ++b)

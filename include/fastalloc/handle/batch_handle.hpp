@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// BatchHandle<T, Owner>: owns n objects anywhere in a pool, and gives them back in one step; what allocate_batch_handle()
-// returns. Three words, and 8 bytes an object in one block on the heap: half of n handles.
+// BatchHandle<T, Owner>: owns n objects anywhere in a pool, and gives them back in one step; what
+// allocate_batch_handle() returns. Three words, and 8 bytes an object in one block on the heap: half of n handles.
 //
-// 32-bit codes in the place of addresses would halve that again, in fixed pools; each access would then load the pool's base
-// first. Iterating over what lives is what a batch is for, so addresses it is.
+// 32-bit codes in the place of addresses would halve that again, in fixed pools; each access would then load the pool's
+// base first. Iterating over what lives is what a batch is for, so addresses it is.
 #pragma once
 
 #include <fastalloc/handle/owned_slots.hpp>
@@ -17,8 +17,7 @@
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 /// Random access to objects by an array of their addresses.
-template <class T>
-class ListedIterator {
+template <class T> class ListedIterator {
  public:
   using value_type = T;
   using difference_type = std::ptrdiff_t;
@@ -53,10 +52,10 @@ class ListedIterator {
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// Move-only. Requires: the pool outlives the handle. Thread safety: that of the pool for destruction and reset(); otherwise that
-/// of a pointer. What it shares with SpanHandle (operator[], size(), reset(), swap()) stands in OwnedSlots.
-template <class T, class Owner>
-class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Listed> {
+/// Move-only. Requires: the pool outlives the handle. Thread safety: that of the pool for destruction and reset();
+/// otherwise that of a pointer. What it shares with SpanHandle (operator[], size(), reset(), swap()) stands in
+/// OwnedSlots.
+template <class T, class Owner> class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Listed> {
   using Base = detail::OwnedSlots<T, Owner, detail::Listed>;
 
  public:
@@ -64,8 +63,8 @@ class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Li
   constexpr BatchHandle() noexcept = default;
   BatchHandle(BatchHandle&&) noexcept = default;
   BatchHandle& operator=(BatchHandle&&) noexcept = default;
-  BatchHandle(BatchHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle"))
-    = delete;
+  BatchHandle(BatchHandle const&,
+              FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle")) = delete;
   FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() the handle") operator=(BatchHandle const&) = delete;
 
   [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.list); }
@@ -73,8 +72,7 @@ class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Li
   friend void swap(BatchHandle& a, BatchHandle& b) noexcept { a.swap(b); }
 
  private:
-  template <class Pool, class U, class O>
-  friend class detail::Batches;
+  template <class Pool, class U, class O> friend class detail::Batches;
   using Base::Base;
 };
 

@@ -10,17 +10,17 @@
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// When to use: many handles in containers; a handle of half the size moves and caches better (figures: benchmarks/README.md).
-/// `Handle<T, Bound<pool>>` may be named while T is incomplete, with `extern FixedPool<T> pool;`.
-/// Thread safety, errors, complexity: those of the pool. Each function is the pool's own of that name.
-template <auto& Pool>
-struct Bound {
+/// When to use: many handles in containers; a handle of half the size moves and caches better (figures:
+/// benchmarks/README.md). `Handle<T, Bound<pool>>` may be named while T is incomplete, with `extern FixedPool<T>
+/// pool;`. Thread safety, errors, complexity: those of the pool. Each function is the pool's own of that name.
+template <auto& Pool> struct Bound {
   using pool_type = std::remove_reference_t<decltype(Pool)>;
   using value_type = typename pool_type::value_type;
   using handle_type = Handle<value_type, Bound>;
-  static_assert(std::same_as<typename detail::OwnerOf<pool_type>::type, pool_type>,
-                "fastalloc: a handle of a ThreadLocalPool has to know its thread's sub-pool, and stays two words; use Bound with "
-                "FixedPool, GrowingPool or ThreadSafePool");
+  static_assert(
+      std::same_as<typename detail::OwnerOf<pool_type>::type, pool_type>,
+      "fastalloc: a handle of a ThreadLocalPool has to know its thread's sub-pool, and stays two words; use Bound with "
+      "FixedPool, GrowingPool or ThreadSafePool");
 
   [[nodiscard]] static pool_type& pool() noexcept { return Pool; }
 
@@ -32,7 +32,8 @@ struct Bound {
   }
   [[nodiscard]] static handle_type adopt(value_type* object) { return wrap(Pool.adopt(object)); }
 
-  /// Effects: takes over what `handle` owns. Requires: it is from this pool, or empty; with a checks policy another pool's is reported and kept.
+  /// Effects: takes over what `handle` owns. Requires: it is from this pool, or empty; with a checks policy another
+  /// pool's is reported and kept.
   [[nodiscard]] static handle_type bind(typename pool_type::handle_type&& handle) {
     if (!handle) return {};
     value_type* const object = handle.get();

@@ -4,15 +4,16 @@
 //   object_   T*, null when empty
 //   owner_    Owner*                               P::handle_type is Handle<T, P>: returning is inlined
 //             AnyOwner* | inside                   Handle<T> is erased: returning is one indirect call
-//             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type (handle/bound.hpp)
+//             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type
+//                                                  (handle/bound.hpp)
 //
 // `inside` (bit 0) says that object_ is not where its slot begins: it is a base class or another part that lies
 // further in. The pool then finds the slot from the address, so any part will do, virtual bases too.
 // T may be incomplete where a handle is declared.
 //
 // * and -> of an empty handle: where the pool has a checks policy, P::handle_type reports to the error handler, and
-// ends the program. An erased handle cannot know of the policy (Handle<T> is one type for all of them), so it faults, as a
-// pointer does.
+// ends the program. An erased handle cannot know of the policy (Handle<T> is one type for all of them), so it faults,
+// as a pointer does.
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
@@ -39,8 +40,7 @@ template <class V> FASTALLOC_ALWAYS_INLINE constexpr V opaque(V value) noexcept 
 struct HandleAccess;
 class CountsRef;
 
-template <class Owner>
-class OwnerWord;
+template <class Owner> class OwnerWord;
 
 /// What the address is that somebody who does not know the pool gives back.
 enum class ReleaseOf : unsigned char {
@@ -51,16 +51,13 @@ enum class ReleaseOf : unsigned char {
 };
 
 /// What the second word of a handle points to.
-template <class Owner>
-struct OwnerOf {
+template <class Owner> struct OwnerOf {
   using type = Owner;
 };
-template <class T, class... Policies>
-struct OwnerOf<ThreadLocalPool<T, Policies...>> {
+template <class T, class... Policies> struct OwnerOf<ThreadLocalPool<T, Policies...>> {
   using type = SubPool<T, Policies...>;
 };
-template <auto& Pool>
-struct OwnerOf<Bound<Pool>> {
+template <auto& Pool> struct OwnerOf<Bound<Pool>> {
   using type = std::remove_reference_t<decltype(Pool)>;
 };
 
@@ -121,8 +118,7 @@ class AnyOwner {
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 /// The second word of a handle: the owner's address; in erased handles with `inside` in bit 0.
-template <class Owner>
-class OwnerWord {
+template <class Owner> class OwnerWord {
   static constexpr bool erased = std::same_as<Owner, AnyOwner>;
   using Target = typename OwnerOf<Owner>::type;
 
@@ -149,15 +145,18 @@ class OwnerWord {
 
   template <class T> FASTALLOC_ALWAYS_INLINE void release(T* object) const noexcept {
     if constexpr (erased) {
-      any()->release_(*any(), const_cast<void*>(static_cast<void const volatile*>(object)), inside() ? ReleaseOf::part : ReleaseOf::object);
+      any()->release_(*any(), const_cast<void*>(static_cast<void const volatile*>(object)),
+                      inside() ? ReleaseOf::part : ReleaseOf::object);
     } else {
       word_->release_from_handle(object);
     }
   }
   /// Returns: the counts of the object, which had one owner.
   template <class T> [[nodiscard]] auto share(T* object) const noexcept {
-    static_assert(!erased, "fastalloc: an erased Handle<T> does not know whether its pool counts owners; call share() on the pool's own "
-                           "handle (P::handle_type), and pass the SharedHandle on");
+    static_assert(
+        !erased,
+        "fastalloc: an erased Handle<T> does not know whether its pool counts owners; call share() on the pool's own "
+        "handle (P::handle_type), and pass the SharedHandle on");
     if constexpr (!erased) return word_->share_from_handle(object);
   }
 
@@ -166,8 +165,7 @@ class OwnerWord {
 };
 
 /// The same for a pool that is part of the type: no word at all.
-template <auto& Pool>
-class OwnerWord<Bound<Pool>> {
+template <auto& Pool> class OwnerWord<Bound<Pool>> {
   using Target = typename OwnerOf<Bound<Pool>>::type;
 
  public:
@@ -178,19 +176,22 @@ class OwnerWord<Bound<Pool>> {
   [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
   [[nodiscard]] static constexpr bool inside() noexcept { return false; }
   // No templates: g++ 12 would complete the pool, and so T, when a handle is a member of T.
-  FASTALLOC_ALWAYS_INLINE static void release(void* object) noexcept { Pool.release_from_handle(static_cast<typename Target::value_type*>(object)); }
-  [[nodiscard]] static auto share(void* object) noexcept { return Pool.share_from_handle(static_cast<typename Target::value_type*>(object)); }
+  FASTALLOC_ALWAYS_INLINE static void release(void* object) noexcept {
+    Pool.release_from_handle(static_cast<typename Target::value_type*>(object));
+  }
+  [[nodiscard]] static auto share(void* object) noexcept {
+    return Pool.share_from_handle(static_cast<typename Target::value_type*>(object));
+  }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// Owns one object in a pool. Move-only. Requires: the pool outlives the handle. Complexity: 0 steps; reset() and the end: 1 and those of the slot
-/// policy (with a checks policy those of owns(), too), an erased handle to a part of the object as owns() more. Thread safety: that of the pool for
-/// destruction and reset(); otherwise that of a pointer.
-template <class T, class Owner>
-class [[nodiscard]] Handle {
+/// Owns one object in a pool. Move-only. Requires: the pool outlives the handle. Complexity: 0 steps; reset() and the
+/// end: 1 and those of the slot policy (with a checks policy those of owns(), too), an erased handle to a part of the
+/// object as owns() more. Thread safety: that of the pool for destruction and reset(); otherwise that of a pointer.
+template <class T, class Owner> class [[nodiscard]] Handle {
  public:
   using element_type = T;
   using owner_type = Owner;
@@ -199,25 +200,26 @@ class [[nodiscard]] Handle {
   constexpr Handle(std::nullptr_t) noexcept {}
 
   FASTALLOC_ALWAYS_INLINE Handle(Handle&& other) noexcept
-      : object_(detail::opaque(other.object_)), owner_(other.owner_.copy()) { other.object_ = nullptr; }
+      : object_(detail::opaque(other.object_)), owner_(other.owner_.copy()) {
+    other.object_ = nullptr;
+  }
 
   /// From a handle to T or to a class derived from it, of any pool: forgets the type of the pool.
-  template <class U, class O>
-    requires(!std::same_as<Handle<U, O>, Handle>) && std::same_as<Owner, AnyOwner> && std::convertible_to<U*, T*>
-  Handle(Handle<U, O>&& other) noexcept {
+  template <class U, class O> requires(!std::same_as<Handle<U, O>, Handle>) && std::same_as<Owner, AnyOwner> &&
+                                      std::convertible_to<U*, T*> Handle(Handle<U, O>&& other) noexcept {
     U* const from = std::exchange(other.object_, nullptr);
     object_ = from;
     bool const moved = static_cast<void const volatile*>(object_) != static_cast<void const volatile*>(from);
     owner_ = detail::OwnerWord<AnyOwner>(other.owner_.any(), moved || other.owner_.inside());
   }
 
-  /// Owns the object that `owner` does, and points to a part of it: a member, a base, what is inside a std::variant. The slot is found
-  /// from the part's address, so any part will do. Where `part` is null or `owner` empty, this handle is empty and `owner` stays as it is:
-  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...   // else shape is still full
+  /// Owns the object that `owner` does, and points to a part of it: a member, a base, what is inside a std::variant.
+  /// The slot is found from the part's address, so any part will do. Where `part` is null or `owner` empty, this handle
+  /// is empty and `owner` stays as it is:
+  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...   // else shape is
+  ///                                                                                                still full
   /// Requires: `part` is null or lies inside of the object.
-  template <class U, class O>
-    requires std::same_as<Owner, AnyOwner>
-  Handle(Handle<U, O>&& owner, T* part) noexcept {
+  template <class U, class O> requires std::same_as<Owner, AnyOwner> Handle(Handle<U, O>&& owner, T* part) noexcept {
     if (part == nullptr || owner.object_ == nullptr) return;
     bool const moved = static_cast<void const volatile*>(part) != static_cast<void const volatile*>(owner.object_);
     object_ = part;
@@ -239,12 +241,14 @@ class [[nodiscard]] Handle {
   }
   Handle& operator=(std::nullptr_t) noexcept { return reset(), *this; }
 
-  Handle(Handle const&, FASTALLOC_ADVICE("fastalloc: an object has one Handle; std::move() it, or share() it"))
-    = delete;
-  FASTALLOC_ADVISES("fastalloc: an object has one Handle; std::move() it, or share() it") operator=(Handle const&)
-    = delete;
+  Handle(Handle const&,
+         FASTALLOC_ADVICE("fastalloc: an object has one Handle; std::move() it, or share() it")) = delete;
+  FASTALLOC_ADVISES("fastalloc: an object has one Handle; std::move() it, or share() it")
+  operator=(Handle const&) = delete;
 
-  FASTALLOC_ALWAYS_INLINE ~Handle() { if (object_ != nullptr) owner_.release(object_); }
+  FASTALLOC_ALWAYS_INLINE ~Handle() {
+    if (object_ != nullptr) owner_.release(object_);
+  }
 
   /// Requires: not empty; a checks policy reports where it is, and ends the program.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::add_lvalue_reference_t<T> operator*() const noexcept {
@@ -262,13 +266,16 @@ class [[nodiscard]] Handle {
   explicit operator bool() const noexcept { return object_ != nullptr; }
 
   /// Effects: returns the object to its pool; the handle is empty before the object's destructor runs.
-  void reset() noexcept { if (T* const object = std::exchange(object_, nullptr)) owner_.release(object); }
+  void reset() noexcept {
+    if (T* const object = std::exchange(object_, nullptr)) owner_.release(object);
+  }
 
   /// Effects: lets go of the object without returning it; the pool's adopt() takes it back. Returns: the object.
   [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
 
-  /// Effects: makes the object one that may have several owners; this handle is empty afterwards. Returns: the first of them, empty
-  /// when this handle was. Requires: a pool with Shared or AtomicShared, and <fastalloc/handle/shared_handle.hpp>.
+  /// Effects: makes the object one that may have several owners; this handle is empty afterwards. Returns: the first of
+  /// them, empty when this handle was. Requires: a pool with Shared or AtomicShared, and
+  /// <fastalloc/handle/shared_handle.hpp>.
   template <class O = Owner> [[nodiscard]] SharedHandle<T> share() noexcept {
     T* const object = release();
     return object != nullptr ? SharedHandle<T>(object, owner_.share(object)) : SharedHandle<T>();
@@ -288,26 +295,25 @@ class [[nodiscard]] Handle {
   friend bool operator==(Handle const& a, std::nullptr_t) noexcept { return a.object_ == nullptr; }
 
  private:
-  template <class U, class O>
-  friend class Handle;
+  template <class U, class O> friend class Handle;
   friend struct detail::HandleAccess;
 
-  FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept : object_(object), owner_(owner) {}
+  FASTALLOC_ALWAYS_INLINE Handle(T* object, typename detail::OwnerOf<Owner>::type* owner) noexcept
+      : object_(object), owner_(owner) {}
   Handle(T* object, detail::OwnerWord<Owner> owner) noexcept : object_(object), owner_(owner) {}
 
   T* object_ = nullptr;
   FASTALLOC_NO_UNIQUE_ADDRESS detail::OwnerWord<Owner> owner_;
 };
 
-template <class T, class O, class U, class P>
-  requires(!std::same_as<Handle<T, O>, Handle<U, P>>)
+template <class T, class O, class U, class P> requires(!std::same_as<Handle<T, O>, Handle<U, P>>)
 FASTALLOC_UNAVAILABLE("fastalloc: handles of different types do not compare; compare a.get() == b.get(), or store "
-                      "erased handles: Handle<T>", bool, operator==(Handle<T, O> const&, Handle<U, P> const&));
-template <class T, class O, class U, class P>
-  requires(!std::same_as<Handle<T, O>, Handle<U, P>>)
+                      "erased handles: Handle<T>",
+                      bool, operator==(Handle<T, O> const&, Handle<U, P> const&));
+template <class T, class O, class U, class P> requires(!std::same_as<Handle<T, O>, Handle<U, P>>)
 FASTALLOC_UNAVAILABLE("fastalloc: handles of different types do not compare; compare a.get() < b.get(), or store "
-                      "erased handles: Handle<T>", std::strong_ordering,
-                      operator<=>(Handle<T, O> const&, Handle<U, P> const&));
+                      "erased handles: Handle<T>",
+                      std::strong_ordering, operator<=>(Handle<T, O> const&, Handle<U, P> const&));
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
 
@@ -319,15 +325,21 @@ struct HandleAccess {
   FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {
     return Handle<T, Owner>(object, owner);
   }
-  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept { return Handle<T, Owner>(object, owner); }
-  template <class T, class Owner> [[nodiscard]] static OwnerWord<Owner> owner_word(Handle<T, Owner> const& handle) noexcept { return handle.owner_; }
-  template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept { return handle.owner_.target(); }
+  template <class Owner, class T> static Handle<T, Owner> make(T* object, OwnerWord<Owner> owner) noexcept {
+    return Handle<T, Owner>(object, owner);
+  }
+  template <class T, class Owner>
+  [[nodiscard]] static OwnerWord<Owner> owner_word(Handle<T, Owner> const& handle) noexcept {
+    return handle.owner_;
+  }
+  template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept {
+    return handle.owner_.target();
+  }
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI
 
-template <class T, class Owner>
-struct std::hash<fastalloc::Handle<T, Owner>> {
+template <class T, class Owner> struct std::hash<fastalloc::Handle<T, Owner>> {
   [[nodiscard]] std::size_t operator()(fastalloc::Handle<T, Owner> const& handle) const noexcept {
     return std::hash<T*>{}(handle.get());
   }

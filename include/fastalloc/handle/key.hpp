@@ -11,8 +11,8 @@
 
 namespace fastalloc {
 
-/// Made by `pool.key(handle)`, turned back by `pool.get(key)`: the object, or null when it is gone. A copy of it owns nothing. A default constructed one
-/// names nothing. Trivially copyable; may be stored, sent, and compared.
+/// Made by `pool.key(handle)`, turned back by `pool.get(key)`: the object, or null when it is gone. A copy of it owns
+/// nothing. A default constructed one names nothing. Trivially copyable; may be stored, sent, and compared.
 class Key {
  public:
   constexpr Key() noexcept = default;
@@ -28,7 +28,8 @@ class Key {
     return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)};
   }
 
-  /// False for a key that never named anything (also that of an object whose slot has no generations left); true says nothing about the object.
+  /// False for a key that never named anything (also that of an object whose slot has no generations left); true says
+  /// nothing about the object.
   [[nodiscard]] explicit constexpr operator bool() const noexcept { return generation_ != 0; }
   friend constexpr auto operator<=>(Key const&, Key const&) noexcept = default;
 
@@ -41,8 +42,7 @@ static_assert(sizeof(Key) == 8);
 
 }  // namespace fastalloc
 
-template <>
-struct std::hash<fastalloc::Key> {
+template <> struct std::hash<fastalloc::Key> {
   [[nodiscard]] constexpr std::size_t operator()(fastalloc::Key key) const noexcept {
     std::uint64_t const mixed = key.value() * 0x9E3779B97F4A7C15U;  // the lower half of a product mixes upwards only
     return static_cast<std::size_t>(mixed ^ mixed >> 32);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // OwnedSlots: what SpanHandle and BatchHandle share: ownership of many objects of one pool.
 //
-//   slots_    where they are: at(i) is the i-th slot      Adjacent: one address; Listed: an array of addresses on the heap
+//   slots_    where they are: at(i) is the i-th slot Adjacent: one address; Listed: an array of addresses on the heap
 //   size_     objects
 //   owner_    what handles of the pool point to
 #pragma once
@@ -13,8 +13,7 @@
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 /// Slots of `size` bytes, one behind the other.
-template <std::size_t size>
-struct Adjacent {
+template <std::size_t size> struct Adjacent {
   std::byte* first = nullptr;
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* operator()(std::size_t i) const noexcept { return first + i * size; }
   void free() const noexcept {}
@@ -34,8 +33,7 @@ struct Listed {
 };
 
 /// Move-only.
-template <class T, class Owner, class Slots>
-class OwnedSlots {
+template <class T, class Owner, class Slots> class OwnedSlots {
   using Target = typename OwnerOf<Owner>::type;
 
  public:
@@ -63,15 +61,16 @@ class OwnedSlots {
     if constexpr (checks_access<Owner>)
       if (i >= size_) [[unlikely]]
         refuse_access<T>("the handle has no object of the requested index (the limit is its size; an empty one was "
-                         "moved from, reset, or got no slots)", i, size_);
+                         "moved from, reset, or got no slots)",
+                         i, size_);
     return *object_in(slots_(i));
   }
   [[nodiscard]] T& front() const noexcept { return (*this)[0]; }
   [[nodiscard]] T& back() const noexcept { return (*this)[size_ - 1]; }
 
-  /// Effects: destroys the objects, the last one first, and gives all slots back in one step: under one lock, where there is one. (Without
-  /// a lock, slots of objects with a destructor or hook, or of Recycle, go back one by one, so that none of these meets
-  /// a dead one.) The handle is empty before the first destructor runs.
+  /// Effects: destroys the objects, the last one first, and gives all slots back in one step: under one lock, where
+  /// there is one. (Without a lock, slots of objects with a destructor or hook, or of Recycle, go back one by one, so
+  /// that none of these meets a dead one.) The handle is empty before the first destructor runs.
   void reset() noexcept {
     std::size_t const size = std::exchange(size_, 0);
     if (size == 0) return;

@@ -38,13 +38,15 @@ concept SharingPolicy = requires {
   { S::counts_are_atomic } -> std::convertible_to<bool>;
 };
 
-/// When to use: objects with several owners in a pool of one thread. Complexity: 1 step for each handle that comes or goes.
+/// When to use: objects with several owners in a pool of one thread. Complexity: 1 step for each handle that comes or
+/// goes.
 struct Shared {
   static constexpr bool counts_are_atomic = false;
 };
 
-/// When to use: objects whose owners are on several threads. While a process has one thread only, counting costs what it costs
-/// with Shared, where the C library tells (glibc 2.32 and later); then handles may not be used in signal handlers.
+/// When to use: objects whose owners are on several threads. While a process has one thread only, counting costs what
+/// it costs with Shared, where the C library tells (glibc 2.32 and later); then handles may not be used in signal
+/// handlers.
 struct AtomicShared {
   static constexpr bool counts_are_atomic = true;
 };
@@ -81,7 +83,8 @@ class CountsRef {
   static constexpr bool can_be_atomic = AtomicRef<std::uint64_t>::is_always_lock_free;
 
   constexpr CountsRef() noexcept = default;
-  CountsRef(void* counts, bool atomic) noexcept : word_(reinterpret_cast<std::uintptr_t>(counts) | std::uintptr_t{atomic}) {}
+  CountsRef(void* counts, bool atomic) noexcept
+      : word_(reinterpret_cast<std::uintptr_t>(counts) | std::uintptr_t{atomic}) {}
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE CountsRef copy() const noexcept {
     CountsRef result;
     result.word_ = opaque(word_);
@@ -114,13 +117,15 @@ class CountsRef {
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void add() const noexcept {
     if (word_ == 0) return;
     if (!atomic()) add_plain<Unit>(1);
-    else if constexpr (can_be_atomic) ref().fetch_add(Unit, std::memory_order_relaxed);  // relaxed: a handle is there, so nothing ends
+    // relaxed: a handle is there, so nothing ends
+    else if constexpr (can_be_atomic) ref().fetch_add(Unit, std::memory_order_relaxed);
   }
   /// For a handle that goes away. On a copy: atomic operations make compilers read members again.
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void drop() const noexcept {
     CountsRef const self = *this;
     if (self.word_ == 0) return;
-    if (Unit == Counts::strong ? self.drop_strong() : self.drop_weak()) release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
+    if (Unit == Counts::strong ? self.drop_strong() : self.drop_weak())
+      release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
   }
   /// Returns: true for the last one: the slot has to be given back.
   FASTALLOC_ALWAYS_INLINE bool drop_weak() const noexcept {
@@ -140,8 +145,11 @@ class CountsRef {
     if constexpr (can_be_atomic) {
       std::uint64_t word = ref().load(std::memory_order_relaxed);  // relaxed: the swap looks again
       while (static_cast<std::uint32_t>(word) != 0)
-        // acquire: sees what was done to the object by those who dropped their handles. relaxed: a failure only brings the word.
-        if (ref().compare_exchange_weak(word, word + Counts::strong, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+        // acquire: sees what was done to the object by those who dropped their handles. relaxed: a failure only brings
+        // the word.
+        if (ref().compare_exchange_weak(word, word + Counts::strong, std::memory_order_acquire,
+                                        std::memory_order_relaxed))
+          return true;
     }
     return false;
   }
@@ -150,10 +158,15 @@ class CountsRef {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE SharedCounts& counts() const noexcept {
     return *reinterpret_cast<SharedCounts*>(word_ & ~std::uintptr_t{1});
   }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE AtomicRef<std::uint64_t> ref() const noexcept { return AtomicRef(counts().word); }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool atomic() const noexcept { return can_be_atomic && (word_ & 1) != 0 && !FASTALLOC_ONLY_THREAD; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE AtomicRef<std::uint64_t> ref() const noexcept {
+    return AtomicRef(counts().word);
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool atomic() const noexcept {
+    return can_be_atomic && (word_ & 1) != 0 && !FASTALLOC_ONLY_THREAD;
+  }
 
-  /// Returns: the sum. On half of the word: processors then keep the value at hand: a copy and its drop take 1 ns instead of 4.
+  /// Returns: the sum. On half of the word: processors then keep the value at hand: a copy and its drop take 1 ns
+  /// instead of 4.
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE std::uint32_t add_plain(int number) const noexcept {
     constexpr bool second = (Unit == Counts::weak) == (std::endian::native == std::endian::little);
     auto* const at = reinterpret_cast<std::byte*>(&counts().word) + (second ? sizeof(std::uint32_t) : 0);
@@ -176,7 +189,8 @@ class CountsRef {
     counts().word = value;
   }
 
-  /// Returns: true for the last one. strong is 0 then, before anybody's code runs; the object's own part of weak remains.
+  /// Returns: true for the last one. strong is 0 then, before anybody's code runs; the object's own part of weak
+  /// remains.
   FASTALLOC_ALWAYS_INLINE bool drop_strong() const noexcept {
     if (!atomic()) return add_plain<Counts::strong>(-1) == 0;
     if constexpr (can_be_atomic) {
@@ -192,7 +206,9 @@ class CountsRef {
 #if defined(__GNUC__)
   [[gnu::noinline]]
 #endif
-  static void release(SharedCounts& counts, ReleaseOf what) noexcept { counts.owner->release_(*counts.owner, &counts, what); }
+  static void release(SharedCounts& counts, ReleaseOf what) noexcept {
+    counts.owner->release_(*counts.owner, &counts, what);
+  }
 
   std::uintptr_t word_ = 0;
 };

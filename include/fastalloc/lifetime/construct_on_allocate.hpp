@@ -29,7 +29,8 @@ concept LifetimePolicy = requires(L& lifetime, std::byte* slot) {
   { lifetime.template destroy_kept<T>(slot) } noexcept;
 };
 
-/// When to use: by default. Objects are built in place from any arguments; T need not be movable. Complexity: 0 steps, and what T's constructor and destructor take.
+/// When to use: by default. Objects are built in place from any arguments; T need not be movable. Complexity: 0 steps,
+/// and what T's constructor and destructor take.
 struct ConstructOnAllocate {
   static constexpr bool is_lifetime_policy = true;
   static constexpr bool keeps_objects = false;

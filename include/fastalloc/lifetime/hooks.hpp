@@ -11,9 +11,13 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 template <class T>
-concept CallsOnAcquire = requires(T& object) { { object.on_acquire() } -> std::same_as<void>; };
+concept CallsOnAcquire = requires(T& object) {
+  { object.on_acquire() } -> std::same_as<void>;
+};
 template <class T>
-concept CallsOnRelease = requires(T& object) { { object.on_release() } -> std::same_as<void>; };
+concept CallsOnRelease = requires(T& object) {
+  { object.on_release() } -> std::same_as<void>;
+};
 
 template <class T>
 concept HasOnAcquire = is_poolable<T> && CallsOnAcquire<T>;
@@ -21,15 +25,13 @@ template <class T>
 concept HasOnRelease = is_poolable<T> && CallsOnRelease<T>;
 
 /// Says what to type where T is poolable, and a hook of it cannot be called.
-template <class T>
-class HookCheck {
+template <class T> class HookCheck {
   struct Names {
     void on_acquire();
     void on_release();
   };
   /// A name that U has as well, private or not, is ambiguous here.
-  template <class U>
-  struct Both : U, Names {};
+  template <class U> struct Both : U, Names {};
   /// Of a final T only what can be called is known.
   template <class U> static constexpr bool may_derive = is_poolable<U> && std::is_class_v<U> && !std::is_final_v<U>;
   template <class U> static constexpr bool names_on_acquire() noexcept {
@@ -59,7 +61,8 @@ class HookCheck {
 };
 
 /// True when handing out a T cannot throw after it was built.
-template <class T> constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {
+template <class T>
+constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {
   { object.on_acquire() } noexcept;
 };
 
@@ -77,7 +80,9 @@ template <class F> FASTALLOC_ALWAYS_INLINE bool swallow(F&& f) noexcept {
     try {
       f();
       return true;
-    } catch (...) { return false; }
+    } catch (...) {
+      return false;
+    }
 #else
     f();
     return true;

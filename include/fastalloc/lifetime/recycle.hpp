@@ -14,32 +14,34 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 /// std::function are null then.
 template <class F>
 concept CallableByDefault = std::default_initializable<F> &&
-    !(std::is_constructible_v<F, std::nullptr_t> && std::is_constructible_v<bool, F const&>);
+                            !(std::is_constructible_v<F, std::nullptr_t> && std::is_constructible_v<bool, F const&>);
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers. Complexity: 1 step (whether the slot holds an object),
-/// and what init() or reset() takes.
+/// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers. Complexity: 1
+/// step (whether the slot holds an object), and what init() or reset() takes.
 ///
 /// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
 /// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that
 /// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). Both may use the pool,
 /// as constructors and destructors may (init not under pre_initialize, which calls it from the pool's own constructor).
 /// In pools that threads share both are called by several threads at once.
-template <class Init, class Reset>
-class Recycle {
+template <class Init, class Reset> class Recycle {
   static_assert(std::invocable<Init&>,
                 "fastalloc: recycle() calls init without arguments, and takes the object that it returns; write "
                 "recycle([] { return T(); }, [](T& object) { object.clear(); })");
-  static_assert(!requires(Init& init) { { init() } -> std::same_as<void>; },
-                "fastalloc: init of recycle() returns nothing; return the object, as in recycle([] { return T(); })");
+  static_assert(
+      !requires(Init& init) {
+        { init() } -> std::same_as<void>;
+      }, "fastalloc: init of recycle() returns nothing; return the object, as in recycle([] { return T(); })");
 
   /// Of the mark behind T. Where it compiles, init and reset suit T.
   template <class T> static consteval std::size_t mark_bytes() noexcept {
-    static_assert(requires(Init& init) { T(init()); },
-                  "fastalloc: T cannot be built from what init of recycle() returns; return a T");
+    static_assert(
+        requires(Init& init) { T(init()); },
+        "fastalloc: T cannot be built from what init of recycle() returns; return a T");
     static_assert(std::invocable<Reset&, T&>, "fastalloc: recycle() calls reset with the object that came back; write "
                                               "[](T& object) { object.clear(); }");
     if constexpr (std::invocable<Reset&, T&>) {
@@ -56,9 +58,7 @@ class Recycle {
   template <class T> static constexpr std::size_t slot_bytes = sizeof(T) + mark_bytes<T>();
   template <class T, class... Args> static constexpr bool accepts = sizeof...(Args) == 0;
 
-  constexpr Recycle()
-    requires detail::CallableByDefault<Init> && detail::CallableByDefault<Reset>
-  = default;
+  constexpr Recycle() requires detail::CallableByDefault<Init> && detail::CallableByDefault<Reset> = default;
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
   /// A slot is handed out for the first time: it holds no object.
@@ -66,7 +66,8 @@ class Recycle {
 
   template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
     if (fresh) begin<T>(slot);
-    if (built<T>(slot) == std::byte{0}) [[unlikely]] build<T>(slot);
+    if (built<T>(slot) == std::byte{0}) [[unlikely]]
+      build<T>(slot);
     return std::launder(reinterpret_cast<T*>(slot));
   }
 
@@ -79,7 +80,8 @@ class Recycle {
     else
       done = detail::swallow(
           [&]() noexcept(noexcept(static_cast<bool>(reset_(object)))) { keep = static_cast<bool>(reset_(object)); });
-    if (!done || !keep) [[unlikely]] destroy_kept<T>(slot);
+    if (!done || !keep) [[unlikely]]
+      destroy_kept<T>(slot);
   }
 
   template <class T> void destroy_kept(std::byte* slot) noexcept {
@@ -101,7 +103,8 @@ class Recycle {
 };
 
 /// Objects that are built by `init()` and cleared by `reset(T&)`:
-///   auto pool = FixedPool(PoolConfig{.capacity = 100}, recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
+///   auto pool = FixedPool(PoolConfig{.capacity = 100},
+///                         recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
 /// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>. Lambdas without captures, and
 /// other function objects without state, need no value: pool(100). Functions and std::function do, since they would be
 /// null:

@@ -9,15 +9,15 @@
 #include <fastalloc/lock/spin_lock.hpp>
 
 #if !FASTALLOC_HAS_THREADS
-#error "fastalloc: AdaptiveLock, and every pool of threads, needs threads, and this standard library was built without; take FixedPool or GrowingPool, or LockFree or \
-SpinLock as their policy"
+#error "fastalloc: AdaptiveLock needs threads, which this standard library lacks; use LockFree or SpinLock"
 #endif
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: by default where threads share a pool; critical sections are a few nanoseconds, so it seldom sleeps. 4 bytes.
-/// Complexity: 1 step each way while free, no system call. Contended: spins_before_sleep looks, then a sleep without a bound, nor an order among those who wait; unlock() then
-/// makes a system call.
+/// When to use: by default where threads share a pool; critical sections are a few nanoseconds, so it seldom sleeps. 4
+/// bytes.
+/// Complexity: 1 step each way while free, no system call. Contended: spins_before_sleep looks, then a sleep without a
+/// bound, nor an order among those who wait; unlock() then makes a system call.
 class AdaptiveLock {
  public:
   static constexpr bool is_thread_safe = true;
@@ -26,7 +26,8 @@ class AdaptiveLock {
   constexpr AdaptiveLock() noexcept = default;
 
   FASTALLOC_ALWAYS_INLINE void lock() noexcept {
-    if (!try_lock()) [[unlikely]] lock_slow();
+    if (!try_lock()) [[unlikely]]
+      lock_slow();
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool try_lock() noexcept {
     int expected = 0;
@@ -35,7 +36,8 @@ class AdaptiveLock {
   }
   FASTALLOC_ALWAYS_INLINE void unlock() noexcept {
     // release: what was written under the lock is seen by the next one to acquire it.
-    if (state_.exchange(0, std::memory_order_release) == 2) [[unlikely]] wake();
+    if (state_.exchange(0, std::memory_order_release) == 2) [[unlikely]]
+      wake();
   }
 
  private:

@@ -5,9 +5,9 @@
 //   often    a.store(owner_store);  light_fence();  b.load(owner_load)
 //   seldom   b.store(seq_cst);      heavy_fence();  a.load(seq_cst)           one of them sees the other's store
 //
-// On Linux the heavy one makes every thread of the process run a barrier (membarrier, 0.2 µs; kernel 4.14). Elsewhere, and
-// under ThreadSanitizer, which knows no fences, both sides use sequentially consistent operations on a and b instead.
-// Source: Dice, Huang and Yang, "Asymmetric Dekker synchronization", 2001; P1202, "Asymmetric fences".
+// On Linux the heavy one makes every thread of the process run a barrier (membarrier, 0.2 µs; kernel 4.14). Elsewhere,
+// and under ThreadSanitizer, which knows no fences, both sides use sequentially consistent operations on a and b
+// instead. Source: Dice, Huang and Yang, "Asymmetric Dekker synchronization", 2001; P1202, "Asymmetric fences".
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -31,13 +31,17 @@ inline constexpr std::memory_order owner_load = std::memory_order_relaxed;
 FASTALLOC_ALWAYS_INLINE void light_fence() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 /// Must have returned true once before heavy_fence() is called. False: the kernel does not offer it.
-inline bool enable_heavy_fence() noexcept { return syscall(SYS_membarrier, 16 /* register private expedited */, 0) == 0; }
+inline bool enable_heavy_fence() noexcept {
+  return syscall(SYS_membarrier, 16 /* register private expedited */, 0) == 0;
+}
 inline void heavy_fence() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   // A process that was forked may have to register again.
-  if (syscall(SYS_membarrier, 8 /* private expedited */, 0) != 0 && !(enable_heavy_fence() && syscall(SYS_membarrier, 8, 0) == 0))
-    default_error_handler(Error{.code = ErrorCode::invalid_configuration,
-                                .text = "the system refuses membarrier(), which it offered before; allow it in the sandbox, or use NoCache"});
+  if (syscall(SYS_membarrier, 8 /* private expedited */, 0) != 0 &&
+      !(enable_heavy_fence() && syscall(SYS_membarrier, 8, 0) == 0))
+    default_error_handler(Error{
+        .code = ErrorCode::invalid_configuration,
+        .text = "the system refuses membarrier(), which it offered before; allow it in the sandbox, or use NoCache"});
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 

@@ -9,8 +9,8 @@
 //   LockFree       no lock: a tagged list                   interrupt handlers, shared memory
 //   InterruptLock  masks interrupts by functions of yours   interrupt handlers on one core
 //
-// Any type with lock() and unlock() fits, std::mutex itself included. Each object is a lock of its own, and a pool that grows has two;
-// objects without data may all stand for one lock.
+// Any type with lock() and unlock() fits, std::mutex itself included. Each object is a lock of its own, and a pool that
+// grows has two; objects without data may all stand for one lock.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
@@ -58,8 +58,8 @@ template <class Lock> constexpr auto& block_lock(Lock& lock) noexcept {
   else return slow_lock(lock);
 }
 
-// FASTALLOC_CHECK_LOCKS=1, for tests: the program ends where a thread takes one of our locks while it holds another, or meets a storage
-// while it holds one. Turns do not count, and neither do those that a fork takes.
+// FASTALLOC_CHECK_LOCKS=1, for tests: the program ends where a thread takes one of our locks while it holds another, or
+// meets a storage while it holds one. Turns do not count, and neither do those that a fork takes.
 #if FASTALLOC_CHECK_LOCKS && FASTALLOC_HAS_THREADS
 inline thread_local int locks_held = 0;
 inline void expect_no_lock() noexcept {
@@ -80,8 +80,7 @@ struct AboveSubPools {};
 #endif
 
 /// std::lock_guard without <mutex>.
-template <class Lock>
-class [[nodiscard]] Guard {
+template <class Lock> class [[nodiscard]] Guard {
  public:
   FASTALLOC_ALWAYS_INLINE explicit Guard(Lock& lock) : lock_(lock) { lock_.lock(); }
   FASTALLOC_ALWAYS_INLINE ~Guard() { lock_.unlock(); }

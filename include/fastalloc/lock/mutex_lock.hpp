@@ -5,8 +5,7 @@
 #include <fastalloc/lock/lock.hpp>
 
 #if !FASTALLOC_HAS_THREADS
-#error "fastalloc: MutexLock needs threads, and this standard library was built without; take FixedPool or GrowingPool, or LockFree or \
-SpinLock as their policy"
+#error "fastalloc: MutexLock needs threads, which this standard library lacks; use LockFree or SpinLock"
 #endif
 
 #include <mutex>

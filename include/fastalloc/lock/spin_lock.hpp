@@ -38,7 +38,8 @@ inline void yield() noexcept {
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: where a system call must not happen and there are no more threads than processors. 1 byte.
-/// Complexity: 1 step each way while free. Contended: no bound, nor an order among those who wait: as long as others are faster.
+/// Complexity: 1 step each way while free. Contended: no bound, nor an order among those who wait: as long as others
+/// are faster.
 class SpinLock {
  public:
   static constexpr bool is_thread_safe = true;

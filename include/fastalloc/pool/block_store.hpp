@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// BlockStore: acquires the blocks of a pool, divides them by PoolLayout, keeps the directory, and gives everything back.
+// BlockStore: acquires the blocks of a pool, divides them by PoolLayout, keeps the directory, and gives everything
+// back.
 //
 // It does not know which slots are in use; the slot allocator is told by bind() whenever the blocks change. Nothing
 // changes when memory is not to be had.
@@ -14,13 +15,12 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 struct Nothing {};
 
 /// What stands for a number that is always N.
-template <std::size_t N>
-struct Constant {
+template <std::size_t N> struct Constant {
   constexpr operator std::size_t() const noexcept { return N; }
 };
 
-/// Memory on its way from a storage to a pool or back. A pool with a lock asks its storage while the lock is free: under the lock it tries
-/// a change, and notes the bytes that it wants; it acquires them, and tries again.
+/// Memory on its way from a storage to a pool or back. A pool with a lock asks its storage while the lock is free:
+/// under the lock it tries a change, and notes the bytes that it wants; it acquires them, and tries again.
 struct Purse {
   struct Item {
     std::byte* memory;
@@ -57,7 +57,8 @@ class BlockStore : public Blocks<Shape::growing> {
   static constexpr bool is_borrowed = requires { requires StorageState::is_borrowed; };
 
  public:
-  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };  ///< the allocator does: TaggedList
+  /// the allocator does: TaggedList
+  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };
   using Block = BlockOf<growing>;
   static constexpr std::size_t block_alignment = Layout::block_alignment;
 
@@ -71,31 +72,36 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (Shape::spans_processes)
       if (this->count() != 0 && !is_attached()) header().end(number_);
     for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
-    if constexpr (Shape::keyed && growing) keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
+    if constexpr (Shape::keyed && growing)
+      keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
     if constexpr (growing) give_back(many_.directory, many_.directory_bytes);
   }
 
   /// `alignment`: that of every slot; 0 for what T needs.
   void configure(std::size_t alignment) noexcept {
-    if constexpr (keeps_alignment) alignment_ = alignment > Layout::block_alignment ? alignment : Layout::block_alignment;
+    if constexpr (keeps_alignment)
+      alignment_ = alignment > Layout::block_alignment ? alignment : Layout::block_alignment;
     this->set_stride(Layout::stride(alignment));
   }
 
-  /// Effects: adds a block of `slots` slots. Touch: every page of it. The memory comes from the purse, or else from the storage. On failure
-  /// nothing changes; Purse::wanted is 0 then where that is final. Requires: Block::handed is up to date.
+  /// Effects: adds a block of `slots` slots. Touch: every page of it. The memory comes from the purse, or else from the
+  /// storage. On failure nothing changes; Purse::wanted is 0 then where that is final. Requires: Block::handed is up to
+  /// date.
   bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error, Purse* purse = nullptr) noexcept {
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
       error.code = ErrorCode::invalid_configuration;  // growth makes it allocation_failed
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
       error.requested = slot_count;
-      error.limit = (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
+      error.limit =
+          (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
       if (error.limit > Layout::max_slots) error.limit = Layout::max_slots;
       return false;
     }
     if constexpr (std::same_as<StorageState, ExternalStorage> && !Shape::spans_processes) {
       if (storage_.attaches()) {  // passed on as an ExternalStorage, so the compiler did not see it
-        error = Error{.text = "this pool cannot attach to one that is there, and would take its memory; attach with a FixedPool<T, ExternalStorage, LockFree>, "
+        error = Error{.text = "this pool cannot attach to one that is there, and would take its memory; attach with a "
+                              "FixedPool<T, ExternalStorage, LockFree>, "
                               "or create a pool with ExternalStorage(span)"};
         return false;
       }
@@ -121,7 +127,8 @@ class BlockStore : public Blocks<Shape::growing> {
         give_back(memory, plan.bytes, purse);
         return false;
       }
-      auto* const record = ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slot_count)};
+      auto* const record =
+          ::new (static_cast<void*>(data + plan.metadata)) GrowingBlock{divide(data, plan, slot_count)};
       record->bytes = plan.bytes;
       extend_directory(record, entries, directory, allocator, purse);
       if constexpr (Shape::keyed) keys_.join(*record, paged);
@@ -154,8 +161,8 @@ class BlockStore : public Blocks<Shape::growing> {
     this->set_directory(this->directory(), count);
     allocator.bind(many_.directory, *this);
   }
-  /// Effects: the directory has its exact size, where there is memory for such a one; `slots`: in all blocks. Returns: false when the purse
-  /// must be filled first.
+  /// Effects: the directory has its exact size, where there is memory for such a one; `slots`: in all blocks. Returns:
+  /// false when the purse must be filled first.
   bool trim_directory(std::size_t slot_count, Slots& allocator, Purse* purse) noexcept requires growing {
     std::size_t const count = this->count();
     auto const plan = Layout::directory(slot_count, count);
@@ -219,7 +226,8 @@ class BlockStore : public Blocks<Shape::growing> {
     return block_at(data, plan, slot_count);
   }
   /// The block is another pool's, with all that is in it.
-  bool attach(Plan const& plan, std::size_t slot_count, Slots& allocator, Error& error) noexcept requires(Shape::spans_processes) {
+  bool attach(Plan const& plan, std::size_t slot_count, Slots& allocator, Error& error) noexcept
+      requires(Shape::spans_processes) {
     if (!Span::may_attach(storage_, Span::describe(plan, slot_count, this->stride(), alignment_), error)) return false;
     std::byte* const memory = acquire(plan.bytes, false, error);
     if (memory == nullptr) return false;
@@ -231,7 +239,8 @@ class BlockStore : public Blocks<Shape::growing> {
   }
   void bind(std::byte* data, Plan const& plan, std::size_t slot_count, Slots& allocator) noexcept requires(!growing) {
     (*this)[0] = divide(data, plan, slot_count);
-    if constexpr (Shape::spans_processes && Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier, number_);
+    if constexpr (Shape::spans_processes && Shape::keyed)
+      keys_.bind(data + plan.words, slot_count, owns_frontier, number_);
     else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier, next_generation_seed());
     allocator.bind(data + plan.metadata, *this);
   }
@@ -239,10 +248,14 @@ class BlockStore : public Blocks<Shape::growing> {
   bool reserve_words(std::size_t slot_count, bool touch, std::size_t& paged, Error& error, Purse* purse) noexcept {
     paged = keys_.paged(slot_count);
     bool full = false;
-    if (keys_.reserve(slot_count, paged, full, [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error, purse); })) return true;
+    if (keys_.reserve(slot_count, paged, full,
+                      [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error, purse); }))
+      return true;
     if (full)
-      error = Error{.requested = slot_count, .limit = keys_.max_slots,
-                    .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
+      error =
+          Error{.requested = slot_count,
+                .limit = keys_.max_slots,
+                .text = "keys cannot name so many slots (the limit); let the pool grow less, or leave Generations out"};
     return false;
   }
 
@@ -262,7 +275,8 @@ class BlockStore : public Blocks<Shape::growing> {
     replace_directory(memory, plan.bytes, entries, count + 1, allocator, purse);
   }
 
-  void replace_directory(std::byte* memory, std::size_t bytes, Block** entries, std::size_t count, Slots& allocator, Purse* purse) noexcept {
+  void replace_directory(std::byte* memory, std::size_t bytes, Block** entries, std::size_t count, Slots& allocator,
+                         Purse* purse) noexcept {
     this->set_directory(entries, count);
     allocator.bind(memory, *this);
     give_back(std::exchange(many_.directory, memory), std::exchange(many_.directory_bytes, bytes), purse);
@@ -281,17 +295,20 @@ class BlockStore : public Blocks<Shape::growing> {
     error.unit = "bytes";
     if constexpr (std::same_as<StorageState, ExternalStorage>) {
       error.code = ErrorCode::invalid_configuration;
-      error.text = "the span is too small for the requested bytes; pass P::required_bytes(capacity) bytes, or lower the capacity";
+      error.text = "the span is too small for the requested bytes; pass P::required_bytes(capacity) bytes, or lower "
+                   "the capacity";
       error.limit = storage_.bytes().size();
       if (!storage_.is_aligned(alignment_)) {
         error.code = ErrorCode::invalid_alignment;
-        error.text = "the span does not begin at a multiple of the requested alignment; align it, as in alignas(P::required_alignment())";
+        error.text = "the span does not begin at a multiple of the requested alignment; align it, as in "
+                     "alignas(P::required_alignment())";
         error.requested = alignment_;
         error.limit = 0;
         error.address = storage_.bytes().data();
       }
     } else if constexpr (!StorageState::can_grow) {
-      error.text = "the storage has no room for the requested bytes at this alignment; give T the alignment (alignas), or use HeapStorage";
+      error.text = "the storage has no room for the requested bytes at this alignment; give T the alignment (alignas), "
+                   "or use HeapStorage";
       if (alignment_ > Layout::block_alignment) error.code = ErrorCode::invalid_alignment;
     }
     if constexpr (ExplainsFailure<StorageState>) storage_.explain(error);
@@ -317,10 +334,12 @@ class BlockStore : public Blocks<Shape::growing> {
 
   static constexpr bool keeps_alignment = !requires { StorageState::fixed_alignment; };
   /// Bytes; what memory is acquired with.
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<keeps_alignment, std::size_t, Constant<Layout::block_alignment>> alignment_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<keeps_alignment, std::size_t, Constant<Layout::block_alignment>>
+      alignment_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
   struct NoNumber {};
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes, std::uint32_t, NoNumber> number_{};  ///< of the pool that this one created
+  /// of the pool that this one created
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes, std::uint32_t, NoNumber> number_{};
   FASTALLOC_NO_UNIQUE_ADDRESS GenerationTable<Shape> keys_{};
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
 };

@@ -6,10 +6,11 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: the number of objects has a known bound. Every operation has a bound in steps that does not depend on the capacity (BitmapAllocator: on its
-/// levels), but for those that say that they loop: for_each(), live(), batches, allocate_n(), reset_statistics() with FreeListAllocator, and the beginning
-/// and end of the pool. A handle's end: 1 step beside those of the slot policy. tests/steps counts them.
-/// PoolConfig::growth_strategy and max_capacity are validated and then of no effect.
+/// When to use: the number of objects has a known bound. Every operation has a bound in steps that does not depend on
+/// the capacity (BitmapAllocator: on its levels), but for those that say that they loop: for_each(), live(), batches,
+/// allocate_n(), reset_statistics() with FreeListAllocator, and the beginning and end of the pool. A handle's end: 1
+/// step beside those of the slot policy. tests/steps counts them. PoolConfig::growth_strategy and max_capacity are
+/// validated and then of no effect.
 /// Thread safety: that of its lock policy; with NoLock one thread at a time.
 template <class T, class... Policies>
 class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, detail::FixedKind, Policies...> {
@@ -19,12 +20,13 @@ class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, d
   using Base::Base;
   FixedPool() requires std::default_initializable<Base> = default;
   FixedPool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in FixedPool<T> pool(1000)"))
-    requires(!std::default_initializable<Base>) = delete;
-  FixedPool(FixedPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
-    = delete;
+      requires(!std::default_initializable<Base>)
+      = delete;
+  FixedPool(FixedPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer")) = delete;
 };
 
 template <class Init, class Reset>
-FixedPool(PoolConfig const&, Recycle<Init, Reset>) -> FixedPool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
+FixedPool(PoolConfig const&, Recycle<Init, Reset>)
+    -> FixedPool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

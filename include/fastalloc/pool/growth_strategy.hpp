@@ -32,15 +32,15 @@ class GrowthStrategy {
     return strategy;
   }
 
-  /// Asks `fn(current capacity)` for the slots to add; 0 means that the pool shall not grow now. The function may use the
-  /// pool. Requires: F is trivially copyable and at most three pointers big, so that no heap is needed; capture a
+  /// Asks `fn(current capacity)` for the slots to add; 0 means that the pool shall not grow now. The function may use
+  /// the pool. Requires: F is trivially copyable and at most three pointers big, so that no heap is needed; capture a
   /// reference to larger state.
-  template <class F>
-    requires std::is_invocable_r_v<std::size_t, F const&, std::size_t>
+  template <class F> requires std::is_invocable_r_v<std::size_t, F const&, std::size_t>
   static GrowthStrategy custom(F fn) noexcept {
-    static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(Context) && alignof(F) <= alignof(Context),
-                  "fastalloc: GrowthStrategy::custom takes a trivially copyable function of at most three pointers; capture a "
-                  "reference, as in custom([&state](std::size_t current) { return state.next(current); })");
+    static_assert(
+        std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(Context) && alignof(F) <= alignof(Context),
+        "fastalloc: GrowthStrategy::custom takes a trivially copyable function of at most three pointers; capture a "
+        "reference, as in custom([&state](std::size_t current) { return state.next(current); })");
     GrowthStrategy strategy(Kind::custom);
     if constexpr (std::is_pointer_v<F>) {
       if (fn == nullptr) return strategy;
@@ -74,11 +74,15 @@ class GrowthStrategy {
   /// Returns: the error when the parameters cannot be used.
   [[nodiscard]] Result<void> validate() const noexcept {
     if (kind_ == Kind::linear && slots_ == 0)
-      return Error{.text = "linear growth by 0 slots never grows; write GrowthStrategy::linear(n) with n >= 1, or none()"};
+      return Error{.text =
+                       "linear growth by 0 slots never grows; write GrowthStrategy::linear(n) with n >= 1, or none()"};
     if (kind_ == Kind::exponential && !(factor_ > 1.0 && factor_ <= (std::numeric_limits<double>::max)()))
-      return Error{.text = "the factor of exponential growth must be finite and greater than 1; 2.0 is usual", .factor = factor_, .has_factor = true};
+      return Error{.text = "the factor of exponential growth must be finite and greater than 1; 2.0 is usual",
+                   .factor = factor_,
+                   .has_factor = true};
     if (kind_ == Kind::custom && call_ == nullptr)
-      return Error{.text = "the custom growth function is null; pass a function std::size_t(std::size_t current_capacity)"};
+      return Error{.text =
+                       "the custom growth function is null; pass a function std::size_t(std::size_t current_capacity)"};
     return {};
   }
 

@@ -5,9 +5,9 @@
 //                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots still to come
 //                           slot_          ^ where the cursor stands
 //
-// used_ is right as long as the supply is settled as it was when stamp_ was taken: a step is then a test, a count of zeros and
-// a multiplication. Otherwise the cursor seeks its place again by address, so anything may happen to the pool between two
-// steps: slots come and go, the directory moves, the block that the cursor stands in is given back.
+// used_ is right as long as the supply is settled as it was when stamp_ was taken: a step is then a test, a count of
+// zeros and a multiplication. Otherwise the cursor seeks its place again by address, so anything may happen to the pool
+// between two steps: slots come and go, the directory moves, the block that the cursor stands in is given back.
 #pragma once
 
 #include <fastalloc/pool/slot_supply.hpp>
@@ -15,8 +15,7 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// All but slot() need the lock of the pool.
-template <class Supply>
-class LiveCursor {
+template <class Supply> class LiveCursor {
   using Block = BlockOf<Supply::growing>;
 
  public:
@@ -33,7 +32,8 @@ class LiveCursor {
 
   /// Requires: not at the end.
   FASTALLOC_ALWAYS_INLINE void next() noexcept {
-    if (!supply_->is_settled(stamp_)) [[unlikely]] go(sought(*supply_, slot_));
+    if (!supply_->is_settled(stamp_)) [[unlikely]]
+      go(sought(*supply_, slot_));
     step();
   }
 
@@ -59,9 +59,11 @@ class LiveCursor {
     Block const* const block = blocks.behind(slot);
     bool const inside = block != nullptr && blocks.holds(*block, slot);
     // A true division: the block of that slot may be gone, and another one lie over its place.
-    return entered(supply, stamp, block, inside ? static_cast<std::size_t>(slot - block->data) / blocks.stride() + 1 : 0);
+    return entered(supply, stamp, block,
+                   inside ? static_cast<std::size_t>(slot - block->data) / blocks.stride() + 1 : 0);
   }
-  [[nodiscard]] FASTALLOC_COLD static Place entered(Supply& supply, std::size_t stamp, Block const* block, std::size_t from) noexcept {
+  [[nodiscard]] FASTALLOC_COLD static Place entered(Supply& supply, std::size_t stamp, Block const* block,
+                                                    std::size_t from) noexcept {
     if (block == nullptr) return {stamp, nullptr, nullptr, 0};
     std::byte* const base = block->data + from / word_bits * word_bits * supply.blocks().stride();
     return {stamp, block, base, supply.live_word(*block, base).bits >> from % word_bits << from % word_bits};

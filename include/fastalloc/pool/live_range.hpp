@@ -11,8 +11,7 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Pool: a BasicPool. T: its objects, or const ones.
-template <class Pool, class T>
-class LiveIterator {
+template <class Pool, class T> class LiveIterator {
  public:
   using value_type = std::remove_const_t<T>;
   using difference_type = std::ptrdiff_t;
@@ -24,7 +23,9 @@ class LiveIterator {
 
   /// The end.
   constexpr LiveIterator() noexcept = default;
-  FASTALLOC_ALWAYS_INLINE explicit LiveIterator(Pool& pool) noexcept : cursor_(pool.core_.supply()), pool_(&pool) { skip(); }
+  FASTALLOC_ALWAYS_INLINE explicit LiveIterator(Pool& pool) noexcept : cursor_(pool.core_.supply()), pool_(&pool) {
+    skip();
+  }
 
   /// Requires: not at the end, and the object lives.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator*() const noexcept { return *Pool::object_in(cursor_.slot()); }
@@ -49,8 +50,7 @@ class LiveIterator {
   Pool* pool_ = nullptr;
 };
 
-template <class Pool, class T>
-class LiveRange {
+template <class Pool, class T> class LiveRange {
  public:
   using iterator = LiveIterator<Pool, T>;
   explicit LiveRange(Pool& pool) noexcept : pool_(&pool) {}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Snapshot: which slots were live when an iteration began, and have not been returned since.
 //
-//   one heap block     | range 0 | range 1 | ... | bits of range 0 | bits of range 1 | ...        ranges sorted by address
+//   one heap block     | range 0 | range 1 | ... | bits of range 0 | bits of range 1 | ... ranges sorted by address
 //
-// For slot allocators that do not track occupancy. The pool clears bits as slots come back, so objects that are released
-// while an iteration runs are skipped; the memory of a block may even be gone by then.
+// For slot allocators that do not track occupancy. The pool clears bits as slots come back, so objects that are
+// released while an iteration runs are skipped; the memory of a block may even be gone by then.
 #pragma once
 
 #include <fastalloc/slots/blocks.hpp>
@@ -23,7 +23,8 @@ class Snapshot {
   ~Snapshot() { ::operator delete(ranges_); }
 #endif
 
-  /// Effects: takes note of the slots that were handed out. Returns: the bytes that were needed and not to be had, or 0.
+  /// Effects: takes note of the slots that were handed out. Returns: the bytes that were needed and not to be had, or
+  /// 0.
   template <bool Growing> std::size_t begin(Blocks<Growing> const& blocks) noexcept {
     count_ = blocks.count();
     if (count_ == 0) return 0;
@@ -53,7 +54,8 @@ class Snapshot {
       n -= half;
     }
     if (count_ == 0 || address(slot) - address(ranges_[low].data) >= ranges_[low].slot_count * stride_) return;
-    // A true division: a new block may lie over the place of one that is gone, at an offset that is no multiple of the stride.
+    // A true division: a new block may lie over the place of one that is gone, at an offset that is no multiple of the
+    // stride.
     std::size_t const place = static_cast<std::size_t>(slot - ranges_[low].data) / stride_;
     ranges_[low].bits[place / word_bits] &= ~(std::size_t{1} << place % word_bits);
   }

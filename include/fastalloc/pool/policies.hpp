@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Policies<Ps...>: sorts the policies that follow T by axis, fills in the defaults, and says what to type where that fails.
+// Policies<Ps...>: sorts the policies that follow T by axis, fills in the defaults, and says what to type where that
+// fails.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -36,13 +37,12 @@ template <class P> constexpr Axis axis_of() noexcept {
 }
 
 /// The first of Ps on `axis`, else Default.
-template <Axis axis, class Default, class... Ps>
-struct PickPolicy {
+template <Axis axis, class Default, class... Ps> struct PickPolicy {
   using type = Default;
 };
-template <Axis axis, class Default, class P, class... Ps>
-struct PickPolicy<axis, Default, P, Ps...> {
-  using type = typename std::conditional_t<axis_of<P>() == axis, PickPolicy<axis, P>, PickPolicy<axis, Default, Ps...>>::type;
+template <Axis axis, class Default, class P, class... Ps> struct PickPolicy<axis, Default, P, Ps...> {
+  using type =
+      typename std::conditional_t<axis_of<P>() == axis, PickPolicy<axis, P>, PickPolicy<axis, Default, Ps...>>::type;
 };
 
 template <class V, class... Ps> constexpr bool one_of = (std::same_as<V, Ps> || ...);
@@ -51,15 +51,15 @@ template <class... Ps> constexpr int count_on([[maybe_unused]] Axis axis) noexce
 }
 
 /// The slot allocator, as the lock needs it.
-template <class Slots, class Lock>
-struct SlotsUnder {
+template <class Slots, class Lock> struct SlotsUnder {
   using type = Slots;
 };
-template <class Slots, LockFreePolicy Lock>
-struct SlotsUnder<Slots, Lock> {
-  static_assert(requires { requires Slots::can_be_lock_free; },
-                "fastalloc: LockFree keeps the free slots in a tagged list, which this slot allocator cannot be: a thread would read "
-                "links or bits that others change. Leave the slot allocator out (or write StackAllocator), or take AdaptiveLock");
+template <class Slots, LockFreePolicy Lock> struct SlotsUnder<Slots, Lock> {
+  static_assert(
+      requires { requires Slots::can_be_lock_free; },
+      "fastalloc: LockFree keeps the free slots in a tagged list, which this slot allocator cannot be: a thread would "
+      "read "
+      "links or bits that others change. Leave the slot allocator out (or write StackAllocator), or take AdaptiveLock");
   using type = typename Lock::slot_allocator;
 };
 
@@ -69,37 +69,47 @@ template <class P> constexpr bool may_be_shared() noexcept {
   else return true;
 }
 
-template <class D, class... Ps>
-struct Policies {
-  static_assert(((axis_of<Ps>() != Axis::none) && ...),
-                "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator (slots); "
-                "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
-                "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared");
-  static_assert(((axis_of<Ps>() != Axis::several) && ...),
-                "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
+template <class D, class... Ps> struct Policies {
+  static_assert(
+      ((axis_of<Ps>() != Axis::none) && ...),
+      "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator "
+      "(slots); "
+      "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, "
+      "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
+      "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, "
+      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared");
+  static_assert(
+      ((axis_of<Ps>() != Axis::several) && ...),
+      "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
   static_assert(count_on<Ps...>(Axis::slot_allocator) <= 1,
                 "fastalloc: two slot allocators; keep one of StackAllocator, FreeListAllocator, BitmapAllocator");
   static_assert(count_on<Ps...>(Axis::storage) <= 1,
                 "fastalloc: two storages; keep one of HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage");
-  static_assert(count_on<Ps...>(Axis::lock) <= 1, "fastalloc: two locks; keep one of NoLock, MutexLock, SpinLock, AdaptiveLock, LockFree, InterruptLock<Enter, Exit>, or your own");
-  static_assert(count_on<Ps...>(Axis::stats) <= 1, "fastalloc: two statistics policies; keep one of NoStats, BasicStats, AtomicStats");
+  static_assert(count_on<Ps...>(Axis::lock) <= 1, "fastalloc: two locks; keep one of NoLock, MutexLock, SpinLock, "
+                                                  "AdaptiveLock, LockFree, InterruptLock<Enter, Exit>, or your own");
+  static_assert(count_on<Ps...>(Axis::stats) <= 1,
+                "fastalloc: two statistics policies; keep one of NoStats, BasicStats, AtomicStats");
   static_assert(count_on<Ps...>(Axis::checks) <= 1,
                 "fastalloc: two checks policies; keep one of NoChecks, DebugChecks, FullChecks");
   static_assert(count_on<Ps...>(Axis::lifetime) <= 1,
                 "fastalloc: two lifetime policies; keep one of ConstructOnAllocate, Recycle<Init, Reset>");
 
   static_assert(count_on<Ps...>(Axis::keys) <= 1, "fastalloc: two keys policies; keep one of NoKeys, Generations");
-  static_assert(count_on<Ps...>(Axis::cache) <= 1, "fastalloc: two cache policies; keep one of ThreadCache<N>, NoCache");
+  static_assert(count_on<Ps...>(Axis::cache) <= 1,
+                "fastalloc: two cache policies; keep one of ThreadCache<N>, NoCache");
   static_assert(count_on<Ps...>(Axis::sharing) <= 1,
                 "fastalloc: two sharing policies; keep one of Shared (one thread), AtomicShared (several)");
 
   using storage = typename PickPolicy<Axis::storage, typename D::storage, Ps...>::type;
   using lock = typename PickPolicy<Axis::lock, typename D::lock, Ps...>::type;
-  using slot_allocator = typename SlotsUnder<typename PickPolicy<Axis::slot_allocator, typename D::slot_allocator, Ps...>::type, lock>::type;
+  using slot_allocator =
+      typename SlotsUnder<typename PickPolicy<Axis::slot_allocator, typename D::slot_allocator, Ps...>::type,
+                          lock>::type;
   using stats = typename PickPolicy<Axis::stats, typename D::stats, Ps...>::type;
   using checks = typename PickPolicy<Axis::checks, typename D::checks, Ps...>::type;
   using lifetime = typename PickPolicy<Axis::lifetime, typename D::lifetime, Ps...>::type;
-  using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>, Ps...>::type;
+  using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>,
+                                    Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
   template <class V>
@@ -108,8 +118,9 @@ struct Policies {
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 
-  static_assert(!lock_free || !cached, "fastalloc: thread caches move slots under a lock, which LockFree has not; write NoCache, or leave "
-                                       "LockFree out: caches seldom need the lock");
+  static_assert(!lock_free || !cached,
+                "fastalloc: thread caches move slots under a lock, which LockFree has not; write NoCache, or leave "
+                "LockFree out: caches seldom need the lock");
   static_assert(!(cached || lock_free) || may_be_shared<stats>(),
                 "fastalloc: this statistics policy is not safe where threads hold no lock; use AtomicStats or NoStats");
 };

@@ -9,22 +9,22 @@
 namespace fastalloc::inline FASTALLOC_ABI {
 
 struct PoolConfig {
-  std::size_t capacity = 0;                                  ///< slots; required, >= 1
-  std::size_t max_capacity = 0;                              ///< slots; 0 = no limit; growth stops exactly here
-  GrowthStrategy growth_strategy = GrowthStrategy::none();   ///< of a GrowingPool; a FixedPool never grows
-  std::size_t alignment = 0;                                 ///< bytes, of every slot; 0 = alignof(T); a power of two
+  std::size_t capacity = 0;                                 ///< slots; required, >= 1
+  std::size_t max_capacity = 0;                             ///< slots; 0 = no limit; growth stops exactly here
+  GrowthStrategy growth_strategy = GrowthStrategy::none();  ///< of a GrowingPool; a FixedPool never grows
+  std::size_t alignment = 0;                                ///< bytes, of every slot; 0 = alignof(T); a power of two
   bool pre_initialize = false;  ///< touch every page; Recycle: build the objects of `capacity` up front
 
   static PoolConfigBuilder builder() noexcept;
 
   /// Returns: the first thing that is wrong, if any.
   [[nodiscard]] Result<void> validate() const noexcept {
-    if (capacity == 0)
-      return Error{.text = "the capacity is 0 slots; set PoolConfig::capacity to at least 1"};
+    if (capacity == 0) return Error{.text = "the capacity is 0 slots; set PoolConfig::capacity to at least 1"};
     if (max_capacity != 0 && max_capacity < capacity)
       return Error{.capacity = capacity,
                    .limit = max_capacity,
-                   .text = "max_capacity (the limit) is below capacity; raise PoolConfig::max_capacity, or set it to 0 for no limit"};
+                   .text = "max_capacity (the limit) is below capacity; raise PoolConfig::max_capacity, or set it to 0 "
+                           "for no limit"};
     if (alignment != 0 && !std::has_single_bit(alignment))
       return Error{.code = ErrorCode::invalid_alignment,
                    .capacity = capacity,
@@ -40,7 +40,9 @@ class PoolConfigBuilder {
  public:
   PoolConfigBuilder& capacity(std::size_t slot_count) noexcept { return config_.capacity = slot_count, *this; }
   PoolConfigBuilder& max_capacity(std::size_t slot_count) noexcept { return config_.max_capacity = slot_count, *this; }
-  PoolConfigBuilder& growth_strategy(GrowthStrategy strategy) noexcept { return config_.growth_strategy = strategy, *this; }
+  PoolConfigBuilder& growth_strategy(GrowthStrategy strategy) noexcept {
+    return config_.growth_strategy = strategy, *this;
+  }
   PoolConfigBuilder& alignment(std::size_t bytes) noexcept { return config_.alignment = bytes, *this; }
   PoolConfigBuilder& pre_initialize(bool value = true) noexcept { return config_.pre_initialize = value, *this; }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // PoolCore: slots on their way to users and back: through the caches, checked, counted, keyed. Does not depend on T.
 //
-// As in PoolDepot each public function takes the lock, and none calls user code while it is held. Where threads have caches,
-// take() and give() go to those, and the depot is behind them.
+// As in PoolDepot each public function takes the lock, and none calls user code while it is held. Where threads have
+// caches, take() and give() go to those, and the depot is behind them.
 #pragma once
 
 #include <fastalloc/pool/live_cursor.hpp>
@@ -12,14 +12,14 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// KeepsObjects: returned slots hold objects and are not written to. The other parameters are those of PoolDepot.
-template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters,
-          bool KeepsObjects, std::size_t Inline>
+template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches,
+          class Waiters, bool KeepsObjects, std::size_t Inline>
 class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, Checks, Caches, Waiters, Inline> {
   using Depot = PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, Checks, Caches, Waiters, Inline>;
   using Bytes = SlotGuard<Shape, Checks, KeepsObjects, Depot::shared_marks, Depot::Supply::clears_links>;
   using Depot::caches_, Depot::lock_, Depot::lock_free, Depot::stats_, Depot::supply_, Depot::waiters_;
-  using Depot::collect, Depot::describe_here, Depot::locked, Depot::locked_slow, Depot::make_room, Depot::mark_taken, Depot::note_peak,
-      Depot::note_taken, Depot::serve, Depot::serve_all;
+  using Depot::collect, Depot::describe_here, Depot::locked, Depot::locked_slow, Depot::make_room, Depot::mark_taken,
+      Depot::note_peak, Depot::note_taken, Depot::serve, Depot::serve_all;
 
  public:
   /// One thread, one block.
@@ -37,16 +37,19 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   FASTALLOC_ALWAYS_INLINE Taken take() {
     Taken taken{nullptr, false};
     if constexpr (Caches::enabled) {
-      if (auto* const cache = caches_.mine()) [[likely]] taken.slot = cache->template pop<Stats::enabled>();
+      if (auto* const cache = caches_.mine()) [[likely]]
+        taken.slot = cache->template pop<Stats::enabled>();
       if constexpr (Checks::tracks_slots)
         while (taken.slot != nullptr && !locked([&] { return mark_taken(taken.slot); }))
           taken.slot = caches_.mine()->template pop<Stats::enabled>();
     } else {
       [[maybe_unused]] auto const guard = inside_to_take();
       taken = supply_.take();
-      if (taken.slot != nullptr) [[likely]] note_taken(taken.slot);
+      if (taken.slot != nullptr) [[likely]]
+        note_taken(taken.slot);
     }
-    if (taken.slot != nullptr) [[likely]] prepare(taken);
+    if (taken.slot != nullptr) [[likely]]
+      prepare(taken);
     return taken;
   }
 
@@ -64,7 +67,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// The same, and grows, or takes from other threads' caches. On failure `slot` is null and `error`, where one is wanted, says why.
+  /// The same, and grows, or takes from other threads' caches. On failure `slot` is null and `error`, where one is
+  /// wanted, says why.
   FASTALLOC_COLD Taken take_slow(Error* error, bool count_failure = true) {
     if constexpr (alone) {
       Taken const taken = take_quietly();
@@ -83,10 +87,11 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   void note_failure() {
     locked([&] { stats_.failed(); });
   }
-  /// The same, and waits: until `wait(waiter)` returns or throws, or another thread has handed a slot over. What is thrown (a clock's
-  /// exception, the cancellation of the thread) leaves nothing behind: the thread is out of the queue, and its slot, where it got one, is back.
-  /// `undo(taken)` gives such a slot back.
-  template <class Wait, class Undo> Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
+  /// The same, and waits: until `wait(waiter)` returns or throws, or another thread has handed a slot over. What is
+  /// thrown (a clock's exception, the cancellation of the thread) leaves nothing behind: the thread is out of the
+  /// queue, and its slot, where it got one, is back. `undo(taken)` gives such a slot back.
+  template <class Wait, class Undo>
+  Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
     struct Queued {
       PoolCore& core;
       Undo& undo;
@@ -123,10 +128,11 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are not so many.
-  /// `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost: those that
-  /// there are have to be withdrawn.
-  FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh, Error& error) {
+  /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are
+  /// not so many. `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost:
+  /// those that there are have to be withdrawn.
+  FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh,
+                                   Error& error) {
     for (;;) {
       count = locked([&] {
         supply_.check_links(n);
@@ -205,12 +211,15 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     retire_last(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
-      if (cache == nullptr) [[unlikely]] return give_slow(slot);
-      if (!cache->push(slot)) [[unlikely]] make_room_in(*cache);
+      if (cache == nullptr) [[unlikely]]
+        return give_slow(slot);
+      if (!cache->push(slot)) [[unlikely]]
+        make_room_in(*cache);
     } else {
       [[maybe_unused]] auto const guard = inside();
       supply_.give(slot);
-      if (waiters_.any()) [[unlikely]] serve_all();
+      if (waiters_.any()) [[unlikely]]
+        serve_all();
     }
   }
 
@@ -221,7 +230,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Caches::enabled) note_peak();
     supply_.give_many(at, n);
-    if (waiters_.any()) [[unlikely]] serve_all();
+    if (waiters_.any()) [[unlikely]]
+      serve_all();
   }
 
   /// give(), by a thread that is not the owner of this sub-pool.
@@ -286,14 +296,16 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return supply_.blocks()[0].data + index * stride();
   }
 
-  /// Index and generation of the key of the object in `slot`, which the caller owns; zeros where the slot's generations are used up.
+  /// Index and generation of the key of the object in `slot`, which the caller owns; zeros where the slot's generations
+  /// are used up.
   [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();
     std::size_t const index = keys.index(slot, supply_.blocks());
     std::uint32_t const generation = keys.key(keys.word_at(index));
     return std::pair(generation == 0 ? 0 : static_cast<std::uint32_t>(index), generation);
   }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index, std::uint32_t generation) const noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index,
+                                                            std::uint32_t generation) const noexcept {
     return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
   }
   /// The end of the object in `slot`: its keys are stale.
@@ -301,14 +313,19 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     if constexpr (Shape::keyed) supply_.blocks().keys().end(word_of(slot));
   }
 
-  /// Calls f(slot) for the live slots for which holds(slot) is true, in address order until it returns false, without the lock. Slots
-  /// that come back meanwhile are skipped: they come to the depot at once, caches are closed. holds() is asked under the lock, so the slot's
-  /// block is there. Returns: the bytes that a snapshot needs and that were not to be had, or 0.
+  /// Calls f(slot) for the live slots for which holds(slot) is true, in address order until it returns false, without
+  /// the lock. Slots that come back meanwhile are skipped: they come to the depot at once, caches are closed. holds()
+  /// is asked under the lock, so the slot's block is there. Returns: the bytes that a snapshot needs and that were not
+  /// to be had, or 0.
   template <class Holds, class F> std::size_t visit(Holds&& holds, F&& f) {
     struct Closed {
       PoolCore& core;
-      explicit Closed(PoolCore& c) : core(c) { core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); }); }
-      ~Closed() { core.locked_slow([&] { core.caches_.reopen(core.supply_); }); }
+      explicit Closed(PoolCore& c) : core(c) {
+        core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); });
+      }
+      ~Closed() {
+        core.locked_slow([&] { core.caches_.reopen(core.supply_); });
+      }
     } const closed(*this);
     struct Report {
       PoolCore& core;
@@ -335,7 +352,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       struct End {
         PoolCore& core;
         Snapshot& snapshot;
-        ~End() { core.locked_slow([&] { core.supply_.end(snapshot); }); }
+        ~End() {
+          core.locked_slow([&] { core.supply_.end(snapshot); });
+        }
       } const end{*this, snapshot};
       auto const next = [&] {
         return locked_slow([&] {
@@ -385,7 +404,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     auto const& keys = supply_.blocks().keys();
     return keys.word_at(keys.index(slot, supply_.blocks()));
   }
-  /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written since.
+  /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written
+  /// since.
   FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {
     if constexpr (!Shape::counted) retire(slot);
   }
@@ -435,7 +455,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept {
     this->report_damage(taken.slot);
     if constexpr (Checks::tracks_slots && !Shape::growing)
-      if (supply_.blocks()[0].tail == nullptr) [[unlikely]] report(Error{.text = other_checks, .address = taken.slot});
+      if (supply_.blocks()[0].tail == nullptr) [[unlikely]]
+        report(Error{.text = other_checks, .address = taken.slot});
     Bytes::prepare(taken, stride());
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolDepot: a SlotSupply under its lock, with counts, those who wait, and growth. Knows neither T nor what is in a slot.
+// PoolDepot: a SlotSupply under its lock, with counts, those who wait, and growth. Knows neither T nor what is in a
+// slot.
 //
 //   supply_   slots that no thread keeps for itself      caches_   the others, and the way to them
 //   stats_    what is counted                            waiters_  get what comes back before all others
@@ -23,8 +24,10 @@ struct NoWaiters {
   constexpr void forget() noexcept {}
 };
 
-/// Caches: what threads keep for themselves. Waiters: those who wait for a slot. Inline: slots of InlineStorage, else 0.
-template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches, class Waiters, std::size_t Inline>
+/// Caches: what threads keep for themselves. Waiters: those who wait for a slot. Inline: slots of InlineStorage, else
+/// 0.
+template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches,
+          class Waiters, std::size_t Inline>
 class PoolDepot {
  public:
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
@@ -38,12 +41,19 @@ class PoolDepot {
   bool open(PoolConfig const& config, Error& error) noexcept {
     if (auto const valid = config.validate(); !valid) return error = valid.error(), false;
     if (Inline != 0 && config.capacity > Inline) {
-      error = Error{.capacity = config.capacity, .limit = Inline, .text = "InlineStorage<N> has room for fewer slots (the limit); raise N"};
+      error = Error{.capacity = config.capacity,
+                    .limit = Inline,
+                    .text = "InlineStorage<N> has room for fewer slots (the limit); raise N"};
       return false;
     }
     if (Inline != 0 && config.alignment > Supply::Store::block_alignment) {
-      error = Error{.code = ErrorCode::invalid_alignment, .capacity = config.capacity, .requested = config.alignment, .limit = Supply::Store::block_alignment,
-                    .text = "InlineStorage<N> is aligned as T is (the limit); give T the alignment (alignas), or use HeapStorage", .unit = "bytes"};
+      error = Error{
+          .code = ErrorCode::invalid_alignment,
+          .capacity = config.capacity,
+          .requested = config.alignment,
+          .limit = Supply::Store::block_alignment,
+          .text = "InlineStorage<N> is aligned as T is (the limit); give T the alignment (alignas), or use HeapStorage",
+          .unit = "bytes"};
       return false;
     }
     configure(config);
@@ -75,8 +85,8 @@ class PoolDepot {
   [[nodiscard]] constexpr bool is_attached() const noexcept { return supply_.blocks().is_attached(); }
   /// True where files with different checks made parts of the pool.
   [[nodiscard]] bool is_mixed() const noexcept { return supply_.blocks().is_mixed(); }
-  /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose slots are
-  /// `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
+  /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose
+  /// slots are `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
   void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(Shape::growing && Shape::any_size) {
     configure(config);
     supply_.blocks().set_stride(size);
@@ -107,7 +117,8 @@ class PoolDepot {
     });
   }
 
-  /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the lock.
+  /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the
+  /// lock.
   /// Returns: the bytes.
   template <class F> std::size_t release_free_blocks(F&& before) noexcept {
     GrowingBlock* block = locked_slow([&] {
@@ -134,7 +145,8 @@ class PoolDepot {
     return bytes;
   }
 
-  /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock is held.
+  /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock
+  /// is held.
   template <class F> void for_each_block(F&& f) {
     supply_.sync_frontier();
     for (std::size_t b = 0; b != supply_.blocks().count(); ++b) f(supply_.blocks()[b]);
@@ -144,8 +156,12 @@ class PoolDepot {
   [[nodiscard]] Supply& supply() noexcept { return supply_; }
   [[nodiscard]] StorageState const& storage() const noexcept { return supply_.blocks().storage(); }
 
-  [[nodiscard]] std::size_t capacity() const { return locked_blocks([&] { return slots_usable(); }); }
-  [[nodiscard]] std::size_t allocated() const { return locked([&] { return live(); }); }
+  [[nodiscard]] std::size_t capacity() const {
+    return locked_blocks([&] { return slots_usable(); });
+  }
+  [[nodiscard]] std::size_t allocated() const {
+    return locked([&] { return live(); });
+  }
   [[nodiscard]] std::size_t available() const {
     return locked([&] {
       std::size_t const in_use = live();  // first: without a lock others go on meanwhile
@@ -156,7 +172,9 @@ class PoolDepot {
   [[nodiscard]] bool owns(void const* p) const {
     return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
   }
-  [[nodiscard]] std::size_t index_of(std::byte const* slot) const { return locked_blocks([&] { return supply_.blocks().index_of(slot); }); }
+  [[nodiscard]] std::size_t index_of(std::byte const* slot) const {
+    return locked_blocks([&] { return supply_.blocks().index_of(slot); });
+  }
   [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
   /// The start of the slot that holds `p`. Requires: one does.
@@ -168,7 +186,10 @@ class PoolDepot {
 
   [[nodiscard]] PoolStatistics statistics() const {
     return locked([&] {
-      PoolStatistics result{.total_allocations = caches_.allocations(), .current_usage = live(), .peak_usage = peak(), .capacity = slots_usable()};
+      PoolStatistics result{.total_allocations = caches_.allocations(),
+                            .current_usage = live(),
+                            .peak_usage = peak(),
+                            .capacity = slots_usable()};
       stats_.fill(result);
       return result;
     });
@@ -193,7 +214,8 @@ class PoolDepot {
     if constexpr (lock_free) collect();
     bool const right = locked_slow([&] {
       if constexpr (!lock_free) collect();
-      return supply_.check_invariants() && (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
+      return supply_.check_invariants() &&
+             (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
     });
     report_damage(nullptr);
     return right;
@@ -238,16 +260,19 @@ class PoolDepot {
   [[nodiscard]] auto& lock_of_blocks() noexcept { return block_lock(lock_); }
 
   /// Effects: all slots that threads keep for themselves are in the depot.
-  void trim() noexcept { locked([&] { collect(); }); }
+  void trim() noexcept {
+    locked([&] { collect(); });
+  }
 
  protected:
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
-  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot. (Locks without data, as
-  /// NoLock, may all stand for one, so there cannot be two; while interrupts are masked memory is acquired as well, since a handler may not
-  /// find the heap in the midst of a change.)
-  static constexpr bool asks_storage_unlocked = growing && !std::is_empty_v<Lock> && !requires { requires Lock::masks_interrupts; };
+  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot.
+  /// (Locks without data, as NoLock, may all stand for one, so there cannot be two; while interrupts are masked memory
+  /// is acquired as well, since a handler may not find the heap in the midst of a change.)
+  static constexpr bool asks_storage_unlocked =
+      growing && !std::is_empty_v<Lock> && !requires { requires Lock::masks_interrupts; };
   /// Links that somebody wrote over may lead to slots in caches.
   static constexpr bool may_meet_used = Caches::enabled && Supply::checks_own_links;
 
@@ -260,10 +285,9 @@ class PoolDepot {
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
-  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them already. Waiters that
-  /// were served meanwhile (`Serves`: where that may be) are woken when the lock is free.
-  template <class L, bool Serves = Waiters::enabled>
-  class [[nodiscard]] Inside {
+  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them
+  /// already. Waiters that were served meanwhile (`Serves`: where that may be) are woken when the lock is free.
+  template <class L, bool Serves = Waiters::enabled> class [[nodiscard]] Inside {
     static constexpr bool is_real = !HasSlowLock<L>;
     static constexpr bool hears_of_forks = is_real && !std::same_as<Caches, NoCaches>;
 
@@ -271,8 +295,11 @@ class PoolDepot {
     FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
       if constexpr (!hears_of_forks) lock_.lock();
       // While a thread forks, the locks of all enrolled pools are held, so a lock that is free needs no further look.
-      else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; }) {
-        if (!depot.caches_.is_enrolled() || !lock_.try_lock()) [[unlikely]] holds_already_ = take_slowly(depot, lock);
+      else if constexpr (requires {
+                           { lock_.try_lock() } -> std::same_as<bool>;
+                         }) {
+        if (!depot.caches_.is_enrolled() || !lock_.try_lock()) [[unlikely]]
+          holds_already_ = take_slowly(depot, lock);
       } else {
         holds_already_ = take_slowly(depot, lock);
       }
@@ -287,7 +314,8 @@ class PoolDepot {
           leave_and_wake(depot_, lock_, holds_already_);
           return;
         }
-      if (!holds_already_) [[likely]] lock_.unlock();
+      if (!holds_already_) [[likely]]
+        lock_.unlock();
     }
     Inside(Inside const&) = delete;
     Inside& operator=(Inside const&) = delete;
@@ -333,7 +361,8 @@ class PoolDepot {
     return f();
   }
 
-  /// Effects: all slots that threads keep for themselves are in the depot, or with those who wait. Returns: true when some wait still.
+  /// Effects: all slots that threads keep for themselves are in the depot, or with those who wait. Returns: true when
+  /// some wait still.
   bool collect() noexcept {
     caches_.gather(supply_);
     serve_all();
@@ -419,8 +448,8 @@ class PoolDepot {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
   }
 
-  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be, where somebody wants to know. Adjacent: they
-  /// are wanted side by side, and there are none such.
+  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be, where somebody wants to
+  /// know. Adjacent: they are wanted side by side, and there are none such.
   bool make_room(std::size_t n, Error* error, bool adjacent = false) {
     if constexpr (growing) {
       Error why;
@@ -430,17 +459,21 @@ class PoolDepot {
     } else {
       bool const at_hand = !lock_free && locked_slow([&] { return supply_.at_hand() >= n && !adjacent; });
       // With LockFree the list was empty, whatever came back since.
-      if (!at_hand && error != nullptr) *error = describe(ErrorCode::pool_exhausted, adjacent ? none_adjacent : all_in_use, n);
+      if (!at_hand && error != nullptr)
+        *error = describe(ErrorCode::pool_exhausted, adjacent ? none_adjacent : all_in_use, n);
       return at_hand;
     }
   }
 
   Supply supply_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats> stats_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats>
+      stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
   struct NoTurn {};
   /// Held by the thread that is with the storage. Outermost of the pool's locks.
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<asks_storage_unlocked, std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn> turn_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<
+      asks_storage_unlocked, std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn>
+      turn_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Waiters waiters_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
@@ -454,9 +487,9 @@ class PoolDepot {
 
   static constexpr char const* all_in_use =
       "every slot of this fixed pool is in use; return handles, raise PoolConfig::capacity, or use a GrowingPool";
-  static constexpr char const* none_adjacent =
-      "so many adjacent slots are free nowhere in the pool, though capacity less allocated are free in all; return handles, take runs "
-      "before single objects, take shorter runs, or let the pool grow";
+  static constexpr char const* none_adjacent = "so many adjacent slots are free nowhere in the pool, though capacity "
+                                               "less allocated are free in all; return handles, take runs "
+                                               "before single objects, take shorter runs, or let the pool grow";
 
   bool grow(std::size_t n, bool adjacent, Error& error) requires growing {
     // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
@@ -471,7 +504,8 @@ class PoolDepot {
       std::size_t const needed = adjacent ? n : n - at_hand;
       if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error, purse)) return true;
       if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
-      // Other threads may have filled their caches since this one looked; no more slots will come, so their slots count.
+      // Other threads may have filled their caches since this one looked; no more slots will come, so their slots
+      // count.
       bool const full = error.code == ErrorCode::pool_exhausted || error.code == ErrorCode::max_capacity_exceeded;
       return Caches::enabled && full && !adjacent && (collect(), supply_.at_hand() >= n);
     });
@@ -480,8 +514,8 @@ class PoolDepot {
         return locked_slow([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); });
     return made;
   }
-  /// Effects: `change(purse)` was called under the lock until it was done, or needed no memory; see Purse. Returns: what it returned, or false
-  /// with the error where there is no memory.
+  /// Effects: `change(purse)` was called under the lock until it was done, or needed no memory; see Purse. Returns:
+  /// what it returned, or false with the error where there is no memory.
   template <class Change> bool with_memory(Error& error, Change&& change) {
     if constexpr (!asks_storage_unlocked) {
       [[maybe_unused]] auto const guard = inside_slow();
@@ -501,20 +535,24 @@ class PoolDepot {
         Error const here = describe({}, nullptr);
         error.capacity = here.capacity;
         error.allocated = here.allocated;
-        return error.code = ErrorCode::allocation_failed, false;  // whatever the storage explains: the configuration was right
+        // whatever the storage explains: the configuration was right
+        return error.code = ErrorCode::allocation_failed, false;
       }
     }
   }
 
   bool grow_by(std::size_t wanted, std::size_t needed, Error& error, Purse* purse) noexcept requires growing {
     std::size_t const total = supply_.total();
-    std::size_t const most = config_.max_capacity != 0 ? config_.max_capacity - total : (std::numeric_limits<std::size_t>::max)();
+    std::size_t const most =
+        config_.max_capacity != 0 ? config_.max_capacity - total : (std::numeric_limits<std::size_t>::max)();
     if (wanted == 0) {
-      error = describe_here(ErrorCode::pool_exhausted,
-                            config_.growth_strategy.is_custom()
-                                ? "every slot is in use and the custom growth function returned 0; let it return the slots to add"
-                                : "every slot is in use and the growth strategy is none(); return handles, or set PoolConfig::growth_strategy",
-                            needed);
+      error = describe_here(
+          ErrorCode::pool_exhausted,
+          config_.growth_strategy.is_custom()
+              ? "every slot is in use and the custom growth function returned 0; let it return the slots to add"
+              : "every slot is in use and the growth strategy is none(); return handles, or set "
+                "PoolConfig::growth_strategy",
+          needed);
       return false;
     }
     if (most < needed) {
@@ -533,8 +571,9 @@ class PoolDepot {
   }
 
   [[nodiscard]] Error at_max(std::size_t requested) const noexcept {
-    Error error = describe_here(ErrorCode::max_capacity_exceeded,
-                                "the pool has grown to max_capacity (the limit); return handles, or raise PoolConfig::max_capacity", requested);
+    Error error = describe_here(
+        ErrorCode::max_capacity_exceeded,
+        "the pool has grown to max_capacity (the limit); return handles, or raise PoolConfig::max_capacity", requested);
     error.limit = config_.max_capacity;
     return error;
   }

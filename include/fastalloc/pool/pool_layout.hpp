@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short block.
+// PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short
+// block.
 //
 //   one block    | header | slots | generations | marks of the checks | metadata of the slot allocator |
 //                only of pools that processes share: what they agree on, and statistics
@@ -24,12 +25,12 @@ constexpr bool checked_round_up(std::size_t a, std::size_t alignment, std::size_
   return out &= ~(alignment - 1), fits;
 }
 
-template <class Shape, class SlotPolicy, class Checks>
-struct PoolLayout {
+template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   using Slots = typename SlotPolicy::template Slots<Shape>;
 
   static constexpr std::size_t metadata_alignment = [] {
-    if constexpr (requires { Slots::metadata_alignment; }) return Slots::metadata_alignment > alignof(Block) ? Slots::metadata_alignment : alignof(Block);
+    if constexpr (requires { Slots::metadata_alignment; })
+      return Slots::metadata_alignment > alignof(Block) ? Slots::metadata_alignment : alignof(Block);
     else return alignof(Block);
   }();
   /// What every block is aligned to at least.
@@ -39,10 +40,10 @@ struct PoolLayout {
     return least > metadata_alignment ? least : metadata_alignment;
   }();
   /// Bytes that a fixed block may have for its slots, so that 32-bit offsets in granules reach them all.
-  static constexpr std::size_t max_fixed_bytes =
-      (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU
-          ? static_cast<std::size_t>(std::uint64_t{0xFFFFFFFFU} << Shape::granule_shift)
-          : (std::numeric_limits<std::size_t>::max)();
+  static constexpr std::size_t
+      max_fixed_bytes = (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU
+                            ? static_cast<std::size_t>(std::uint64_t{0xFFFFFFFFU} << Shape::granule_shift)
+                            : (std::numeric_limits<std::size_t>::max)();
 
   /// No object is bigger, and operator new may round sizes above it up to 0.
   static constexpr std::size_t max_bytes = (std::numeric_limits<std::size_t>::max)() / 2;
@@ -55,13 +56,13 @@ struct PoolLayout {
   }();
 
   struct Plan {
-    std::size_t data = 0;         ///< offset of the slots; the others begin there
-    std::size_t slot_bytes = 0;   ///< slots * stride
-    std::size_t words = 0;        ///< offset of the generations
-    std::size_t tail = 0;         ///< offset of the marks
-    std::size_t metadata = 0;     ///< offset of the metadata, or of the Block
-    std::size_t bytes = 0;        ///< of the whole
-    bool valid = false;           ///< nothing overflowed
+    std::size_t data = 0;        ///< offset of the slots; the others begin there
+    std::size_t slot_bytes = 0;  ///< slots * stride
+    std::size_t words = 0;       ///< offset of the generations
+    std::size_t tail = 0;        ///< offset of the marks
+    std::size_t metadata = 0;    ///< offset of the metadata, or of the Block
+    std::size_t bytes = 0;       ///< of the whole
+    bool valid = false;          ///< nothing overflowed
   };
 
   static constexpr std::size_t stride(std::size_t alignment) noexcept {
@@ -80,7 +81,8 @@ struct PoolLayout {
               (Shape::growing || plan.slot_bytes <= max_fixed_bytes);
     plan.words = plan.tail = plan.slot_bytes;
     if constexpr (std::size_t const each = GenerationTable<Shape>::block_bytes(1); each != 0) {
-      ok = ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slot_count * each, plan.tail);
+      ok =
+          ok && checked_round_up(plan.words, each, plan.words) && checked_add(plan.words, slot_count * each, plan.tail);
     }
     if constexpr (Checks::tracks_slots) ok = ok && checked_round_up(plan.tail, SlotMarks::alignment, plan.tail);
     ok = ok && checked_add(plan.tail, tail_bytes(slot_count), plan.metadata);
@@ -98,10 +100,12 @@ struct PoolLayout {
     return plan;
   }
 
-  /// Plan::metadata is here the offset of the GrowingBlock* entries: they are written at once, and big blocks are on huge pages.
+  /// Plan::metadata is here the offset of the GrowingBlock* entries: they are written at once, and big blocks are on
+  /// huge pages.
   static constexpr Plan directory(std::size_t slot_count, std::size_t blocks) noexcept {
     Plan plan;
-    plan.metadata = (Slots::metadata_bytes(slot_count, blocks) + alignof(GrowingBlock*) - 1) / alignof(GrowingBlock*) * alignof(GrowingBlock*);
+    plan.metadata = (Slots::metadata_bytes(slot_count, blocks) + alignof(GrowingBlock*) - 1) / alignof(GrowingBlock*) *
+                    alignof(GrowingBlock*);
     plan.valid = checked_add(plan.metadata, blocks * sizeof(GrowingBlock*), plan.bytes);
     return plan;
   }

@@ -21,12 +21,9 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   static_assert(HookCheck<T>::done);
 
   template <class> friend class fastalloc::detail::OwnerWord;
-  template <class Pool, class U, class O>
-  friend class Batches;
-  template <class Pool, class At>
-  friend struct Building;
-  template <class Pool, class U>
-  friend class LiveIterator;
+  template <class Pool, class U, class O> friend class Batches;
+  template <class Pool, class At> friend struct Building;
+  template <class Pool, class U> friend class LiveIterator;
 
   using Types = PoolTypes<T, Kind, Ps...>;
   using Core = typename Types::core;
@@ -46,8 +43,10 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
 
   constexpr PoolObjects() noexcept = default;
-  template <class... Values> explicit PoolObjects(std::in_place_t, Values&&... values)
-      : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)), core_(pick_storage(std::forward<Values>(values)...)) {}
+  template <class... Values>
+  explicit PoolObjects(std::in_place_t, Values&&... values)
+      : lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)),
+        core_(pick_storage(std::forward<Values>(values)...)) {}
 
   /// The storage among `values`; Nothing where a default constructed one will do (inline storage is never copied).
   template <class... Values> static constexpr auto pick_storage(Values&&... values) {
@@ -58,13 +57,16 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     else return Nothing{};
   }
 
-  template <class... Args> static constexpr bool nothrow_build = nothrow_on_acquire<T> &&
-                                        noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
+  template <class... Args>
+  static constexpr bool nothrow_build =
+      nothrow_on_acquire<T> &&
+      noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
 
   template <class... Args> static constexpr void check_arguments() noexcept {
-    static_assert(Lifetime::template accepts<T, Args...>,
-                  "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
-                  "Recycle builds objects by its init function: call allocate() without arguments)");
+    static_assert(
+        Lifetime::template accepts<T, Args...>,
+        "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
+        "Recycle builds objects by its init function: call allocate() without arguments)");
   }
 
   [[nodiscard]] Derived* derived() noexcept { return static_cast<Derived*>(this); }
@@ -74,10 +76,12 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     this->set_release([](AnyOwner& owner, void* object, ReleaseOf what) noexcept {
       auto& self = static_cast<PoolObjects&>(static_cast<Derived&>(owner));
       if constexpr (Types::shares)
-        if (what >= ReleaseOf::shared) return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
+        if (what >= ReleaseOf::shared)
+          return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
       if constexpr (Checks::tracks_slots)  // what lies in no slot is refused by address
         if (what == ReleaseOf::part && !self.core_.owns(object)) what = ReleaseOf::object;
-      self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
+      self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object))
+                                                       : static_cast<T*>(object));
     });
   }
 
@@ -134,9 +138,11 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   }
 
   FASTALLOC_ALWAYS_INLINE void release_from_handle(T* object) noexcept {
-    if (dispose(object)) [[likely]] return_slot(reinterpret_cast<std::byte*>(object));
+    if (dispose(object)) [[likely]]
+      return_slot(reinterpret_cast<std::byte*>(object));
   }
-  /// The object's end; its slot stays taken. Returns: false, after a report, where the checks policy refuses the pointer.
+  /// The object's end; its slot stays taken. Returns: false, after a report, where the checks policy refuses the
+  /// pointer.
   FASTALLOC_ALWAYS_INLINE bool dispose(T* object) noexcept {
     if constexpr (Checks::tracks_slots) {
       Error error;
@@ -156,7 +162,8 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   /// Gives back a slot in which no object is left.
   FASTALLOC_ALWAYS_INLINE void return_slot(std::byte* slot) noexcept {
     if constexpr (requires { derived()->is_home(); }) {
-      if (!derived()->is_home()) [[unlikely]] return core_.give_remote(slot);
+      if (!derived()->is_home()) [[unlikely]]
+        return core_.give_remote(slot);
     }
     core_.give(slot);
   }
@@ -180,15 +187,18 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     return !core_.is_lost(slot);
   }
 
-  [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept { return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic); }
+  [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept {
+    return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic);
+  }
   [[nodiscard]] static bool is_shared([[maybe_unused]] T* object) noexcept {
     if constexpr (Types::shares) return counts_of(reinterpret_cast<std::byte*>(object)).is_shared();
     return false;
   }
   /// Returns: the counts of an object that had one owner.
   CountsRef share_from_handle(T* object) noexcept {
-    static_assert(Types::shares, "fastalloc: objects of this pool have one owner each; name a sharing policy behind T, as in "
-                                 "FixedPool<T, Shared>, or AtomicShared where threads share them");
+    static_assert(Types::shares,
+                  "fastalloc: objects of this pool have one owner each; name a sharing policy behind T, as in "
+                  "FixedPool<T, Shared>, or AtomicShared where threads share them");
     CountsRef const counts = counts_of(reinterpret_cast<std::byte*>(object));
     counts.set_shared(this);
     return counts;
@@ -235,17 +245,21 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
     report_typed(error);
   }
   FASTALLOC_COLD void report_live_handles() noexcept {
-    Error error = core_.describe(ErrorCode::live_handles,
-                                 "a pool is destroyed while handles to its objects exist; destroy or reset() the handles first, or let the pool live longer");
+    Error error =
+        core_.describe(ErrorCode::live_handles, "a pool is destroyed while handles to its objects exist; destroy or "
+                                                "reset() the handles first, or let the pool live longer");
     bool any_object = false;
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_lost(slot); }, [&](std::byte* slot) {
-      any_object = any_object || holds_object(slot);
-      if (error.index_count != Error::max_indices) error.indices[error.index_count++] = core_.index_of(slot);
-      return error.index_count != Error::max_indices || !any_object;
-    });
+    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_lost(slot); },
+                                            [&](std::byte* slot) {
+                                              any_object = any_object || holds_object(slot);
+                                              if (error.index_count != Error::max_indices)
+                                                error.indices[error.index_count++] = core_.index_of(slot);
+                                              return error.index_count != Error::max_indices || !any_object;
+                                            });
     if (Supply::Links::enabled && missing == 0 && error.index_count == 0) return;  // lost slots, which were reported
     if (Types::shares && missing == 0 && !any_object)
-      error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, or let the pool live longer";
+      error.text = "a pool is destroyed while WeakHandles keep slots of dead objects; destroy or reset() them first, "
+                   "or let the pool live longer";
     report_typed(error);
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolTypes: from T, the kind of pool and its policies to the types that the pool is made of. A slot, by what keeps something in it:
+// PoolTypes: from T, the kind of pool and its policies to the types that the pool is made of. A slot, by what keeps
+// something in it:
 //
 //   | T and what its lifetime policy keeps | counts of owners | link, where it may lie over nothing | index of a key |
 //   0                                      counts_offset      link_offset                           used          size
@@ -11,16 +12,14 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what stands
-/// between threads and slots; those who wait.
+/// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what
+/// stands between threads and slots; those who wait.
 struct FixedKind {
   using defaults = Defaults;
   static constexpr bool grows = false, doubles = false, shared = false, cached = false;
-  static constexpr std::size_t least_link = 0;  ///< bytes of a slot that may be written when its object is gone
-  template <class Derived>
-  using owner = Derived;  ///< of handles
-  template <class P, class Shape>
-  using caches = NoCaches;
+  static constexpr std::size_t least_link = 0;     ///< bytes of a slot that may be written when its object is gone
+  template <class Derived> using owner = Derived;  ///< of handles
+  template <class P, class Shape> using caches = NoCaches;
   using waiters = NoWaiters;
 };
 struct GrowingKind : FixedKind {
@@ -32,17 +31,20 @@ template <class SlotPolicy, bool Growing> constexpr bool takes_runs() noexcept {
 }
 
 /// The types that a pool of T is made of.
-template <class T, class Kind, class... Ps>
-struct PoolTypes {
+template <class T, class Kind, class... Ps> struct PoolTypes {
   using P = Policies<typename Kind::defaults, Ps...>;
   /// A ThreadSafePool may grow where its policies can.
-  static constexpr bool Growing = Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
+  static constexpr bool Growing =
+      Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
   using slot_allocator = typename P::slot_allocator;
   static constexpr std::size_t greater(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
-  static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept { return (bytes + unit - 1) / unit * unit; }
+  static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
+    return (bytes + unit - 1) / unit * unit;
+  }
   static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
   static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
-  static constexpr std::size_t object = shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
+  static constexpr std::size_t object =
+      shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
   static constexpr std::size_t align = shares ? greater(alignof(T), SharedCounts::alignment) : alignof(T);
   static constexpr std::size_t link = greater(link_bytes<slot_allocator>(Growing, object), Kind::least_link);
   // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
@@ -53,52 +55,60 @@ struct PoolTypes {
   static constexpr std::size_t used = greater(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = round_up(used, align);
   /// Processes may share it: all that changes lies in the span (storage/external_storage.hpp says what that takes).
-  static constexpr bool is_lock_free_in_span = std::same_as<typename P::storage, ExternalStorage> && P::lock_free && !Growing && !Kind::shared;
+  static constexpr bool is_lock_free_in_span =
+      std::same_as<typename P::storage, ExternalStorage> && P::lock_free && !Growing && !Kind::shared;
   static constexpr bool joins = requires { requires slot_allocator::can_be_joined; };
   static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
-  static constexpr std::size_t header = spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
+  static constexpr std::size_t header =
+      spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
   /// AddressSanitizer tells slots apart only where they do not share eight bytes. Where others count on what slots
   /// take, they stay as they are: runs are arrays, inline slots are part of the pool's type, and processes with and
   /// without it may share a span.
   static constexpr bool whole_granules = [] {
-    if constexpr (FASTALLOC_ASAN && !SizedStorage<typename P::storage> && !spans_processes) return !takes_runs<slot_allocator, Growing>();
+    if constexpr (FASTALLOC_ASAN && !SizedStorage<typename P::storage> && !spans_processes)
+      return !takes_runs<slot_allocator, Growing>();
     else return false;
   }();
   static constexpr bool poisons = std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules;
-  using shape = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits, shares ? counts_offset : 0, header,
-                          whole_granules>;
+  using shape = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits, shares ? counts_offset : 0,
+                          header, whole_granules>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using span_block = SpanBlock<shape, typename P::checks, layout>;
 
-  template <class S>
-  struct StorageOf {
+  template <class S> struct StorageOf {
     using type = S;
     static constexpr std::size_t inline_slots = 0;
   };
-  template <SizedStorage S>
-  struct StorageOf<S> {
+  template <SizedStorage S> struct StorageOf<S> {
     using type = typename S::template region<layout::block(S::slot_count, size).bytes, layout::block_alignment>;
     static constexpr std::size_t inline_slots = S::slot_count;
   };
   using storage = typename StorageOf<typename P::storage>::type;
   static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;
-  static_assert(!Growing || storage::can_grow,
-                "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
+  static_assert(
+      !Growing || storage::can_grow,
+      "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
 
-  static_assert(!Kind::grows || !P::lock_free,
-                "fastalloc: LockFree needs one block of slots; use FixedPool or ThreadSafePool with it, or AdaptiveLock with GrowingPool");
+  static_assert(!Kind::grows || !P::lock_free, "fastalloc: LockFree needs one block of slots; use FixedPool or "
+                                               "ThreadSafePool with it, or AdaptiveLock with GrowingPool");
   static_assert(!Kind::shared || (!std::same_as<typename P::lock, NoLock> && may_be_shared<typename P::lock>()),
-                "fastalloc: a ThreadSafePool with this lock is not safe; leave it out, or write AdaptiveLock, MutexLock, SpinLock or LockFree");
+                "fastalloc: a ThreadSafePool with this lock is not safe; leave it out, or write AdaptiveLock, "
+                "MutexLock, SpinLock or LockFree");
   static_assert(!Kind::shared || may_be_shared<storage>(),
                 "fastalloc: this storage says that threads may not share it; use HeapStorage with ThreadSafePool");
   static_assert(!Kind::cached || may_be_shared<typename P::stats>(),
                 "fastalloc: this statistics policy is not safe in a ThreadSafePool; use AtomicStats or NoStats");
 
-  static_assert(P::sharing::counts_are_atomic || std::same_as<typename P::lock, NoLock> || !may_be_shared<typename P::lock>(),
-                "fastalloc: threads may share this pool, and Shared counts the owners of an object without care for that; write AtomicShared");
-  static_assert(!shares || !P::sharing::counts_are_atomic || CountsRef::can_be_atomic,
-                "fastalloc: this processor cannot swap 64 bits at once, as AtomicShared must; use Shared, and one thread");
-  static_assert(Kind::cached || !P::cached, "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
+  static_assert(P::sharing::counts_are_atomic || std::same_as<typename P::lock, NoLock> ||
+                    !may_be_shared<typename P::lock>(),
+                "fastalloc: threads may share this pool, and Shared counts the owners of an object without care for "
+                "that; write AtomicShared");
+  static_assert(
+      !shares || !P::sharing::counts_are_atomic || CountsRef::can_be_atomic,
+      "fastalloc: this processor cannot swap 64 bits at once, as AtomicShared must; use Shared, and one thread");
+  static_assert(
+      Kind::cached || !P::cached,
+      "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
 
   /// Vs: of the values that follow a PoolConfig. Each is of a policy that the type of the pool names: none is lost.
   template <class... Vs> static constexpr void check_values() noexcept {

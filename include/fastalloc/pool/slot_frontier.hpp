@@ -9,7 +9,8 @@
 //   total() == live + (hot_ ? 1 : 0) + slots_.size() + (fresh_end - fresh_) / stride + pending
 //
 // Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty.
-// All is zero at the start, so that a pool in static storage lies in .bss. What only a pool of many blocks needs is in Many.
+// All is zero at the start, so that a pool in static storage lies in .bss. What only a pool of many blocks needs is in
+// Many.
 #pragma once
 
 #include <fastalloc/pool/block_store.hpp>
@@ -21,8 +22,7 @@ struct Taken {
   bool fresh;  ///< handed out for the first time
 };
 
-template <class Shape, class SlotPolicy, class StorageState, class Checks>
-class SlotFrontier {
+template <class Shape, class SlotPolicy, class StorageState, class Checks> class SlotFrontier {
  public:
   using Store = BlockStore<Shape, SlotPolicy, StorageState, Checks>;
   using Slots = typename SlotPolicy::template Slots<Shape>;
@@ -74,7 +74,8 @@ class SlotFrontier {
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (TakesMany<Slots>) {
       cool();
-      if (slots_.size() >= n) [[likely]] return slots_.take_many(out, n, blocks_), fresh = n;
+      if (slots_.size() >= n) [[likely]]
+        return slots_.take_many(out, n, blocks_), fresh = n;
     }
     return take_some(out, n, fresh);
   }
@@ -82,7 +83,8 @@ class SlotFrontier {
     std::size_t count = 0;
     if constexpr (owns_frontier) {  // other threads give slots back meanwhile: fresh ones are collected at the end
       std::size_t end = n;
-      for (Taken taken; count != end && (taken = take()).slot != nullptr;) out[taken.fresh ? --end : count++] = taken.slot;
+      for (Taken taken; count != end && (taken = take()).slot != nullptr;)
+        out[taken.fresh ? --end : count++] = taken.slot;
       fresh = count;
       for (; end != n; ++end) out[count++] = out[end];
       return count;
@@ -149,7 +151,9 @@ class SlotFrontier {
       Block* found = nullptr;
       for (std::size_t b = 0; b != blocks_.count(); ++b) {
         Block& block = blocks_[b];
-        if (block.handed != block.slot_count && &block != many_.fresh_block && (found == nullptr || block.first < found->first)) found = &block;
+        if (block.handed != block.slot_count && &block != many_.fresh_block &&
+            (found == nullptr || block.first < found->first))
+          found = &block;
       }
       many_.fresh_block = found;
       fresh_ = found->data + found->handed * blocks_.stride();  // not 0 where a run was taken from it
@@ -233,13 +237,15 @@ class SlotFrontier {
 
   [[nodiscard]] std::size_t handed_out() const noexcept {
     if constexpr (owns_frontier) return slots_.handed();
-    else if constexpr (growing) return many_.total - many_.pending - blocks_.slots_in(static_cast<std::size_t>(many_.fresh_end - fresh_));
+    else if constexpr (growing)
+      return many_.total - many_.pending - blocks_.slots_in(static_cast<std::size_t>(many_.fresh_end - fresh_));
     else return blocks_.slots_in(static_cast<std::size_t>(fresh_ - blocks_[0].data));
   }
 
   /// Hands out the next n fresh slots of a block. Requires: Block::handed is up to date.
   void hand_out(Block& block, std::size_t n) noexcept {
-    for (std::size_t i = 0; i != n; ++i) note_fresh(block.data + (block.handed + i) * blocks_.stride(), block, block.handed + i);
+    for (std::size_t i = 0; i != n; ++i)
+      note_fresh(block.data + (block.handed + i) * blocks_.stride(), block, block.handed + i);
     block.handed += n;
     if constexpr (growing)
       if (&block != many_.fresh_block) return void(many_.pending -= n);
@@ -274,7 +280,8 @@ class SlotFrontier {
 
   /// Effects: the hot slot joins the others.
   FASTALLOC_ALWAYS_INLINE void cool() noexcept {
-    if (hot_ != nullptr) [[unlikely]] slots_.give(std::exchange(hot_, nullptr), blocks_);
+    if (hot_ != nullptr) [[unlikely]]
+      slots_.give(std::exchange(hot_, nullptr), blocks_);
   }
 
   std::byte* hot_ = nullptr;

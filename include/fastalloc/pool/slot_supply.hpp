@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // SlotSupply: a SlotFrontier of which one may ask the peak and what lives, and whose blocks come and go.
 //
-// Slots are taken from the allocator only while there is no hot one, and from the frontier only while the allocator is empty. So at a peak
-// the free slots below the frontier are just the least slots_.size() there was, and the peak needs no counting.
+// Slots are taken from the allocator only while there is no hot one, and from the frontier only while the allocator is
+// empty. So at a peak the free slots below the frontier are just the least slots_.size() there was, and the peak needs
+// no counting.
 #pragma once
 
 #include <fastalloc/pool/occupancy.hpp>
@@ -18,15 +19,15 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
  public:
   using typename Frontier::Block, typename Frontier::Links, typename Frontier::Slots;
-  using Frontier::give, Frontier::growing, Frontier::live, Frontier::next_block, Frontier::owns_frontier, Frontier::sync_frontier, Frontier::total,
-      Frontier::at_frontier_end;
+  using Frontier::give, Frontier::growing, Frontier::live, Frontier::next_block, Frontier::owns_frontier,
+      Frontier::sync_frontier, Frontier::total, Frontier::at_frontier_end;
   static constexpr bool derives_peak = MarksReturns<Slots>;
 
   using Frontier::Frontier;
   constexpr SlotSupply() noexcept = default;
 
-  /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was. (Not where cursors
-  /// read the allocator's bits: they hear of bits that change, not of the frontier.)
+  /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
+  /// (Not where cursors read the allocator's bits: they hear of bits that change, not of the frontier.)
   void give_unused(Taken taken) noexcept {
     if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
@@ -34,10 +35,12 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       if (taken.fresh) step_back(taken.slot);
     if (TracksOccupancy<Slots> || !taken.fresh || taken.slot + blocks_.stride() != fresh_) return give(taken.slot);
     fresh_ = taken.slot;
-    if constexpr (Shape::keyed && growing) blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
+    if constexpr (Shape::keyed && growing)
+      blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
   }
 
-  /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes. `purse` as in BlockStore.
+  /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes. `purse` as in
+  /// BlockStore.
   bool add(std::size_t slot_count, bool touch, Error& error, Purse* purse = nullptr) noexcept {
     sync_frontier();
     if (!blocks_.add(slot_count, touch, slots_, error, purse)) {
@@ -58,8 +61,9 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   /// Takes every wholly free block out. With nothing live the one of at most `initial` slots that came first stays.
   /// Returns: a list by Block::next.
   [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept requires growing {
-    static_assert(ErasableSlots<Slots>, "fastalloc: shrink_to_fit() needs a slot allocator with erase_if(predicate, blocks); add it, "
-                                        "or use StackAllocator, FreeListAllocator or BitmapAllocator");
+    static_assert(ErasableSlots<Slots>,
+                  "fastalloc: shrink_to_fit() needs a slot allocator with erase_if(predicate, blocks); add it, "
+                  "or use StackAllocator, FreeListAllocator or BitmapAllocator");
     this->check_links();
     mark();
     peak_floor_ = peak();
@@ -169,11 +173,13 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
     std::byte const* end = fresh_;
     if constexpr (growing)
-      if (&block != many_.fresh_block) end = block.handed == block.slot_count ? block.end : block.data + block.handed * blocks_.stride();
+      if (&block != many_.fresh_block)
+        end = block.handed == block.slot_count ? block.end : block.data + block.handed * blocks_.stride();
     if (base >= end) return {0, false};
     std::size_t const bits = ~slots_.free_bits(block.word + blocks_.place(block, base) / word_bits, blocks_);
     auto const left = static_cast<std::size_t>(end - base);
-    if (left >= word_bits * blocks_.stride()) [[likely]] return {bits, true};
+    if (left >= word_bits * blocks_.stride()) [[likely]]
+      return {bits, true};
     return {bits & ((std::size_t{1} << blocks_.slots_in(left)) - 1), true};
   }
 
@@ -185,13 +191,16 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     std::size_t handed = 0;
     for (std::size_t b = 0; b != blocks_.count(); ++b) slot_count += blocks_[b].slot_count, handed += blocks_[b].handed;
     std::size_t returned = 0;
-    slots_.for_each([&](std::byte* slot) {
-      ++returned;
-      Block const* const block = blocks_.find(slot);
-      inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
-               static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
-    }, blocks_);
-    return inside && slot_count == total() && handed == handed_out() && returned == slots_.size() && this->returned() <= handed;
+    slots_.for_each(
+        [&](std::byte* slot) {
+          ++returned;
+          Block const* const block = blocks_.find(slot);
+          inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
+                   static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
+        },
+        blocks_);
+    return inside && slot_count == total() && handed == handed_out() && returned == slots_.size() &&
+           this->returned() <= handed;
   }
 
  private:

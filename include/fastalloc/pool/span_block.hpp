@@ -21,7 +21,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// A number for a pool that is created at `at`: others, of this process and of others, have another one but for a chance of 1 in 2^32.
+/// A number for a pool that is created at `at`: others, of this process and of others, have another one but for a
+/// chance of 1 in 2^32.
 [[nodiscard]] inline std::uint32_t number_for_pool([[maybe_unused]] std::byte const* at) noexcept {
   std::uint64_t bits = next_generation_seed();
 #if FASTALLOC_HAS_PROCESSES
@@ -48,12 +49,13 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 }
 
 /// No data. Layout: a PoolLayout.
-template <class Shape, class Checks, class Layout>
-struct SpanBlock {
+template <class Shape, class Checks, class Layout> struct SpanBlock {
   using Plan = typename Layout::Plan;
-  static_assert(!Shape::spans_processes || Layout::block_alignment >= alignof(SpanHeader), "the header of a pool that processes share lies where its block begins");
+  static_assert(!Shape::spans_processes || Layout::block_alignment >= alignof(SpanHeader),
+                "the header of a pool that processes share lies where its block begins");
 
-  static SpanLayout describe(Plan const& plan, std::size_t slot_count, std::size_t stride, std::size_t alignment) noexcept {
+  static SpanLayout describe(Plan const& plan, std::size_t slot_count, std::size_t stride,
+                             std::size_t alignment) noexcept {
     return {.word_bytes = sizeof(std::size_t),
             .swap_bytes = Layout::metadata_alignment,
             .slot_bytes = Shape::size,
@@ -65,7 +67,8 @@ struct SpanBlock {
             .stats_bytes = Shape::header - sizeof(SpanHeader),
             .bytes = plan.bytes};
   }
-  /// Where `storage` attaches: true when the span holds just the pool that is described; otherwise the error says what differs.
+  /// Where `storage` attaches: true when the span holds just the pool that is described; otherwise the error says what
+  /// differs.
   static bool may_attach(ExternalStorage const& storage, SpanLayout const& mine, Error& error) noexcept {
     SpanHeader* const header = SpanHeader::find(storage.bytes(), error);
     return header != nullptr && mine.matches(header->layout(), error);
@@ -89,15 +92,22 @@ struct SpanBlock {
 };
 
 /// Value: of a constructor argument. Says what to type where that is a span to attach to, and the pool is not for it.
-template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps> constexpr void check_attached() noexcept {
+template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps>
+constexpr void check_attached() noexcept {
   if constexpr (std::same_as<Value, ExternalStorage::Attached>) {
-    static_assert(LockFreeInSpan, "fastalloc: processes can share only what lies in the span, and this pool keeps free slots, or those who wait for one, in the pool object; attach to a "
+    static_assert(LockFreeInSpan, "fastalloc: processes can share only what lies in the span, and this pool keeps free "
+                                  "slots, or those who wait for one, in the pool object; attach to a "
                                   "FixedPool<T, ExternalStorage, LockFree>");
-    static_assert(!Shares, "fastalloc: owners of shared objects find the pool by its address, which is another one in each process; leave "
-                           "Shared or AtomicShared out of a pool to attach to, and hand on keys");
-    static_assert(!Keeps, "fastalloc: a pool with Recycle destroys what it keeps when it ends, which other processes may still use; leave Recycle "
+    static_assert(
+        !Shares,
+        "fastalloc: owners of shared objects find the pool by its address, which is another one in each process; leave "
+        "Shared or AtomicShared out of a pool to attach to, and hand on keys");
+    static_assert(!Keeps, "fastalloc: a pool with Recycle destroys what it keeps when it ends, which other processes "
+                          "may still use; leave Recycle "
                           "out of a pool to attach to");
-    static_assert(Joins || !LockFreeInSpan, "fastalloc: the slots of this lock policy have no join(); attach to a FixedPool<T, ExternalStorage, LockFree>");
+    static_assert(
+        Joins || !LockFreeInSpan,
+        "fastalloc: the slots of this lock policy have no join(); attach to a FixedPool<T, ExternalStorage, LockFree>");
   }
 }
 

@@ -36,10 +36,8 @@ struct ThreadLocalDefaults : Defaults {
   using lock = OwnerLock;
 };
 
-template <class Sub>
-struct ParentOf;
-template <class T, class... Ps>
-struct ParentOf<SubPool<T, Ps...>> {
+template <class Sub> struct ParentOf;
+template <class T, class... Ps> struct ParentOf<SubPool<T, Ps...>> {
   using type = ThreadLocalPool<T, Ps...>;
 };
 
@@ -47,10 +45,8 @@ struct ThreadLocalKind : FixedKind {
   using defaults = ThreadLocalDefaults;
   static constexpr bool shared = true;
   static constexpr std::size_t least_link = sizeof(void*);
-  template <class Derived>
-  using owner = typename ParentOf<Derived>::type;
-  template <class P, class Shape>
-  using caches = RemoteReturns<Shape>;
+  template <class Derived> using owner = typename ParentOf<Derived>::type;
+  template <class P, class Shape> using caches = RemoteReturns<Shape>;
 };
 
 /// The part of one thread.
@@ -68,38 +64,44 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
-#define FASTALLOC_NEEDS_STATISTICS(type, ...)                                                    \
+#define FASTALLOC_NEEDS_STATISTICS(type, ...)                                                  \
   FASTALLOC_UNAVAILABLE("fastalloc: this pool counts nothing; add AtomicStats after T, as in " \
-                        "ThreadLocalPool<T, AtomicStats>", type, __VA_ARGS__)
-#define FASTALLOC_NEEDS_ONE_POOL(type, ...)                                                     \
+                        "ThreadLocalPool<T, AtomicStats>",                                     \
+                        type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_ONE_POOL(type, ...)                                                       \
   FASTALLOC_UNAVAILABLE("fastalloc: a key or an index names a slot of one pool, and each thread " \
-                        "has one of its own here; use ThreadSafePool<T, Generations>", type, __VA_ARGS__)
-#define FASTALLOC_NEEDS_WAITING(type, ...)                                                       \
+                        "has one of its own here; use ThreadSafePool<T, Generations>",            \
+                        type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_WAITING(type, ...)                                                        \
   FASTALLOC_UNAVAILABLE("fastalloc: a ThreadLocalPool does not wait; use ThreadSafePool, or ask " \
-                        "again with try_allocate()", type, __VA_ARGS__)
+                        "again with try_allocate()",                                              \
+                        type, __VA_ARGS__)
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: threads that mostly release what they allocated themselves; each has its own capacity. (Where slots
 /// wander from thread to thread, or the capacity is one for all, take ThreadSafePool.)
 ///
-/// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and growth
-/// are each thread's own (a storage with values is copied for each), and so are allocated(), available(), statistics(), for_each(). A sub-pool is made, or taken over from
-/// a thread that ended, when all its objects are gone, at a thread's first use. Slots are at least as big as an
-/// address. Works for static, member and local pools.
-/// Complexity: that of GrowingPool or FixedPool on the owner's thread; a release on another thread takes 1 step, again where a third thread came between. The exception is an
-/// allocate() that finds its sub-pool empty: it takes back all that came from other threads, one step (of the slot policy) for each slot. owns() and
-/// adopt() ask each sub-pool, as do the functions named total_. A thread's first operation makes its sub-pool (warm_up() does that earlier).
-/// There is no way to wait here: slots of this thread come back from others unheard of. Take ThreadSafePool to wait.
-/// Thread safety: all functions may be called by any thread at any time, but construction, destruction, total_allocated() and
-/// total_statistics().
-template <class T, class... Policies>
-class ThreadLocalPool final {
-  static_assert((!std::same_as<Policies, ExternalStorage> && ...),
-                "fastalloc: the sub-pools of a ThreadLocalPool cannot share one span; use HeapStorage, or a FixedPool a thread");
+/// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and
+/// growth are each thread's own (a storage with values is copied for each), and so are allocated(), available(),
+/// statistics(), for_each(). A sub-pool is made, or taken over from a thread that ended, when all its objects are gone,
+/// at a thread's first use. Slots are at least as big as an address. Works for static, member and local pools.
+/// Complexity: that of GrowingPool or FixedPool on the owner's thread; a release on another thread takes 1 step, again
+/// where a third thread came between. The exception is an allocate() that finds its sub-pool empty: it takes back all
+/// that came from other threads, one step (of the slot policy) for each slot. owns() and adopt() ask each sub-pool, as
+/// do the functions named total_. A thread's first operation makes its sub-pool (warm_up() does that earlier). There is
+/// no way to wait here: slots of this thread come back from others unheard of. Take ThreadSafePool to wait.
+/// Thread safety: all functions may be called by any thread at any time, but construction, destruction,
+/// total_allocated() and total_statistics().
+template <class T, class... Policies> class ThreadLocalPool final {
+  static_assert(
+      (!std::same_as<Policies, ExternalStorage> && ...),
+      "fastalloc: the sub-pools of a ThreadLocalPool cannot share one span; use HeapStorage, or a FixedPool a thread");
   using Sub = detail::SubPool<T, Policies...>;
-  static_assert(!Sub::has_keys, "fastalloc: a key names a slot of one pool, and a ThreadLocalPool has one for each thread; use Generations "
-                                "with ThreadSafePool, or leave it out");
+  static_assert(
+      !Sub::has_keys,
+      "fastalloc: a key names a slot of one pool, and a ThreadLocalPool has one for each thread; use Generations "
+      "with ThreadSafePool, or leave it out");
   using Parts = detail::ThreadParts;
 
  public:
@@ -108,10 +110,11 @@ class ThreadLocalPool final {
 
   /// Effects: makes the first sub-pool; the others are made when threads need them. Throws: as FixedPool.
   explicit ThreadLocalPool(std::size_t slots_per_thread)
-    requires std::default_initializable<typename Sub::lifetime_type>
+      requires std::default_initializable<typename Sub::lifetime_type>
       : ThreadLocalPool(PoolConfig{.capacity = slots_per_thread}) {}
   ThreadLocalPool(FASTALLOC_ADVICE("fastalloc: give each thread a capacity: ThreadLocalPool<T> pool(1000)")) = delete;
-  template <class... Values> explicit ThreadLocalPool(PoolConfig const& config, Values&&... values)
+  template <class... Values>
+  explicit ThreadLocalPool(PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
     Error error;
     if (!adopt_first(error)) detail::fail(error);
@@ -126,8 +129,8 @@ class ThreadLocalPool final {
   [[nodiscard]] static Result<ThreadLocalPool> try_create(PoolConfig const& config, Values&&... values) noexcept {
     return Result<ThreadLocalPool>(std::in_place, config, std::forward<Values>(values)...);
   }
-  ThreadLocalPool(ThreadLocalPool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
-    = delete;
+  ThreadLocalPool(ThreadLocalPool const&,
+                  FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer")) = delete;
   ThreadLocalPool& operator=(ThreadLocalPool const&) = delete;
 
   /// Requires: no live handles, as in FixedPool; of no thread.
@@ -138,24 +141,30 @@ class ThreadLocalPool final {
     }
   }
 
-  /// Effects: this thread has its sub-pool: a new one, or that of a thread that ended. For real-time threads before they start. Throws: AllocationFailed.
+  /// Effects: this thread has its sub-pool: a new one, or that of a thread that ended. For real-time threads before
+  /// they start. Throws: AllocationFailed.
   void warm_up() { (void)Visit(*this).get(); }
 
-  /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool. Complexity: see above.
+  /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool. Complexity: see
+  /// above.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
-    if (Sub* const sub = mine()) [[likely]] return sub->allocate(std::forward<Args>(args)...);
+    if (Sub* const sub = mine()) [[likely]]
+      return sub->allocate(std::forward<Args>(args)...);
     Raw const raw = allocate_first(std::forward<Args>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
-    if (Sub* const sub = mine()) [[likely]] return sub->try_allocate(std::forward<Args>(args)...);
+    if (Sub* const sub = mine()) [[likely]]
+      return sub->try_allocate(std::forward<Args>(args)...);
     Raw const raw = try_allocate_first(std::forward<Args>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
   template <class OutputIt, class... Args> OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     return Visit(*this).get().allocate_batch(n, out, args...);
   }
-  template <class Range> [[nodiscard]] auto allocate_batch(Range&& values) { return Visit(*this).get().allocate_batch(std::forward<Range>(values)); }
+  template <class Range> [[nodiscard]] auto allocate_batch(Range&& values) {
+    return Visit(*this).get().allocate_batch(std::forward<Range>(values));
+  }
   template <class OutputIt, class... Args>
   [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     Visit visit(*this);
@@ -169,16 +178,24 @@ class ThreadLocalPool final {
     Visit visit(*this);
     return visit.sub != nullptr ? visit.sub->try_allocate_batch_handle(n, args...) : typename Sub::batch_handle_type();
   }
-  template <class... Args> [[nodiscard]] auto allocate_n(std::size_t n, Args const&... args) { return Visit(*this).get().allocate_n(n, args...); }
+  template <class... Args> [[nodiscard]] auto allocate_n(std::size_t n, Args const&... args) {
+    return Visit(*this).get().allocate_n(n, args...);
+  }
   template <class... Args> [[nodiscard]] auto try_allocate_n(std::size_t n, Args const&... args) {
     Visit visit(*this);
     return visit.sub != nullptr ? visit.sub->try_allocate_n(n, args...) : typename Sub::span_handle_type();
   }
 
   /// A thread that has no sub-pool yet hears of the one that it would have, without making it.
-  [[nodiscard]] std::size_t capacity() const { return ask(config_.capacity, [](Sub& sub) { return sub.capacity(); }); }
-  [[nodiscard]] std::size_t allocated() const { return ask(std::size_t{0}, [](Sub& sub) { return sub.allocated(); }); }
-  [[nodiscard]] std::size_t available() const { return ask(config_.capacity, [](Sub& sub) { return sub.available(); }); }
+  [[nodiscard]] std::size_t capacity() const {
+    return ask(config_.capacity, [](Sub& sub) { return sub.capacity(); });
+  }
+  [[nodiscard]] std::size_t allocated() const {
+    return ask(std::size_t{0}, [](Sub& sub) { return sub.allocated(); });
+  }
+  [[nodiscard]] std::size_t available() const {
+    return ask(config_.capacity, [](Sub& sub) { return sub.available(); });
+  }
   [[nodiscard]] bool is_full() const { return available() == 0; }
   [[nodiscard]] bool is_empty() const { return allocated() == 0; }
   // Conditions are there twice: explicit instantiation, by clang 14, compiles bodies whose first one is false.
@@ -190,7 +207,9 @@ class ThreadLocalPool final {
   void reset_statistics() requires Sub::has_statistics {
     if constexpr (Sub::has_statistics) ask(0, [](Sub& sub) { return sub.reset_statistics(), 0; });
   }
-  template <class F> void for_each(F&& f) { ask(0, [&](Sub& sub) { return sub.for_each(f), 0; }); }
+  template <class F> void for_each(F&& f) {
+    ask(0, [&](Sub& sub) { return sub.for_each(f), 0; });
+  }
   void reserve(std::size_t slot_count) requires Sub::may_grow {
     if constexpr (Sub::may_grow) Visit(*this).get().reserve_slots(slot_count);
   }
@@ -202,15 +221,19 @@ class ThreadLocalPool final {
   FASTALLOC_NEEDS_STATISTICS(PoolStatistics, total_statistics() const requires(!Sub::has_statistics));
   FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!Sub::has_statistics));
   FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; write ThreadLocalPool with HeapStorage, or give the whole "
-                        "capacity to the constructor", void, reserve(std::size_t) requires(!Sub::may_grow));
+                        "capacity to the constructor",
+                        void, reserve(std::size_t) requires(!Sub::may_grow));
   FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; write "
-                        "ThreadLocalPool with HeapStorage", std::size_t, shrink_to_fit() requires(!Sub::may_grow));
+                        "ThreadLocalPool with HeapStorage",
+                        std::size_t, shrink_to_fit() requires(!Sub::may_grow));
   FASTALLOC_NEEDS_WAITING(handle_type, allocate_for(auto const&, auto&&...));
   FASTALLOC_NEEDS_WAITING(handle_type, allocate_until(auto const&, auto&&...));
   FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
-                        "the call out", void, trim());
+                        "the call out",
+                        void, trim());
   FASTALLOC_UNAVAILABLE("fastalloc: threads may share this pool, and an iterator cannot hold its lock "
-                        "between two steps; use for_each()", std::span<T>, live() const);
+                        "between two steps; use for_each()",
+                        std::span<T>, live() const);
   FASTALLOC_NEEDS_ONE_POOL(Key, key(auto const&) const);
   FASTALLOC_NEEDS_ONE_POOL(T*, get(Key) const);
   FASTALLOC_NEEDS_ONE_POOL(bool, contains(Key) const);
@@ -226,12 +249,19 @@ class ThreadLocalPool final {
   /// The storage of the calling thread's sub-pool, which is made where there is none yet. Throws: AllocationFailed.
   [[nodiscard]] typename Sub::storage_type const& storage() const { return Visit(*this).get().storage(); }
 
-  /// Sub-pools, and slots in all of them. Complexity of this and the other totals: linear in the sub-pools, and total_allocated() and total_statistics() in the slots that came back from other threads.
-  [[nodiscard]] std::size_t sub_pools() const { return sum([](Sub&) { return std::size_t{1}; }); }
-  [[nodiscard]] std::size_t total_capacity() const { return sum([](Sub& sub) { return sub.capacity(); }); }
-  /// Of all sub-pools, those of ended threads included; the peak is the sum of their peaks. Requires: no other thread is inside a
-  /// function of this pool.
-  [[nodiscard]] std::size_t total_allocated() const { return sum([](Sub& sub) { return sub.allocated(); }); }
+  /// Sub-pools, and slots in all of them. Complexity of this and the other totals: linear in the sub-pools, and
+  /// total_allocated() and total_statistics() in the slots that came back from other threads.
+  [[nodiscard]] std::size_t sub_pools() const {
+    return sum([](Sub&) { return std::size_t{1}; });
+  }
+  [[nodiscard]] std::size_t total_capacity() const {
+    return sum([](Sub& sub) { return sub.capacity(); });
+  }
+  /// Of all sub-pools, those of ended threads included; the peak is the sum of their peaks. Requires: no other thread
+  /// is inside a function of this pool.
+  [[nodiscard]] std::size_t total_allocated() const {
+    return sum([](Sub& sub) { return sub.allocated(); });
+  }
   [[nodiscard]] PoolStatistics total_statistics() const requires Sub::has_statistics {
     PoolStatistics total{};
     if constexpr (Sub::has_statistics) sum([&](Sub& sub) { return total += sub.statistics(), std::size_t{0}; });
@@ -241,7 +271,9 @@ class ThreadLocalPool final {
   /// True when `p` points into a slot of any thread's. Complexity: log2 b + 1 steps for each sub-pool, of b blocks.
   [[nodiscard]] bool owns(void const* p) const { return home_of(p) != nullptr; }
   /// Number of the slot in the sub-pool that the object came from.
-  [[nodiscard]] std::size_t index_of(handle_type const& handle) const { return detail::HandleAccess::owner(handle)->index_of(handle.get()); }
+  [[nodiscard]] std::size_t index_of(handle_type const& handle) const {
+    return detail::HandleAccess::owner(handle)->index_of(handle.get());
+  }
   /// As in FixedPool, for an object of any thread's. Complexity: as owns().
   [[nodiscard]] handle_type adopt(T* object) {
     Sub* const home = object == nullptr ? nullptr : home_of(object);
@@ -253,7 +285,8 @@ class ThreadLocalPool final {
   using Lifetime = typename Sub::lifetime_type;
   using StorageState = typename Sub::storage_type;
 
-  template <class... Values> explicit ThreadLocalPool(PrivateTag, PoolConfig const& config, Values&&... values)
+  template <class... Values>
+  explicit ThreadLocalPool(PrivateTag, PoolConfig const& config, Values&&... values)
       : config_(config), lifetime_(detail::pick_value<Lifetime>(std::forward<Values>(values)...)),
         storage_(detail::pick_value<StorageState>(std::forward<Values>(values)...)) {
     detail::PoolTypes<T, detail::ThreadLocalKind, Policies...>::template check_values<std::remove_cvref_t<Values>...>();
@@ -265,7 +298,8 @@ class ThreadLocalPool final {
       if (sub != nullptr) return;
       auto const make = [&]() noexcept { return pool.make(error); };
       sub = static_cast<Sub*>(pool.parts_.attach(&is_unused, make, false, 0));
-      if (sub == nullptr) sub = static_cast<Sub*>(pool.parts_.borrow(&is_unused, make)), lender = sub != nullptr ? &pool.parts_ : nullptr;
+      if (sub == nullptr)
+        sub = static_cast<Sub*>(pool.parts_.borrow(&is_unused, make)), lender = sub != nullptr ? &pool.parts_ : nullptr;
     }
     ~Visit() {
       if (lender != nullptr) lender->give_back(*sub);
@@ -313,8 +347,11 @@ class ThreadLocalPool final {
     if (sub == nullptr) return error = found, false;
     return parts_.add(*sub), true;
   }
-  /// A sub-pool of a thread that ended serves another one when all its objects are gone: each thread has the whole capacity.
-  static bool is_unused(detail::ThreadPart const& part) noexcept { return static_cast<Sub const&>(part).allocated() == 0; }
+  /// A sub-pool of a thread that ended serves another one when all its objects are gone: each thread has the whole
+  /// capacity.
+  static bool is_unused(detail::ThreadPart const& part) noexcept {
+    return static_cast<Sub const&>(part).allocated() == 0;
+  }
 
   template <class R, class F> R ask(R otherwise, F&& f) const {
     Sub* const sub = mine();
@@ -351,9 +388,7 @@ class ThreadLocalPool final {
       pool.parts_.for_each_spare(of);
     };
     switch (event) {
-      case Event::before_fork:
-        pool.lock_.lock();
-        return each([](auto& lock) { lock.lock(); });
+      case Event::before_fork: pool.lock_.lock(); return each([](auto& lock) { lock.lock(); });
       case Event::after_fork: each([](auto& lock) { lock.unlock(); }); [[fallthrough]];
       case Event::unlock: return pool.lock_.unlock();
       case Event::lock: return pool.lock_.lock();

@@ -3,11 +3,11 @@
 //
 //   thread -> its cache (array of slots) -> depot (slots under a lock) -> other threads' caches
 //
-// With capacity C, any number of threads get exactly C objects before one of them hears that the pool is exhausted. What it
-// costs: an operation that the thread's own cache can serve takes no lock and no locked instruction. One in N / 2 moves a
-// batch to or from the depot under the lock. When the depot is empty, all caches are emptied into it: one system call
-// (membarrier, 0.2 µs; none where no other thread has a cache) and one step for each slot in them. Other calls: a thread's first
-// operation makes its cache (heap). tests/README.md says how all that is verified.
+// With capacity C, any number of threads get exactly C objects before one of them hears that the pool is exhausted.
+// What it costs: an operation that the thread's own cache can serve takes no lock and no locked instruction. One in N /
+// 2 moves a batch to or from the depot under the lock. When the depot is empty, all caches are emptied into it: one
+// system call (membarrier, 0.2 µs; none where no other thread has a cache) and one step for each slot in them. Other
+// calls: a thread's first operation makes its cache (heap). tests/README.md says how all that is verified.
 #pragma once
 
 #include <fastalloc/cache/thread_cache.hpp>
@@ -30,17 +30,21 @@ struct ThreadSafeKind : FixedKind {
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: several threads share objects of one kind, and hand them to each other. Fixed by default; with
-/// PoolConfig::growth_strategy it grows as a GrowingPool does (not from InlineStorage or ExternalStorage, nor with LockFree).
-/// Thread safety: all functions may be called by any thread at any time, but construction and destruction. A handle may be destroyed by any thread. Threads may end, and the pool may be
-/// destroyed before they do. After fork() (not from inside for_each()) the child has the pool as it was, without
-/// other threads.
-/// Complexity, while nobody else has the lock: an operation that the thread's own cache serves takes 1 step. Another takes the lock once or twice and moves at most half
-/// a cache (128 slots with ThreadCache<>), each by the steps of the slot policy; allocate() on an empty depot closes all caches: one system call (none where no other thread has one),
-/// 2 steps for each thread that has one and one for each slot in them, so at most threads * ThreadCache::max_cached. A thread's 8th operation takes memory for its cache, and some later ones
-/// take more (warm_up() takes all of it earlier). Release while somebody waits: one step more for each who is served. NoCache: that of FixedPool. A lock that somebody else has: see the lock policy.
+/// PoolConfig::growth_strategy it grows as a GrowingPool does (not from InlineStorage or ExternalStorage, nor with
+/// LockFree).
+/// Thread safety: all functions may be called by any thread at any time, but construction and destruction. A handle may
+/// be destroyed by any thread. Threads may end, and the pool may be destroyed before they do. After fork() (not from
+/// inside for_each()) the child has the pool as it was, without other threads. Complexity, while nobody else has the
+/// lock: an operation that the thread's own cache serves takes 1 step. Another takes the lock once or twice and moves
+/// at most half a cache (128 slots with ThreadCache<>), each by the steps of the slot policy; allocate() on an empty
+/// depot closes all caches: one system call (none where no other thread has one), 2 steps for each thread that has one
+/// and one for each slot in them, so at most threads * ThreadCache::max_cached. A thread's 8th operation takes memory
+/// for its cache, and some later ones take more (warm_up() takes all of it earlier). Release while somebody waits: one
+/// step more for each who is served. NoCache: that of FixedPool. A lock that somebody else has: see the lock policy.
 /// Policies: AdaptiveLock and ThreadCache<> by default; NoCache for pools of few slots; LockFree; AtomicStats.
 template <class T, class... Policies>
-class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {
+class ThreadSafePool final
+    : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {
   using Base = detail::BasicPool<ThreadSafePool, T, detail::ThreadSafeKind, Policies...>;
 
  public:
@@ -49,13 +53,15 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   using Base::reserve, Base::shrink_to_fit;  // what they say where the pool cannot grow
   ThreadSafePool() requires std::default_initializable<Base> = default;
   ThreadSafePool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in ThreadSafePool<T> pool(1000)"))
-    requires(!std::default_initializable<Base>) = delete;
-  ThreadSafePool(ThreadSafePool const&, FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer"))
-    = delete;
+      requires(!std::default_initializable<Base>)
+      = delete;
+  ThreadSafePool(ThreadSafePool const&,
+                 FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer")) = delete;
 
-  /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any way, or
-  /// until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot meanwhile. A timeout
-  /// of 0 or less does not wait. Complexity: that of try_allocate(), and the wait. Blocks the thread: coroutines poll with try_allocate(). Returns: an empty handle when time is up; `args` are then untouched.
+  /// Effects: as try_allocate(), but where every slot is in use, waits until one comes back, from any thread and on any
+  /// way, or until `timeout` has passed. Those who wait are served in the order they came; nobody else gets a slot
+  /// meanwhile. A timeout of 0 or less does not wait. Complexity: that of try_allocate(), and the wait. Blocks the
+  /// thread: coroutines poll with try_allocate(). Returns: an empty handle when time is up; `args` are then untouched.
   template <class Rep, class Period, class... Args>
   [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, Args&&... args) {
     return allocate_until(deadline(timeout), std::forward<Args>(args)...);
@@ -63,17 +69,19 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   /// The same, until `time`, a point in time of any clock.
   template <class Clock, class Duration, class... Args>
   [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, Args&&... args) {
-    return Base::allocate_waiting([&] { return detail::time_left(time).count() == 0; }, [&](auto& waiter) { waiter.wait_until(time); },
-                                  std::forward<Args>(args)...);
+    return Base::allocate_waiting([&] { return detail::time_left(time).count() == 0; },
+                                  [&](auto& waiter) { waiter.wait_until(time); }, std::forward<Args>(args)...);
   }
 #if defined(__cpp_lib_jthread)
   /// The same, and gives up when `stop` is requested.
   template <class Rep, class Period, class... Args>
-  [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, std::stop_token stop, Args&&... args) {
+  [[nodiscard]] handle_type allocate_for(std::chrono::duration<Rep, Period> timeout, std::stop_token stop,
+                                         Args&&... args) {
     return allocate_until(deadline(timeout), std::move(stop), std::forward<Args>(args)...);
   }
   template <class Clock, class Duration, class... Args>
-  [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, std::stop_token stop, Args&&... args) {
+  [[nodiscard]] handle_type allocate_until(std::chrono::time_point<Clock, Duration> time, std::stop_token stop,
+                                           Args&&... args) {
     return Base::allocate_waiting([&] { return stop.stop_requested() || detail::time_left(time).count() == 0; },
                                   [&](auto& waiter) {
                                     std::stop_callback const wake(stop, [&] { waiter.stop(); });
@@ -83,7 +91,8 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   }
 #endif
 
-  /// Effects: slots that threads keep for themselves go back to where all threads find them. Complexity: linear: 2 steps for each thread's cache, one for each slot in them.
+  /// Effects: slots that threads keep for themselves go back to where all threads find them. Complexity: linear: 2
+  /// steps for each thread's cache, one for each slot in them.
   void trim() noexcept { Base::trim_caches(); }
 
   /// As in GrowingPool; of pools that may grow.
@@ -97,7 +106,8 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   }
 
  private:
-  template <class Rep, class Period> static std::chrono::steady_clock::time_point deadline(std::chrono::duration<Rep, Period> timeout) {
+  template <class Rep, class Period>
+  static std::chrono::steady_clock::time_point deadline(std::chrono::duration<Rep, Period> timeout) {
     using Clock = std::chrono::steady_clock;
     if (!(timeout > timeout.zero())) return (Clock::time_point::min)();
     auto const now = Clock::now();
@@ -108,7 +118,8 @@ class ThreadSafePool final : public detail::BasicPool<ThreadSafePool<T, Policies
   }
 };
 
-template <class Init, class Reset> ThreadSafePool(PoolConfig const&, Recycle<Init, Reset>)
+template <class Init, class Reset>
+ThreadSafePool(PoolConfig const&, Recycle<Init, Reset>)
     -> ThreadSafePool<std::remove_cvref_t<std::invoke_result_t<Init&>>, Recycle<Init, Reset>>;
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

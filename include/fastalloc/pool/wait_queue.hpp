@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// WaitQueue: threads that wait for a slot, first come first served. Each gets its slot handed to it, so nobody can snatch
-// it away in between, and none starves.
+// WaitQueue: threads that wait for a slot, first come first served. Each gets its slot handed to it, so nobody can
+// snatch it away in between, and none starves.
 #pragma once
 
 #include <fastalloc/lock/spin_lock.hpp>
@@ -21,8 +21,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// How long until `time`, of any clock and representation: at most an hour, so that nothing overflows; 0 when it is over, or not a
-/// number. Throws: what Clock::now() throws.
+/// How long until `time`, of any clock and representation: at most an hour, so that nothing overflows; 0 when it is
+/// over, or not a number. Throws: what Clock::now() throws.
 template <class Clock, class Duration>
 [[nodiscard]] std::chrono::nanoseconds time_left(std::chrono::time_point<Clock, Duration> const& time) {
   constexpr double most = 3600, least = 1e-6;  // seconds; as a time of day a double has 0.2 microseconds
@@ -60,7 +60,8 @@ class Waiter {
   Waiter* next = nullptr;       ///< in the queue: under the lock of the pool. Then in the list of a thread that serves
   bool is_queued = false;       ///< under the lock of the pool
 
-  /// Ends wait_until(): a slot is there, or the pool ends. No lock may be held. The last that the server does with the waiter.
+  /// Ends wait_until(): a slot is there, or the pool ends. No lock may be held. The last that the server does with the
+  /// waiter.
   void serve() noexcept {
     std::lock_guard const guard(mutex_);
     served_ = true;

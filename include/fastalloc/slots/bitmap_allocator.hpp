@@ -8,7 +8,8 @@
 //
 // While a word is checked out, level 0 holds zero for it and no summary bit speaks of it:
 //   size() == (recent_ ? 1 : 0) + popcount(word_) + popcount(level 0)
-//   the word that is checked out < every word of level 0 that is not zero,    recent_ is taken when it is lower than them all
+//   the word that is checked out < every word of level 0 that is not zero,    recent_ is taken when it is lower than
+//                                                                             them all
 // take() and give() so work on a member most of the time; levels are touched only when a word becomes empty or ceases
 // to be (three read-modify-write chains an operation otherwise: 16 ns against 4, benchmarks/README.md). A slot that is
 // returned and taken again at once does not even become a bit.
@@ -22,14 +23,15 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: for compact live sets (churn over millions of objects), iteration in address order, 1 bit a slot.
-/// Complexity, for L levels (2 for 64 slots, 3 for 4096, 4 for a million, 5 for 64 million): take() at most 2 L steps: a word of each level on the way down to the lowest bit,
-/// and a word of each on the way up where that was the last of its word. give() at most 2 L: one word is checked in, another out. Most calls take 1. Blocks of a
-/// GrowingPool are found by binary search, log2 b + 1 steps, when it is not the last one. Never a loop over words, but in bind, for_each, erase_if, find_run and take_run.
+/// Complexity, for L levels (2 for 64 slots, 3 for 4096, 4 for a million, 5 for 64 million): take() at most 2 L steps:
+/// a word of each level on the way down to the lowest bit, and a word of each on the way up where that was the last of
+/// its word. give() at most 2 L: one word is checked in, another out. Most calls take 1. Blocks of a GrowingPool are
+/// found by binary search, log2 b + 1 steps, when it is not the last one. Never a loop over words, but in bind,
+/// for_each, erase_if, find_run and take_run.
 struct BitmapAllocator {
   static constexpr bool is_slot_policy = true;
 
-  template <class Shape>
-  class Slots {
+  template <class Shape> class Slots {
     using Block = BlockOf<Shape::growing>;
     using Word = std::size_t;
     static constexpr std::size_t bits = word_bits;
@@ -130,7 +132,8 @@ struct BitmapAllocator {
       return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
     }
 
-    /// Brings all bits into level 0. What is returned later shows in recent_; all else that changes level 0 in changes_.
+    /// Brings all bits into level 0. What is returned later shows in recent_; all else that changes level 0 in
+    /// changes_.
     std::size_t settle(Blocks<growing> const& blocks) noexcept {
       if (recent_ != nullptr) insert(std::exchange(recent_, nullptr), blocks), ++changes_;
       check_in();
@@ -141,17 +144,20 @@ struct BitmapAllocator {
     }
 
     /// Complexity: a few steps, and log n of them, for each word of the block up to the run: first fit by address.
-    [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block, Blocks<growing> const& blocks) const noexcept {
+    [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block,
+                                       Blocks<growing> const& blocks) const noexcept {
       if (n > block.slot_count) return block.slot_count;
       std::size_t begin = 0;  // of the run that reaches the word at hand
       for (std::size_t first = 0; first < block.handed; first += bits) {
         Word free = free_bits(block.word + first / bits, blocks);
-        if (block.handed - first < bits) free |= ~Word{0} << (block.handed - first);  // fresh, or behind the end of the block
+        // fresh, or behind the end of the block
+        if (block.handed - first < bits) free |= ~Word{0} << (block.handed - first);
         std::size_t const end = first + static_cast<std::size_t>(std::countr_one(free));
         if ((end < block.slot_count ? end : block.slot_count) - begin >= n) return begin;
         if (free == ~Word{0}) continue;
         if (n < bits)
-          if (std::size_t const at = run_in(free, n); at != bits && first + at <= block.slot_count - n) return first + at;
+          if (std::size_t const at = run_in(free, n); at != bits && first + at <= block.slot_count - n)
+            return first + at;
         begin = first + bits - static_cast<std::size_t>(std::countl_one(free));
       }
       return block.slot_count - begin >= n ? begin : block.slot_count;
@@ -170,7 +176,8 @@ struct BitmapAllocator {
     }
 
    private:
-    /// The lowest of n adjacent bits; `bits` when there are none. Each step halves what is asked of the runs that begin at a bit.
+    /// The lowest of n adjacent bits; `bits` when there are none. Each step halves what is asked of the runs that begin
+    /// at a bit.
     static std::size_t run_in(Word word, std::size_t n) noexcept {
       for (std::size_t step = 1, left = n - 1; left != 0 && word != 0; step *= 2) {
         std::size_t const by = step < left ? step : left;
@@ -185,7 +192,9 @@ struct BitmapAllocator {
     }
     static std::size_t lowest(Word word) noexcept { return static_cast<std::size_t>(std::countr_zero(word)); }
 
-    [[nodiscard]] Word bits_of(std::size_t word) const noexcept { return word + 1 == current_ ? word_ : level_[0][word]; }
+    [[nodiscard]] Word bits_of(std::size_t word) const noexcept {
+      return word + 1 == current_ ? word_ : level_[0][word];
+    }
 
     void set_summary(std::size_t word) noexcept {
       for (std::size_t level = 1; level < levels_; ++level, word /= bits) {
@@ -254,12 +263,12 @@ struct BitmapAllocator {
     }
 
     std::byte* recent_ = nullptr;  ///< the slot returned last, in none of the words
-    Word word_ = 0;               ///< bits of the word that is checked out
-    std::size_t current_ = 0;     ///< its number, and 1; 0 while none is checked out
-    std::byte* data_ = nullptr;   ///< the slot of its bit 0
-    std::size_t stride_ = 0;      ///< bytes
-    std::size_t size_ = 0;        ///< returned slots
-    std::size_t changes_ = 0;     ///< see settle()
+    Word word_ = 0;                ///< bits of the word that is checked out
+    std::size_t current_ = 0;      ///< its number, and 1; 0 while none is checked out
+    std::byte* data_ = nullptr;    ///< the slot of its bit 0
+    std::size_t stride_ = 0;       ///< bytes
+    std::size_t size_ = 0;         ///< returned slots
+    std::size_t changes_ = 0;      ///< see settle()
     std::size_t levels_ = 0;
     Word* level_[max_levels] = {};
   };

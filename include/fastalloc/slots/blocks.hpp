@@ -24,7 +24,7 @@ struct Block {
   std::byte* end = nullptr;                ///< behind the last slot
   std::byte* tail = nullptr;               ///< bytes of the checks policy; null where whoever made the block has none
   std::size_t slot_count = 0;
-  std::size_t handed = 0;                  ///< slots that were handed out at least once; they come first
+  std::size_t handed = 0;  ///< slots that were handed out at least once; they come first
 };
 
 /// One of many. `first` and `word` hide those of a block that is alone, so it is always named by its own type.
@@ -38,13 +38,14 @@ struct GrowingBlock : Block {
   std::size_t paged = 0;         ///< slots whose generations are in pages; they come first
 };
 
-template <bool Growing>
-using BlockOf = std::conditional_t<Growing, GrowingBlock, Block>;
+template <bool Growing> using BlockOf = std::conditional_t<Growing, GrowingBlock, Block>;
 
 inline constexpr std::size_t word_bits = std::numeric_limits<std::size_t>::digits;
 
 /// Words that hold one bit for each of `slots` slots.
-constexpr std::size_t words_for(std::size_t slot_count) noexcept { return slot_count / word_bits + (slot_count % word_bits != 0); }
+constexpr std::size_t words_for(std::size_t slot_count) noexcept {
+  return slot_count / word_bits + (slot_count % word_bits != 0);
+}
 
 /// Divides multiples of a stride by the stride: multiplication by the inverse of its odd part modulo 2^w, and a shift
 /// (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
@@ -107,15 +108,16 @@ class BlocksBase {
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// The blocks of a pool. The first template is for pools of one block.
-template <bool Growing>
-class Blocks : public detail::BlocksBase {
+template <bool Growing> class Blocks : public detail::BlocksBase {
  public:
   constexpr Blocks() noexcept = default;
 
   /// The block that holds `p`, or null.
   [[nodiscard]] Block const* find(void const* p) const noexcept { return holds(one_, p) ? &one_ : nullptr; }
   /// The first block, by address, that ends behind `p`; or null.
-  [[nodiscard]] Block const* behind(void const* p) const noexcept { return address(p) < address(one_.end) ? &one_ : nullptr; }
+  [[nodiscard]] Block const* behind(void const* p) const noexcept {
+    return address(p) < address(one_.end) ? &one_ : nullptr;
+  }
   /// The block that holds `slot`. Requires: one does. Complexity: constant.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const& of(std::byte const*) const noexcept { return one_; }
   /// The block that holds word `word`. Requires: one does. Complexity: constant.
@@ -134,8 +136,7 @@ class Blocks : public detail::BlocksBase {
   Block one_;
 };
 
-template <>
-class Blocks<true> : public detail::BlocksBase {
+template <> class Blocks<true> : public detail::BlocksBase {
   using Block = GrowingBlock;
 
  public:
@@ -152,7 +153,8 @@ class Blocks<true> : public detail::BlocksBase {
   /// Complexity: logarithmic in the number of blocks; constant for the block found last.
   [[nodiscard]] Block const& of(std::byte const* slot) const noexcept {
     Block const* block = last_;
-    if (!holds(*block, slot)) [[unlikely]] last_ = block = find(slot);
+    if (!holds(*block, slot)) [[unlikely]]
+      last_ = block = find(slot);
     return *block;
   }
   [[nodiscard]] Block const& of_word(std::size_t word) const noexcept {

@@ -22,10 +22,10 @@ struct FreeListAllocator {
     return growing || object >= sizeof(void*) ? sizeof(void*) : sizeof(std::uint32_t);
   }
 
-  template <class Shape>
-  class Slots {
+  template <class Shape> class Slots {
     static constexpr bool wide = Shape::growing || Shape::link_size == sizeof(void*);
-    static_assert(Shape::link_size >= (wide ? sizeof(void*) : sizeof(std::uint32_t)), "the shape has no room for a link");
+    static_assert(Shape::link_size >= (wide ? sizeof(void*) : sizeof(std::uint32_t)),
+                  "the shape has no room for a link");
     using Code = SlotCode<Shape, wide, true>;
     using Link = typename Code::type;
     using InSlot = detail::SlotLink<Shape, Link>;
@@ -63,13 +63,16 @@ struct FreeListAllocator {
       size_ = 0;
       Link kept = Code::none;
       std::byte* last = nullptr;
-      walk(Code::none, [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
-        if (predicate(slot)) return;
-        ++size_;
-        if (last == nullptr) kept = Code::encode(blocks, slot);
-        if (last != nullptr) InSlot::store(last, Code::encode(blocks, slot));
-        last = slot;
-      }, blocks);
+      walk(
+          Code::none,
+          [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
+            if (predicate(slot)) return;
+            ++size_;
+            if (last == nullptr) kept = Code::encode(blocks, slot);
+            if (last != nullptr) InSlot::store(last, Code::encode(blocks, slot));
+            last = slot;
+          },
+          blocks);
       if (last != nullptr) InSlot::store(last, Code::none);
       head_ = kept;
       set_mark();

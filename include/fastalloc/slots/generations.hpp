@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The keys axis: a word for each slot, by which a key (index and generation) names one object and never another one of its pool.
+// The keys axis: a word for each slot, by which a key (index and generation) names one object and never another one of
+// its pool.
 //
 //   word     | generation | keyed |       keyed: somebody made a key for the object that is there now
 //
-// A key holds the keyed word of its time; it is valid exactly while the slot's word equals it. The end of a keyed object moves the
-// word on to the next generation, unkeyed; objects for which nobody made a key use none up. When a slot's generations are used up
-// its word is `exhausted`, for ever: objects live there as before, and key() gives them the key that names nothing.
+// A key holds the keyed word of its time; it is valid exactly while the slot's word equals it. The end of a keyed
+// object moves the word on to the next generation, unkeyed; objects for which nobody made a key use none up. When a
+// slot's generations are used up its word is `exhausted`, for ever: objects live there as before, and key() gives them
+// the key that names nothing.
 //
-// Generations begin at a number of the pool's own, so keys of other pools are refused, but for a chance of 1 in 2^Bits - 1. The
-// numbers of one process (of each library, where it hides its symbols) are spread by the golden ratio: a key of the k-th pool
-// before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. So with 31 bits and a hundred pools each
-// is refused for 7 million objects a slot.
+// Generations begin at a number of the pool's own, so keys of other pools are refused, but for a chance of 1 in 2^Bits
+// - 1. The numbers of one process (of each library, where it hides its symbols) are spread by the golden ratio: a key
+// of the k-th pool before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. So with 31
+// bits and a hundred pools each is refused for 7 million objects a slot.
 //
 //   one block      | slots | words |                      words_[place], defined below known_
 //   many blocks    directory_ -> | words, first slot |    an entry a page: 128 words, of adjacent slots of one block
-//                                | words, addresses  |    the same, of single slots: what is left over of blocks, and small blocks
+//                                | words, addresses  | the same, of single slots: what is left over of blocks, and
+//                                                    small blocks
 //                  a slot ends with its index
 //
-// A word's index is its page's number times 128 plus its place there. Pages, and the words of singles, are taken from a list when a
-// slot is handed out for the first time, and go back when its block goes; they outlive blocks, and their words go on from where they
-// were. So lookups read only memory that stays until the pool's end, and need no lock. Pages that no slot was handed out from are
-// never touched.
+// A word's index is its page's number times 128 plus its place there. Pages, and the words of singles, are taken from a
+// list when a slot is handed out for the first time, and go back when its block goes; they outlive blocks, and their
+// words go on from where they were. So lookups read only memory that stays until the pool's end, and need no lock.
+// Pages that no slot was handed out from are never touched.
 #pragma once
 
 #include <fastalloc/atomic_ref.hpp>
@@ -46,12 +49,12 @@ struct NoKeys {
   static constexpr int generation_bits = 0;
 };
 
-/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4 bytes a slot; 8 and
-/// an eighth in pools that grow, where blocks of fewer than 128 slots take up to 16. A slot serves 2^Bits - 1 objects that had keys; key() of
-/// those that come later is the key that names nothing. With LockFree all words are written at construction. Complexity: lookups at most 3
-/// steps, an object's end 1; the first slot of a page of 128 in a pool that grows 128. Growth: linear in the new block's pages.
-template <int Bits>
-struct BasicGenerations {
+/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4
+/// bytes a slot; 8 and an eighth in pools that grow, where blocks of fewer than 128 slots take up to 16. A slot serves
+/// 2^Bits - 1 objects that had keys; key() of those that come later is the key that names nothing. With LockFree all
+/// words are written at construction. Complexity: lookups at most 3 steps, an object's end 1; the first slot of a page
+/// of 128 in a pool that grows 128. Growth: linear in the new block's pages.
+template <int Bits> struct BasicGenerations {
   static_assert(Bits >= 1 && Bits <= 31, "fastalloc: a generation has 1 to 31 bits; write Generations for 31");
   static constexpr int generation_bits = Bits;
 };
@@ -62,7 +65,8 @@ static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
 
 namespace fastalloc::detail::inline FASTALLOC_STATE {
 
-/// Shared by pools of all modes, so not in one of their namespaces: multiples of the golden ratio of 2^32, which lie far from each other.
+/// Shared by pools of all modes, so not in one of their namespaces: multiples of the golden ratio of 2^32, which lie
+/// far from each other.
 FASTALLOC_ONE std::atomic<std::uint32_t> generation_seed{0};
 
 }  // namespace fastalloc::detail::inline FASTALLOC_STATE
@@ -71,13 +75,18 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 using GenerationWord = std::uint32_t;
 
-/// A number that no other pool of the process gets. A library that hides its symbols has a seed of its own, which lies elsewhere.
+/// A number that no other pool of the process gets. A library that hides its symbols has a seed of its own, which lies
+/// elsewhere.
 [[nodiscard]] inline GenerationWord next_generation_seed() noexcept {
   constexpr GenerationWord step = 0x9E3779B9U;
-  auto const place = static_cast<GenerationWord>((reinterpret_cast<std::uintptr_t>(&generation_seed) * std::uint64_t{0xD6E8FEB86659FD93U}) >> 32);
+  auto const place = static_cast<GenerationWord>(
+      (reinterpret_cast<std::uintptr_t>(&generation_seed) * std::uint64_t{0xD6E8FEB86659FD93U}) >> 32);
   if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
-    return place + generation_seed.fetch_add(step, std::memory_order_relaxed);  // relaxed: a number that nobody else gets
-  } else {  // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same number
+    // relaxed: a number that nobody else gets
+    return place + generation_seed.fetch_add(step, std::memory_order_relaxed);
+    // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same
+    // number
+  } else {
     GenerationWord const number = generation_seed.load(std::memory_order_relaxed);  // relaxed: as above
     generation_seed.store(number + step, std::memory_order_relaxed);                // relaxed: as above
     return place + number;
@@ -91,34 +100,39 @@ template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_iden
 /// `shared`: without the lock, while others may publish.
 template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V const& place) noexcept {
   if constexpr (!shared) return place;
-  else return AtomicRef(const_cast<V&>(place)).load(std::memory_order_acquire);  // acquire: pairs with the release in publish()
+  // acquire: pairs with the release in publish()
+  else return AtomicRef(const_cast<V&>(place)).load(std::memory_order_acquire);
 }
 
 /// What words do; where they are is for the classes below.
-template <int Bits>
-class GenerationWords {
+template <int Bits> class GenerationWords {
  public:
   static constexpr GenerationWord exhausted = 0;
 
-  /// The generation of the object's key; it gets one where it has none yet. 0 where none is left. By threads that own the object.
+  /// The generation of the object's key; it gets one where it has none yet. 0 where none is left. By threads that own
+  /// the object.
   [[nodiscard]] static GenerationWord key(GenerationWord& word) noexcept {
     AtomicRef const at(word);
     GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
-    if (now == exhausted) [[unlikely]] return 0;
+    if (now == exhausted) [[unlikely]]
+      return 0;
     FASTALLOC_ASSUME(now != 1);
     at.store(now | 1, std::memory_order_release);  // release: pairs with the acquire in is()
     return now & ~GenerationWord{1};
   }
   /// True when the word is that of a key. No word is 1, so the key 0 is never valid.
-  template <bool shared> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
+  template <bool shared>
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
     if constexpr (!shared) return word == (generation | 1);
-    else return AtomicRef(word).load(std::memory_order_acquire) == (generation | 1);  // acquire: pairs with the release in key()
+    // acquire: pairs with the release in key()
+    else return AtomicRef(word).load(std::memory_order_acquire) == (generation | 1);
   }
   /// The object's end.
   FASTALLOC_ALWAYS_INLINE void end(GenerationWord& word) const noexcept {
     AtomicRef const at(word);
     GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
-    if ((now & 1) != 0) at.store(next(now), std::memory_order_release);  // release: the object was still there for those who found it
+    // release: the object was still there for those who found it
+    if ((now & 1) != 0) at.store(next(now), std::memory_order_release);
   }
 
  protected:
@@ -144,10 +158,11 @@ struct NoGenerations {
 };
 
 /// The words of a pool of one block.
-template <class Shape>
-class BlockGenerations : public GenerationWords<Shape::generation_bits> {
+template <class Shape> class BlockGenerations : public GenerationWords<Shape::generation_bits> {
  public:
-  static constexpr std::size_t block_bytes(std::size_t slot_count) noexcept { return slot_count * sizeof(GenerationWord); }
+  static constexpr std::size_t block_bytes(std::size_t slot_count) noexcept {
+    return slot_count * sizeof(GenerationWord);
+  }
 
   /// `at_once`: fresh() will not be called.
   /// `number`: what the words follow from.
@@ -177,7 +192,8 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
 
   /// The slot of a key, or null where it is stale. `shared`: other threads change the pool meanwhile.
   template <bool shared, class Blocks>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation, Blocks const& blocks) const noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation,
+                                                        Blocks const& blocks) const noexcept {
     if (index >= look<shared>(known_)) return nullptr;
     return this->template is<shared>(words_[index], generation) ? blocks[0].data + index * blocks.stride() : nullptr;
   }
@@ -189,17 +205,16 @@ class BlockGenerations : public GenerationWords<Shape::generation_bits> {
 
 /// The words of a pool of many blocks. What lookups do not read is changed under the pool's lock.
 ///
-/// known_ / page_slots pages were opened; behind them in the directory are those that blocks will open. spare_pages_ and spare_singles_ are what
-/// no block that is there will need:
+/// known_ / page_slots pages were opened; behind them in the directory are those that blocks will open. spare_pages_
+/// and spare_singles_ are what no block that is there will need:
 ///   spare_pages_   == pages in the list + pages never opened - pages that blocks have not opened yet
 ///   spare_singles_ == singles in the list - singles that blocks have not opened yet
-template <class Shape>
-class PagedGenerations : public GenerationWords<Shape::generation_bits> {
+template <class Shape> class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   using Block = GrowingBlock;
   using Index = std::uint32_t;
   static constexpr std::size_t page_slots = 128;
   static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
-  static constexpr Index none = 0xFFFF'FFFE;  ///< ends a list
+  static constexpr Index none = 0xFFFF'FFFE;    ///< ends a list
   static constexpr std::uintptr_t singles = 1;  ///< in Entry::base; a page's first slot is at an even address
   /// Of the directory. Addresses are those that index 0 would have if the page began with it.
   struct Entry {
@@ -213,20 +228,26 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   };
 
  public:
-  static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots - 1;  ///< a key has 32 bits for the index
+  /// a key has 32 bits for the index
+  static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots - 1;
   static constexpr std::size_t max_slots = max_pages * page_slots;
   static constexpr std::size_t block_bytes(std::size_t) noexcept { return 0; }
-  static constexpr std::size_t pages_for(std::size_t slot_count) noexcept { return slot_count / page_slots + (slot_count % page_slots != 0); }
+  static constexpr std::size_t pages_for(std::size_t slot_count) noexcept {
+    return slot_count / page_slots + (slot_count % page_slots != 0);
+  }
 
-  /// How many slots of a new block go into pages of its own. The others, less than a third of a page, are singles, unless the pool is small.
+  /// How many slots of a new block go into pages of its own. The others, less than a third of a page, are singles,
+  /// unless the pool is small.
   [[nodiscard]] std::size_t paged(std::size_t slot_count) const noexcept {
     std::size_t const rest = slot_count % page_slots;
     return 3 * rest < page_slots && made_ >= 2 ? slot_count - rest : slot_count;
   }
 
-  /// Effects: there is what a block of `slot_count` slots needs, `paged` of them in pages. `acquire(bytes)` returns memory or null.
+  /// Effects: there is what a block of `slot_count` slots needs, `paged` of them in pages. `acquire(bytes)` returns
+  /// memory or null.
   /// Returns: false where there is none, or (`full`) no index is left. Complexity: linear in the new pages.
-  template <class Acquire> [[nodiscard]] bool reserve(std::size_t slot_count, std::size_t paged, bool& full, Acquire&& acquire) noexcept {
+  template <class Acquire>
+  [[nodiscard]] bool reserve(std::size_t slot_count, std::size_t paged, bool& full, Acquire&& acquire) noexcept {
     if (this->start_ == 0) this->seed(next_generation_seed());
     std::size_t const wanted = pages_for(paged);
     std::size_t const pages = wanted > spare_pages_ ? wanted - spare_pages_ : 0;
@@ -253,8 +274,10 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   }
   /// The block goes. Requires: Block::handed is up to date, and no key of it is valid. Complexity: linear in its pages.
   void leave(Block const& block, std::size_t stride) noexcept {
-    for (std::size_t place = 0; place < block.paged && place < block.handed; place += page_slots) give_page(index_in(block.data + place * stride));
-    for (std::size_t place = block.paged; place < block.handed; ++place) give_single(index_in(block.data + place * stride));
+    for (std::size_t place = 0; place < block.paged && place < block.handed; place += page_slots)
+      give_page(index_in(block.data + place * stride));
+    for (std::size_t place = block.paged; place < block.handed; ++place)
+      give_single(index_in(block.data + place * stride));
     spare_pages_ += static_cast<Index>(pages_for(block.paged));
     spare_singles_ += static_cast<Index>(block.slot_count - block.paged);
   }
@@ -268,7 +291,9 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
 
   /// A slot is handed out for the first time.
   void fresh(std::byte* slot, Block const& block, std::size_t place, std::size_t stride) noexcept {
-    Index const index = place >= block.paged ? take_single(slot) : place % page_slots == 0 ? take_page(slot, stride) : index_in(slot - stride) + 1;
+    Index const index = place >= block.paged      ? take_single(slot)
+                        : place % page_slots == 0 ? take_page(slot, stride)
+                                                  : index_in(slot - stride) + 1;
     unpoison(slot, Shape::size);
     std::memcpy(slot + Shape::index_offset, &index, sizeof index);
     if constexpr (Shape::poisons) poison(slot, Shape::payload);
@@ -278,18 +303,22 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     if (place >= block.paged) give_single(index_in(slot));
     else if (place % page_slots == 0) give_page(index_in(slot));
   }
-  template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept { return index_in(slot); }
+  template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept {
+    return index_in(slot);
+  }
   [[nodiscard]] GenerationWord& word_at(std::size_t index) const noexcept {
     return word_in(look<true>(directory_)[index / page_slots], index);
   }
 
   template <bool shared, class Blocks>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation, Blocks const& blocks) const noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation,
+                                                        Blocks const& blocks) const noexcept {
     if (index >= look<shared>(known_)) return nullptr;
     Entry const& entry = look<shared>(directory_)[index / page_slots];
     if (!this->template is<shared>(word_in(entry, index), generation)) return nullptr;
     std::uintptr_t const base = look<shared>(entry.base);
-    if ((base & singles) != 0) [[unlikely]] return reinterpret_cast<std::byte*>(look<shared>(single_in(base, index)));
+    if ((base & singles) != 0) [[unlikely]]
+      return reinterpret_cast<std::byte*>(look<shared>(single_in(base, index)));
     return reinterpret_cast<std::byte*>(base + index * blocks.stride());
   }
 
@@ -323,7 +352,9 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     publish(entry.base, base);
     return index;
   }
-  void give_page(Index index) noexcept { publish(directory_[index / page_slots].base, std::exchange(free_page_, index)); }
+  void give_page(Index index) noexcept {
+    publish(directory_[index / page_slots].base, std::exchange(free_page_, index));
+  }
   Index take_single(std::byte* slot) noexcept {
     Index const index = free_single_;
     free_single_ = static_cast<Index>(single(index));
@@ -338,9 +369,11 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
     if (made_ != known_ / page_slots) ::new (static_cast<void*>(&directory_[made_])) Entry(entry);
     ++made_;
     auto* const addresses = reinterpret_cast<std::uintptr_t*>(memory);
-    for (std::size_t i = page_slots; i-- != 0;) addresses[i] = std::exchange(free_single_, static_cast<Index>(known_ + i));
+    for (std::size_t i = page_slots; i-- != 0;)
+      addresses[i] = std::exchange(free_single_, static_cast<Index>(known_ + i));
     spare_singles_ += static_cast<Index>(page_slots);
-    open_page(entry, reinterpret_cast<std::uintptr_t>(addresses + page_slots), reinterpret_cast<std::uintptr_t>(addresses) - known_ * sizeof *addresses + singles);
+    open_page(entry, reinterpret_cast<std::uintptr_t>(addresses + page_slots),
+              reinterpret_cast<std::uintptr_t>(addresses) - known_ * sizeof *addresses + singles);
   }
   /// Effects: the directory has room for `pages` entries.
   template <class Acquire> [[nodiscard]] bool widen(std::size_t pages, Acquire&& acquire) noexcept {
@@ -361,19 +394,20 @@ class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   }
 
   Entry* directory_ = nullptr;
-  std::size_t known_ = 0;     ///< words that have a value; a multiple of page_slots
+  std::size_t known_ = 0;  ///< words that have a value; a multiple of page_slots
   Memory* memory_ = nullptr;
-  Index room_ = 0;            ///< entries there is memory for
-  Index made_ = 0;            ///< entries that have a value
+  Index room_ = 0;  ///< entries there is memory for
+  Index made_ = 0;  ///< entries that have a value
   Index spare_pages_ = 0;
   Index spare_singles_ = 0;
-  Index free_page_ = none;    ///< the list of pages that were opened, by their first index
+  Index free_page_ = none;  ///< the list of pages that were opened, by their first index
   Index free_single_ = none;
 };
 
 /// The table of a pool whose slots are of this shape.
 template <class Shape>
-using GenerationTable = std::conditional_t<Shape::generation_bits == 0, NoGenerations,
-                                           std::conditional_t<Shape::growing, PagedGenerations<Shape>, BlockGenerations<Shape>>>;
+using GenerationTable =
+    std::conditional_t<Shape::generation_bits == 0, NoGenerations,
+                       std::conditional_t<Shape::growing, PagedGenerations<Shape>, BlockGenerations<Shape>>>;
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -9,10 +9,12 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: in ThreadSafePool. Threads with a cache count in it, without a locked instruction; so totals are exact when no
-/// thread is inside an operation, those of threads that ended included. The peak is exact as long as one thread allocates;
-/// otherwise it may count slots that lay in caches as used. It is never below the true one, nor above the capacity.
-/// Complexity: 1 step each; fill() and reset() 5; with LockFree the peak again for each other thread that raised it meanwhile.
+/// When to use: in ThreadSafePool. Threads with a cache count in it, without a locked instruction; so totals are exact
+/// when no thread is inside an operation, those of threads that ended included. The peak is exact as long as one thread
+/// allocates; otherwise it may count slots that lay in caches as used. It is never below the true one, nor above the
+/// capacity.
+/// Complexity: 1 step each; fill() and reset() 5; with LockFree the peak again for each other thread that raised it
+/// meanwhile.
 class AtomicStats {
   using Count = std::atomic<std::uint64_t>;
   static constexpr auto relaxed = std::memory_order_relaxed;  // of all operations here: counts that publish nothing
@@ -36,7 +38,8 @@ class AtomicStats {
     std::uint64_t base = live_at_reset_.load(relaxed);
     if (static_cast<std::int64_t>(out.total_allocations) < 0)  // an object in use at the reset was not built after all
       base += std::exchange(out.total_allocations, 0);
-    // Counted apart from the slots: another thread is between both, or (in shared memory) a process died there. Then more live than were counted.
+    // Counted apart from the slots: another thread is between both, or (in shared memory) a process died there. Then
+    // more live than were counted.
     std::uint64_t const begun = out.total_allocations + base;
     out.total_deallocations = begun > out.current_usage ? begun - out.current_usage : 0;
     out.growth_count = growths_.load(relaxed);

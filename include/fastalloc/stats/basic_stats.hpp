@@ -43,7 +43,8 @@ struct NoStats {
   constexpr void reset(std::size_t) noexcept {}
 };
 
-/// When to use: in pools of one thread, or under a lock policy. Complexity: 1 step each; fill() and reset() 4. BitmapAllocator: one more an allocation, for the peak.
+/// When to use: in pools of one thread, or under a lock policy. Complexity: 1 step each; fill() and reset() 4.
+/// BitmapAllocator: one more an allocation, for the peak.
 class BasicStats {
  public:
   static constexpr bool enabled = true;

@@ -32,7 +32,9 @@ struct PoolStatistics {
     return served == 0 ? 0.0 : served / (served + static_cast<double>(allocation_failures));
   }
   /// Slots not in use.
-  [[nodiscard]] std::size_t available() const noexcept { return capacity > current_usage ? capacity - current_usage : 0; }
+  [[nodiscard]] std::size_t available() const noexcept {
+    return capacity > current_usage ? capacity - current_usage : 0;
+  }
 
   /// Of several pools together; the peak is the sum of their peaks.
   PoolStatistics& operator+=(PoolStatistics const& other) noexcept {

@@ -19,7 +19,8 @@ namespace detail {
 template <class Number> std::string decimal(Number value) {
   if constexpr (std::is_integral_v<Number>) return std::to_string(value);
   char text[32];
-  return std::string(text, std::to_chars(text, text + sizeof text, static_cast<double>(value), std::chars_format::fixed, 3).ptr);
+  return std::string(
+      text, std::to_chars(text, text + sizeof text, static_cast<double>(value), std::chars_format::fixed, 3).ptr);
 }
 
 /// Appends each part. In place of operator+, about which g++ 12 warns (-Wrestrict) when a literal comes first.
@@ -32,15 +33,20 @@ struct StatisticsField {
   std::string_view metric;  ///< the name in Prometheus; those of counters end in _total
   std::string_view help;
   std::string (*text)(PoolStatistics const&);
-  bool (*store)(PoolStatistics&, std::uint64_t) = nullptr;  ///< false when the value does not fit; null where it is derived
-  char const* expected = "";                                ///< what the reader says when there is none, or a second one
+  /// false when the value does not fit; null where it is derived
+  bool (*store)(PoolStatistics&, std::uint64_t) = nullptr;
+  /// what the reader says when there is none, or a second one
+  char const* expected = "";
 };
 
 inline auto const& statistics_fields() noexcept {
-#define FASTALLOC_DERIVED(key, member, metric, help) \
+#define FASTALLOC_DERIVED(key, member, metric, help)                               \
   {key, metric, help, [](PoolStatistics const& s) { return decimal(s.member()); }}
 #define FASTALLOC_COUNTED(member, metric, help)                                                             \
-  {#member, metric, help, [](PoolStatistics const& s) { return decimal(s.member); },                        \
+  {#member,                                                                                                 \
+   metric,                                                                                                  \
+   help,                                                                                                    \
+   [](PoolStatistics const& s) { return decimal(s.member); },                                               \
    [](PoolStatistics& s, std::uint64_t n) { return (s.member = static_cast<decltype(s.member)>(n)) == n; }, \
    "statistics_from_json: expected the key \"" #member "\" exactly once in the object"}
   static constexpr StatisticsField fields[] = {
@@ -71,7 +77,9 @@ struct JsonReader {
   bool fail(char const* expected) noexcept { return error.text = expected, error.requested = at, false; }
 
   bool take(std::string_view any) noexcept { return at != text.size() && any.find(text[at]) != any.npos && ++at != 0; }
-  void take_all(std::string_view any) noexcept { while (take(any)) {} }
+  void take_all(std::string_view any) noexcept {
+    while (take(any)) {}
+  }
   /// Skips white space. Returns: true at the end of the text.
   bool at_end() noexcept { return take_all(" \t\r\n"), at == text.size(); }
   bool expect(std::string_view c, char const* expected) noexcept { return (!at_end() && take(c)) || fail(expected); }
@@ -79,11 +87,14 @@ struct JsonReader {
   /// Behind an opening bracket: item() for each item, and `close`.
   template <class Item> bool list(std::string_view close, Item item) noexcept {
     for (bool first = true; at_end() || !take(close); first = false)
-      if ((!first && !expect(",", "statistics_from_json: expected a comma or the closing bracket")) || !item()) return false;
+      if ((!first && !expect(",", "statistics_from_json: expected a comma or the closing bracket")) || !item())
+        return false;
     return true;
   }
   /// A key, as it is written, and the colon.
-  bool key(std::string_view& name) noexcept { return string(name) && expect(":", "statistics_from_json: expected ':' after a key"); }
+  bool key(std::string_view& name) noexcept {
+    return string(name) && expect(":", "statistics_from_json: expected ':' after a key");
+  }
   bool string(std::string_view& content) noexcept {
     if (!expect("\"", "statistics_from_json: expected a string in double quotes")) return false;
     constexpr std::string_view hex = "0123456789abcdefABCDEF";
@@ -106,7 +117,8 @@ struct JsonReader {
       auto const [end, code] = std::from_chars(text.data() + begin, text.data() + at, value);
       if (code == std::errc{} && end == text.data() + at && field.store(out, value)) return true;
     }
-    return at = begin, fail("statistics_from_json: expected a whole number from 0 to the greatest that the member can hold");
+    return at = begin,
+           fail("statistics_from_json: expected a whole number from 0 to the greatest that the member can hold");
   }
   /// Any value with at most `depth` levels of brackets.
   bool skip(int depth) noexcept {
@@ -115,7 +127,8 @@ struct JsonReader {
     if (text[at] == '"') return string(unused);
     for (std::string_view const word : {"true", "false", "null"})
       if (text.substr(at, word.size()) == word) return at += word.size(), true;
-    if (depth == 0 && (text[at] == '{' || text[at] == '[')) return fail("statistics_from_json: expected at most 64 levels of brackets");
+    if (depth == 0 && (text[at] == '{' || text[at] == '['))
+      return fail("statistics_from_json: expected at most 64 levels of brackets");
     if (take("[")) return list("]", [&] { return skip(depth - 1); });
     if (take("{")) return list("}", [&] { return key(unused) && skip(depth - 1); });
     return number() || fail("statistics_from_json: expected a value");
@@ -135,7 +148,8 @@ struct JsonReader {
 /// One JSON object on one line: key_value_pairs() as numbers.
 [[nodiscard]] inline std::string to_json(PoolStatistics const& s) {
   std::string out;
-  for (auto const& f : detail::statistics_fields()) detail::append(out, out.empty() ? "{\"" : ",\"", f.key, "\":", f.text(s));
+  for (auto const& f : detail::statistics_fields())
+    detail::append(out, out.empty() ? "{\"" : ",\"", f.key, "\":", f.text(s));
   return out += '}';
 }
 
@@ -146,8 +160,9 @@ struct JsonReader {
   for (char const c : pool_name) (label += c == '\n' || c == '"' || c == '\\' ? "\\" : "") += c == '\n' ? 'n' : c;
   std::string out;
   for (auto const& f : detail::statistics_fields())
-    detail::append(out, "# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric, f.metric.ends_with("_total") ? " counter\n" : " gauge\n",
-                   f.metric, "{pool=\"", label, "\"} ", f.text(s), "\n");
+    detail::append(out, "# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric,
+                   f.metric.ends_with("_total") ? " counter\n" : " gauge\n", f.metric, "{pool=\"", label, "\"} ",
+                   f.text(s), "\n");
   return out;
 }
 
@@ -155,9 +170,10 @@ struct JsonReader {
 [[nodiscard]] inline std::string compact_summary(PoolStatistics const& s) {
   using detail::decimal;
   std::string out = decimal(s.current_usage);
-  return detail::append(out, " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ", decimal(s.peak_usage),
-                        ", hit rate ", decimal(s.hit_rate()), ", ", decimal(s.total_allocations), " allocations, ",
-                        decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count), " growths");
+  return detail::append(out, " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ",
+                        decimal(s.peak_usage), ", hit rate ", decimal(s.hit_rate()), ", ", decimal(s.total_allocations),
+                        " allocations, ", decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count),
+                        " growths");
 }
 
 /// One line a number: its name, the value, and what it means. Values are aligned at the right.
@@ -170,9 +186,9 @@ struct JsonReader {
 
 inline namespace FASTALLOC_ABI {
 
-/// Reads what to_json() wrote, whole numbers exactly. The keys may come in any order and among others, which are skipped;
-/// rates are worked out anew. Returns: the statistics, or an error whose message() says what was expected, and whose
-/// `requested` is the byte offset at which it was not found.
+/// Reads what to_json() wrote, whole numbers exactly. The keys may come in any order and among others, which are
+/// skipped; rates are worked out anew. Returns: the statistics, or an error whose message() says what was expected, and
+/// whose `requested` is the byte offset at which it was not found.
 [[nodiscard]] inline Result<PoolStatistics> statistics_from_json(std::string_view json) noexcept {
   auto const& fields = detail::statistics_fields();
   PoolStatistics statistics;
@@ -183,10 +199,12 @@ inline namespace FASTALLOC_ABI {
     if (!reader.key(key)) return false;
     for (auto const& field : fields)
       if (field.store != nullptr && field.key == key)
-        return std::exchange(seen[&field - fields], true) ? reader.fail(field.expected) : reader.field(field, statistics);
+        return std::exchange(seen[&field - fields], true) ? reader.fail(field.expected)
+                                                          : reader.field(field, statistics);
     return reader.skip(64);
   });
-  for (auto const& field : fields) ok = ok && (field.store == nullptr || seen[&field - fields] || reader.fail(field.expected));
+  for (auto const& field : fields)
+    ok = ok && (field.store == nullptr || seen[&field - fields] || reader.fail(field.expected));
   ok = ok && (reader.at_end() || reader.fail("statistics_from_json: expected nothing after the object"));
   return ok ? Result<PoolStatistics>(statistics) : Result<PoolStatistics>(reader.error);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanStats: the statistics of a pool that processes share lie in the span, behind its header; so they are of all processes.
-// What is returned follows from what was allocated and what lives, so parts of single processes would mean nothing.
+// SpanStats: the statistics of a pool that processes share lie in the span, behind its header; so they are of all
+// processes. What is returned follows from what was allocated and what lives, so parts of single processes would mean
+// nothing.
 #pragma once
 
 #include <fastalloc/stats/basic_stats.hpp>
@@ -10,17 +11,20 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Stats: a policy that is safe where threads hold no lock, and holds no pointers.
-template <class Stats>
-class SpanStats {
+template <class Stats> class SpanStats {
   static_assert(std::is_standard_layout_v<Stats> && std::is_trivially_destructible_v<Stats>,
-                "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie in the span, where other processes may use them; give the "
+                "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie in the span, where other "
+                "processes may use them; give the "
                 "policy plain members of one access kind, without a destructor, or use AtomicStats");
-  static_assert(alignof(Stats) <= 8, "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie behind the header of the span, at a multiple of 8 bytes; "
-                                    "leave a greater alignas out of the policy");
+  static_assert(alignof(Stats) <= 8, "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie "
+                                     "behind the header of the span, at a multiple of 8 bytes; "
+                                     "leave a greater alignas out of the policy");
 
  public:
   /// `joins`: another process made them.
-  void bind(std::byte* at, bool joins) noexcept { stats_ = joins ? std::launder(reinterpret_cast<Stats*>(at)) : ::new (static_cast<void*>(at)) Stats; }
+  void bind(std::byte* at, bool joins) noexcept {
+    stats_ = joins ? std::launder(reinterpret_cast<Stats*>(at)) : ::new (static_cast<void*>(at)) Stats;
+  }
 
   void allocated(std::size_t n) noexcept { stats_->allocated(n); }
   void withdrawn() noexcept { stats_->withdrawn(); }

@@ -15,7 +15,8 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// Thread safety: safe, as operator new is. Complexity: what operator new and delete take, and the system; pools come here when they are built, grow, shrink and end, only.
+/// Thread safety: safe, as operator new is. Complexity: what operator new and delete take, and the system; pools come
+/// here when they are built, grow, shrink and end, only.
 struct HeapStorage {
   static constexpr bool can_grow = true;
   static constexpr std::size_t huge_page = std::size_t{2} << 20;

@@ -9,13 +9,11 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// `FixedPool<T, InlineStorage<N>>` uses no heap, has capacity N and is default constructible. Complexity: 1 step.
-template <std::size_t Slots>
-struct InlineStorage {
+template <std::size_t Slots> struct InlineStorage {
   static_assert(Slots >= 1, "fastalloc: InlineStorage<0> holds nothing; write InlineStorage<N> with N >= 1");
   static constexpr std::size_t slot_count = Slots;
 
-  template <std::size_t Bytes, std::size_t Alignment>
-  class region {
+  template <std::size_t Bytes, std::size_t Alignment> class region {
    public:
     static constexpr bool can_grow = false;
     static constexpr bool is_borrowed = true;

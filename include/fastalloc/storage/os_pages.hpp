@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What PageStorage asks of the operating system. Nothing here throws, allocates, or keeps state; calls return 0 or an errno.
+// What PageStorage asks of the operating system. Nothing here throws, allocates, or keeps state; calls return 0 or an
+// errno.
 //
 //   map_pages         whole pages at an aligned address                mmap, munmap of what lies around
-//   map_huge_pages    reserved huge pages                              mmap(MAP_HUGETLB)             Linux; aligned above one: 4.17, else it may fail
+//   map_huge_pages    reserved huge pages mmap(MAP_HUGETLB) Linux; aligned above one: 4.17, else it may fail
 //   advise_huge       transparent huge pages                           madvise(MADV_HUGEPAGE)        Linux
 //   advise_small      none of them                                     madvise(MADV_NOHUGEPAGE)      Linux
-//   populate          the pages are brought in                         madvise(MADV_POPULATE_WRITE), Linux 5.14; else a write to each
+//   populate          the pages are brought in madvise(MADV_POPULATE_WRITE), Linux 5.14; else a write to each
 //   lock_pages        they stay in                                     mlock; munmap unlocks
 //   bind_to_node      they come from a NUMA node                       mbind                         Linux
 //
-// Other threads map at any time, and get whatever part of the address space is free. So nothing is unmapped twice, and nothing is mapped
-// with MAP_FIXED: when that fails, for want of huge pages, it has already unmapped what was there, and the place is anybody's.
+// Other threads map at any time, and get whatever part of the address space is free. So nothing is unmapped twice, and
+// nothing is mapped with MAP_FIXED: when that fails, for want of huge pages, it has already unmapped what was there,
+// and the place is anybody's.
 //
-// mbind and move_pages are called directly: libnuma's numa_tonode_memory() makes the very call, and a library to link to is more than a
-// header may ask for. The policy is MPOL_PREFERRED, libnuma's, too: with MPOL_BIND a full node ends the program (the OOM killer).
+// mbind and move_pages are called directly: libnuma's numa_tonode_memory() makes the very call, and a library to link
+// to is more than a header may ask for. The policy is MPOL_PREFERRED, libnuma's, too: with MPOL_BIND a full node ends
+// the program (the OOM killer).
 #pragma once
 
 #include <fastalloc/storage/storage.hpp>
@@ -55,7 +58,8 @@ inline constexpr int private_pages = MAP_PRIVATE | MAP_ANONYMOUS;
 inline constexpr int private_pages = MAP_PRIVATE | MAP_ANON;
 #endif
 
-/// Address space without memory in which `bytes` bytes at a multiple of `alignment` are: [begin, begin + bytes). Null: there is none.
+/// Address space without memory in which `bytes` bytes at a multiple of `alignment` are: [begin, begin + bytes). Null:
+/// there is none.
 class Reservation {
  public:
   Reservation(std::size_t bytes, std::size_t alignment) noexcept : bytes_(bytes), all_(bytes + alignment) {
@@ -65,10 +69,11 @@ class Reservation {
     begin_ = base_ + (alignment - reinterpret_cast<std::uintptr_t>(base_) % alignment) % alignment;
   }
   [[nodiscard]] std::byte* begin() const noexcept { return begin_; }
-  /// Returns: false, and all is still there, when there are too many mappings: a neighbour's may have become one with it.
+  /// Returns: false, and all is still there, when there are too many mappings: a neighbour's may have become one with
+  /// it.
   [[nodiscard]] bool drop() const noexcept { return ::munmap(base_, all_) == 0; }
-  /// Effects: only [begin, begin + bytes) is left. Returns: begin; null, and nothing is left (or, as after drop(), address space without
-  /// memory), when there are too many mappings for that.
+  /// Effects: only [begin, begin + bytes) is left. Returns: begin; null, and nothing is left (or, as after drop(),
+  /// address space without memory), when there are too many mappings for that.
   [[nodiscard]] std::byte* trim() const noexcept {
     std::size_t const before = static_cast<std::size_t>(begin_ - base_), behind = all_ - before - bytes_;
     if (before != 0 && ::munmap(base_, before) != 0) return (void)drop(), nullptr;
@@ -125,7 +130,8 @@ inline std::size_t free_huge_bytes(std::size_t huge_page) noexcept {
     char text[24];
     std::snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-%zukB/%s", huge_page / 1024, which);
     std::size_t number = 0;
-    for (char const* digit = read_file(path, text); *digit >= '0' && *digit <= '9'; ++digit) number = number * 10 + static_cast<std::size_t>(*digit - '0');
+    for (char const* digit = read_file(path, text); *digit >= '0' && *digit <= '9'; ++digit)
+      number = number * 10 + static_cast<std::size_t>(*digit - '0');
     return number;
   };
   std::size_t const free = pages("free_hugepages");
@@ -135,7 +141,8 @@ inline std::size_t free_huge_bytes(std::size_t huge_page) noexcept {
 
 /// Requires: `bytes` is in whole huge pages. Returns: null, and an errno, when they are not to be had.
 inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::size_t huge_page, int& error) noexcept {
-  constexpr int size_shift = 26, no_replace = 0x100000;  // MAP_HUGE_SHIFT, MAP_FIXED_NOREPLACE, which older headers lack
+  // MAP_HUGE_SHIFT, MAP_FIXED_NOREPLACE, which older headers lack
+  constexpr int size_shift = 26, no_replace = 0x100000;
   int log = 0;
   while (std::size_t{1} << log < huge_page) ++log;
   int const flags = private_pages | MAP_HUGETLB | static_cast<int>(static_cast<unsigned>(log) << size_shift);
@@ -145,8 +152,8 @@ inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::
     return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
   };
   if (alignment <= huge_page) return map(nullptr, 0);
-  // The address is looked up and given back first; whoever takes it before the next call has it. A kernel that does not know the flag
-  // takes the address as a wish.
+  // The address is looked up and given back first; whoever takes it before the next call has it. A kernel that does not
+  // know the flag takes the address as a wish.
   for (int attempts = 16; attempts != 0; --attempts) {
     Reservation const space(bytes, alignment);
     if (space.begin() == nullptr || !space.drop()) break;
@@ -190,7 +197,8 @@ inline int bind_to_node(std::byte* pages, std::size_t bytes, int node) noexcept 
   unsigned long mask[most_nodes / word] = {};
   mask[node / word] = 1UL << node % word;
   // The kernel looks at one bit less than it is told.
-  if (::syscall(SYS_mbind, pages, bytes, preferred, mask, static_cast<unsigned long>(most_nodes) + 1, 0UL) == 0) return 0;
+  if (::syscall(SYS_mbind, pages, bytes, preferred, mask, static_cast<unsigned long>(most_nodes) + 1, 0UL) == 0)
+    return 0;
   return errno == ENOSYS && node == 0 ? 0 : errno;  // a kernel without NUMA has one node
 }
 
@@ -202,7 +210,8 @@ inline bool all_on_node(std::byte* pages, std::size_t bytes, std::size_t step, i
     int nodes[at_once];
     std::size_t count = 0;
     for (; count != at_once && at < bytes; at += step) addresses[count++] = pages + at;
-    if (::syscall(SYS_move_pages, 0, count, addresses, nullptr, nodes, 0) != 0) return true;  // asks only; not allowed everywhere
+    // asks only; not allowed everywhere
+    if (::syscall(SYS_move_pages, 0, count, addresses, nullptr, nodes, 0) != 0) return true;
     for (std::size_t i = 0; i != count; ++i)
       if (nodes[i] >= 0 && nodes[i] != node) return false;
   }
@@ -212,7 +221,9 @@ inline bool all_on_node(std::byte* pages, std::size_t bytes, std::size_t step, i
 #else
 
 inline std::size_t free_huge_bytes(std::size_t) noexcept { return 0; }
-inline std::byte* map_huge_pages(std::size_t, std::size_t, std::size_t, int& error) noexcept { return error = ENOSYS, nullptr; }
+inline std::byte* map_huge_pages(std::size_t, std::size_t, std::size_t, int& error) noexcept {
+  return error = ENOSYS, nullptr;
+}
 inline int advise_huge(std::byte*, std::size_t) noexcept { return ENOSYS; }
 inline void advise_small(std::byte*, std::size_t) noexcept {}
 inline int populate(std::byte* pages, std::size_t bytes) noexcept { return touch_pages(pages, bytes), 0; }

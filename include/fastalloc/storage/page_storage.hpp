@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PageStorage: blocks of whole pages straight from the operating system: on huge pages, brought in, locked, from a NUMA node.
+// PageStorage: blocks of whole pages straight from the operating system: on huge pages, brought in, locked, from a NUMA
+// node.
 //
 //   FixedPool<Order, PageStorage> pool(PoolConfig{.capacity = 100'000, .pre_initialize = true},
-//                                      PageStorage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node = 0}});
+//                                      PageStorage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node
+//                                      = 0}});
 //   if (pool.storage().has_note()) std::puts(pool.storage().note().to_string().c_str());
 //
-// A system that cannot do what was asked for still gives memory, and the storage keeps a note that says what is missing and what to type.
-// With `required` there is no memory then, and that note is the error of the pool.
+// A system that cannot do what was asked for still gives memory, and the storage keeps a note that says what is missing
+// and what to type. With `required` there is no memory then, and that note is the error of the pool.
 #pragma once
 
 #include <fastalloc/storage/os_pages.hpp>
@@ -20,8 +22,9 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// none: pages of the usual size, on a system set to "always", too. transparent: blocks of a huge page or more begin
-/// at one, and the kernel is advised to use them; it may split them again. reserved: from the kernel's own stock of them (hugetlbfs:
-/// sysctl vm.nr_hugepages=N), which stay whole and are never swapped; every block takes whole ones, the directory of a growing pool, too.
+/// at one, and the kernel is advised to use them; it may split them again. reserved: from the kernel's own stock of
+/// them (hugetlbfs: sysctl vm.nr_hugepages=N), which stay whole and are never swapped; every block takes whole ones,
+/// the directory of a growing pool, too.
 enum class HugePages : unsigned char { none, transparent, reserved };
 
 /// What a note may be about, the gravest first.
@@ -29,19 +32,23 @@ enum class PageFeature : unsigned char { lock_memory, prefault, huge_pages, numa
 
 struct PageOptions {
   HugePages huge_pages = HugePages::transparent;
-  bool prefault = false;                              ///< all pages are brought in before acquire() returns: no page fault later
-  bool lock_memory = false;                           ///< the same, and they stay in memory: never swapped or written back
+  /// all pages are brought in before acquire() returns: no page fault later
+  bool prefault = false;
+  /// the same, and they stay in memory: never swapped or written back
+  bool lock_memory = false;
   int numa_node = -1;                                 ///< the node that pages come from, while it has memory; -1: any
   std::size_t huge_page_size = std::size_t{2} << 20;  ///< bytes; those that the processor has: 2 MiB, 1 GiB, ...
-  bool required = false;                              ///< what is asked for and cannot be had is a failure; not transparent huge pages, which are advice
+  /// what is asked for and cannot be had is a failure; not transparent huge pages, which are advice
+  bool required = false;
 };
 
-/// When to use: where the first touch of a page, or swap, would come at the wrong time; where page walks are what a program waits for; to
-/// say which NUMA node memory is on. Every block is a mapping of its own in whole pages, so it is no storage for many small pools.
+/// When to use: where the first touch of a page, or swap, would come at the wrong time; where page walks are what a
+/// program waits for; to say which NUMA node memory is on. Every block is a mapping of its own in whole pages, so it is
+/// no storage for many small pools.
 ///
-/// Linux has all features; other POSIX systems map, bring in and lock, and note the rest. The kernel works on a block as long as it
-/// takes to clear the pages: with prefault or lock_memory growth is nothing for a real-time thread.
-/// After fork() the child's memory is not locked, and both processes copy pages at their next write.
+/// Linux has all features; other POSIX systems map, bring in and lock, and note the rest. The kernel works on a block
+/// as long as it takes to clear the pages: with prefault or lock_memory growth is nothing for a real-time thread. After
+/// fork() the child's memory is not locked, and both processes copy pages at their next write.
 /// Thread safety: as a pool's storage; notes may be read by any thread at any time.
 class PageStorage {
  public:
@@ -53,8 +60,10 @@ class PageStorage {
   /// The options; notes about its own blocks stay.
   constexpr PageStorage& operator=(PageStorage const& other) noexcept { return options_ = other.options_, *this; }
 
-  /// Effects: maps `bytes` bytes, rounded up to whole pages, then does what the options say. What cannot be had leaves a note.
-  /// Returns: null when there is no memory, or a feature that is required is missing; nothing is held then (but see release()).
+  /// Effects: maps `bytes` bytes, rounded up to whole pages, then does what the options say. What cannot be had leaves
+  /// a note.
+  /// Returns: null when there is no memory, or a feature that is required is missing; nothing is held then (but see
+  /// release()).
   /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     failure_ = {};
@@ -66,24 +75,29 @@ class PageStorage {
       if (block != nullptr || failure_.text != nullptr) return block;
     }
     bool const huge = options_.huge_pages != HugePages::none && is_huge_page_size() && bytes >= options_.huge_page_size;
-    std::byte* const block = detail::map_pages(size, huge && alignment < options_.huge_page_size ? options_.huge_page_size : alignment);
+    std::byte* const block =
+        detail::map_pages(size, huge && alignment < options_.huge_page_size ? options_.huge_page_size : alignment);
     if (block == nullptr) return nullptr;
     if (options_.huge_pages == HugePages::none) detail::advise_small(block, size);
     int const advised = huge ? detail::advise_huge(block, size) : 0;
-    if (advised != 0 && options_.huge_pages == HugePages::transparent) keep(PageFeature::huge_pages, {advised == ENOSYS ? not_here : no_transparent, size, 0});
+    if (advised != 0 && options_.huge_pages == HugePages::transparent)
+      keep(PageFeature::huge_pages, {advised == ENOSYS ? not_here : no_transparent, size, 0});
     State state = bring_in(block, size);
-    if (state == State::short_of_pages) state = miss(PageFeature::prefault, {not_brought_in, size, 0}) ? State::ready : State::failed;
+    if (state == State::short_of_pages)
+      state = miss(PageFeature::prefault, {not_brought_in, size, 0}) ? State::ready : State::failed;
     if (state == State::ready && secure(block, size, detail::page_size())) return block;
     ::munmap(block, size);
     return nullptr;
   }
 
-  /// A process that has as many mappings as it may (sysctl vm.max_map_count) cannot always give a block back: the kernel joins neighbours
-  /// to one mapping, and to take from its middle makes two. Such a block stays mapped, with its pages, until the process ends.
+  /// A process that has as many mappings as it may (sysctl vm.max_map_count) cannot always give a block back: the
+  /// kernel joins neighbours to one mapping, and to take from its middle makes two. Such a block stays mapped, with its
+  /// pages, until the process ends.
   void release(void* block, std::size_t bytes, std::size_t) noexcept {
-    // EINVAL: a mapping of reserved huge pages, which cannot be cut in the middle of one; it goes in whole ones. After any other failure
-    // the block may be of other pages, and what lies behind it somebody else's.
-    if (::munmap(block, detail::whole_pages(bytes, detail::page_size())) != 0 && errno == EINVAL && options_.huge_pages == HugePages::reserved)
+    // EINVAL: a mapping of reserved huge pages, which cannot be cut in the middle of one; it goes in whole ones. After
+    // any other failure the block may be of other pages, and what lies behind it somebody else's.
+    if (::munmap(block, detail::whole_pages(bytes, detail::page_size())) != 0 && errno == EINVAL &&
+        options_.huge_pages == HugePages::reserved)
       ::munmap(block, detail::whole_pages(bytes, options_.huge_page_size));
   }
 
@@ -117,32 +131,39 @@ class PageStorage {
  private:
   static constexpr std::size_t features = 4;
   static constexpr char const* lock_limited =
-      "the memory cannot be locked: the process may lock no more than RLIMIT_MEMLOCK (the limit) in all; raise it (ulimit -l unlimited, memlock in "
-      "/etc/security/limits.conf, LimitMEMLOCK= of a service), or grant CAP_IPC_LOCK. Unless that is required, unlocked memory is in use";
+      "the memory cannot be locked: the process may lock no more than RLIMIT_MEMLOCK (the limit) in all; raise it "
+      "(ulimit -l unlimited, memlock in "
+      "/etc/security/limits.conf, LimitMEMLOCK= of a service), or grant CAP_IPC_LOCK. Unless that is required, "
+      "unlocked memory is in use";
   static constexpr char const* lock_refused =
-      "the system cannot lock the memory, or does not let this process; free memory, or grant CAP_IPC_LOCK. Unless that is required, unlocked memory is in use";
+      "the system cannot lock the memory, or does not let this process; free memory, or grant CAP_IPC_LOCK. Unless "
+      "that is required, unlocked memory is in use";
   static constexpr char const* not_brought_in =
-      "the pages cannot be brought in: memory is short, here or in the control group; free some, or raise memory.max. Unless that is required, "
+      "the pages cannot be brought in: memory is short, here or in the control group; free some, or raise memory.max. "
+      "Unless that is required, "
       "pages are brought in at their first use";
-  static constexpr char const* no_transparent =
-      "transparent huge pages are switched off, or not there; type echo madvise > /sys/kernel/mm/transparent_hugepage/enabled, or ask for "
-      "HugePages::none. Normal pages are in use";
+  static constexpr char const* no_transparent = "transparent huge pages are switched off, or not there; type echo "
+                                                "madvise > /sys/kernel/mm/transparent_hugepage/enabled, or ask for "
+                                                "HugePages::none. Normal pages are in use";
   static constexpr char const* no_reserved =
-      "too few reserved huge pages are free (the limit, or none); reserve more (sysctl vm.nr_hugepages=N, N: bytes of all blocks / bytes of a huge "
+      "too few reserved huge pages are free (the limit, or none); reserve more (sysctl vm.nr_hugepages=N, N: bytes of "
+      "all blocks / bytes of a huge "
       "page), or ask for HugePages::transparent. Unless that is required, other pages are in use";
   static constexpr char const* no_such_size =
-      "there are no reserved huge pages of this size; ls /sys/kernel/mm/hugepages shows the sizes for PageOptions::huge_page_size. Unless that is "
+      "there are no reserved huge pages of this size; ls /sys/kernel/mm/hugepages shows the sizes for "
+      "PageOptions::huge_page_size. Unless that is "
       "required, other pages are in use";
-  static constexpr char const* no_node =
-      "there is no such NUMA node with memory that this process may use; numactl --hardware lists them. Unless that is required, memory of any node is in use";
+  static constexpr char const* no_node = "there is no such NUMA node with memory that this process may use; numactl "
+                                         "--hardware lists them. Unless that is required, memory of any node is in use";
   static constexpr char const* negative_node = "PageOptions::numa_node is negative; write 0 or more, or -1 for any "
                                                "node. Unless that is required, memory of any node is in use";
-  static constexpr char const* node_refused =
-      "the system does not let this process choose a NUMA node; allow mbind in the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
-      "memory of any node is in use";
-  static constexpr char const* not_here = "this system does not offer that; leave the option out. Unless that is required, memory without it is in use";
-  static constexpr char const* node_full =
-      "the NUMA node has too little free memory; numactl --hardware shows how much. Unless that is required, memory of other nodes is in use, too";
+  static constexpr char const* node_refused = "the system does not let this process choose a NUMA node; allow mbind in "
+                                              "the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
+                                              "memory of any node is in use";
+  static constexpr char const* not_here =
+      "this system does not offer that; leave the option out. Unless that is required, memory without it is in use";
+  static constexpr char const* node_full = "the NUMA node has too little free memory; numactl --hardware shows how "
+                                           "much. Unless that is required, memory of other nodes is in use, too";
 
   [[nodiscard]] static Error nothing() noexcept { return {.code = detail::no_error, .text = "nothing was refused"}; }
 
@@ -183,8 +204,8 @@ class PageStorage {
     return options_.huge_page_size >= 4096 && (options_.huge_page_size & (options_.huge_page_size - 1)) == 0;
   }
 
-  /// Null, with a note or a failure, when there are not so many, or they cannot be brought in (the control group's limit): to touch
-  /// them then would end the program.
+  /// Null, with a note or a failure, when there are not so many, or they cannot be brought in (the control group's
+  /// limit): to touch them then would end the program.
   [[nodiscard]] std::byte* acquire_reserved(std::size_t bytes, std::size_t alignment) noexcept {
     std::size_t const page = options_.huge_page_size;
     std::size_t const size = is_huge_page_size() ? detail::whole_pages(bytes, page) : 0;
@@ -209,7 +230,8 @@ class PageStorage {
   [[nodiscard]] State bring_in(std::byte* block, std::size_t size) noexcept {
     if (options_.numa_node >= 0) {
       int const error = detail::bind_to_node(block, size, options_.numa_node);
-      if (error != 0 && !miss_node(error == EINVAL ? no_node : error == ENOSYS ? not_here : node_refused)) return State::failed;
+      if (error != 0 && !miss_node(error == EINVAL ? no_node : error == ENOSYS ? not_here : node_refused))
+        return State::failed;
     }
     return is_prefaulted() && detail::populate(block, size) != 0 ? State::short_of_pages : State::ready;
   }
@@ -218,7 +240,8 @@ class PageStorage {
     if (options_.lock_memory && detail::lock_pages(block, size) != 0) {
       std::size_t const limit = detail::lock_limit();
       bool const limited = limit != detail::no_limit;
-      if (!miss(PageFeature::lock_memory, {limited ? lock_limited : lock_refused, size, limited ? limit : 0})) return false;
+      if (!miss(PageFeature::lock_memory, {limited ? lock_limited : lock_refused, size, limited ? limit : 0}))
+        return false;
     }
     bool const known = is_prefaulted() && options_.numa_node >= 0;
     return !known || detail::all_on_node(block, size, page, options_.numa_node) || miss_node(node_full);
@@ -246,7 +269,8 @@ class PageStorage {
  public:
   static constexpr bool can_grow = true;
   template <class Bytes> [[nodiscard]] void* acquire(Bytes, std::size_t) noexcept {
-    static_assert(sizeof(Bytes) == 0, "fastalloc: PageStorage needs the mmap() of POSIX, which this system has not; use HeapStorage, or ExternalStorage "
+    static_assert(sizeof(Bytes) == 0, "fastalloc: PageStorage needs the mmap() of POSIX, which this system has not; "
+                                      "use HeapStorage, or ExternalStorage "
                                       "over memory that you acquired and locked (VirtualAlloc, VirtualLock)");
     return nullptr;
   }

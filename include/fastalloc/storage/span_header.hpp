@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanHeader: what a pool that processes share writes in front of its slots, so that others find it, and notice where they differ.
+// SpanHeader: what a pool that processes share writes in front of its slots, so that others find it, and notice where
+// they differ.
 //
-//   state     creating -> ready -> ended; anything else: no pool. `creating` is written before all else, `ready` after it
+//   state     creating -> ready -> ended; anything else: no pool. `creating` is written before all else, `ready` after
+//             it
 //   number    of the pool: those who are created in the same bytes, one after the other, have other ones
 //   layout    where everything lies, as numbers of 64 bits: programs of 32 and of 64 bits read the same
 //   behind    the pool's statistics, where it has some
@@ -20,7 +22,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// What must be equal in all programs that use the pool.
 struct SpanLayout {
-  std::uint64_t version = 2;  ///< of what pools write into spans; goes up whenever any of it changes
+  std::uint64_t version = 2;     ///< of what pools write into spans; goes up whenever any of it changes
   std::uint64_t word_bytes = 0;  ///< of a size
   std::uint64_t swap_bytes = 0;  ///< of what is compared and swapped
   std::uint64_t slot_bytes = 0;
@@ -32,31 +34,53 @@ struct SpanLayout {
   std::uint64_t stats_bytes = 0;
   std::uint64_t bytes = 0;  ///< of the whole; what the others add up to
 
-  /// True when this is the pool that `there` describes; otherwise the error says what differs: requested here, limit there.
+  /// True when this is the pool that `there` describes; otherwise the error says what differs: requested here, limit
+  /// there.
   [[nodiscard]] bool matches(SpanLayout const& there, Error& error) const noexcept {
     struct Row {
-      std::uint64_t SpanLayout::*field;
+      std::uint64_t SpanLayout::* field;
       char const* unit;
       char const* text;
     };
     static constexpr Row rows[] = {
-        {&SpanLayout::version, "(version)", "the pool in the span was made by another version of fastalloc (the limit); build both programs with the same one"},
+        {&SpanLayout::version, "(version)",
+         "the pool in the span was made by another version of fastalloc (the limit); build both programs with the same "
+         "one"},
         {&SpanLayout::word_bytes, "bytes",
-         "the pool in the span was made by a program with words of another size (the limit); build both for the same kind of processor"},
+         "the pool in the span was made by a program with words of another size (the limit); build both for the same "
+         "kind of processor"},
         {&SpanLayout::swap_bytes, "bytes",
-         "the pool in the span was made by a program that swaps words of another size (the limit); build both for the same kind of processor"},
-        {&SpanLayout::slot_bytes, "bytes", "the pool in the span has slots of another size (the limit); attach with the T, and the policies, that it was created with"},
-        {&SpanLayout::alignment, "bytes", "the pool in the span has another alignment (the limit); attach with its T and its PoolConfig::alignment, or without a PoolConfig"},
-        {&SpanLayout::stride, "bytes", "the pool in the span has its slots further or less far apart (the limit); attach with its PoolConfig::alignment, or without a PoolConfig"},
-        {&SpanLayout::slot_count, "slots", "the pool in the span has another capacity (the limit); attach with that in PoolConfig::capacity, or without a PoolConfig"},
-        {&SpanLayout::generation_bits, "bits", "the pool in the span has keys of another size (the limit; 0: none); attach with its policy, Generations or none"},
+         "the pool in the span was made by a program that swaps words of another size (the limit); build both for the "
+         "same kind of processor"},
+        {&SpanLayout::slot_bytes, "bytes",
+         "the pool in the span has slots of another size (the limit); attach with the T, and the policies, that it was "
+         "created with"},
+        {&SpanLayout::alignment, "bytes",
+         "the pool in the span has another alignment (the limit); attach with its T and its PoolConfig::alignment, or "
+         "without a PoolConfig"},
+        {&SpanLayout::stride, "bytes",
+         "the pool in the span has its slots further or less far apart (the limit); attach with its "
+         "PoolConfig::alignment, or without a PoolConfig"},
+        {&SpanLayout::slot_count, "slots",
+         "the pool in the span has another capacity (the limit); attach with that in PoolConfig::capacity, or without "
+         "a PoolConfig"},
+        {&SpanLayout::generation_bits, "bits",
+         "the pool in the span has keys of another size (the limit; 0: none); attach with its policy, Generations or "
+         "none"},
         {&SpanLayout::checks, "(checks)",
-         "the pool in the span has another checks policy (the limit; 0: NoChecks); name the policy after T in both programs, since the default depends on NDEBUG"},
-        {&SpanLayout::stats_bytes, "bytes", "the pool in the span has other statistics (the limit; 0: NoStats); attach with its statistics policy"},
-        {&SpanLayout::bytes, "bytes", "the pool in the span has another size (the limit); attach with the T, and the policies, that it was created with"}};
+         "the pool in the span has another checks policy (the limit; 0: NoChecks); name the policy after T in both "
+         "programs, since the default depends on NDEBUG"},
+        {&SpanLayout::stats_bytes, "bytes",
+         "the pool in the span has other statistics (the limit; 0: NoStats); attach with its statistics policy"},
+        {&SpanLayout::bytes, "bytes",
+         "the pool in the span has another size (the limit); attach with the T, and the policies, that it was created "
+         "with"}};
     for (Row const& row : rows) {
       if (this->*row.field == there.*row.field) continue;
-      error = Error{.requested = static_cast<std::size_t>(this->*row.field), .limit = static_cast<std::size_t>(there.*row.field), .text = row.text, .unit = row.unit};
+      error = Error{.requested = static_cast<std::size_t>(this->*row.field),
+                    .limit = static_cast<std::size_t>(there.*row.field),
+                    .text = row.text,
+                    .unit = row.unit};
       return false;
     }
     return true;
@@ -72,9 +96,11 @@ class SpanHeader {
     auto* const state = ::new (static_cast<void*>(at)) std::atomic<std::uint32_t>;
     state->store(creating, std::memory_order_relaxed);  // relaxed: the fence orders it
 #if FASTALLOC_TSAN
-    state->exchange(creating, std::memory_order_seq_cst);  // seq_cst: for the fence, which ThreadSanitizer does not know
+    // seq_cst: for the fence, which ThreadSanitizer does not know
+    state->exchange(creating, std::memory_order_seq_cst);
 #else
-    std::atomic_thread_fence(std::memory_order_release);  // release: what is written from here on, also by the pool, comes after the state
+    // release: what is written from here on, also by the pool, comes after the state
+    std::atomic_thread_fence(std::memory_order_release);
 #endif
     std::memcpy(at + offsetof(SpanHeader, number_), &number, sizeof number);
     std::memcpy(at + offsetof(SpanHeader, layout_), &layout, sizeof layout);
@@ -88,15 +114,21 @@ class SpanHeader {
   /// The header of the pool in the span, or null, with the error, where there is none to attach to.
   static SpanHeader* find(std::span<std::byte> bytes, Error& error) noexcept {
     auto const refuse = [&](char const* text) { return error = Error{.text = text}, nullptr; };
-    if (bytes.size() < sizeof(SpanHeader)) return refuse("the span is too small to hold a pool; attach to all the bytes that it was created in");
+    if (bytes.size() < sizeof(SpanHeader))
+      return refuse("the span is too small to hold a pool; attach to all the bytes that it was created in");
     if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(SpanHeader) != 0)
-      return refuse("the span does not begin where a pool could have been created; attach to all the bytes that it was created in");
+      return refuse("the span does not begin where a pool could have been created; attach to all the bytes that it was "
+                    "created in");
     auto* const header = std::launder(reinterpret_cast<SpanHeader*>(bytes.data()));
     switch (header->state_.load(std::memory_order_acquire)) {  // acquire: pairs with the release in publish()
       case ready: return header;
       case creating: return refuse("the pool in the span is still being created; attach again when that is done");
-      case ended: return refuse("the pool in the span was destroyed by the process that created it; create one anew, with ExternalStorage(span)");
-      default: return refuse("the span holds no pool (yet); create one, with ExternalStorage(span), before others attach to the same bytes");
+      case ended:
+        return refuse("the pool in the span was destroyed by the process that created it; create one anew, with "
+                      "ExternalStorage(span)");
+      default:
+        return refuse("the span holds no pool (yet); create one, with ExternalStorage(span), before others attach to "
+                      "the same bytes");
     }
   }
 
@@ -118,6 +150,7 @@ class SpanHeader {
   alignas(8) SpanLayout layout_{};
 };
 
-static_assert(sizeof(SpanHeader) == 96 && std::is_standard_layout_v<SpanHeader> && std::is_trivially_copyable_v<SpanLayout>);
+static_assert(sizeof(SpanHeader) == 96 && std::is_standard_layout_v<SpanHeader> &&
+              std::is_trivially_copyable_v<SpanLayout>);
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -3,7 +3,7 @@
 //
 //   HeapStorage        the heap, by aligned operator new; big blocks on huge pages       default; grows
 //   InlineStorage<N>   N slots inside the pool object; no heap                           embedded, .bss, on the stack
-//   ExternalStorage    a span of bytes that the caller owns                              arenas, shared or special memory
+//   ExternalStorage    a span of bytes that the caller owns arenas, shared or special memory
 //   PageStorage        pages from the system: huge, brought in, locked, of a NUMA node   real time, big pools; grows
 //
 // A storage of your own has the three members of the concept below (examples/custom_allocator.cpp shows policies of
@@ -17,11 +17,12 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A source of blocks of memory. It must not use the pool that calls it (to make room by shrink_to_fit(), say); nor must an operator new or a
-/// std::new_handler of your own that HeapStorage calls. It may use other pools, and take its memory from them, but not in a
-/// circle: where the storage of A uses B, that of B must not use A, not by shrink_to_fit() either. In pools with a lock one thread at a time
-/// calls it, while other threads go on with the slots that there are; a lock that masks interrupts, or has no data, is held meanwhile. fork()
-/// does not wait for a storage: what has state must bear that the child calls it while it was in the midst of a call.
+/// A source of blocks of memory. It must not use the pool that calls it (to make room by shrink_to_fit(), say); nor
+/// must an operator new or a std::new_handler of your own that HeapStorage calls. It may use other pools, and take its
+/// memory from them, but not in a circle: where the storage of A uses B, that of B must not use A, not by
+/// shrink_to_fit() either. In pools with a lock one thread at a time calls it, while other threads go on with the slots
+/// that there are; a lock that masks interrupts, or has no data, is held meanwhile. fork() does not wait for a storage:
+/// what has state must bear that the child calls it while it was in the midst of a call.
 /// - `S::can_grow` (static constexpr bool): acquire() may be called again while earlier blocks are in use.
 /// - `acquire(bytes, alignment)`: a block, or null when there is none. Never throws.
 /// - `release(block, bytes, alignment)`: takes back a block, with the values it was acquired with. Never throws.
@@ -33,14 +34,15 @@ concept Storage = requires(S storage, void* block, std::size_t bytes, std::size_
   { storage.release(block, bytes, alignment) } noexcept -> std::same_as<void>;
 };
 
-/// Optional. `explain(error)` is called when acquire() returned null: it may set code, text, requested, limit and unit of the error, which
-/// otherwise says that there is no memory.
+/// Optional. `explain(error)` is called when acquire() returned null: it may set code, text, requested, limit and unit
+/// of the error, which otherwise says that there is no memory.
 template <class S>
 concept ExplainsFailure = Storage<S> && requires(S const& storage, Error& error) {
   { storage.explain(error) } noexcept -> std::same_as<void>;
 };
 
-/// Optional. `is_prefaulted()`: acquire() brings in every page of a block, so PoolConfig::pre_initialize need not touch them.
+/// Optional. `is_prefaulted()`: acquire() brings in every page of a block, so PoolConfig::pre_initialize need not touch
+/// them.
 template <class S>
 concept Prefaults = Storage<S> && requires(S const& storage) {
   { storage.is_prefaulted() } noexcept -> std::same_as<bool>;

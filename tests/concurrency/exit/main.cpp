@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The program ends with an object of an ended thread in a global handle, one in a thread_local handle of the main thread, and
-// slots in the main thread's cache.
+// The program ends with an object of an ended thread in a global handle, one in a thread_local handle of the main
+// thread, and slots in the main thread's cache.
 #include <cstdio>
 #include <cstdlib>
 #include <thread>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Global pools that threads share in one file, global handles in another. Which die first is up to the order of linking.
+// Global pools that threads share in one file, global handles in another. Which die first is up to the order of
+// linking.
 #pragma once
 
 #include <fastalloc/fastalloc.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// One process that maps the same memory twice: each mapping has a pool of its own, as in two processes. Who may attach to what,
-// what is said where that fails, and what the end of each does.
+// One process that maps the same memory twice: each mapping has a pool of its own, as in two processes. Who may attach
+// to what, what is said where that fails, and what the end of each does.
 #include <cstring>
 #include <optional>
 #include <string>
@@ -27,8 +27,7 @@ namespace {
 using Pool = FixedPool<Item, ExternalStorage, LockFree, Generations, AtomicStats, FullChecks>;
 
 /// What attaching fails with; "" where it does not.
-template <class P, class... Config>
-Error attach_error(std::span<std::byte> bytes, Config const&... config) {
+template <class P, class... Config> Error attach_error(std::span<std::byte> bytes, Config const&... config) {
   auto const result = P::try_create(config..., ExternalStorage::attach(bytes));
   return result ? Error{} : result.error();
 }
@@ -37,7 +36,11 @@ std::string text(Error const& error) { return error.to_string(); }
 /// Statistics that try to attach when they are made: the pool is half made then.
 struct Watching {
   static constexpr bool enabled = true, is_thread_safe = true;
-  Watching() noexcept { said() = FixedPool<Item, ExternalStorage, LockFree, NoChecks, Watching>::try_create(ExternalStorage::attach(span())).error().text; }
+  Watching() noexcept {
+    said() = FixedPool<Item, ExternalStorage, LockFree, NoChecks, Watching>::try_create(ExternalStorage::attach(span()))
+                 .error()
+                 .text;
+  }
   static std::string& said() {
     static std::string text;
     return text;
@@ -139,7 +142,8 @@ TEST_CASE("shared memory: checks are those of the pool, on both sides") {
   SECTION("an index that is none") {
     CHECK(second.object_at(4) == nullptr);
     REQUIRE(errors.count() == 1);
-    CHECK_THAT(text(errors.last()), ContainsSubstring("no slot of the requested index") && ContainsSubstring("requested 4 (index)"));
+    CHECK_THAT(text(errors.last()),
+               ContainsSubstring("no slot of the requested index") && ContainsSubstring("requested 4 (index)"));
     CHECK(errors.last().code == ErrorCode::invalid_handle);
     CHECK(second.object_at(static_cast<std::size_t>(-1)) == nullptr);
   }
@@ -187,10 +191,12 @@ TEST_CASE("shared memory: where there is nothing to attach to") {
   CHECK_THAT(text(attach_error<Pool>(span)), ContainsSubstring("the span holds no pool (yet)"));
   std::memset(bytes, 0xFF, sizeof bytes);
   CHECK_THAT(text(attach_error<Pool>(span)), ContainsSubstring("the span holds no pool (yet)"));
-  CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 4})), ContainsSubstring("the span holds no pool (yet)"));
+  CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 4})),
+             ContainsSubstring("the span holds no pool (yet)"));
   CHECK_THAT(text(attach_error<Pool>(span.first(40))), ContainsSubstring("too small to hold a pool"));
   CHECK_THAT(text(attach_error<Pool>({})), ContainsSubstring("too small to hold a pool"));
-  CHECK_THAT(text(attach_error<Pool>(span.subspan(1))), ContainsSubstring("does not begin where a pool could have been created"));
+  CHECK_THAT(text(attach_error<Pool>(span.subspan(1))),
+             ContainsSubstring("does not begin where a pool could have been created"));
   auto const* const first = reinterpret_cast<unsigned char const*>(bytes);
   CHECK(first[0] == 0xFF);  // who looks writes nothing
   {
@@ -228,15 +234,22 @@ TEST_CASE("shared memory: a pool that differs is refused, and what differs is sa
              ContainsSubstring("slots of another size") && ContainsSubstring("requested 32 bytes, limit 24 bytes"));
   CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 5, .alignment = 64})),
              ContainsSubstring("another capacity") && ContainsSubstring("requested 5 slots, limit 4 slots"));
-  CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 4, .alignment = 128})), ContainsSubstring("another alignment") && ContainsSubstring("requested 128 bytes, limit 64 bytes"));
+  CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 4, .alignment = 128})),
+             ContainsSubstring("another alignment") && ContainsSubstring("requested 128 bytes, limit 64 bytes"));
   CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 4})), ContainsSubstring("another alignment"));
   CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, AtomicStats, FullChecks>>(span)),
              ContainsSubstring("keys of another size") && ContainsSubstring("limit 31 bits"));
-  CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, BasicGenerations<30>, AtomicStats, FullChecks>>(span)),
-             ContainsSubstring("keys of another size") && ContainsSubstring("requested 30 bits, limit 31 bits"));
-  CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, AtomicStats, NoChecks>>(span)), ContainsSubstring("another checks policy"));
-  CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>>(span)), ContainsSubstring("another checks policy"));
-  CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, FullChecks>>(span)), ContainsSubstring("other statistics"));
+  CHECK_THAT(
+      text(attach_error<FixedPool<Item, ExternalStorage, LockFree, BasicGenerations<30>, AtomicStats, FullChecks>>(
+          span)),
+      ContainsSubstring("keys of another size") && ContainsSubstring("requested 30 bits, limit 31 bits"));
+  CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, AtomicStats, NoChecks>>(span)),
+             ContainsSubstring("another checks policy"));
+  CHECK_THAT(
+      text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>>(span)),
+      ContainsSubstring("another checks policy"));
+  CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, FullChecks>>(span)),
+             ContainsSubstring("other statistics"));
 
   // By another version, or a program with other words.
   auto const differs = [&](std::size_t offset) {
@@ -273,7 +286,8 @@ TEST_CASE("shared memory: capacity and alignment are found, whatever they were")
       Odds second(ExternalStorage::attach(bytes));
       CHECK(second.capacity() == capacity);
       std::vector<Odds::handle_type> handles;
-      while (auto handle = (handles.size() % 2 == 0 ? first : second).try_allocate()) handles.push_back(std::move(handle));
+      while (auto handle = (handles.size() % 2 == 0 ? first : second).try_allocate())
+        handles.push_back(std::move(handle));
       CHECK(handles.size() == capacity);
       for (auto const& handle : handles) CHECK(first.object_at(second.index_of(handle)) == handle.get());
     }
@@ -288,7 +302,8 @@ TEST_CASE("shared memory: pages of an attached pool are not touched in advance")
   CHECK(second.allocated() == 1);
 }
 
-TEST_CASE("shared memory: the end of one that attached says and changes nothing; that of the creator reports what lives") {
+TEST_CASE(
+    "shared memory: the end of one that attached says and changes nothing; that of the creator reports what lives") {
   Memory const memory(Pool::required_bytes(4));
   NEEDS(memory);
   Mapping const one = memory.map();
@@ -352,8 +367,7 @@ namespace {
 /// LockFree as it is where no more than 32 bits can be swapped.
 struct NarrowSlots {
   static constexpr bool can_be_joined = true;
-  template <class Shape>
-  using Slots = detail::TaggedList<Shape, 0, detail::DoNotPause, std::uint32_t>;
+  template <class Shape> using Slots = detail::TaggedList<Shape, 0, detail::DoNotPause, std::uint32_t>;
 };
 struct NarrowLockFree : LockFree {
   using slot_allocator = NarrowSlots;
@@ -386,7 +400,8 @@ TEST_CASE("shared memory: the end of a pool uncovers nothing behind its span") {
     make(std::span(bytes, size));
     CHECK(__asan_region_is_poisoned(bytes, behind) == nullptr);
     for (std::size_t i = behind; i != behind + 128; ++i)
-      if (__asan_address_is_poisoned(bytes + i) == 0) FAIL_CHECK("byte " << i - behind << " behind the span is uncovered");
+      if (__asan_address_is_poisoned(bytes + i) == 0)
+        FAIL_CHECK("byte " << i - behind << " behind the span is uncovered");
     detail::unpoison(bytes, sizeof bytes);
   };
   test(Bare::required_bytes(8), [](std::span<std::byte> span) { Bare const pool(span); });

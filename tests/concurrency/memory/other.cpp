@@ -6,7 +6,8 @@ int main(int, char** arguments) {
   auto const number = [&](int i) { return std::strtoull(arguments[i], nullptr, 10); };
   auto const address = static_cast<std::uintptr_t>(number(3));
   test::Mapping const first(static_cast<int>(number(1)), number(2));
-  test::Mapping const second(static_cast<int>(number(1)), number(2));  // where the first is by chance where it is there, too
+  // where the first is by chance where it is there, too
+  test::Mapping const second(static_cast<int>(number(1)), number(2));
   if (!first || !second) return 2;
   test::Mapping const& mapping = reinterpret_cast<std::uintptr_t>(first.data()) == address ? second : first;
   auto& front = mapping.front<test::Front>();

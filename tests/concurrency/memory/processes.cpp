@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A pool in memory that processes share, at an address of its own in each. Without a lock nobody waits for a process that was
-// stopped, or killed.
+// A pool in memory that processes share, at an address of its own in each. Without a lock nobody waits for a process
+// that was stopped, or killed.
 #include <sys/wait.h>
 
 #include <set>
@@ -16,9 +16,11 @@ using test::Item;
 using test::Mapping;
 using test::Memory;
 
-#define SHARED_POOLS                                                                                                                  \
-  (FixedPool<Item, ExternalStorage, LockFree, NoChecks>), (FixedPool<Item, ExternalStorage, LockFree, NoChecks, Generations, AtomicStats>), \
-      (FixedPool<Item, ExternalStorage, LockFree, DebugChecks>), (FixedPool<Item, ExternalStorage, LockFree, FullChecks, Generations>)
+#define SHARED_POOLS                                                                    \
+  (FixedPool<Item, ExternalStorage, LockFree, NoChecks>),                               \
+      (FixedPool<Item, ExternalStorage, LockFree, NoChecks, Generations, AtomicStats>), \
+      (FixedPool<Item, ExternalStorage, LockFree, DebugChecks>),                        \
+      (FixedPool<Item, ExternalStorage, LockFree, FullChecks, Generations>)
 
 #define NEEDS(memory)                                             \
   if (!(memory).usable()) {                                       \
@@ -37,13 +39,9 @@ Mapping map_elsewhere(Memory const& memory, Mapping& before) {
   return mapping;
 }
 
-template <class Pool>
-std::size_t bytes_for(std::size_t capacity) {
-  return Pool::required_bytes(capacity);
-}
+template <class Pool> std::size_t bytes_for(std::size_t capacity) { return Pool::required_bytes(capacity); }
 
-template <class Pool>
-std::vector<typename Pool::handle_type> take_all(Pool& pool) {
+template <class Pool> std::vector<typename Pool::handle_type> take_all(Pool& pool) {
   std::vector<typename Pool::handle_type> handles;
   while (auto handle = pool.try_allocate(std::uint64_t{1})) handles.push_back(std::move(handle));
   return handles;
@@ -129,7 +127,8 @@ TEST_CASE("shared memory: another program attaches") {
   std::uint64_t const count = test::scaled(50'000, 1'000'000);
 
   std::string const arguments[] = {OTHER_PROGRAM, std::to_string(memory.file()), std::to_string(memory.bytes()),
-                                   std::to_string(reinterpret_cast<std::uintptr_t>(mapping.data())), std::to_string(count)};
+                                   std::to_string(reinterpret_cast<std::uintptr_t>(mapping.data())),
+                                   std::to_string(count)};
   ::pid_t const child = test::in_process([&] {
     char const* texts[6] = {};
     for (std::size_t i = 0; i != 5; ++i) texts[i] = arguments[i].c_str();
@@ -214,8 +213,7 @@ struct Mortal {
   ::pid_t owner = ::getpid();
 };
 
-template <class Pool, class F>
-::pid_t killed_while(Mapping const& mapping, F&& f) {
+template <class Pool, class F>::pid_t killed_while(Mapping const& mapping, F&& f) {
   ::pid_t const child = test::in_process([&] {
     Pool pool(ExternalStorage::attach(mapping.pool()));
     return f(pool), false;
@@ -228,8 +226,10 @@ template <class Pool, class F>
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("shared memory: what is lost with a process that is killed in a destructor, or in a batch", "", (FixedPool<Mortal, ExternalStorage, LockFree, NoChecks>),
-                   (FixedPool<Mortal, ExternalStorage, LockFree, DebugChecks>), (FixedPool<Mortal, ExternalStorage, LockFree, FullChecks, Generations>)) {
+TEMPLATE_TEST_CASE("shared memory: what is lost with a process that is killed in a destructor, or in a batch", "",
+                   (FixedPool<Mortal, ExternalStorage, LockFree, NoChecks>),
+                   (FixedPool<Mortal, ExternalStorage, LockFree, DebugChecks>),
+                   (FixedPool<Mortal, ExternalStorage, LockFree, FullChecks, Generations>)) {
   constexpr bool checked = !std::is_same_v<TestType, FixedPool<Mortal, ExternalStorage, LockFree, NoChecks>>;
   Memory const memory(bytes_for<TestType>(20));
   NEEDS(memory);

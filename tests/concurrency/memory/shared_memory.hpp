@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What the tests of memory that processes share have in common: the memory, mapped as often as one likes, and processes.
+// What the tests of memory that processes share have in common: the memory, mapped as often as one likes, and
+// processes.
 //
-//   Memory          bytes of POSIX shared memory; where that is not permitted of a memfd, or else of a file without a name
+//   Memory          bytes of POSIX shared memory; where that is not permitted of a memfd, or else of a file without a
+//                   name
 //   Mapping         of a Memory, at an address of its own
 //   in_process(f)   a forked process; returns its number.   ended_well(process)
 //   Ring            hands numbers from one process to another, in order
@@ -36,7 +38,8 @@ class Mapping {
   Mapping& operator=(Mapping&&) = delete;
   ~Mapping() {
     if (data_ == nullptr) return;
-    fastalloc::detail::unpoison(data_, bytes_);  // another mapping may come here, and a forked process has a copy of all poison
+    // another mapping may come here, and a forked process has a copy of all poison
+    fastalloc::detail::unpoison(data_, bytes_);
     ::munmap(data_, bytes_);
   }
   explicit operator bool() const { return data_ != nullptr; }
@@ -90,12 +93,12 @@ class Memory {
 };
 
 /// Runs f in a forked process, for a minute at most. f returns whether all was well.
-template <class F>
-::pid_t in_process(F&& f) {
+template <class F>::pid_t in_process(F&& f) {
   std::fflush(nullptr);
   ::pid_t const child = ::fork();
   if (child != 0) return child;
-  for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGALRM, SIGTERM}) std::signal(signal, SIG_DFL);  // Catch2's handlers
+  // Catch2's handlers
+  for (int const signal : {SIGABRT, SIGSEGV, SIGBUS, SIGALRM, SIGTERM}) std::signal(signal, SIG_DFL);
   ::alarm(60);
   ::_exit(f() ? 0 : 1);
 }
@@ -109,7 +112,7 @@ class Ring {
  public:
   static constexpr std::uint64_t size = 32;
   [[nodiscard]] bool try_push(std::uint64_t value) {
-    std::uint64_t const at = end_.load(std::memory_order_relaxed);  // relaxed: only this process writes it
+    std::uint64_t const at = end_.load(std::memory_order_relaxed);          // relaxed: only this process writes it
     if (at - begin_.load(std::memory_order_acquire) == size) return false;  // acquire: the cell was read
     cells_[at % size] = value;
     end_.store(at + 1, std::memory_order_release);  // release: the cell, and the object that it names

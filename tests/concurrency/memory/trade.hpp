@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Two processes that trade objects of one pool: each builds some, hands them over by key or by index, and ends those it gets.
+// Two processes that trade objects of one pool: each builds some, hands them over by key or by index, and ends those it
+// gets.
 #pragma once
 
 #include <vector>
@@ -16,11 +17,12 @@ struct Front {
 };
 
 /// Named in full: the default checks depend on how a program is compiled.
-using TradedPool = fastalloc::FixedPool<Item, fastalloc::ExternalStorage, fastalloc::LockFree, fastalloc::Generations, fastalloc::AtomicStats, fastalloc::FullChecks>;
+using TradedPool = fastalloc::FixedPool<Item, fastalloc::ExternalStorage, fastalloc::LockFree, fastalloc::Generations,
+                                        fastalloc::AtomicStats, fastalloc::FullChecks>;
 
-/// Sends `count` items and receives as many. Returns: true when each that came was whole, the next one, and another process's.
-template <class Pool>
-bool trade(Pool& pool, Ring& out, Ring& in, std::uint64_t count) {
+/// Sends `count` items and receives as many. Returns: true when each that came was whole, the next one, and another
+/// process's.
+template <class Pool> bool trade(Pool& pool, Ring& out, Ring& in, std::uint64_t count) {
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
   std::uint64_t waiting = 0;  // for room in the ring

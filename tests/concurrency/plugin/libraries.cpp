@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Libraries with symbols of their own: pools that they share with the program, libraries that are unloaded and loaded anew, two
-// versions of fastalloc in one process.
+// Libraries with symbols of their own: pools that they share with the program, libraries that are unloaded and loaded
+// anew, two versions of fastalloc in one process.
 #include <fastalloc/fastalloc.hpp>
 
 #include <dlfcn.h>
@@ -23,10 +23,16 @@ struct Library {
     REQUIRE(found != nullptr);
     return found;
   }
-  [[nodiscard]] hidden::ReloadFunctions const& reload() const { return *find<hidden::ReloadFunctions const*>("reload_functions"); }
-  [[nodiscard]] hidden::Functions const& functions() const { return *find<hidden::Functions const*>("hidden_functions"); }
+  [[nodiscard]] hidden::ReloadFunctions const& reload() const {
+    return *find<hidden::ReloadFunctions const*>("reload_functions");
+  }
+  [[nodiscard]] hidden::Functions const& functions() const {
+    return *find<hidden::Functions const*>("hidden_functions");
+  }
   /// Returns: true when it is gone.
-  [[nodiscard]] bool close(char const* path) const { return ::dlclose(library) == 0 && ::dlopen(path, RTLD_NOW | RTLD_NOLOAD) == nullptr; }
+  [[nodiscard]] bool close(char const* path) const {
+    return ::dlclose(library) == 0 && ::dlopen(path, RTLD_NOW | RTLD_NOLOAD) == nullptr;
+  }
 
   void* library;
 };
@@ -63,7 +69,8 @@ TEST_CASE("libraries: keys of a pool that a library made grow") {
   CHECK_FALSE(pool.contains(plugin.functions().strange_key()));
 }
 
-// The handle calls the function that the pool keeps: first of the library that made it, then of the one that was loaded later.
+// The handle calls the function that the pool keeps: first of the library that made it, then of the one that was loaded
+// later.
 TEST_CASE("libraries: a pool outlives the library that made it, and is rebound by the next one") {
   alignas(hidden::Fixed) std::byte memory[sizeof(hidden::Fixed)];
   hidden::Fixed* pool = nullptr;

@@ -13,8 +13,7 @@ struct Item {
 fastalloc::ThreadSafePool<Item, fastalloc::ThreadCache<19>> shared_pool(50);
 fastalloc::ThreadLocalPool<Item> local_pool(50);
 
-template <class Pool>
-std::size_t fill(Pool& pool) {
+template <class Pool> std::size_t fill(Pool& pool) {
   std::vector<typename Pool::handle_type> handles;
   while (auto handle = pool.try_allocate()) handles.push_back(std::move(handle));
   return handles.size();

@@ -10,5 +10,6 @@ using PluginUse = std::size_t (*)();
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
-std::size_t plugin_use();
+std::size_t
+plugin_use();
 }

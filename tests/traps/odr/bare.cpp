@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Compiled with -ffreestanding: the functions that mean something else there must not take the place of the hosted ones.
+// Compiled with -ffreestanding: the functions that mean something else there must not take the place of the hosted
+// ones.
 #include <fastalloc/fastalloc.hpp>
 
 #include "traps/odr/bare.hpp"

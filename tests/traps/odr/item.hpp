@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Files that are compiled with different NDEBUG and FASTALLOC_CHECKED share one T, erased handles, errors and exceptions.
+// Files that are compiled with different NDEBUG and FASTALLOC_CHECKED share one T, erased handles, errors and
+// exceptions.
 #pragma once
 
 #include <fastalloc/fastalloc.hpp>

@@ -46,11 +46,13 @@ TEST_CASE("trap: ODR by macro: a pool that is a member of a class, which files w
   for (File const* maker : files)
     for (File const* user : files)
       for (int pool = 0; pool != 4; ++pool) {
-        INFO("made " << (maker->checked ? "with" : "without") << " checks, used " << (user->checked ? "with" : "without") << ", pool " << pool);
+        INFO("made " << (maker->checked ? "with" : "without") << " checks, used "
+                     << (user->checked ? "with" : "without") << ", pool " << pool);
         test::RecordedErrors errors;
         auto const says_why = [&] {
           std::size_t count = 0;
-          for (std::size_t i = 0; i != errors.count(); ++i) count += errors[i].to_string().find("compiled with other checks") != std::string::npos;
+          for (std::size_t i = 0; i != errors.count(); ++i)
+            count += errors[i].to_string().find("compiled with other checks") != std::string::npos;
           return count;
         };
         Server server;
@@ -78,7 +80,8 @@ TEST_CASE("trap: ODR by macro: a file that knows of no operating system leaves t
 #if FASTALLOC_EXCEPTIONS
   CHECK_THROWS_AS(full.allocate(2), fastalloc::PoolExhausted);
 #endif
-  auto const ending = test::run_in_child([] { fastalloc::detail::report(fastalloc::Error{.code = fastalloc::ErrorCode::double_free, .text = "twice"}); });
+  auto const ending = test::run_in_child(
+      [] { fastalloc::detail::report(fastalloc::Error{.code = fastalloc::ErrorCode::double_free, .text = "twice"}); });
   CHECK(ending.errors.find("twice") != std::string::npos);
   CHECK(test::run_in_child([] { bare_pool_fails(); }).errors.find("fastalloc") == std::string::npos);
 }

@@ -25,8 +25,7 @@ struct OrNothing : TryPooledFrame<> {
 };
 
 /// Owns a coroutine that starts when it is resumed.
-template <class Frame>
-class Task {
+template <class Frame> class Task {
  public:
   struct promise_type : Frame {
     Task get_return_object() { return Task(std::coroutine_handle<promise_type>::from_promise(*this)); }
@@ -81,7 +80,7 @@ Pooled count(Pool& pool, int depth, std::size_t& most) {
 }
 
 Pooled big(Pool&) {
-  volatile unsigned char bytes[2000] = {};
+  unsigned char volatile bytes[2000] = {};
   co_await std::suspend_always{};
   bytes[1999] = 3;
   co_return bytes[1999];
@@ -241,8 +240,7 @@ TEST_CASE("coroutines: parameters that throw when they are copied lose no frame"
       int const sum = task.run();
       CHECK(sum == 6);
       ++runs;
-    } catch (test::Blown const&) {
-    }
+    } catch (test::Blown const&) {}
     test::fuse().put_out();
     CHECK(pool.is_empty());
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The two operators that coroutines call, without coroutines: so this runs with compilers that have none, and with all sanitizers.
+// The two operators that coroutines call, without coroutines: so this runs with compilers that have none, and with all
+// sanitizers.
 #include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/fastalloc.hpp>
 
@@ -29,7 +30,8 @@ struct Promise : PooledFrame<> {
 static_assert(sizeof(Promise) == sizeof(int) && std::is_empty_v<TryPooledFrame<>>);
 static_assert(!noexcept(Promise::operator new(1, std::declval<FixedPool<Slot>&>())));
 static_assert(noexcept(TryPooledFrame<>::operator new(1, std::declval<FixedPool<Slot>&>())));
-static_assert(alignof(Slot) == __STDCPP_DEFAULT_NEW_ALIGNMENT__ && sizeof(Slot) >= 200 && Slot::max_frame == sizeof(Slot) - word);
+static_assert(alignof(Slot) == __STDCPP_DEFAULT_NEW_ALIGNMENT__ && sizeof(Slot) >= 200 &&
+              Slot::max_frame == sizeof(Slot) - word);
 static_assert(!std::is_trivially_default_constructible_v<Slot>);  // or allocate() would write zeros
 
 inline FixedPool<Slot, InlineStorage<3>, FullChecks> fixed_frames;
@@ -51,8 +53,7 @@ struct Frame {
 };
 
 /// What went to the heap since this was made.
-template <class Base>
-class FromHeap {
+template <class Base> class FromHeap {
  public:
   [[nodiscard]] std::size_t count() const { return Base::heap_frames().count - before_; }
 
@@ -61,8 +62,7 @@ class FromHeap {
 };
 
 /// Frames of every size on both sides of the limit, a few at a time.
-template <class Base, class P, class... Args>
-void all_sizes(P& pool, Args&... args) {
+template <class Base, class P, class... Args> void all_sizes(P& pool, Args&... args) {
   for (std::size_t size = 1; size != sizeof(Slot) + 20; ++size) {
     FromHeap<Base> const heap;
     std::vector<Frame> frames;
@@ -86,8 +86,9 @@ void all_sizes(P& pool, Args&... args) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("frames: from the pool while it has slots of that size, else from the heap", "", FixedPool<Slot>,
-                   (FixedPool<Slot, NoChecks>), (FixedPool<Slot, FullChecks, FreeListAllocator>), (GrowingPool<Slot, BitmapAllocator>),
-                   ThreadSafePool<Slot>, (ThreadSafePool<Slot, LockFree>), ThreadLocalPool<Slot>) {
+                   (FixedPool<Slot, NoChecks>), (FixedPool<Slot, FullChecks, FreeListAllocator>),
+                   (GrowingPool<Slot, BitmapAllocator>), ThreadSafePool<Slot>, (ThreadSafePool<Slot, LockFree>),
+                   ThreadLocalPool<Slot>) {
   TestType pool(PoolConfig{.capacity = 3});
   all_sizes<Promise>(pool, pool);
 }
@@ -182,9 +183,9 @@ TEST_CASE("frames: without the heap there is none when the pool is full or the s
 
 #if FASTALLOC_EXCEPTIONS
 TEST_CASE("frames: what the growth function throws passes, and nothing is lost") {
-  GrowingPool<Slot> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([](std::size_t) -> std::size_t {
-                                      throw std::runtime_error("no");
-                                    })});
+  GrowingPool<Slot> pool(PoolConfig{
+      .capacity = 1,
+      .growth_strategy = GrowthStrategy::custom([](std::size_t) -> std::size_t { throw std::runtime_error("no"); })});
   void* const frame = Promise::operator new(100, pool);
   CHECK_THROWS_AS(Promise::operator new(100, pool), std::runtime_error);
   CHECK(TryPooledFrame<>::operator new(100, pool) == nullptr);

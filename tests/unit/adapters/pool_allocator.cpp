@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolAllocator in the containers of the standard library, with equal and unequal resources: where memory comes from after each
-// operation, what a failure in the middle leaves, and that every byte comes back.
+// PoolAllocator in the containers of the standard library, with equal and unequal resources: where memory comes from
+// after each operation, what a failure in the middle leaves, and that every byte comes back.
 #include <fastalloc/adapters/pool_allocator.hpp>
 
 #include <cstdint>
@@ -45,8 +45,7 @@ struct alignas(256) Wider {
   char bytes[300];
 };
 
-template <class T>
-using Alloc = PoolAllocator<T>;
+template <class T> using Alloc = PoolAllocator<T>;
 using List = std::list<Item, Alloc<Item>>;
 using Forward = std::forward_list<Item, Alloc<Item>>;
 using Deque = std::deque<Item, Alloc<Item>>;
@@ -58,40 +57,37 @@ using HashSet = std::unordered_set<Item, HashItem, std::equal_to<Item>, Alloc<It
 using HashMap = std::unordered_map<Item, Item, HashItem, std::equal_to<Item>, Alloc<std::pair<Item const, Item>>>;
 #define CONTAINERS List, Forward, Deque, Vector, Set, MultiSet, Map, HashSet, HashMap
 
-template <class C>
-constexpr bool is_map = requires { typename C::mapped_type; };
+template <class C> constexpr bool is_map = requires { typename C::mapped_type; };
 
-template <class C>
-void put(C& container, int value) {
+template <class C> void put(C& container, int value) {
   if constexpr (is_map<C>) container.emplace(value, value + 1);
   else if constexpr (std::is_same_v<C, Forward>) container.emplace_front(value);
   else if constexpr (requires { container.emplace_back(value); }) container.emplace_back(value);
   else container.emplace(value);
 }
-template <class C>
-C filled(PoolResource& resource, int n) {
+template <class C> C filled(PoolResource& resource, int n) {
   C container{typename C::allocator_type(resource)};
   for (int i = 0; i != n; ++i) put(container, i);
   return container;
 }
-template <class C>
-bool is_from(C const& container, PoolResource const& resource) {
+template <class C> bool is_from(C const& container, PoolResource const& resource) {
   return &container.get_allocator().resource() == &resource;
 }
-template <class C>
-std::size_t count(C const& container) {
+template <class C> std::size_t count(C const& container) {
   return static_cast<std::size_t>(std::distance(container.begin(), container.end()));
 }
 
 }  // namespace
 
 using Traits = std::allocator_traits<PoolAllocator<int>>;
-static_assert(!Traits::propagate_on_container_copy_assignment::value && Traits::propagate_on_container_move_assignment::value);
+static_assert(!Traits::propagate_on_container_copy_assignment::value &&
+              Traits::propagate_on_container_move_assignment::value);
 static_assert(Traits::propagate_on_container_swap::value && !Traits::is_always_equal::value);
 static_assert(std::is_same_v<Traits::rebind_alloc<char>, PoolAllocator<char>>);
 static_assert(std::is_same_v<std::allocator_traits<PoolAllocator<int, SynchronizedPoolResource>>::rebind_alloc<char>,
                              PoolAllocator<char, SynchronizedPoolResource>>);
-static_assert(std::is_nothrow_copy_constructible_v<PoolAllocator<int>> && std::is_nothrow_copy_assignable_v<PoolAllocator<int>>);
+static_assert(std::is_nothrow_copy_constructible_v<PoolAllocator<int>> &&
+              std::is_nothrow_copy_assignable_v<PoolAllocator<int>>);
 static_assert(std::is_nothrow_constructible_v<PoolAllocator<int>, PoolAllocator<char> const&>);
 static_assert(!std::is_default_constructible_v<PoolAllocator<int>>);
 static_assert(!std::is_convertible_v<SynchronizedPoolResource&, PoolAllocator<int>>);
@@ -240,7 +236,8 @@ TEST_CASE("strings, shared pointers and nested containers") {
     CHECK(weak.lock() == shared);
 
     // The inner strings get the resource from the outer container.
-    using Outer = std::map<int, String, std::less<>, std::scoped_allocator_adaptor<PoolAllocator<std::pair<int const, String>>>>;
+    using Outer =
+        std::map<int, String, std::less<>, std::scoped_allocator_adaptor<PoolAllocator<std::pair<int const, String>>>>;
     Outer outer{Outer::allocator_type(resource)};
     outer.emplace(std::piecewise_construct, std::forward_as_tuple(1), std::forward_as_tuple(std::size_t{100}, 'x'));
     outer.emplace(2, text);
@@ -269,8 +266,9 @@ TEST_CASE("the resource of several threads") {
   SynchronizedPoolResource resource(&upstream);
   {
     using Allocator = PoolAllocator<int, SynchronizedPoolResource>;
-    std::unordered_map<int, int, std::hash<int>, std::equal_to<>, PoolAllocator<std::pair<int const, int>, SynchronizedPoolResource>> map(
-        PoolAllocator<std::pair<int const, int>, SynchronizedPoolResource>{resource});
+    std::unordered_map<int, int, std::hash<int>, std::equal_to<>,
+                       PoolAllocator<std::pair<int const, int>, SynchronizedPoolResource>>
+        map(PoolAllocator<std::pair<int const, int>, SynchronizedPoolResource>{resource});
     for (int i = 0; i != 1000; ++i) map[i] = i;
     std::deque<int, Allocator> deque(1000, 7, Allocator(resource));
     CHECK(map.size() == deque.size());
@@ -285,7 +283,8 @@ TEST_CASE("lengths that no memory could have") {
   PoolAllocator<Wide> allocator(resource);
   auto const most = std::numeric_limits<std::size_t>::max();
   CHECK(Traits::max_size(PoolAllocator<int>(resource)) == most / 2 / sizeof(int));
-  for (std::size_t const n : {most, most / sizeof(Wide), most / sizeof(Wide) + 1, most / sizeof(Wide) + 2, allocator.max_size() + 1})
+  for (std::size_t const n :
+       {most, most / sizeof(Wide), most / sizeof(Wide) + 1, most / sizeof(Wide) + 2, allocator.max_size() + 1})
     EXPECT(test::throws<std::bad_array_new_length>([&] { (void)allocator.allocate(n); }));
   CHECK(upstream.requests() == 0);
   EXPECT(test::throws<std::bad_alloc>([&] { (void)allocator.allocate(allocator.max_size()); }));
@@ -293,16 +292,16 @@ TEST_CASE("lengths that no memory could have") {
 
 namespace {
 
-/// Runs the operations of a container with more and more upstream requests allowed, until they get through. Where one fails, what
-/// the operation has to keep is kept: everything is given back, and no element is lost or built twice.
-template <class C, class Operation>
-void with_rising_budget(Operation&& operation, bool of_constructors) {
+/// Runs the operations of a container with more and more upstream requests allowed, until they get through. Where one
+/// fails, what the operation has to keep is kept: everything is given back, and no element is lost or built twice.
+template <class C, class Operation> void with_rising_budget(Operation&& operation, bool of_constructors) {
   bool failed = true;
   for (std::size_t budget = 0; failed; ++budget) {
     REQUIRE(budget < 2000);
     test::Audit const audit;
     CountingResource upstream;
-    PoolResource a(PoolResourceOptions{.initial_slots = 1}, &upstream), b(PoolResourceOptions{.initial_slots = 1}, &upstream);
+    PoolResource a(PoolResourceOptions{.initial_slots = 1}, &upstream),
+        b(PoolResourceOptions{.initial_slots = 1}, &upstream);
     {
       auto x = filled<C>(a, 9), y = filled<C>(b, 7);
       failed = false;
@@ -327,31 +326,46 @@ void with_rising_budget(Operation&& operation, bool of_constructors) {
   }
 }
 
-template <class C>
-void all_operations(bool of_constructors) {
-  with_rising_budget<C>([](C& x, C&, PoolResource&, PoolResource&) { for (int i = 100; i != 160; ++i) put(x, i); }, of_constructors);
+template <class C> void all_operations(bool of_constructors) {
+  with_rising_budget<C>(
+      [](C& x, C&, PoolResource&, PoolResource&) {
+        for (int i = 100; i != 160; ++i) put(x, i);
+      },
+      of_constructors);
   with_rising_budget<C>([](C& x, C& y, PoolResource&, PoolResource&) { x = y; }, of_constructors);
   with_rising_budget<C>([](C& x, C& y, PoolResource&, PoolResource&) { x = std::move(y); }, of_constructors);
   with_rising_budget<C>([](C& x, C& y, PoolResource&, PoolResource&) { swap(x, y); }, of_constructors);
-  with_rising_budget<C>([](C& x, C&, PoolResource&, PoolResource& b) { C const copy(x), other(x, typename C::allocator_type(b)); }, of_constructors);
-  with_rising_budget<C>([](C& x, C&, PoolResource&, PoolResource& b) { C const other(std::move(x), typename C::allocator_type(b)); }, of_constructors);
+  with_rising_budget<C>(
+      [](C& x, C&, PoolResource&, PoolResource& b) { C const copy(x), other(x, typename C::allocator_type(b)); },
+      of_constructors);
+  with_rising_budget<C>(
+      [](C& x, C&, PoolResource&, PoolResource& b) { C const other(std::move(x), typename C::allocator_type(b)); },
+      of_constructors);
   if constexpr (requires(C& x) { x.merge(x); }) {
-    with_rising_budget<C>([](C& x, C&, PoolResource& a, PoolResource&) {
-      C same = filled<C>(a, 12);
-      x.merge(same);
-    }, of_constructors);
+    with_rising_budget<C>(
+        [](C& x, C&, PoolResource& a, PoolResource&) {
+          C same = filled<C>(a, 12);
+          x.merge(same);
+        },
+        of_constructors);
   }
   if constexpr (!std::is_same_v<C, Forward>) {
-    with_rising_budget<C>([](C& x, C&, PoolResource&, PoolResource&) {
-      for (int i = 0; i != 20; ++i) x.erase(x.begin()), put(x, 200 + i), put(x, 300 + i);
-    }, of_constructors);
+    with_rising_budget<C>(
+        [](C& x, C&, PoolResource&, PoolResource&) {
+          for (int i = 0; i != 20; ++i) x.erase(x.begin()), put(x, 200 + i), put(x, 300 + i);
+        },
+        of_constructors);
   }
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a resource that runs dry in the middle of an operation", "", CONTAINERS) { all_operations<TestType>(false); }
-TEMPLATE_TEST_CASE("a constructor that throws in the middle of an operation", "", CONTAINERS) { all_operations<TestType>(true); }
+TEMPLATE_TEST_CASE("a resource that runs dry in the middle of an operation", "", CONTAINERS) {
+  all_operations<TestType>(false);
+}
+TEMPLATE_TEST_CASE("a constructor that throws in the middle of an operation", "", CONTAINERS) {
+  all_operations<TestType>(true);
+}
 #endif
 
 TEST_CASE("a count of objects that no memory could hold is not taken for a small one") {

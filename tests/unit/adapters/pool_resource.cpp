@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolResource and SynchronizedPoolResource as memory resources: sizes, alignments, the account with the upstream resource, failures,
-// and what is reported when a block comes back in another way than it went.
+// PoolResource and SynchronizedPoolResource as memory resources: sizes, alignments, the account with the upstream
+// resource, failures, and what is reported when a block comes back in another way than it went.
 #include <fastalloc/adapters/pool_resource.hpp>
 
 #include <array>
@@ -49,20 +49,17 @@ Given take(Resource& resource, std::size_t bytes, std::size_t alignment, unsigne
   given.write();
   return given;
 }
-template <class Resource>
-void give(Resource& resource, Given const& given) {
+template <class Resource> void give(Resource& resource, Given const& given) {
   EXPECT(given.intact());
   resource.deallocate(given.address, given.bytes, given.alignment);
 }
 
-template <class Resource>
-std::size_t slots_in_use(Resource const& resource) {
+template <class Resource> std::size_t slots_in_use(Resource const& resource) {
   std::size_t slots = 0;
   for (std::size_t i = 0; i != Resource::size_classes; ++i) slots += resource.usage(i).allocated;
   return slots;
 }
-template <class Resource>
-std::size_t capacity_of(Resource const& resource, std::size_t slot_bytes) {
+template <class Resource> std::size_t capacity_of(Resource const& resource, std::size_t slot_bytes) {
   for (std::size_t i = 0; i != Resource::size_classes; ++i)
     if (resource.usage(i).slot_bytes == slot_bytes) return resource.usage(i).capacity;
   return most;
@@ -84,7 +81,8 @@ TEST_CASE("size classes: rising, at most a quarter too big, and aligned") {
     if (bytes > 128) EXPECT((Classes::bytes(index) - bytes) * 4 <= bytes);
     // Rounded up to an alignment, a request meets a class of that alignment.
     for (std::size_t alignment = 1; alignment <= Classes::max_alignment; alignment *= 2)
-      if (bytes % alignment == 0 && bytes != 0 && alignment > Classes::granule) EXPECT(Classes::alignment(index) >= alignment);
+      if (bytes % alignment == 0 && bytes != 0 && alignment > Classes::granule)
+        EXPECT(Classes::alignment(index) >= alignment);
   }
 }
 
@@ -123,7 +121,8 @@ TEMPLATE_TEST_CASE("random operations agree with a reference, and the upstream a
         EXPECT(live.emplace(at, given).second);
       } else {
         auto found = live.lower_bound(random());
-        if (found == live.end()) found = std::next(live.begin(), static_cast<std::ptrdiff_t>(below(std::min<std::size_t>(live.size(), 20))));
+        if (found == live.end())
+          found = std::next(live.begin(), static_cast<std::ptrdiff_t>(below(std::min<std::size_t>(live.size(), 20))));
         give(resource, found->second);
         live.erase(found);
       }
@@ -199,7 +198,8 @@ TEMPLATE_TEST_CASE("a resource that ends, or is released, gives back what is in 
   CHECK(errors.count() == 0);
 }
 
-TEMPLATE_TEST_CASE("shrink_to_fit gives back the blocks in which nothing is left, and the class goes on", "", RESOURCES) {
+TEMPLATE_TEST_CASE("shrink_to_fit gives back the blocks in which nothing is left, and the class goes on", "",
+                   RESOURCES) {
   CountingResource upstream;
   TestType resource(&upstream);
   std::vector<Given> given;
@@ -242,7 +242,8 @@ TEST_CASE("the default upstream is the default resource") {
 TEST_CASE("blocks from the heap itself, small, aligned and of some MiB") {
   PoolResource resource(std::pmr::new_delete_resource());
   for (std::size_t const bytes : {std::size_t{5000}, std::size_t{8} << 20})
-    for (std::size_t const alignment : {std::size_t{8}, std::size_t{4096}}) give(resource, take(resource, bytes, alignment, 7));
+    for (std::size_t const alignment : {std::size_t{8}, std::size_t{4096}})
+      give(resource, take(resource, bytes, alignment, 7));
   std::vector<Given> given;
   for (int i = 0; i != 20'000; ++i) given.push_back(take(resource, 500, 8, static_cast<unsigned char>(i)));
   for (auto const& one : given) give(resource, one);
@@ -322,7 +323,8 @@ TEMPLATE_TEST_CASE("sizes that no memory could have", "", RESOURCES) {
 }
 
 TEMPLATE_TEST_CASE("options that cannot be used are refused", "", RESOURCES) {
-  auto const refused = [](PoolResourceOptions const& options, std::pmr::memory_resource* upstream = std::pmr::new_delete_resource()) {
+  auto const refused = [](PoolResourceOptions const& options,
+                          std::pmr::memory_resource* upstream = std::pmr::new_delete_resource()) {
     return test::caught<InvalidConfiguration>([&] { TestType const resource(options, upstream); });
   };
   CHECK(refused({.growth_factor = 1.0}).factor == 1.0);
@@ -339,7 +341,8 @@ TEMPLATE_TEST_CASE("what comes back in another way than it went is reported, and
   auto* const big = static_cast<std::byte*>(resource.allocate(10'000, 8));
   {
     test::RecordedErrors errors;
-    auto const refuses = [&](auto& who, void* address, std::size_t bytes, std::size_t alignment, ErrorCode code, char const* part) {
+    auto const refuses = [&](auto& who, void* address, std::size_t bytes, std::size_t alignment, ErrorCode code,
+                             char const* part) {
       errors.clear();
       who.deallocate(address, bytes, alignment);
       REQUIRE(errors.count() == 1);
@@ -361,7 +364,8 @@ TEMPLATE_TEST_CASE("what comes back in another way than it went is reported, and
     refuses(resource, big, 9'000, 8, invalid, "another size or alignment");
     refuses(other, big, 10'000, 8, invalid, "not the start of a block of this resource");
     for (std::size_t const bytes : {most, most - 1, most - 7, most - 15, most - 63, most / 2 + 1, most / 2}) {
-      for (std::size_t const alignment : {std::size_t{0}, std::size_t{8}, std::size_t{32}, std::size_t{64}, std::size_t{4096}, most / 2 + 1}) {
+      for (std::size_t const alignment :
+           {std::size_t{0}, std::size_t{8}, std::size_t{32}, std::size_t{64}, std::size_t{4096}, most / 2 + 1}) {
         refuses(resource, p, bytes, alignment, invalid, "another size or alignment");
         refuses(resource, big, bytes, alignment, invalid, "another size or alignment");
         refuses(resource, local, bytes, alignment, invalid, "not the start of a block of this resource");

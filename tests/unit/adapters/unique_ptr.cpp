@@ -30,8 +30,7 @@ struct Both : Left, Right, Tracked {
   explicit Both(std::uint64_t value) : Tracked(value) {}
 };
 
-template <class T, class Owner = AnyOwner>
-using Pointer = std::unique_ptr<T, PoolDeleter<T, Owner>>;
+template <class T, class Owner = AnyOwner> using Pointer = std::unique_ptr<T, PoolDeleter<T, Owner>>;
 using Pool = FixedPool<Both>;
 
 GrowingPool<Both> static_pool(2);
@@ -41,15 +40,16 @@ static_assert(sizeof(Pointer<Both, Static>) == sizeof(void*));
 static_assert(sizeof(Pointer<Both, Pool>) == 2 * sizeof(void*) && sizeof(Pointer<Left>) == 2 * sizeof(void*));
 static_assert(std::is_nothrow_convertible_v<Pointer<Both, Pool>, Pointer<Right>>);
 static_assert(std::is_nothrow_convertible_v<Pointer<Both>, Pointer<Both const>>);
-static_assert(!std::is_convertible_v<Pointer<Left>, Pointer<Both>>);            // down
-static_assert(!std::is_convertible_v<Pointer<Both>, Pointer<Both, Pool>>);      // the type of the pool is forgotten
+static_assert(!std::is_convertible_v<Pointer<Left>, Pointer<Both>>);        // down
+static_assert(!std::is_convertible_v<Pointer<Both>, Pointer<Both, Pool>>);  // the type of the pool is forgotten
 static_assert(!std::is_convertible_v<std::default_delete<Both>, PoolDeleter<Both>>);
 static_assert(std::is_nothrow_default_constructible_v<PoolDeleter<Both>>);
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("unique_ptr: owns what the handle did, and back", "", (FixedPool<Both>), (GrowingPool<Both, NoChecks>),
-                   (GrowingPool<Both, FullChecks, BitmapAllocator>), (ThreadSafePool<Both>), (ThreadLocalPool<Both>)) {
+TEMPLATE_TEST_CASE("unique_ptr: owns what the handle did, and back", "", (FixedPool<Both>),
+                   (GrowingPool<Both, NoChecks>), (GrowingPool<Both, FullChecks, BitmapAllocator>),
+                   (ThreadSafePool<Both>), (ThreadLocalPool<Both>)) {
   test::Audit const audit;
   TestType pool(4);
   auto handle = pool.allocate(5U);

@@ -42,7 +42,8 @@ void require_close(Histogram const& histogram, std::vector<std::uint64_t> values
 std::vector<std::uint64_t> values_up_to(int bits, std::size_t n, unsigned seed) {
   std::mt19937_64 random(seed);
   std::vector<std::uint64_t> values;
-  while (values.size() != n) values.push_back(random() >> (64 - bits + static_cast<int>(random() % static_cast<unsigned>(bits))));
+  while (values.size() != n)
+    values.push_back(random() >> (64 - bits + static_cast<int>(random() % static_cast<unsigned>(bits))));
   return values;
 }
 
@@ -65,10 +66,12 @@ TEST_CASE("histogram: quantiles are at most 1/64 above the value, the maximum is
 
 TEST_CASE("histogram: every value by itself, on both sides of each power of two") {
   for (int shift = 0; shift != 64; ++shift)
-    for (std::uint64_t value : {(std::uint64_t{1} << shift) - 1, std::uint64_t{1} << shift, (std::uint64_t{1} << shift) + 1, UINT64_MAX - (std::uint64_t{1} << shift)}) {
+    for (std::uint64_t value : {(std::uint64_t{1} << shift) - 1, std::uint64_t{1} << shift,
+                                (std::uint64_t{1} << shift) + 1, UINT64_MAX - (std::uint64_t{1} << shift)}) {
       CAPTURE(value);
       require_close(histogram_of({value}), {value});
-      require_close(histogram_of({value, UINT64_MAX}), {value, UINT64_MAX});  // the maximum does not cut the bucket's end
+      // the maximum does not cut the bucket's end
+      require_close(histogram_of({value, UINT64_MAX}), {value, UINT64_MAX});
     }
 }
 

@@ -50,11 +50,11 @@ void check_refused(Pool& pool, typename Pool::value_type* object, ErrorCode code
 
 }  // namespace
 
-#define CHECKED_POOLS                                                                                                    \
-  (FixedPool<Tracked, DebugChecks>), (FixedPool<Tracked, FullChecks, FreeListAllocator>),                                \
-      (FixedPool<Tracked, FullChecks, BitmapAllocator, BasicStats>), (FixedPool<Tracked, DebugChecks, MutexLock, InlineStorage<8>>), \
-      (GrowingPool<Tracked, FullChecks, BasicStats>), (GrowingPool<Tracked, FullChecks, FreeListAllocator>),             \
-      (GrowingPool<Tracked, DebugChecks, BitmapAllocator>)
+#define CHECKED_POOLS                                                                                                 \
+  (FixedPool<Tracked, DebugChecks>), (FixedPool<Tracked, FullChecks, FreeListAllocator>),                             \
+      (FixedPool<Tracked, FullChecks, BitmapAllocator, BasicStats>),                                                  \
+      (FixedPool<Tracked, DebugChecks, MutexLock, InlineStorage<8>>), (GrowingPool<Tracked, FullChecks, BasicStats>), \
+      (GrowingPool<Tracked, FullChecks, FreeListAllocator>), (GrowingPool<Tracked, DebugChecks, BitmapAllocator>)
 
 TEMPLATE_TEST_CASE("trap: a free that corrupts counters: twice", "", CHECKED_POOLS) {
   test::Audit const audit;
@@ -120,15 +120,14 @@ namespace {
 fastalloc::FixedPool<Wide, FullChecks> bound_pool(4);
 
 /// f ends the program by a report of type Wide.
-template <class F>
-void check_ends(F&& f, char const* part) {
+template <class F> void check_ends(F&& f, char const* part) {
   auto const ending = test::run_in_child(f);
   CHECK(ending.aborted);
-  CHECK_THAT(ending.errors, ContainsSubstring("invalid_handle") && ContainsSubstring("Wide") && ContainsSubstring(part));
+  CHECK_THAT(ending.errors,
+             ContainsSubstring("invalid_handle") && ContainsSubstring("Wide") && ContainsSubstring(part));
 }
 
-template <class Handle>
-void check_empty(Handle const& empty) {
+template <class Handle> void check_empty(Handle const& empty) {
   REQUIRE(empty.get() == nullptr);
   check_ends([&] { empty->words[0] = 1; }, "an empty handle has no object");
   check_ends([&] { (*empty).words[0] = 1; }, "an empty handle has no object");
@@ -136,8 +135,9 @@ void check_empty(Handle const& empty) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("checks: an empty handle is not followed", "", (FixedPool<Wide, DebugChecks>), (GrowingPool<Wide, FullChecks, BasicStats>),
-                   (ThreadSafePool<Wide, FullChecks>), (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)) {
+TEMPLATE_TEST_CASE("checks: an empty handle is not followed", "", (FixedPool<Wide, DebugChecks>),
+                   (GrowingPool<Wide, FullChecks, BasicStats>), (ThreadSafePool<Wide, FullChecks>),
+                   (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)) {
   TestType pool(PoolConfig{.capacity = 1});
   auto handle = pool.allocate();
   auto moved = std::move(handle);
@@ -159,11 +159,13 @@ TEST_CASE("checks: an empty handle of a bound pool is not followed, nor has it a
 }
 
 TEST_CASE("checks: where the error handler returns, an empty handle still ends the program") {
-  check_ends([] {
-    (void)set_error_handler([](Error const& error) { std::fputs(error.to_string().c_str(), stderr); });
-    FixedPool<Wide, DebugChecks>::handle_type const empty;
-    empty->words[0] = 1;
-  }, "fastalloc: invalid_handle");
+  check_ends(
+      [] {
+        (void)set_error_handler([](Error const& error) { std::fputs(error.to_string().c_str(), stderr); });
+        FixedPool<Wide, DebugChecks>::handle_type const empty;
+        empty->words[0] = 1;
+      },
+      "fastalloc: invalid_handle");
 }
 
 TEST_CASE("checks: handles of several objects have none behind their size") {
@@ -198,7 +200,8 @@ TEST_CASE("checks: the default handler ends the program at a double free") {
     (void)pool.adopt(object);
   });
   CHECK(ending.aborted);
-  CHECK_THAT(ending.errors, ContainsSubstring("double_free") && ContainsSubstring("type int") && ContainsSubstring("indices 0"));
+  CHECK_THAT(ending.errors,
+             ContainsSubstring("double_free") && ContainsSubstring("type int") && ContainsSubstring("indices 0"));
 }
 
 #if !FASTALLOC_ASAN  // under AddressSanitizer the write itself ends the program: traps/address_sanitizer.cpp
@@ -227,8 +230,7 @@ TEMPLATE_TEST_CASE("checks: FullChecks notices writes to free slots", "", (Fixed
 namespace {
 
 /// Sixteen objects, then all dead but the first: in the order in which they will be handed out again.
-template <class Pool>
-struct Graveyard {
+template <class Pool> struct Graveyard {
   using T = typename Pool::value_type;
 
   explicit Graveyard(Pool& p) : pool(p) {
@@ -241,7 +243,9 @@ struct Graveyard {
     }
   }
   /// What a user of a dead object does.
-  void write(std::size_t which, void const* bytes, std::size_t count) { std::memcpy(static_cast<void*>(dead[which]), bytes, count); }
+  void write(std::size_t which, void const* bytes, std::size_t count) {
+    std::memcpy(static_cast<void*>(dead[which]), bytes, count);
+  }
 
   Pool& pool;
   typename Pool::handle_type live{};
@@ -249,8 +253,7 @@ struct Graveyard {
 };
 
 /// Takes all that there is. True when no slot comes twice, and none that is in use; each is written to.
-template <class Pool>
-bool takes_each_once(Pool& pool, std::vector<typename Pool::handle_type>& handles) {
+template <class Pool> bool takes_each_once(Pool& pool, std::vector<typename Pool::handle_type>& handles) {
   std::set<void const*> seen;
   for (auto const& handle : handles) seen.insert(handle.get());
   for (auto handle = pool.try_allocate(); handle != nullptr && handles.size() != 100; handle = pool.try_allocate()) {
@@ -263,11 +266,15 @@ bool takes_each_once(Pool& pool, std::vector<typename Pool::handle_type>& handle
 
 }  // namespace
 
-#define LINKED_POOLS                                                                                                                   \
-  (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>), (FixedPool<std::uint64_t, FreeListAllocator, DebugChecks, MutexLock>),    \
-      (FixedPool<Wide, FreeListAllocator, DebugChecks, BasicStats>), (FixedPool<Wide, FreeListAllocator, FullChecks, InlineStorage<16>>), \
-      (FixedPool<std::uint32_t, FreeListAllocator, FullChecks>), (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>),           \
-      (ThreadSafePool<Wide, FreeListAllocator, FullChecks, NoCache>), (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)
+#define LINKED_POOLS                                                         \
+  (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>),                 \
+      (FixedPool<std::uint64_t, FreeListAllocator, DebugChecks, MutexLock>), \
+      (FixedPool<Wide, FreeListAllocator, DebugChecks, BasicStats>),         \
+      (FixedPool<Wide, FreeListAllocator, FullChecks, InlineStorage<16>>),   \
+      (FixedPool<std::uint32_t, FreeListAllocator, FullChecks>),             \
+      (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>),            \
+      (ThreadSafePool<Wide, FreeListAllocator, FullChecks, NoCache>),        \
+      (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)
 
 TEMPLATE_TEST_CASE("checks: a link that was written over is reported, not followed", "", LINKED_POOLS) {
   using T = typename TestType::value_type;
@@ -283,8 +290,12 @@ TEMPLATE_TEST_CASE("checks: a link that was written over is reported, not follow
         T* const victim = yard.dead[which];
         std::size_t const index = pool.index_of(yard.live) + static_cast<std::size_t>(victim - yard.live.get());
         auto const inside = reinterpret_cast<std::uintptr_t>(victim) + 1;
-        std::uintptr_t const values[] = {0, 0x4141414141414140U, inside, reinterpret_cast<std::uintptr_t>(victim),
-                                         reinterpret_cast<std::uintptr_t>(yard.live.get()), reinterpret_cast<std::uintptr_t>(&local)};
+        std::uintptr_t const values[] = {0,
+                                         0x4141414141414140U,
+                                         inside,
+                                         reinterpret_cast<std::uintptr_t>(victim),
+                                         reinterpret_cast<std::uintptr_t>(yard.live.get()),
+                                         reinterpret_cast<std::uintptr_t>(&local)};
         yard.write(which, &values[kind], width);
         handles.push_back(std::move(yard.live));
         CHECK(errors.count() == 0);
@@ -339,7 +350,8 @@ TEMPLATE_TEST_CASE("checks: a link of the last free slot, and of a pool that gro
 
 TEMPLATE_TEST_CASE("checks: whoever walks over free slots looks at their links first", "", DebugChecks, FullChecks) {
   using Pool = GrowingPool<Wide, FreeListAllocator, TestType, BasicStats>;
-  void (*const walks[])(Pool&) = {[](Pool& pool) { CHECK_FALSE(pool.check_invariants()); }, [](Pool& pool) { CHECK(pool.shrink_to_fit() == 0); },
+  void (*const walks[])(Pool&) = {[](Pool& pool) { CHECK_FALSE(pool.check_invariants()); },
+                                  [](Pool& pool) { CHECK(pool.shrink_to_fit() == 0); },
                                   [](Pool& pool) {
                                     std::size_t met = 0;
                                     pool.for_each([&](Wide& object) { met += object.words[1] == 5; });
@@ -388,8 +400,10 @@ TEMPLATE_TEST_CASE("checks: links are looked at again while an iteration runs", 
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("checks: whatever is written over free slots, no slot is handed out twice", "", (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>),
-                   (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>), (GrowingPool<Wide, FreeListAllocator, DebugChecks>)) {
+TEMPLATE_TEST_CASE("checks: whatever is written over free slots, no slot is handed out twice", "",
+                   (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>),
+                   (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>),
+                   (GrowingPool<Wide, FreeListAllocator, DebugChecks>)) {
   using T = typename TestType::value_type;
   bool right = true;
   std::size_t reports = 0;
@@ -409,11 +423,16 @@ TEMPLATE_TEST_CASE("checks: whatever is written over free slots, no slot is hand
         }
       } else if (die < 95 && !handles.empty()) {
         handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(random() % handles.size()));
-      } else if (die < 97 && !known.empty()) {  // a dead object's first word: another's address, a small number, anything
+        // a dead object's first word: another's address, a small number, anything
+      } else if (die < 97 && !known.empty()) {
         T* const dead = known[random() % known.size()];
-        bool const lives = std::any_of(handles.begin(), handles.end(), [&](auto const& handle) { return handle.get() == dead; });
-        std::uintptr_t const values[] = {reinterpret_cast<std::uintptr_t>(known[random() % known.size()]), random() % 40, random()};
-        if (!lives) std::memcpy(static_cast<void*>(dead), &values[random() % 3], sizeof(T) < sizeof(void*) ? sizeof(T) : sizeof(void*));
+        bool const lives =
+            std::any_of(handles.begin(), handles.end(), [&](auto const& handle) { return handle.get() == dead; });
+        std::uintptr_t const values[] = {reinterpret_cast<std::uintptr_t>(known[random() % known.size()]),
+                                         random() % 40, random()};
+        if (!lives)
+          std::memcpy(static_cast<void*>(dead), &values[random() % 3],
+                      sizeof(T) < sizeof(void*) ? sizeof(T) : sizeof(void*));
       } else if (die < 98) {
         std::size_t met = 0;
         pool.for_each([&](T&) { ++met; });
@@ -431,7 +450,8 @@ TEMPLATE_TEST_CASE("checks: whatever is written over free slots, no slot is hand
 }
 
 TEMPLATE_TEST_CASE("checks: a link in what other threads gave back", "", (ThreadLocalPool<Wide, DebugChecks>),
-                   (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>), (ThreadLocalPool<std::uint64_t, FullChecks>)) {
+                   (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>),
+                   (ThreadLocalPool<std::uint64_t, FullChecks>)) {
   using T = typename TestType::value_type;
   for (std::uintptr_t const value : {std::uintptr_t{0x4141414141414140U}, std::uintptr_t{1}, std::uintptr_t{2}}) {
     TestType pool(8);
@@ -569,7 +589,8 @@ TEMPLATE_TEST_CASE("checks: a list leads to a slot in a thread's cache", "", Deb
   CHECK(found > 20);
 }
 
-TEMPLATE_TEST_CASE("checks: FullChecks notices a write to the slot that came back last", "", FreeListAllocator, StackAllocator) {
+TEMPLATE_TEST_CASE("checks: FullChecks notices a write to the slot that came back last", "", FreeListAllocator,
+                   StackAllocator) {
   FixedPool<std::uint64_t, FullChecks, TestType> pool(4);
   std::uint64_t* const dead = pool.allocate().get();
   *dead = 5;
@@ -625,7 +646,8 @@ bytes_at(void const* address, std::size_t count) {
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: dead-store elimination: the fill of a new object is really there", "", DebugChecks, FullChecks) {
+TEMPLATE_TEST_CASE("trap: dead-store elimination: the fill of a new object is really there", "", DebugChecks,
+                   FullChecks) {
   FixedPool<Raw, TestType> pool(2);
   for (int round = 0; round != 3; ++round) {
     auto const handle = pool.allocate();
@@ -635,7 +657,8 @@ TEMPLATE_TEST_CASE("trap: dead-store elimination: the fill of a new object is re
 }
 
 #if !FASTALLOC_ASAN
-TEMPLATE_TEST_CASE("trap: dead-store elimination: the fill of a dead object is really there", "", StackAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("trap: dead-store elimination: the fill of a dead object is really there", "", StackAllocator,
+                   BitmapAllocator) {
   FixedPool<Raw, DebugChecks, TestType> pool(2);
   auto handle = pool.allocate();
   void const* const address = handle.get();

@@ -39,9 +39,11 @@ ThreadSafePool<int> shared_pool(10);
 GrowingPool<int, FullChecks> checked_pool(10);
 
 static_assert(sizeof(Nodes::handle_type) == sizeof(void*) && sizeof(Bound<shared_pool>::handle_type) == sizeof(void*));
-static_assert(!std::is_copy_constructible_v<Nodes::handle_type> && std::is_nothrow_move_constructible_v<Nodes::handle_type> &&
+static_assert(!std::is_copy_constructible_v<Nodes::handle_type> &&
+              std::is_nothrow_move_constructible_v<Nodes::handle_type> &&
               std::is_nothrow_move_assignable_v<Nodes::handle_type>);
-static_assert(!std::convertible_to<FixedPool<Node>::handle_type, Nodes::handle_type>);  // bind() checks where it came from
+// bind() checks where it came from
+static_assert(!std::convertible_to<FixedPool<Node>::handle_type, Nodes::handle_type>);
 
 }  // namespace
 
@@ -81,7 +83,8 @@ TEST_CASE("bound: containers of handles sort, erase and clear") {
   test::Audit audit;
   std::vector<Nodes::handle_type> handles;
   for (std::uint64_t i = 0; i != 50; ++i) handles.push_back(Nodes::allocate(i * 37 % 50));
-  std::stable_sort(handles.begin(), handles.end(), [](auto const& a, auto const& b) { return a->value() < b->value(); });
+  std::stable_sort(handles.begin(), handles.end(),
+                   [](auto const& a, auto const& b) { return a->value() < b->value(); });
   for (std::uint64_t i = 0; i != 50; ++i) CHECK(handles[static_cast<std::size_t>(i)]->value() == i);
   std::erase_if(handles, [](auto const& handle) { return handle->value() % 2 == 0; });
   CHECK(bound_nodes.allocated() == 25);

@@ -46,7 +46,8 @@ struct Node {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: handle moves", "", (FixedPool<Tracked>), (GrowingPool<Tracked>), (FixedPool<Tracked, BitmapAllocator, NoChecks>)) {
+TEMPLATE_TEST_CASE("trap: handle moves", "", (FixedPool<Tracked>), (GrowingPool<Tracked>),
+                   (FixedPool<Tracked, BitmapAllocator, NoChecks>)) {
   test::Audit const audit;
   TestType pool(8);
   SECTION("typed") {
@@ -96,8 +97,10 @@ TEST_CASE("trap: handle moves: algorithms keep every object") {
   CHECK(std::is_sorted(handles.begin(), handles.end(), by_value));
   std::shuffle(handles.begin(), handles.end(), random);
   std::sort(handles.begin(), handles.end());
-  CHECK(std::is_sorted(handles.begin(), handles.end(), [](auto const& a, auto const& b) { return std::less<>{}(a.get(), b.get()); }));
-  handles.erase(std::remove_if(handles.begin(), handles.end(), [](auto const& h) { return h->value() % 2 == 0; }), handles.end());
+  CHECK(std::is_sorted(handles.begin(), handles.end(),
+                       [](auto const& a, auto const& b) { return std::less<>{}(a.get(), b.get()); }));
+  handles.erase(std::remove_if(handles.begin(), handles.end(), [](auto const& h) { return h->value() % 2 == 0; }),
+                handles.end());
   CHECK(pool.allocated() == handles.size());
   std::optional<GrowingPool<Tracked>::handle_type> maybe = std::move(handles.front());
   maybe.reset();
@@ -142,8 +145,8 @@ TEST_CASE("handle: assignment stores the new object before the old one dies") {
   CHECK(seen == expected);
 }
 
-TEMPLATE_TEST_CASE("handle: to a base, wherever it lies in the object", "", (FixedPool<Both>), (GrowingPool<Both, NoChecks>),
-                   (GrowingPool<Both, FullChecks, BitmapAllocator>)) {
+TEMPLATE_TEST_CASE("handle: to a base, wherever it lies in the object", "", (FixedPool<Both>),
+                   (GrowingPool<Both, NoChecks>), (GrowingPool<Both, FullChecks, BitmapAllocator>)) {
   test::Audit const audit;
   TestType pool(3);
   std::vector<typename TestType::handle_type> keep;

@@ -55,8 +55,7 @@ FixedPool<Whole> static_pool(2);
 Shape* shape_in(Any& any) {
   return std::visit([](auto& one) -> Shape* { return &one; }, any);
 }
-template <class O>
-Handle<Shape> as_shape(Handle<Any, O> any) {
+template <class O> Handle<Shape> as_shape(Handle<Any, O> any) {
   Shape* const shape = any ? shape_in(*any) : nullptr;
   return Handle<Shape>(std::move(any), shape);
 }
@@ -64,8 +63,8 @@ Handle<Shape> as_shape(Handle<Any, O> any) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("handle to a part: a member", "", (FixedPool<Whole>), (GrowingPool<Whole, NoChecks>),
-                   (GrowingPool<Whole, FullChecks, BitmapAllocator>), (FixedPool<Whole, FreeListAllocator>), (ThreadSafePool<Whole>),
-                   (ThreadLocalPool<Whole>)) {
+                   (GrowingPool<Whole, FullChecks, BitmapAllocator>), (FixedPool<Whole, FreeListAllocator>),
+                   (ThreadSafePool<Whole>), (ThreadLocalPool<Whole>)) {
   test::Audit const audit;
   TestType pool(4);
   auto const other = pool.allocate();
@@ -151,7 +150,8 @@ TEST_CASE("handle to a part: of an erased handle that points to a base") {
 }
 
 TEMPLATE_TEST_CASE("handle to a part: the base of what is inside a variant, in many blocks", "", (GrowingPool<Any>),
-                   (GrowingPool<Any, NoChecks>), (GrowingPool<Any, FullChecks, FreeListAllocator>), (GrowingPool<Any, BitmapAllocator>)) {
+                   (GrowingPool<Any, NoChecks>), (GrowingPool<Any, FullChecks, FreeListAllocator>),
+                   (GrowingPool<Any, BitmapAllocator>)) {
   test::Audit const audit;
   TestType pool(PoolConfig{.capacity = 3, .growth_strategy = GrowthStrategy::linear(5)});
   std::vector<Handle<Shape>> shapes;
@@ -226,7 +226,7 @@ TEMPLATE_TEST_CASE("handle to a part: one that begins where the part before bega
   Two* const two = owner.get();
   Handle<Third> third = std::move(owner);  // a base, behind another one
   CHECK(static_cast<void*>(third.get()) != static_cast<void*>(two));
-  Handle<Second> second = std::move(third);  // its base, at the same address
+  Handle<Second> second = std::move(third);          // its base, at the same address
   Handle<Head> head(std::move(second), &two->head);  // and a member there
   CHECK(static_cast<void*>(head.get()) == static_cast<void*>(static_cast<Second*>(two)));
   Handle<Tracked> tracked(std::move(head), &two->head.tracked);

@@ -26,8 +26,7 @@ using test::Tracked;
 namespace {
 
 /// Many pools, one text: compiled once each, run as one case.
-template <class F>
-void for_each_pool(F&& f) {
+template <class F> void for_each_pool(F&& f) {
   test::Scene const scene("pool of Tracked");
   f.template operator()<FixedPool<Tracked, Shared>>();
   f.template operator()<FixedPool<Tracked, AtomicShared, FreeListAllocator, FullChecks>>();
@@ -55,7 +54,8 @@ TEST_CASE("shared handles: the object dies with the last strong one, the slot re
     auto second = first;
     auto weak = second.downgrade();
     auto other = weak;
-    EXPECT(first == second && first.use_count() == 2 && weak.use_count() == 2 && weak.weak_count() == 2 && first.weak_count() == 2);
+    EXPECT(first == second && first.use_count() == 2 && weak.use_count() == 2 && weak.weak_count() == 2 &&
+           first.weak_count() == 2);
     first.reset();
     EXPECT(audit.live() == 1 && second.use_count() == 1 && !weak.expired() && weak.lock() == second);
     second.reset();
@@ -251,8 +251,7 @@ struct Node {
   SharedHandle<Node> next{};
 };
 
-template <class Pool>
-void die_in_every_way() {
+template <class Pool> void die_in_every_way() {
   using Log = std::vector<std::string>;
   Pool pool(16);
   Log log;
@@ -387,7 +386,8 @@ TEST_CASE("shared handles: recycled objects are reset with the last strong one, 
   }
   CHECK(audit.live() == 0);
   {
-    FixedPool<Tracked, R, Shared, FreeListAllocator, FullChecks> pool(PoolConfig{.capacity = 1, .pre_initialize = true}, recycle(init, reset));
+    FixedPool<Tracked, R, Shared, FreeListAllocator, FullChecks> pool(PoolConfig{.capacity = 1, .pre_initialize = true},
+                                                                      recycle(init, reset));
     run(pool);
   }
   {
@@ -479,8 +479,7 @@ TEST_CASE("shared handles: objects of every size and alignment") {
 namespace {
 
 /// A handle that is never destroyed.
-template <class H>
-void forget(H handle) {
+template <class H> void forget(H handle) {
   alignas(H) std::byte room[sizeof(H)];
   ::new (static_cast<void*>(room)) H(std::move(handle));
 }
@@ -502,7 +501,8 @@ TEST_CASE("shared handles: keys are stale from the death of the object on, also 
     weak.reset();
     CHECK((pool.allocated() == 0 && pool.capacity() == capacity));
     auto const next = pool.allocate(8).share();
-    CHECK((!pool.contains(key) && pool.get(pool.key(next.get())) == (last ? nullptr : next.get()) && pool.check_invariants()));
+    CHECK((!pool.contains(key) && pool.get(pool.key(next.get())) == (last ? nullptr : next.get()) &&
+           pool.check_invariants()));
   };
   FixedPool<int, Shared, Generations, FullChecks> fixed(4);
   run(fixed, false);
@@ -532,7 +532,8 @@ TEST_CASE("shared handles: the report of live handles tells objects from slots t
     Error const& error = errors.last();
     CHECK((error.code == ErrorCode::live_handles && error.allocated == 10 + objects && error.index_count == 8));
     CHECK((error.indices[0] == 0 && error.type_name == "int"));
-    CHECK_THAT(error.to_string(), ContainsSubstring(objects == 0 ? "WeakHandles keep slots of dead objects" : "handles to its objects exist"));
+    CHECK_THAT(error.to_string(), ContainsSubstring(objects == 0 ? "WeakHandles keep slots of dead objects"
+                                                                 : "handles to its objects exist"));
   }
   CHECK(errors.count() == 2);
 }
@@ -545,7 +546,8 @@ TEST_CASE("shared handles: adopt refuses what is shared or dead") {
   CHECK_FALSE(pool.adopt(object));
   REQUIRE(errors.count() == 1);
   CHECK((errors[0].code == ErrorCode::invalid_handle && errors[0].address == object));
-  CHECK_THAT(errors[0].to_string(), ContainsSubstring("the object is shared") && ContainsSubstring("copy one of its SharedHandles"));
+  CHECK_THAT(errors[0].to_string(),
+             ContainsSubstring("the object is shared") && ContainsSubstring("copy one of its SharedHandles"));
   CHECK((*strong == 1 && strong.use_count() == 1));
   auto const weak = strong.downgrade();
   strong.reset();

@@ -22,7 +22,8 @@ struct Counts {
 };
 
 auto counting(Counts& counts) {
-  return recycle([&counts] { return ++counts.built, Tracked(1); }, [&counts](Tracked& t) { ++counts.reset, t.set_value(0); });
+  return recycle([&counts] { return ++counts.built, Tracked(1); },
+                 [&counts](Tracked& t) { ++counts.reset, t.set_value(0); });
 }
 }  // namespace
 
@@ -60,13 +61,12 @@ TEST_CASE("recycle: pre_initialize builds all, and each is destroyed once") {
 
 TEST_CASE("trap: grown objects stay big: reset may refuse them") {
   int built = 0;
-  auto pool = FixedPool(PoolConfig{.capacity = 2}, recycle(
-                                                       [&built] { return ++built, std::string(); },
-                                                       [](std::string& s) {
-                                                         if (s.capacity() > 100) return false;
-                                                         s.clear();
-                                                         return true;
-                                                       }));
+  auto pool = FixedPool(PoolConfig{.capacity = 2}, recycle([&built] { return ++built, std::string(); },
+                                                           [](std::string& s) {
+                                                             if (s.capacity() > 100) return false;
+                                                             s.clear();
+                                                             return true;
+                                                           }));
   for (int i = 0; i != 5; ++i) pool.allocate()->assign(20, 'x');
   CHECK(built == 1);
   CHECK(pool.allocate()->capacity() >= 20);
@@ -76,7 +76,8 @@ TEST_CASE("trap: grown objects stay big: reset may refuse them") {
   CHECK(fresh->capacity() < 100);
 }
 
-TEMPLATE_TEST_CASE("recycle: blocks that go take their objects along", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("recycle: blocks that go take their objects along", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   test::Audit const audit;
   using Init = Tracked (*)();
   using Pool = GrowingPool<Tracked, test::CountingStorage, TestType, Recycle<Init, void (*)(Tracked&)>>;
@@ -151,8 +152,7 @@ TEST_CASE("recycle: blocks that come later hold no objects until they are used; 
 }
 
 namespace {
-template <class... Ps>
-constexpr bool default_made = std::default_initializable<Recycle<Ps...>>;
+template <class... Ps> constexpr bool default_made = std::default_initializable<Recycle<Ps...>>;
 using Init = int (*)();
 using Reset = void (*)(int&);
 struct InitObject {

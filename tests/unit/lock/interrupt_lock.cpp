@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// InterruptLock on a machine made of two variables: every Enter has its Exit, they nest into what the caller masked, one
-// operation of a pool has few of them, and whatever code of the user's runs finds interrupts on.
+// InterruptLock on a machine made of two variables: every Enter has its Exit, they nest into what the caller masked,
+// one operation of a pool has few of them, and whatever code of the user's runs finds interrupts on.
 #include <fastalloc/fastalloc.hpp>
 
 #include "support/catch.hpp"
@@ -19,8 +19,8 @@ struct Machine {
   static inline bool masked = false;
   static inline int enters = 0;
   static inline int exits = 0;
-  static inline int locked_twice = 0;   ///< Enter while a pool was inside
-  static inline int user_masked = 0;    ///< code of the user's ran while a pool was inside
+  static inline int locked_twice = 0;  ///< Enter while a pool was inside
+  static inline int user_masked = 0;   ///< code of the user's ran while a pool was inside
   static inline int inside = 0;
 
   static void reset() { masked = false, enters = exits = locked_twice = user_masked = inside = 0; }
@@ -85,7 +85,8 @@ template <class Lock, class... Policies> void check_user_code() {
   Machine::reset();
   {
     auto const grow = [](std::size_t capacity) { return Machine::in_user_code(), capacity; };
-    GrowingPool<Noting, Lock, Policies...> pool({.capacity = 3, .max_capacity = 10, .growth_strategy = GrowthStrategy::custom(grow)});
+    GrowingPool<Noting, Lock, Policies...> pool(
+        {.capacity = 3, .max_capacity = 10, .growth_strategy = GrowthStrategy::custom(grow)});
     use(pool, 10);
     EXPECT(pool.shrink_to_fit() != 0);
   }
@@ -107,8 +108,10 @@ TEST_CASE("interrupt lock: objects of Recycle are built and reset with interrupt
     struct Kept {
       int resets = 0;
     };
-    auto const init = recycle([] { return Machine::in_user_code(), Kept{}; }, [](Kept& kept) { Machine::in_user_code(), ++kept.resets; });
-    FixedPool<Kept, Restoring, std::remove_const_t<decltype(init)>> pool(PoolConfig{.capacity = 2, .pre_initialize = true}, init);
+    auto const init = recycle([] { return Machine::in_user_code(), Kept{}; },
+                              [](Kept& kept) { Machine::in_user_code(), ++kept.resets; });
+    FixedPool<Kept, Restoring, std::remove_const_t<decltype(init)>> pool(
+        PoolConfig{.capacity = 2, .pre_initialize = true}, init);
     pool.allocate().reset();
     CHECK(pool.allocate()->resets == 1);
   }

@@ -23,13 +23,13 @@ using Growing = GrowingPool<Particle>;
 constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
 
 /// The error of try_create(); the constructor must throw the same.
-template <class Pool>
-Error refused(PoolConfig const& config) {
+template <class Pool> Error refused(PoolConfig const& config) {
   auto const result = Pool::try_create(config);
   REQUIRE_FALSE(result.has_value());
   Error const error = result.error();
   std::string const text = error.to_string();
-  CHECK_THAT(text, ContainsSubstring("type (anonymous namespace)::Particle") || ContainsSubstring("type {anonymous}::Particle"));
+  CHECK_THAT(text, ContainsSubstring("type (anonymous namespace)::Particle") ||
+                       ContainsSubstring("type {anonymous}::Particle"));
   CHECK_THAT(text, ContainsSubstring(";"));  // what is wrong; what to do
 #if FASTALLOC_EXCEPTIONS
   try {
@@ -77,7 +77,8 @@ TEST_CASE("bad input: capacity 0") {
 TEST_CASE("bad input: max_capacity below capacity") {
   Error const error = refused(PoolConfig{.capacity = 10, .max_capacity = 9});
   CHECK(error.code == ErrorCode::invalid_configuration);
-  CHECK_THAT(error.to_string(), ContainsSubstring("capacity 10 slots") && ContainsSubstring("limit 9 slots") && ContainsSubstring("raise"));
+  CHECK_THAT(error.to_string(), ContainsSubstring("capacity 10 slots") && ContainsSubstring("limit 9 slots") &&
+                                    ContainsSubstring("raise"));
   CHECK(Growing::try_create(PoolConfig{.capacity = 10, .max_capacity = 10}).has_value());
 }
 
@@ -85,7 +86,8 @@ TEST_CASE("bad input: alignments that are no power of two") {
   for (std::size_t const alignment : {std::size_t{3}, std::size_t{48}, std::size_t{65}, most}) {
     Error const error = refused(PoolConfig{.capacity = 4, .alignment = alignment});
     CHECK(error.code == ErrorCode::invalid_alignment);
-    CHECK_THAT(error.to_string(), ContainsSubstring("requested " + std::to_string(alignment) + " bytes") && ContainsSubstring("power of two"));
+    CHECK_THAT(error.to_string(), ContainsSubstring("requested " + std::to_string(alignment) + " bytes") &&
+                                      ContainsSubstring("power of two"));
   }
   for (std::size_t alignment = 1; alignment <= 4096; alignment *= 2)
     CHECK(Fixed::try_create(PoolConfig{.capacity = 4, .alignment = alignment}).has_value());
@@ -100,7 +102,8 @@ TEST_CASE("bad input: an alignment so great that no memory has it") {
 
 TEST_CASE("bad input: factors of exponential growth") {
   double const infinity = std::numeric_limits<double>::infinity();
-  for (double const factor : {1.0, 0.5, 0.0, -0.0, -2.0, infinity, -infinity, std::numeric_limits<double>::quiet_NaN()}) {
+  for (double const factor :
+       {1.0, 0.5, 0.0, -0.0, -2.0, infinity, -infinity, std::numeric_limits<double>::quiet_NaN()}) {
     Error const error = refused(growing_by(GrowthStrategy::exponential(factor)));
     CHECK(error.code == ErrorCode::invalid_configuration);
     CHECK_THAT(error.to_string(), ContainsSubstring("factor ") && ContainsSubstring("greater than 1"));
@@ -127,7 +130,8 @@ TEST_CASE("bad input: every mistake has words of its own") {
   std::set<std::string> texts;
   for (PoolConfig const& config :
        {PoolConfig{}, PoolConfig{.capacity = 2, .max_capacity = 1}, PoolConfig{.capacity = 2, .alignment = 12},
-        growing_by(GrowthStrategy::linear(0)), growing_by(GrowthStrategy::exponential(1)), growing_by(GrowthStrategy::custom(none))})
+        growing_by(GrowthStrategy::linear(0)), growing_by(GrowthStrategy::exponential(1)),
+        growing_by(GrowthStrategy::custom(none))})
     texts.insert(refused(config).message());
   texts.insert(refused<Fixed>(PoolConfig{.capacity = most}).message());
   CHECK(texts.size() == 7);
@@ -136,8 +140,9 @@ TEST_CASE("bad input: every mistake has words of its own") {
 TEST_CASE("trap: capacity times the size of a slot overflows") {
   constexpr std::size_t size = sizeof(Particle);
   for (std::size_t const capacity :
-       {most, most - 1, most / size + 1, most / size, most / size - 1, most / size - 10, most / size - 1000, most / size - 40000,
-        most / size - 1000000, most / size / 2 + 1, most / size / 2, most / size / 2 - 1, most / 2 + 1, most / 4 + 1}) {
+       {most, most - 1, most / size + 1, most / size, most / size - 1, most / size - 10, most / size - 1000,
+        most / size - 40000, most / size - 1000000, most / size / 2 + 1, most / size / 2, most / size / 2 - 1,
+        most / 2 + 1, most / 4 + 1}) {
     CAPTURE(capacity);
     CHECK(refused<Fixed>(PoolConfig{.capacity = capacity}).requested != 0);
     CHECK(refused<Growing>(PoolConfig{.capacity = capacity}).requested != 0);
@@ -148,7 +153,8 @@ TEST_CASE("trap: capacity times the size of a slot overflows") {
   }
   Error const error = refused<Fixed>(PoolConfig{.capacity = most / size + 1});
   CHECK(error.code == ErrorCode::invalid_configuration);
-  CHECK_THAT(error.to_string(), ContainsSubstring(std::to_string(most / size + 1)) && ContainsSubstring("lower the capacity"));
+  CHECK_THAT(error.to_string(),
+             ContainsSubstring(std::to_string(most / size + 1)) && ContainsSubstring("lower the capacity"));
 }
 
 TEST_CASE("bad input: more memory than the heap has") {
@@ -162,7 +168,13 @@ TEST_CASE("bad input: more memory than the heap has") {
 }
 
 TEST_CASE("bad input: the builder refuses what the configuration refuses") {
-  auto const built = PoolConfig::builder().capacity(8).max_capacity(32).growth_strategy(GrowthStrategy::linear(4)).alignment(64).pre_initialize().try_build();
+  auto const built = PoolConfig::builder()
+                         .capacity(8)
+                         .max_capacity(32)
+                         .growth_strategy(GrowthStrategy::linear(4))
+                         .alignment(64)
+                         .pre_initialize()
+                         .try_build();
   REQUIRE(built.has_value());
   CHECK((built->capacity == 8 && built->max_capacity == 32 && built->alignment == 64 && built->pre_initialize));
   CHECK(built->growth_strategy.slots_to_add(100) == 4);
@@ -171,7 +183,8 @@ TEST_CASE("bad input: the builder refuses what the configuration refuses") {
   CHECK(refused_build.error().code == ErrorCode::invalid_alignment);
 #if FASTALLOC_EXCEPTIONS
   CHECK_THROWS_AS(PoolConfig::builder().build(), InvalidConfiguration);
-  CHECK_THROWS_AS(PoolConfig::builder().capacity(1).growth_strategy(GrowthStrategy::linear(0)).build(), InvalidConfiguration);
+  CHECK_THROWS_AS(PoolConfig::builder().capacity(1).growth_strategy(GrowthStrategy::linear(0)).build(),
+                  InvalidConfiguration);
 #else
   CHECK(test::run_in_child([] { (void)PoolConfig::builder().build(); }).aborted);
 #endif
@@ -184,8 +197,9 @@ TEMPLATE_TEST_CASE("bad input: growth of a pool of threads that cannot grow", ""
   CHECK_THAT(error.message(), ContainsSubstring("cannot grow; set growth_strategy to none()"));
 }
 
-TEMPLATE_TEST_CASE("bad input: an error needs no text", "", (FixedPool<int, SilentStorage>), (GrowingPool<int, SilentStorage>),
-                   (ThreadSafePool<int, SilentStorage>), (ThreadLocalPool<int, SilentStorage>)) {
+TEMPLATE_TEST_CASE("bad input: an error needs no text", "", (FixedPool<int, SilentStorage>),
+                   (GrowingPool<int, SilentStorage>), (ThreadSafePool<int, SilentStorage>),
+                   (ThreadLocalPool<int, SilentStorage>)) {
   auto const result = TestType::try_create({.capacity = 4});
   REQUIRE_FALSE(result.has_value());
   CHECK(result.error().code == ErrorCode::allocation_failed);

@@ -26,10 +26,12 @@ namespace {
 
 using Batch = FixedPool<std::string>::batch_handle_type;
 static_assert(sizeof(Batch) == 3 * sizeof(void*) && std::movable<Batch> && !std::copyable<Batch>);
-static_assert(std::is_nothrow_move_constructible_v<Batch> && std::is_nothrow_move_assignable_v<Batch> && std::is_nothrow_swappable_v<Batch>);
+static_assert(std::is_nothrow_move_constructible_v<Batch> && std::is_nothrow_move_assignable_v<Batch> &&
+              std::is_nothrow_swappable_v<Batch>);
 static_assert(std::ranges::random_access_range<Batch const> && std::ranges::sized_range<Batch>);
 static_assert(std::same_as<std::ranges::range_reference_t<Batch>, std::string&>);
-static_assert(GivesMany<StackAllocator::Slots<SlotShape<16, 8, true>>> && !GivesMany<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
+static_assert(GivesMany<StackAllocator::Slots<SlotShape<16, 8, true>>> &&
+              !GivesMany<BitmapAllocator::Slots<SlotShape<16, 8, true>>>);
 
 /// Says how often it was locked.
 class CountingLock {
@@ -54,14 +56,14 @@ struct Hooked : Tracked, Poolable {
   static inline std::vector<std::uint64_t> order;
 };
 
-#define BATCH_POOLS(T)                                                                                                            \
-  (FixedPool<T>), (FixedPool<T, FreeListAllocator, FullChecks, BasicStats>), (FixedPool<T, BitmapAllocator, NoChecks>),          \
-      (GrowingPool<T, FullChecks, BasicStats>), (GrowingPool<T, FreeListAllocator, NoChecks>), (GrowingPool<T, test::StrictLock>), \
-      (ThreadSafePool<T>), (ThreadSafePool<T, FullChecks, AtomicStats>), (ThreadSafePool<T, NoCache, SpinLock>),                  \
+#define BATCH_POOLS(T)                                                                                        \
+  (FixedPool<T>), (FixedPool<T, FreeListAllocator, FullChecks, BasicStats>),                                  \
+      (FixedPool<T, BitmapAllocator, NoChecks>), (GrowingPool<T, FullChecks, BasicStats>),                    \
+      (GrowingPool<T, FreeListAllocator, NoChecks>), (GrowingPool<T, test::StrictLock>), (ThreadSafePool<T>), \
+      (ThreadSafePool<T, FullChecks, AtomicStats>), (ThreadSafePool<T, NoCache, SpinLock>),                   \
       (ThreadSafePool<T, LockFree>), (ThreadLocalPool<T>), (FixedPool<T, InlineStorage<200>, NoChecks>)
 
-template <class Pool>
-Pool make() {
+template <class Pool> Pool make() {
   if constexpr (std::default_initializable<Pool>) return Pool();
   else return Pool(200);
 }
@@ -81,7 +83,9 @@ TEMPLATE_TEST_CASE("batch handle: owns n objects", "", BATCH_POOLS(Tracked)) {
     CHECK(std::all_of(batch.begin(), batch.end(), [](Tracked const& t) { return t.value() == 7; }));
     batch[3].set_value(3);
     CHECK((batch.begin()[3].value() == 3 && (batch.begin() + 3)->value() == 3 && (batch.end() - batch.begin()) == 100));
-    CHECK(std::max_element(batch.begin(), batch.end(), [](auto& a, auto& b) { return a.value() < b.value(); })->value() == 7);
+    CHECK(std::max_element(batch.begin(), batch.end(), [](auto& a, auto& b) {
+            return a.value() < b.value();
+          })->value() == 7);
     std::vector<Tracked*> places;
     for (Tracked& object : batch) places.push_back(&object);
     std::sort(places.begin(), places.end());
@@ -108,8 +112,9 @@ TEMPLATE_TEST_CASE("batch handle: owns n objects", "", BATCH_POOLS(Tracked)) {
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("batch handle: too many, and none", "", (FixedPool<int, BasicStats>), (ThreadSafePool<int, AtomicStats>),
-                   (FixedPool<int, BitmapAllocator, BasicStats>), (GrowingPool<int, BasicStats>)) {
+TEMPLATE_TEST_CASE("batch handle: too many, and none", "", (FixedPool<int, BasicStats>),
+                   (ThreadSafePool<int, AtomicStats>), (FixedPool<int, BitmapAllocator, BasicStats>),
+                   (GrowingPool<int, BasicStats>)) {
   TestType pool(PoolConfig{.capacity = 70});
   auto const held = pool.allocate_batch_handle(30, 4);
   CHECK(!pool.try_allocate_batch_handle(41, 5));
@@ -128,7 +133,8 @@ TEMPLATE_TEST_CASE("batch handle: too many, and none", "", (FixedPool<int, Basic
 }
 
 #if FASTALLOC_EXCEPTIONS
-TEMPLATE_TEST_CASE("batch handle: a constructor that throws at the k-th leaves the pool as it was", "", BATCH_POOLS(ThrowOnNth)) {
+TEMPLATE_TEST_CASE("batch handle: a constructor that throws at the k-th leaves the pool as it was", "",
+                   BATCH_POOLS(ThrowOnNth)) {
   test::Audit const audit;
   TestType pool = make<TestType>();
   auto const one = pool.allocate(1U);
@@ -203,7 +209,8 @@ TEST_CASE("batch handle: a destructor may use the pool, and the batch is empty b
 
 TEST_CASE("batch handle: recycled objects") {
   test::Audit const audit;
-  auto pool = FixedPool(PoolConfig{.capacity = 30}, recycle([] { return Tracked(1); }, [](Tracked& t) { t.set_value(1); }));
+  auto pool =
+      FixedPool(PoolConfig{.capacity = 30}, recycle([] { return Tracked(1); }, [](Tracked& t) { t.set_value(1); }));
   for (int round = 0; round != 3; ++round) {
     auto batch = pool.allocate_batch_handle(30);
     CHECK(std::all_of(batch.begin(), batch.end(), [](Tracked const& t) { return t.value() == 1; }));
@@ -246,8 +253,9 @@ TEST_CASE("batch handle: keys are stale when the batch has gone, also those of t
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("batch handle: returned on another thread", "", (ThreadLocalPool<Tracked>), (ThreadLocalPool<Tracked, FreeListAllocator, FullChecks>),
-                   (ThreadSafePool<Tracked>), (ThreadSafePool<Tracked, LockFree>)) {
+TEMPLATE_TEST_CASE("batch handle: returned on another thread", "", (ThreadLocalPool<Tracked>),
+                   (ThreadLocalPool<Tracked, FreeListAllocator, FullChecks>), (ThreadSafePool<Tracked>),
+                   (ThreadSafePool<Tracked, LockFree>)) {
   test::Audit const audit;
   TestType pool(100);
   for (int round = 0; round != 3; ++round) {
@@ -258,7 +266,8 @@ TEMPLATE_TEST_CASE("batch handle: returned on another thread", "", (ThreadLocalP
   }
 }
 
-TEMPLATE_TEST_CASE("batch handle: those who wait are served", "", (ThreadSafePool<int>), (ThreadSafePool<int, NoCache>), (ThreadSafePool<int, LockFree>)) {
+TEMPLATE_TEST_CASE("batch handle: those who wait are served", "", (ThreadSafePool<int>), (ThreadSafePool<int, NoCache>),
+                   (ThreadSafePool<int, LockFree>)) {
   TestType pool(10);
   auto batch = pool.allocate_batch_handle(10, 1);
   std::vector<typename TestType::handle_type> got(3);

@@ -46,8 +46,7 @@ void check_exhausted(Pool& pool, [[maybe_unused]] ErrorCode code, [[maybe_unused
   CHECK(pool.check_invariants());
 }
 
-template <class Pool>
-std::vector<typename Pool::handle_type> fill(Pool& pool) {
+template <class Pool> std::vector<typename Pool::handle_type> fill(Pool& pool) {
   std::vector<typename Pool::handle_type> handles;
   while (!pool.is_full()) handles.push_back(pool.allocate(std::to_string(handles.size())));
   return handles;
@@ -72,7 +71,8 @@ TEST_CASE("full: a growing pool without a strategy says so") {
 }
 
 TEST_CASE("full: at max_capacity the error names the limit") {
-  GrowingPool<std::string> pool(PoolConfig{.capacity = 2, .max_capacity = 3, .growth_strategy = GrowthStrategy::linear(100)});
+  GrowingPool<std::string> pool(
+      PoolConfig{.capacity = 2, .max_capacity = 3, .growth_strategy = GrowthStrategy::linear(100)});
   auto handles = fill(pool);
   handles.push_back(pool.allocate("third"));
   CHECK(pool.capacity() == 3);
@@ -80,7 +80,8 @@ TEST_CASE("full: at max_capacity the error names the limit") {
 }
 
 TEST_CASE("trap: growth jumps over the cap") {
-  GrowingPool<int> pool(PoolConfig{.capacity = 3, .max_capacity = 10, .growth_strategy = GrowthStrategy::exponential(2.0)});
+  GrowingPool<int> pool(
+      PoolConfig{.capacity = 3, .max_capacity = 10, .growth_strategy = GrowthStrategy::exponential(2.0)});
   std::vector<GrowingPool<int>::handle_type> handles;
   std::vector<std::size_t> capacities;
   while (auto handle = pool.try_allocate(7)) {
@@ -92,21 +93,25 @@ TEST_CASE("trap: growth jumps over the cap") {
 }
 
 TEST_CASE("custom growth: 0 slots") {
-  GrowingPool<std::string> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([](std::size_t) { return std::size_t{0}; })});
+  GrowingPool<std::string> pool(
+      PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([](std::size_t) { return std::size_t{0}; })});
   auto const handles = fill(pool);
   check_exhausted<PoolExhausted>(pool, ErrorCode::pool_exhausted, "returned 0");
 }
 
 TEST_CASE("custom growth: more than is left is cut to max_capacity") {
-  GrowingPool<std::string> pool(PoolConfig{.capacity = 1, .max_capacity = 5, .growth_strategy = GrowthStrategy::custom([](std::size_t) { return most; })});
+  GrowingPool<std::string> pool(PoolConfig{
+      .capacity = 1, .max_capacity = 5, .growth_strategy = GrowthStrategy::custom([](std::size_t) { return most; })});
   auto handles = fill(pool);
   handles.push_back(pool.allocate("second"));
   CHECK(pool.capacity() == 5);
 }
 
 TEST_CASE("custom growth: SIZE_MAX without a cap is an error") {
-  for (std::size_t const wish : {most, most - 1, most / 2, most / sizeof(std::string), most / sizeof(std::string) - 100}) {
-    GrowingPool<std::string> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([wish](std::size_t) { return wish; })});
+  for (std::size_t const wish :
+       {most, most - 1, most / 2, most / sizeof(std::string), most / sizeof(std::string) - 100}) {
+    GrowingPool<std::string> pool(
+        PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([wish](std::size_t) { return wish; })});
     auto const handles = fill(pool);
     check_exhausted<AllocationFailed>(pool, ErrorCode::allocation_failed, "lower the capacity or the growth");
   }
@@ -118,12 +123,13 @@ TEST_CASE("custom growth: the function may use the pool") {
     GrowingPool<int>::handle_type* spare = nullptr;
     std::size_t calls = 0;
   } state;
-  GrowingPool<int> pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::custom([&state](std::size_t current) {
-                                     ++state.calls;
-                                     CHECK(state.pool->capacity() == current);
-                                     state.spare->reset();
-                                     return current;
-                                   })});
+  GrowingPool<int> pool(
+      PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::custom([&state](std::size_t current) {
+                                  ++state.calls;
+                                  CHECK(state.pool->capacity() == current);
+                                  state.spare->reset();
+                                  return current;
+                                })});
   auto spare = pool.allocate(1);
   auto const kept = pool.allocate(2);
   state = {&pool, &spare};
@@ -135,7 +141,8 @@ TEST_CASE("custom growth: the function may use the pool") {
 
 #if FASTALLOC_EXCEPTIONS
 TEST_CASE("custom growth: an exception passes through, and the pool is as it was") {
-  GrowingPool<int> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([](std::size_t) -> std::size_t { throw 42; })});
+  GrowingPool<int> pool(PoolConfig{
+      .capacity = 1, .growth_strategy = GrowthStrategy::custom([](std::size_t) -> std::size_t { throw 42; })});
   auto const held = pool.allocate(5);
   CHECK_THROWS_AS(pool.allocate(6), int);
   CHECK_THROWS_AS(pool.try_allocate(6), int);
@@ -144,7 +151,8 @@ TEST_CASE("custom growth: an exception passes through, and the pool is as it was
 }
 #endif
 
-TEMPLATE_TEST_CASE("heap exhaustion: at every step of construction", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("heap exhaustion: at every step of construction", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   test::Audit const audit;
   using Fixed = FixedPool<std::string, test::FailingStorage, TestType>;
   using Growing = GrowingPool<std::string, test::FailingStorage, TestType>;
@@ -155,7 +163,8 @@ TEMPLATE_TEST_CASE("heap exhaustion: at every step of construction", "", StackAl
       REQUIRE_FALSE(result.has_value());
       CHECK(result.error().code == ErrorCode::allocation_failed);
       CHECK(result.error().capacity == 100);
-      CHECK_THAT(result.error().to_string(), ContainsSubstring("requested") && ContainsSubstring("bytes") && ContainsSubstring("free memory"));
+      CHECK_THAT(result.error().to_string(),
+                 ContainsSubstring("requested") && ContainsSubstring("bytes") && ContainsSubstring("free memory"));
       CHECK(test::storage_account().blocks() == 0);
     }
     test::storage_account().fail_after(steps);
@@ -185,7 +194,8 @@ TEMPLATE_TEST_CASE("heap exhaustion: at every step of growth", "", StackAllocato
   for (std::size_t i = 0; i != handles.size(); ++i) CHECK(*handles[i] == std::to_string(i));
 }
 
-TEMPLATE_TEST_CASE("heap exhaustion: shrinking needs no memory", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("heap exhaustion: shrinking needs no memory", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   test::Audit const audit;
   using Pool = GrowingPool<std::string, test::FailingStorage, TestType>;
   Pool pool(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(100)});

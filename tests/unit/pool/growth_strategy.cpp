@@ -19,7 +19,8 @@ TEST_CASE("growth strategy: none never adds") {
 TEST_CASE("growth strategy: linear adds the same each time") {
   auto const linear = GrowthStrategy::linear(7);
   CHECK(linear.grows());
-  for (std::size_t const current : std::initializer_list<std::size_t>{0, 1, 7, 1000000}) CHECK(linear.slots_to_add(current) == 7);
+  for (std::size_t const current : std::initializer_list<std::size_t>{0, 1, 7, 1000000})
+    CHECK(linear.slots_to_add(current) == 7);
 }
 
 TEST_CASE("growth strategy: exponential multiplies and adds at least one") {

@@ -26,9 +26,9 @@ using Fixed = FixedPool<Item, BitmapAllocator>;
 using Growing = GrowingPool<Item, BitmapAllocator, BasicStats>;
 using Inside = FixedPool<Item, BitmapAllocator, InlineStorage<700>>;
 
-template <class Pool>
-using Live = decltype(std::declval<Pool&>().live());
-static_assert(std::ranges::forward_range<Live<Fixed>> && std::ranges::common_range<Live<Fixed>> && std::ranges::view<Live<Growing const>>);
+template <class Pool> using Live = decltype(std::declval<Pool&>().live());
+static_assert(std::ranges::forward_range<Live<Fixed>> && std::ranges::common_range<Live<Fixed>> &&
+              std::ranges::view<Live<Growing const>>);
 static_assert(std::ranges::borrowed_range<Live<Inside>> && !std::ranges::bidirectional_range<Live<Fixed>>);
 static_assert(std::forward_iterator<std::ranges::iterator_t<Live<Fixed>>>);
 static_assert(std::same_as<std::ranges::range_reference_t<Live<Fixed>>, Item&>);
@@ -36,9 +36,9 @@ static_assert(std::same_as<std::ranges::range_reference_t<Live<Fixed const>>, It
 static_assert(std::same_as<std::ranges::range_value_t<Live<Fixed const>>, Item>);
 static_assert(noexcept(std::declval<Fixed&>().live()));
 
-template <class Pool>
-Pool make() {
-  if constexpr (std::same_as<Pool, Growing>) return Pool(PoolConfig{.capacity = 50, .growth_strategy = GrowthStrategy::exponential(1.5)});
+template <class Pool> Pool make() {
+  if constexpr (std::same_as<Pool, Growing>)
+    return Pool(PoolConfig{.capacity = 50, .growth_strategy = GrowthStrategy::exponential(1.5)});
   else if constexpr (std::same_as<Pool, Inside>) return Pool();
   else return Pool(700);
 }
@@ -84,7 +84,8 @@ TEST_CASE("live(): works with algorithms, and more than once") {
   CHECK(std::ranges::count_if(range, [](Item const& item) { return item.value % 3 == 0; }) == 30);
   CHECK(std::ranges::max(range, {}, &Item::value).value == 89);
   CHECK(std::ranges::find(range, 41, &Item::value)->value == 41);
-  CHECK(std::accumulate(range.begin(), range.end(), 0, [](int sum, Item const& item) { return sum + item.value; }) == 89 * 45);
+  CHECK(std::accumulate(range.begin(), range.end(), 0, [](int sum, Item const& item) { return sum + item.value; }) ==
+        89 * 45);
   CHECK(std::ranges::adjacent_find(range, std::ranges::greater(), &Item::value) == range.end());
 
   auto first = range.begin();
@@ -104,11 +105,14 @@ TEST_CASE("live(): an iterator that waits survives what happens to the pool") {
   std::vector<Growing::handle_type> handles;
   for (int i = 0; i != 10; ++i) handles.push_back(pool.allocate(Item{i}));
   auto iterator = std::next(pool.live().begin(), 4);
-  while (handles.size() != 200) handles.push_back(pool.allocate(Item{static_cast<int>(handles.size())}));  // the directory moves
+  // the directory moves
+  while (handles.size() != 200) handles.push_back(pool.allocate(Item{static_cast<int>(handles.size())}));
   CHECK(iterator->value == 4);
   std::size_t const left = static_cast<std::size_t>(std::distance(iterator, pool.live().end()));
   Item const* const at = &*iterator;
-  CHECK(left == static_cast<std::size_t>(std::count_if(handles.begin(), handles.end(), [&](auto const& h) { return std::greater_equal<>()(h.get(), at); })));
+  CHECK(left == static_cast<std::size_t>(std::count_if(handles.begin(), handles.end(), [&](auto const& h) {
+          return std::greater_equal<>()(h.get(), at);
+        })));
   handles.clear();
   (void)pool.shrink_to_fit();
   CHECK(++iterator == pool.live().end());
@@ -135,8 +139,9 @@ TEST_CASE("for_each: an iteration that nothing disturbs costs no more with the s
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("for_each: what comes back meanwhile is skipped, with each allocator", "", (FixedPool<Item>), (FixedPool<Item, FreeListAllocator>),
-                   (FixedPool<Item, BitmapAllocator>), (FixedPool<Item, LockFree>), (ThreadSafePool<Item>), (ThreadSafePool<Item, LockFree>)) {
+TEMPLATE_TEST_CASE("for_each: what comes back meanwhile is skipped, with each allocator", "", (FixedPool<Item>),
+                   (FixedPool<Item, FreeListAllocator>), (FixedPool<Item, BitmapAllocator>),
+                   (FixedPool<Item, LockFree>), (ThreadSafePool<Item>), (ThreadSafePool<Item, LockFree>)) {
   TestType pool(200);
   std::vector<typename TestType::handle_type> handles;
   for (int i = 0; i != 150; ++i) handles.push_back(pool.allocate(Item{i}));

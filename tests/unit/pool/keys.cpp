@@ -43,8 +43,7 @@ struct OnAcquire : Poolable {
   }
 };
 
-template <class P>
-std::vector<typename P::handle_type> fill(P& pool, std::size_t n) {
+template <class P> std::vector<typename P::handle_type> fill(P& pool, std::size_t n) {
   std::vector<typename P::handle_type> handles;
   for (std::size_t i = 0; i != n; ++i) handles.push_back(pool.allocate());
   return handles;
@@ -52,23 +51,30 @@ std::vector<typename P::handle_type> fill(P& pool, std::size_t n) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("keys: an object is found until it is released, in every kind of pool", "", (FixedPool<Tracked, Generations>),
-                   (FixedPool<Tracked, BitmapAllocator, Generations, FullChecks>), (FixedPool<Tracked, FreeListAllocator, Generations, NoChecks>),
-                   (FixedPool<Byte, FreeListAllocator, Generations, FullChecks>), (GrowingPool<Byte, FreeListAllocator, Generations, FullChecks>),
-                   (GrowingPool<Tracked, Generations, Counting, FullChecks>), (GrowingPool<Tracked, BitmapAllocator, Generations, NoChecks>),
-                   (GrowingPool<Tracked, FreeListAllocator, Generations, MutexLock>), (ThreadSafePool<Tracked, Generations>),
-                   (ThreadSafePool<Byte, Generations, NoChecks>), (ThreadSafePool<Tracked, Generations, NoCache, FullChecks>),
-                   (ThreadSafePool<Tracked, Generations, LockFree, FullChecks>), (ThreadSafePool<Tracked, Generations, LockFree, NoChecks>)) {
+TEMPLATE_TEST_CASE("keys: an object is found until it is released, in every kind of pool", "",
+                   (FixedPool<Tracked, Generations>), (FixedPool<Tracked, BitmapAllocator, Generations, FullChecks>),
+                   (FixedPool<Tracked, FreeListAllocator, Generations, NoChecks>),
+                   (FixedPool<Byte, FreeListAllocator, Generations, FullChecks>),
+                   (GrowingPool<Byte, FreeListAllocator, Generations, FullChecks>),
+                   (GrowingPool<Tracked, Generations, Counting, FullChecks>),
+                   (GrowingPool<Tracked, BitmapAllocator, Generations, NoChecks>),
+                   (GrowingPool<Tracked, FreeListAllocator, Generations, MutexLock>),
+                   (ThreadSafePool<Tracked, Generations>), (ThreadSafePool<Byte, Generations, NoChecks>),
+                   (ThreadSafePool<Tracked, Generations, NoCache, FullChecks>),
+                   (ThreadSafePool<Tracked, Generations, LockFree, FullChecks>),
+                   (ThreadSafePool<Tracked, Generations, LockFree, NoChecks>)) {
   test::Audit audit;
   std::size_t const alignment = GENERATE(0U, 64U);  // slots further apart than they are long
   PoolConfig config{.capacity = 100, .alignment = alignment};
-  if constexpr (requires(TestType& p) { p.shrink_to_fit(); }) config = {.capacity = 30, .growth_strategy = GrowthStrategy::linear(7), .alignment = alignment};
+  if constexpr (requires(TestType& p) { p.shrink_to_fit(); })
+    config = {.capacity = 30, .growth_strategy = GrowthStrategy::linear(7), .alignment = alignment};
   TestType pool(config);
   auto handles = fill(pool, 100);
   std::vector<Key> keys;
   for (auto const& handle : handles) keys.push_back(pool.key(handle));
   for (std::size_t i = 0; i != 100; ++i) {
-    EXPECT(pool.get(keys[i]) == handles[i].get() && std::as_const(pool).get(keys[i]) == handles[i].get() && pool.contains(keys[i]));
+    EXPECT(pool.get(keys[i]) == handles[i].get() && std::as_const(pool).get(keys[i]) == handles[i].get() &&
+           pool.contains(keys[i]));
     EXPECT(pool.key(handles[i]) == keys[i]);  // a second key is the same
   }
   CHECK(std::set<Key>(keys.begin(), keys.end()).size() == 100);
@@ -97,14 +103,16 @@ TEST_CASE("keys: what names nothing, and a key as a number") {
   CHECK(pool.get(Key{}) == nullptr);
   CHECK(Key::from_value(key.value()) == key);
   CHECK(pool.get(Key::from_value(key.value())) == handle.get());
-  // Numbers that nobody made: an index behind the slots, or behind those that were handed out; every generation near the right one.
+  // Numbers that nobody made: an index behind the slots, or behind those that were handed out; every generation near
+  // the right one.
   CHECK(pool.get(Key(10, key.generation())) == nullptr);
   CHECK(pool.get(Key(0xFFFFFFFF, key.generation())) == nullptr);
   for (std::uint32_t index = 1; index != 10; ++index) CHECK(pool.get(Key(index, key.generation())) == nullptr);
   for (std::uint32_t i = 2; i != 100; ++i) CHECK(pool.get(Key(key.index(), key.generation() + i)) == nullptr);
   // Objects for which no key was made are not found by guessing, either.
   auto const other = pool.allocate(8);
-  for (std::uint32_t i = 0; i != 100; ++i) CHECK(pool.get(Key(static_cast<std::uint32_t>(pool.index_of(other)), key.generation() + i - 50)) == nullptr);
+  for (std::uint32_t i = 0; i != 100; ++i)
+    CHECK(pool.get(Key(static_cast<std::uint32_t>(pool.index_of(other)), key.generation() + i - 50)) == nullptr);
 
   std::unordered_set<Key> const set{key, Key{}, key};
   CHECK(set.size() == 2);
@@ -126,9 +134,11 @@ TEST_CASE("keys: those of another pool are refused, also of one that was at the 
   }
 }
 
-TEMPLATE_TEST_CASE("keys: stale for ever, also when the block went away and came again", "", (GrowingPool<Tracked, Generations, Counting, FullChecks>),
+TEMPLATE_TEST_CASE("keys: stale for ever, also when the block went away and came again", "",
+                   (GrowingPool<Tracked, Generations, Counting, FullChecks>),
                    (GrowingPool<Byte, BitmapAllocator, Generations, Counting, NoChecks>),
-                   (GrowingPool<Tracked, FreeListAllocator, Generations, Counting>), (ThreadSafePool<Tracked, Generations, Counting>)) {
+                   (GrowingPool<Tracked, FreeListAllocator, Generations, Counting>),
+                   (ThreadSafePool<Tracked, Generations, Counting>)) {
   test::Audit audit;
   TestType pool(PoolConfig{.capacity = 70, .growth_strategy = GrowthStrategy::linear(130)});
   std::vector<Key> stale;
@@ -153,7 +163,8 @@ TEMPLATE_TEST_CASE("keys: stale for ever, also when the block went away and came
 TEST_CASE("keys: blocks that come and go in turn use index space again") {
   test::Audit audit;
   auto const slots = std::size_t{GENERATE(640U, 650U, 20U)};
-  GrowingPool<int, Generations, Counting> pool(PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(slots)});
+  GrowingPool<int, Generations, Counting> pool(
+      PoolConfig{.capacity = 64, .growth_strategy = GrowthStrategy::linear(slots)});
   auto last = fill(pool, 64);
   std::vector<Key> stale;
   std::uint32_t highest = 0;
@@ -168,10 +179,14 @@ TEST_CASE("keys: blocks that come and go in turn use index space again") {
   CHECK(highest < 2 * 128 + 3 * slots);
 }
 
-TEMPLATE_TEST_CASE("keys: a slot whose generations are used up serves on, and its objects get the key that names nothing", "",
-                   (FixedPool<int, BasicGenerations<4>, BasicStats, FullChecks>), (FixedPool<int, BasicGenerations<4>, BitmapAllocator, BasicStats>),
-                   (FixedPool<int, BasicGenerations<4>, FreeListAllocator, BasicStats>), (ThreadSafePool<int, BasicGenerations<4>, LockFree, AtomicStats>),
-                   (GrowingPool<int, BasicGenerations<4>, BasicStats, FullChecks>), (ThreadSafePool<int, BasicGenerations<4>, AtomicStats, NoCache>)) {
+TEMPLATE_TEST_CASE(
+    "keys: a slot whose generations are used up serves on, and its objects get the key that names nothing", "",
+    (FixedPool<int, BasicGenerations<4>, BasicStats, FullChecks>),
+    (FixedPool<int, BasicGenerations<4>, BitmapAllocator, BasicStats>),
+    (FixedPool<int, BasicGenerations<4>, FreeListAllocator, BasicStats>),
+    (ThreadSafePool<int, BasicGenerations<4>, LockFree, AtomicStats>),
+    (GrowingPool<int, BasicGenerations<4>, BasicStats, FullChecks>),
+    (ThreadSafePool<int, BasicGenerations<4>, AtomicStats, NoCache>)) {
   TestType pool(PoolConfig{.capacity = 3, .max_capacity = 3});
   std::vector<Key> stale;
   typename TestType::handle_type others[2];
@@ -186,7 +201,8 @@ TEMPLATE_TEST_CASE("keys: a slot whose generations are used up serves on, and it
       if (key) stale.push_back(key);
       EXPECT(pool.allocated() == slot + 1 && pool.capacity() == 3 && pool.index_of(handle) < 3);
     }
-    for (std::uint32_t generation = 0; generation != 64; ++generation) EXPECT(!pool.contains(Key(static_cast<std::uint32_t>(slot), generation)));
+    for (std::uint32_t generation = 0; generation != 64; ++generation)
+      EXPECT(!pool.contains(Key(static_cast<std::uint32_t>(slot), generation)));
     if (slot != 2) others[slot] = pool.allocate(2);
   }
   CHECK(stale.size() == 3 * 15);
@@ -198,7 +214,8 @@ TEMPLATE_TEST_CASE("keys: a slot whose generations are used up serves on, and it
   CHECK(met == 2);
 }
 
-TEMPLATE_TEST_CASE("keys: few generations cost no memory, and shrinking gives blocks back as ever", "", (GrowingPool<int, BasicGenerations<2>, Counting>),
+TEMPLATE_TEST_CASE("keys: few generations cost no memory, and shrinking gives blocks back as ever", "",
+                   (GrowingPool<int, BasicGenerations<2>, Counting>),
                    (ThreadSafePool<int, BasicGenerations<2>, Counting>)) {
   test::Audit audit;
   TestType pool(PoolConfig{.capacity = 1, .max_capacity = 2, .growth_strategy = GrowthStrategy::linear(1)});
@@ -221,7 +238,10 @@ TEMPLATE_TEST_CASE("keys: few generations cost no memory, and shrinking gives bl
 TEST_CASE("keys: objects without a key use no generations up") {
   FixedPool<int, BasicGenerations<1>> pool(1);
   for (int i = 0; i != 1000; ++i) CHECK(pool.try_allocate(i));
-  { auto const handle = pool.allocate(1); CHECK(pool.contains(pool.key(handle))); }
+  {
+    auto const handle = pool.allocate(1);
+    CHECK(pool.contains(pool.key(handle)));
+  }
   auto const handle = pool.allocate(1);
   CHECK_FALSE(pool.key(handle));
 }
@@ -276,7 +296,8 @@ struct KeyedThenThrows : Poolable {
 }  // namespace
 
 TEST_CASE("keys: a failed allocation may use a slot's generations up, too") {
-  GrowingPool<KeyedThenThrows, BasicGenerations<1>, BasicStats, FullChecks> pool(PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::none()});
+  GrowingPool<KeyedThenThrows, BasicGenerations<1>, BasicStats, FullChecks> pool(
+      PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::none()});
   KeyedThenThrows::pool = &pool;
   KeyedThenThrows::keys.clear();
   for (int i = 0; i != 10; ++i) {
@@ -298,9 +319,11 @@ struct ThrowsWhenTold {
 };
 }  // namespace
 
-TEMPLATE_TEST_CASE("keys: slots that were not used after all get their number again", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("keys: slots that were not used after all get their number again", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
   test::Audit audit;
-  GrowingPool<ThrowsWhenTold, TestType, Generations, Counting, FullChecks> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(GENERATE(1U, 20U, 129U, 300U))});
+  GrowingPool<ThrowsWhenTold, TestType, Generations, Counting, FullChecks> pool(
+      PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(GENERATE(1U, 20U, 129U, 300U))});
   std::vector<typename decltype(pool)::handle_type> handles;
   auto const fails = [&](auto&& f) {
     ThrowsWhenTold::told = true;
@@ -324,7 +347,8 @@ TEMPLATE_TEST_CASE("keys: slots that were not used after all get their number ag
 }
 #endif
 
-TEST_CASE("keys: release() and adopt() leave them valid; an object that ends takes its keys along before its slot is free") {
+TEST_CASE(
+    "keys: release() and adopt() leave them valid; an object that ends takes its keys along before its slot is free") {
   FixedPool<int, Generations> pool(2);
   auto handle = pool.allocate(1);
   Key const key = pool.key(handle);
@@ -372,7 +396,8 @@ TEST_CASE("keys: without memory for generations a pool does not grow, and nothin
     for (std::size_t i = 0; i != handles.size(); ++i) EXPECT(pool->get(keys[i]) == handles[i].get());
     EXPECT(pool->check_invariants());
     if (n == 0) most = test::storage_account().bytes();
-    EXPECT(test::storage_account().bytes() <= most + 1600);  // what was acquired in vain is used later; a page of each kind may be more
+    // what was acquired in vain is used later; a page of each kind may be more
+    EXPECT(test::storage_account().bytes() <= most + 1600);
   }
   MissesOne::left = 0;
 }
@@ -393,14 +418,17 @@ TEST_CASE("keys: bytes a slot, in blocks of any size") {
   };
   for (std::size_t const slots : {1U, 2U, 3U, 7U, 42U, 43U, 64U, 100U, 127U, 128U, 129U, 170U, 171U, 1000U, 12'800U}) {
     INFO(slots << " slots a block");
-    double const with = bytes(std::type_identity<GrowingPool<Wide, Generations, Counting, NoChecks, FreeListAllocator>>{}, slots);
-    double const without = bytes(std::type_identity<GrowingPool<std::array<std::uint32_t, 4>, Counting, NoChecks, FreeListAllocator>>{}, slots);
+    double const with =
+        bytes(std::type_identity<GrowingPool<Wide, Generations, Counting, NoChecks, FreeListAllocator>>{}, slots);
+    double const without = bytes(
+        std::type_identity<GrowingPool<std::array<std::uint32_t, 4>, Counting, NoChecks, FreeListAllocator>>{}, slots);
     double const more = 4 + with - without;
     CHECK(more < (slots % 128 == 0 || slots >= 1000 ? 8.6 : 17));
   }
 }
 
-TEST_CASE("keys: those of other pools pass with a chance of 1 in 2^Bits - 1, and not at all before many objects lived in the slot") {
+TEST_CASE("keys: those of other pools pass with a chance of 1 in 2^Bits - 1, and not at all before many objects lived "
+          "in the slot") {
   auto const passed = [](auto bits) {
     using Pool = FixedPool<int, BasicGenerations<decltype(bits)::value>>;
     std::vector<std::unique_ptr<Pool>> pools;
@@ -450,14 +478,17 @@ TEST_CASE("keys: exact bytes, and pages that no slot was handed out from are not
     CHECK(FixedPool<Byte, ExternalStorage, NoChecks, FreeListAllocator, Generations>::required_bytes(3) == 12 + 12);
     CHECK(FixedPool<Byte, ExternalStorage, NoChecks, Generations>::required_bytes(3) == 4 + 12 + 12);
   }
-  std::vector<std::byte> memory(FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations>::required_bytes(1000) + 8, std::byte{0x5A});
+  std::vector<std::byte> memory(
+      FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations>::required_bytes(1000) + 8, std::byte{0x5A});
   {
-    FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations> pool(std::span<std::byte>(memory.data(), memory.size() - 8));
+    FixedPool<std::uint64_t, ExternalStorage, NoChecks, Generations> pool(
+        std::span<std::byte>(memory.data(), memory.size() - 8));
     CHECK(pool.capacity() == 1000);
     auto const handles = fill(pool, 10);
     for (auto const& handle : handles) (void)pool.key(handle);
   }
-  for (std::size_t i = 8000 + 40; i != 12000; ++i) EXPECT(memory[i] == std::byte{0x5A});  // words of slots that were never used
+  // words of slots that were never used
+  for (std::size_t i = 8000 + 40; i != 12000; ++i) EXPECT(memory[i] == std::byte{0x5A});
   for (std::size_t i = 16000; i != memory.size(); ++i) EXPECT(memory[i] == std::byte{0x5A});
 }
 

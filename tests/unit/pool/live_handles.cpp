@@ -19,10 +19,10 @@ struct Ship {
 };
 }  // namespace game
 
-TEMPLATE_TEST_CASE("live handles: the report names type, count and first indices", "", (FixedPool<game::Ship, NoChecks>),
-                   (FixedPool<game::Ship, FullChecks, BitmapAllocator>), (GrowingPool<game::Ship>),
-                   (GrowingPool<game::Ship, FreeListAllocator, NoChecks>), (GrowingPool<game::Ship, BitmapAllocator, MutexLock>),
-                   (FixedPool<game::Ship, InlineStorage<40>>)) {
+TEMPLATE_TEST_CASE("live handles: the report names type, count and first indices", "",
+                   (FixedPool<game::Ship, NoChecks>), (FixedPool<game::Ship, FullChecks, BitmapAllocator>),
+                   (GrowingPool<game::Ship>), (GrowingPool<game::Ship, FreeListAllocator, NoChecks>),
+                   (GrowingPool<game::Ship, BitmapAllocator, MutexLock>), (FixedPool<game::Ship, InlineStorage<40>>)) {
   test::RecordedErrors const errors;
   std::optional<TestType> pool(std::in_place, 40);
   std::vector<typename TestType::handle_type> handles;
@@ -40,8 +40,10 @@ TEMPLATE_TEST_CASE("live handles: the report names type, count and first indices
   CHECK(error.capacity == 40);
   CHECK(error.type_name == "game::Ship");
   REQUIRE(error.index_count == Error::max_indices);
-  CHECK(std::vector<std::size_t>(error.indices, error.indices + Error::max_indices) == std::vector<std::size_t>(indices.begin(), indices.begin() + 8));
-  CHECK_THAT(error.to_string(), ContainsSubstring("allocated 16 slots") && ContainsSubstring("indices 1 3 5") && ContainsSubstring(" ..."));
+  CHECK(std::vector<std::size_t>(error.indices, error.indices + Error::max_indices) ==
+        std::vector<std::size_t>(indices.begin(), indices.begin() + 8));
+  CHECK_THAT(error.to_string(), ContainsSubstring("allocated 16 slots") && ContainsSubstring("indices 1 3 5") &&
+                                    ContainsSubstring(" ..."));
 }
 
 TEST_CASE("live handles: the default handler prints the report and aborts") {
@@ -57,7 +59,8 @@ TEST_CASE("live handles: the default handler prints the report and aborts") {
 TEST_CASE("live handles: kept objects that nobody holds are no live handles") {
   test::RecordedErrors const errors;
   {
-    auto pool = FixedPool(PoolConfig{.capacity = 4, .pre_initialize = true}, recycle([] { return std::string(100, 'x'); }));
+    auto pool =
+        FixedPool(PoolConfig{.capacity = 4, .pre_initialize = true}, recycle([] { return std::string(100, 'x'); }));
     auto const handle = pool.allocate();
     CHECK(handle->size() == 100);
   }

@@ -26,10 +26,12 @@ namespace {
 
 using Span = FixedPool<int, BitmapAllocator>::span_handle_type;
 static_assert(sizeof(Span) == 3 * sizeof(void*) && std::movable<Span> && !std::copyable<Span>);
-static_assert(std::is_nothrow_move_constructible_v<Span> && std::is_nothrow_move_assignable_v<Span> && std::is_nothrow_swappable_v<Span>);
+static_assert(std::is_nothrow_move_constructible_v<Span> && std::is_nothrow_move_assignable_v<Span> &&
+              std::is_nothrow_swappable_v<Span>);
 static_assert(std::ranges::contiguous_range<Span&> && std::convertible_to<Span&, std::span<int>>);
 static_assert(!std::convertible_to<Span, std::span<int>>);  // it would dangle
-static_assert(TakesRuns<BitmapAllocator::Slots<SlotShape<16, 8, true>>> && !TakesRuns<StackAllocator::Slots<SlotShape<16, 8, false>>>);
+static_assert(TakesRuns<BitmapAllocator::Slots<SlotShape<16, 8, true>>> &&
+              !TakesRuns<StackAllocator::Slots<SlotShape<16, 8, false>>>);
 
 /// First fit over one flag a slot.
 std::optional<std::size_t> first_fit(std::vector<bool> const& used, std::size_t n) {
@@ -41,14 +43,13 @@ std::optional<std::size_t> first_fit(std::vector<bool> const& used, std::size_t 
   return std::nullopt;
 }
 
-#define RUN_POOLS(T)                                                                                                             \
-  (FixedPool<T, BitmapAllocator, BasicStats, FullChecks>), (GrowingPool<T, BitmapAllocator, NoChecks>),                         \
-      (GrowingPool<T, BitmapAllocator, MutexLock, FullChecks>), (FixedPool<T, BitmapAllocator, InlineStorage<200>>),            \
+#define RUN_POOLS(T)                                                                                                 \
+  (FixedPool<T, BitmapAllocator, BasicStats, FullChecks>), (GrowingPool<T, BitmapAllocator, NoChecks>),              \
+      (GrowingPool<T, BitmapAllocator, MutexLock, FullChecks>), (FixedPool<T, BitmapAllocator, InlineStorage<200>>), \
       (ThreadSafePool<T, BitmapAllocator, AtomicStats>), (ThreadLocalPool<T, BitmapAllocator>)
 
 /// One of RUN_POOLS, with 200 slots.
-template <class Pool>
-Pool make_pool() {
+template <class Pool> Pool make_pool() {
   if constexpr (std::default_initializable<Pool>) return Pool();
   else return Pool(200);
 }
@@ -57,7 +58,8 @@ Pool make_pool() {
 
 TEST_CASE("runs: the lowest place that fits, against a model") {
   test::Audit const audit;
-  for (std::size_t const capacity : {std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{70}, std::size_t{300}, std::size_t{1024}}) {
+  for (std::size_t const capacity :
+       {std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{70}, std::size_t{300}, std::size_t{1024}}) {
     FixedPool<Tracked, BitmapAllocator, BasicStats, FullChecks> pool(capacity);
     std::vector<bool> used(capacity);
     std::vector<decltype(pool)::span_handle_type> runs;
@@ -152,11 +154,12 @@ TEST_CASE("runs: no n adjacent slots") {
 }
 
 TEST_CASE("runs: a growing pool adds a block that is long enough, up to its limit exactly") {
-  GrowingPool<int, BitmapAllocator, BasicStats> pool(PoolConfig{.capacity = 10, .max_capacity = 100, .growth_strategy = GrowthStrategy::linear(5)});
+  GrowingPool<int, BitmapAllocator, BasicStats> pool(
+      PoolConfig{.capacity = 10, .max_capacity = 100, .growth_strategy = GrowthStrategy::linear(5)});
   auto const one = pool.allocate(1);
   auto const a = pool.allocate_n(30);  // more than the growth
   CHECK(pool.capacity() == 40);
-  auto const b = pool.allocate_n(9);   // fits the first block
+  auto const b = pool.allocate_n(9);  // fits the first block
   CHECK(pool.capacity() == 40);
   auto const c = pool.allocate_n(3);
   CHECK(pool.capacity() == 45);

@@ -38,8 +38,7 @@ struct BadRelease : test::Tracked, Poolable {
 };
 
 /// What must not change when something throws.
-template <class Pool>
-struct Before {
+template <class Pool> struct Before {
   explicit Before(Pool& p) : pool(p), capacity(p.capacity()), allocated(p.allocated()), live(test::ledger().live()) {}
   void check() {
     CHECK(pool.capacity() == capacity);
@@ -56,10 +55,11 @@ struct Before {
 
 }  // namespace
 
-#define POOLS_OF(T)                                                                                                      \
-  (FixedPool<T, StackAllocator>), (FixedPool<T, FreeListAllocator, NoChecks>), (FixedPool<T, BitmapAllocator, FullChecks>), \
-      (GrowingPool<T, StackAllocator, BasicStats>), (GrowingPool<T, FreeListAllocator, FullChecks>),                     \
-      (GrowingPool<T, BitmapAllocator, MutexLock>), (FixedPool<T, InlineStorage<200>>)
+#define POOLS_OF(T)                                                                                  \
+  (FixedPool<T, StackAllocator>), (FixedPool<T, FreeListAllocator, NoChecks>),                       \
+      (FixedPool<T, BitmapAllocator, FullChecks>), (GrowingPool<T, StackAllocator, BasicStats>),     \
+      (GrowingPool<T, FreeListAllocator, FullChecks>), (GrowingPool<T, BitmapAllocator, MutexLock>), \
+      (FixedPool<T, InlineStorage<200>>)
 
 TEMPLATE_TEST_CASE("trap: a throwing constructor leaks the slot: the k-th", "", POOLS_OF(ThrowOnNth)) {
   test::Audit const audit;
@@ -82,7 +82,8 @@ TEMPLATE_TEST_CASE("trap: a throwing constructor leaks the slot: the k-th", "", 
   CHECK(handles.size() == pool.capacity());  // not one slot is lost
 }
 
-TEMPLATE_TEST_CASE("trap: a throwing constructor leaks the slot: in a batch, at every place", "", POOLS_OF(ThrowOnNth)) {
+TEMPLATE_TEST_CASE("trap: a throwing constructor leaks the slot: in a batch, at every place", "",
+                   POOLS_OF(ThrowOnNth)) {
   test::Audit const audit;
   TestType pool(200);
   auto const keep = pool.allocate(1U);
@@ -161,7 +162,8 @@ TEST_CASE("batch: an output that throws keeps what it got, and the rest goes bac
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("recycle: an init that throws gives the slot back", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("recycle: an init that throws gives the slot back", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   test::Audit const audit;
   auto const init = +[] { return fuse().tick(), std::string(50, 'i'); };
   auto const reset = +[](std::string&) {};
@@ -191,7 +193,8 @@ TEMPLATE_TEST_CASE("recycle: an init that throws gives the slot back", "", Stack
 TEST_CASE("recycle: an init that throws while the pool is built") {
   test::Audit const audit;
   auto const make = [] {
-    return FixedPool(PoolConfig{.capacity = 10, .pre_initialize = true}, recycle([] { return test::ThrowOnNth(5); }, [](test::ThrowOnNth&) {}));
+    return FixedPool(PoolConfig{.capacity = 10, .pre_initialize = true},
+                     recycle([] { return test::ThrowOnNth(5); }, [](test::ThrowOnNth&) {}));
   };
   for (std::size_t k = 1; k != 11; ++k) {
     fuse().light(k);
@@ -213,7 +216,8 @@ TEST_CASE("recycle: an init that throws while the pool is built") {
 TEST_CASE("trap: grown objects stay big: a reset that throws has the object built anew") {
   test::Audit const audit;
   int built = 0;
-  auto pool = GrowingPool(PoolConfig{.capacity = 2}, recycle([&built] { return ++built, test::Tracked(9); }, [](test::Tracked&) { throw Blown{}; }));
+  auto pool = GrowingPool(PoolConfig{.capacity = 2}, recycle([&built] { return ++built, test::Tracked(9); },
+                                                             [](test::Tracked&) { throw Blown{}; }));
   for (int i = 1; i != 5; ++i) {
     auto const handle = pool.allocate();
     CHECK(built == i);
@@ -233,8 +237,7 @@ TEST_CASE("a constructor, hook and destructor that do not throw need nothing of 
 namespace {
 
 /// Takes handles by an assignment that may throw.
-template <class H>
-struct Entry {
+template <class H> struct Entry {
   H handle;
   Entry& operator=(H&& other) {
     fuse().tick();
@@ -250,8 +253,7 @@ struct Simple {
 };
 
 /// Its copies throw, as those of a std::function or a std::string may.
-template <class Base>
-struct Copying : Base {
+template <class Base> struct Copying : Base {
   Copying() = default;
   Copying(Copying const& other) : Base(other) { fuse().tick(); }
 };

@@ -21,7 +21,9 @@ TEST_CASE("exact divider: every stride up to 5000, first, last and middle multip
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   bool all = true;
   for (std::size_t divisor = 1; divisor <= 5000; ++divisor)
-    for (std::size_t const quotient : {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::min(std::size_t{1000003}, most / divisor), most / divisor / 2, most / divisor})
+    for (std::size_t const quotient :
+         {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::min(std::size_t{1000003}, most / divisor),
+          most / divisor / 2, most / divisor})
       all = all && divides(divisor, quotient);
   CHECK(all);
 }
@@ -32,7 +34,8 @@ TEST_CASE("exact divider: random strides of all magnitudes") {
   for (int i = 0; i != 200000; ++i) {
     auto const divisor = static_cast<std::size_t>((random() >> (random() % 60)) | 1) << (random() % 4);
     if (divisor == 0) continue;
-    all = all && divides(divisor, static_cast<std::size_t>(random()) % (std::numeric_limits<std::size_t>::max() / divisor + (divisor != 1)));
+    all = all && divides(divisor, static_cast<std::size_t>(random()) %
+                                      (std::numeric_limits<std::size_t>::max() / divisor + (divisor != 1)));
   }
   CHECK(all);
   CHECK(divides(std::numeric_limits<std::size_t>::max(), 1));

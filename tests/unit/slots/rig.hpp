@@ -14,8 +14,7 @@
 
 namespace test {
 
-template <class Policy, bool Growing, std::size_t Size = 16>
-class SlotRig {
+template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
  public:
   static constexpr std::size_t link = fastalloc::link_bytes<Policy>(Growing, Size);
   using Slots = typename Policy::template Slots<fastalloc::SlotShape<Size, 8, Growing, 0, link>>;
@@ -161,7 +160,8 @@ class SlotRig {
       for (std::size_t w = 0; w != fastalloc::words_for(blocks_[b].handed); ++w) {
         std::size_t const bits = allocator.free_bits(blocks_[b].word + w, blocks_);
         for (std::size_t i = 0; i != fastalloc::word_bits && w * fastalloc::word_bits + i < blocks_[b].handed; ++i) {
-          bool const free = std::binary_search(sorted.begin(), sorted.end(), blocks_[b].data + (w * fastalloc::word_bits + i) * Size);
+          bool const free =
+              std::binary_search(sorted.begin(), sorted.end(), blocks_[b].data + (w * fastalloc::word_bits + i) * Size);
           if (free != ((bits >> i & 1) != 0)) return false;
         }
       }

@@ -11,8 +11,7 @@ using test::SlotRig;
 
 namespace {
 
-template <class Rig>
-void random_walk(Rig& rig, unsigned seed, int steps) {
+template <class Rig> void random_walk(Rig& rig, unsigned seed, int steps) {
   std::mt19937 random(seed);
   bool right = true;
   for (int step = 0; step != steps; ++step) {
@@ -45,7 +44,8 @@ TEMPLATE_TEST_CASE("slot allocator: starts empty", "", StackAllocator, FreeListA
   CHECK(rig.agrees());
 }
 
-TEMPLATE_TEST_CASE("slot allocator: one block, against a model", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("slot allocator: one block, against a model", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   for (unsigned const slots : {1U, 2U, 63U, 64U, 65U, 700U, 5000U}) {
     SlotRig<TestType, false> rig;
     rig.add_block(slots);
@@ -59,7 +59,8 @@ TEMPLATE_TEST_CASE("slot allocator: one block, against a model", "", StackAlloca
   random_walk(odd, 4, 12000);
 }
 
-TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a model", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a model", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
   for (unsigned seed = 0; seed != 6; ++seed) {
     SlotRig<TestType, true> rig;
     std::mt19937 random(seed);
@@ -170,9 +171,11 @@ TEST_CASE("slot allocators: bytes of metadata") {
   STATIC_REQUIRE(Bitmap::metadata_bytes(64000, 1) < 8300);
 }
 
-TEMPLATE_TEST_CASE("slot allocator: slots that lie further apart than they are big", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("slot allocator: slots that lie further apart than they are big", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
   constexpr std::size_t stride = 64, capacity = 200;
-  using Slots = typename TestType::template Slots<SlotShape<16, 8, false, 0, fastalloc::link_bytes<TestType>(false, 16)>>;
+  using Slots =
+      typename TestType::template Slots<SlotShape<16, 8, false, 0, fastalloc::link_bytes<TestType>(false, 16)>>;
   Blocks<false> blocks;
   blocks.set_stride(stride);
   std::vector<std::uint64_t> memory(capacity * stride / 8), metadata(Slots::metadata_bytes(capacity, 1) / 8 + 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PageStorage: what it maps and gives back, every option, and every way in which a system can refuse one, each brought about for real:
-// by limits, by privileges dropped, by numbers that no system has, and by filters that let a system call fail.
+// PageStorage: what it maps and gives back, every option, and every way in which a system can refuse one, each brought
+// about for real: by limits, by privileges dropped, by numbers that no system has, and by filters that let a system
+// call fail.
 #include <fastalloc/fastalloc.hpp>
 
 #include "support/catch.hpp"
@@ -66,7 +67,8 @@ std::size_t mapped_bytes() {
   static char text[512 * 1024];
   int const file = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   std::size_t size = 0;
-  for (::ssize_t n; size + 1 < sizeof text && (n = ::read(file, text + size, sizeof text - 1 - size)) > 0;) size += static_cast<std::size_t>(n);
+  for (::ssize_t n; size + 1 < sizeof text && (n = ::read(file, text + size, sizeof text - 1 - size)) > 0;)
+    size += static_cast<std::size_t>(n);
   ::close(file);
   text[size] = '\0';
   std::size_t sum = 0;
@@ -92,7 +94,8 @@ std::size_t mapped_bytes() {
     unsigned long last = 0;
     auto const at = reinterpret_cast<std::uintptr_t>(address);
     if (address != nullptr && std::sscanf(line, "%lx-%lx ", &first, &last) == 2) here = first <= at && at < last;
-    if (here && std::strncmp(line, key, std::strlen(key)) == 0) value = std::strtoul(line + std::strlen(key), nullptr, 10);
+    if (here && std::strncmp(line, key, std::strlen(key)) == 0)
+      value = std::strtoul(line + std::strlen(key), nullptr, 10);
   }
   std::fclose(file);
   return value * kibibyte;
@@ -147,7 +150,8 @@ bool is_aligned(void const* p, std::size_t alignment) { return reinterpret_cast<
 TEST_CASE("page storage: blocks are whole pages, aligned, writable, and go back to the last byte") {
   for (HugePages const kind : {HugePages::none, HugePages::transparent, HugePages::reserved})
     for (std::size_t const alignment : {std::size_t{8}, page, 2 * page, 16 * page, huge, 4 * huge})
-      for (std::size_t const bytes : {std::size_t{1}, page - 1, page, page + 1, 37 * page, huge - 1, huge, 2 * huge + 1}) {
+      for (std::size_t const bytes :
+           {std::size_t{1}, page - 1, page, page + 1, 37 * page, huge - 1, huge, 2 * huge + 1}) {
         // No check before the last look: Catch2 asks the heap, which may grow.
         PageStorage storage{{.huge_pages = kind}};
         std::size_t const before = mapped_bytes();
@@ -173,7 +177,8 @@ TEST_CASE("page storage: blocks are whole pages, aligned, writable, and go back 
 TEST_CASE("page storage: what no system has is null, and leaves nothing behind") {
   constexpr std::size_t most = ~std::size_t{0};
   for (HugePages const kind : {HugePages::none, HugePages::transparent, HugePages::reserved})
-    for (std::size_t const bytes : {most, most - 1, most - page + 1, most - page, most - huge, most / 2 + 1, most / 2, most / 4, power_of_two(52, 31)})
+    for (std::size_t const bytes : {most, most - 1, most - page + 1, most - page, most - huge, most / 2 + 1, most / 2,
+                                    most / 4, power_of_two(52, 31)})
       for (std::size_t const alignment : {std::size_t{64}, 2 * page, huge, power_of_two(40, 30)}) {
         if (!is_64_bit && bytes <= most / 2 + 1) continue;  // some systems have those
         PageStorage storage{{.huge_pages = kind}};
@@ -265,7 +270,8 @@ TEST_CASE("page storage: locked memory is locked, and unlocked when it goes back
   if (!may_lock(bytes)) return skip("not a page may be locked here; type ulimit -l 64");
   std::size_t const before = proc_bytes("/proc/self/status", "VmLck:");
   {
-    FixedPool<Item, PageStorage, NoChecks, FreeListAllocator> const pool(PoolConfig{.capacity = bytes / sizeof(Item)}, PageStorage{{.lock_memory = true}});
+    FixedPool<Item, PageStorage, NoChecks, FreeListAllocator> const pool(PoolConfig{.capacity = bytes / sizeof(Item)},
+                                                                         PageStorage{{.lock_memory = true}});
     CHECK(proc_bytes("/proc/self/status", "VmLck:") == before + bytes);
     CHECK_FALSE(pool.storage().has_note());
     CHECK(pool.storage().note().to_string() == "fastalloc: no error: nothing was refused");
@@ -278,9 +284,11 @@ TEST_CASE("page storage: RLIMIT_MEMLOCK is too low: a note with the values, unlo
   for (std::size_t const limit : {std::size_t{0}, 8 * kibibyte})
     check_in_child([&] {
       NEED(limit_locking(limit));
-      FixedPool<Item, PageStorage, NoChecks, FreeListAllocator> pool(PoolConfig{.capacity = 1024}, PageStorage{{.huge_pages = HugePages::none, .lock_memory = true}});
+      FixedPool<Item, PageStorage, NoChecks, FreeListAllocator> pool(
+          PoolConfig{.capacity = 1024}, PageStorage{{.huge_pages = HugePages::none, .lock_memory = true}});
       Error const note = pool.storage().note();
-      NEED(pool.storage().has_note() && pool.storage().has_note(PageFeature::lock_memory) && !pool.storage().has_note(PageFeature::prefault));
+      NEED(pool.storage().has_note() && pool.storage().has_note(PageFeature::lock_memory) &&
+           !pool.storage().has_note(PageFeature::prefault));
       NEED(says(note, "RLIMIT_MEMLOCK") && says(note, "ulimit -l") && says(note, "unlocked memory is in use"));
       NEED(note.requested == 64 * kibibyte && note.limit == limit && std::string(note.unit) == "bytes");
       NEED(note.to_string().find("requested 65536 bytes") != std::string::npos);
@@ -303,7 +311,8 @@ TEST_CASE("page storage: with `required` a lock that cannot be had is the error 
     auto const pool = Pool::try_create(config, needed);
     std::size_t const after = mapped_bytes();
     NEED(!pool && after == before);
-    NEED(pool.error().code == ErrorCode::allocation_failed && pool.error().requested == 64 * kibibyte && pool.error().limit == 16 * kibibyte);
+    NEED(pool.error().code == ErrorCode::allocation_failed && pool.error().requested == 64 * kibibyte &&
+         pool.error().limit == 16 * kibibyte);
     NEED(std::string(pool.error().message()) == unneeded.note().message());
     NEED(pool.error().type_name.find("Item") != std::string_view::npos);
 #if FASTALLOC_EXCEPTIONS
@@ -312,11 +321,13 @@ TEST_CASE("page storage: with `required` a lock that cannot be had is the error 
       NEED(false);
     } catch (AllocationFailed const& exception) {
       NEED(std::string(exception.error().message()) == unneeded.note().message());
-      NEED(std::strstr(exception.what(), "ulimit -l unlimited") != nullptr && std::strstr(exception.what(), "limit 16384 bytes") != nullptr);
+      NEED(std::strstr(exception.what(), "ulimit -l unlimited") != nullptr &&
+           std::strstr(exception.what(), "limit 16384 bytes") != nullptr);
     }
 #endif
     // Growth that cannot be locked fails; what there is stays.
-    GrowingPool<Item, PageStorage, NoChecks> growing(PoolConfig{.capacity = 16, .growth_strategy = GrowthStrategy::linear(4096)}, needed);
+    GrowingPool<Item, PageStorage, NoChecks> growing(
+        PoolConfig{.capacity = 16, .growth_strategy = GrowthStrategy::linear(4096)}, needed);
     NEED(!growing.storage().has_note());
     std::vector<Handle<Item>> handles;
     for (int i = 0; i != 16; ++i) handles.push_back(growing.allocate());
@@ -344,10 +355,12 @@ TEST_CASE("page storage: of several blocks the first that missed a feature is no
 TEST_CASE("page storage: several features are missing: each has its note, and the gravest comes first", "[kernel]") {
   check_in_child([] {
     NEED(limit_locking(16 * kibibyte));
-    PageStorage storage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node = 63, .huge_page_size = 8 * kibibyte}};
+    PageStorage storage{
+        {.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node = 63, .huge_page_size = 8 * kibibyte}};
     NEED(storage.acquire(64 * kibibyte, 64) != nullptr);
     NEED(says(storage.note(), "RLIMIT_MEMLOCK") && says(storage.note(PageFeature::lock_memory), "RLIMIT_MEMLOCK"));
-    NEED(says(storage.note(PageFeature::huge_pages), "of this size") && storage.note(PageFeature::huge_pages).requested == 8 * kibibyte);
+    NEED(says(storage.note(PageFeature::huge_pages), "of this size") &&
+         storage.note(PageFeature::huge_pages).requested == 8 * kibibyte);
     NEED(says(storage.note(PageFeature::numa_node), "NUMA node"));
     NEED(!storage.has_note(PageFeature::prefault));
   });
@@ -384,7 +397,8 @@ TEST_CASE("page storage: too few reserved huge pages are free: other pages, and 
 }
 
 TEST_CASE("page storage: reserved huge pages of a size that there is not", "[kernel]") {
-  for (std::size_t const size : {std::size_t{0}, std::size_t{3}, 2 * kibibyte, 8 * kibibyte, 3 * mebibyte, power_of_two(62, 29)}) {
+  for (std::size_t const size :
+       {std::size_t{0}, std::size_t{3}, 2 * kibibyte, 8 * kibibyte, 3 * mebibyte, power_of_two(62, 29)}) {
     PageStorage storage{{.huge_pages = HugePages::reserved, .huge_page_size = size}};
     void* const block = storage.acquire(100, 64);
     REQUIRE(block != nullptr);
@@ -396,7 +410,8 @@ TEST_CASE("page storage: reserved huge pages of a size that there is not", "[ker
 }
 
 TEST_CASE("page storage: reserved huge pages where there are some") {
-  if (detail::free_huge_bytes(huge) < 4 * huge) return skip("no reserved huge pages are free; type sysctl vm.nr_hugepages=8");
+  if (detail::free_huge_bytes(huge) < 4 * huge)
+    return skip("no reserved huge pages are free; type sysctl vm.nr_hugepages=8");
   std::size_t const free = detail::free_huge_bytes(huge);
   for (std::size_t const alignment : {std::size_t{64}, huge, 4 * huge}) {
     PageStorage storage{{.huge_pages = HugePages::reserved, .prefault = true, .lock_memory = true, .numa_node = 0}};
@@ -410,7 +425,8 @@ TEST_CASE("page storage: reserved huge pages where there are some") {
     CHECK(detail::free_huge_bytes(huge) == free);
   }
   {
-    GrowingPool<Item, PageStorage> pool(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(10)}, PageStorage{{.huge_pages = HugePages::reserved}});
+    GrowingPool<Item, PageStorage> pool(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(10)},
+                                        PageStorage{{.huge_pages = HugePages::reserved}});
     auto const handle = pool.allocate();
     CHECK(has_vm_flag(handle.get(), " ht"));
     CHECK(detail::free_huge_bytes(huge) == free - 2 * huge);  // a block and the directory
@@ -449,7 +465,8 @@ TEST_CASE("page storage: a copy has the options, and no notes") {
   CHECK(storage.has_note());
   storage.release(block, page, 64);
 
-  FixedPool<Item, PageStorage> const first(PoolConfig{.capacity = 10}, PageStorage{{.numa_node = 1023, .required = false}});
+  FixedPool<Item, PageStorage> const first(PoolConfig{.capacity = 10},
+                                           PageStorage{{.numa_node = 1023, .required = false}});
   REQUIRE(first.storage().has_note());
   PageStorage of_pool = first.storage();
   CHECK_FALSE(of_pool.has_note());
@@ -485,7 +502,8 @@ TEST_CASE("page storage: a NUMA node that there is not", "[kernel]") {
     storage.release(block, page, 64);
   }
   std::size_t const before = mapped_bytes();
-  auto const refused = FixedPool<Item, PageStorage>::try_create(PoolConfig{.capacity = 10}, PageStorage{{.numa_node = 63, .required = true}});
+  auto const refused = FixedPool<Item, PageStorage>::try_create(PoolConfig{.capacity = 10},
+                                                                PageStorage{{.numa_node = 63, .required = true}});
   std::size_t const after = mapped_bytes();
   REQUIRE_FALSE(refused);
   CHECK(says(refused.error(), "no such NUMA node"));
@@ -504,7 +522,8 @@ TEST_CASE("page storage: pages of node 0") {
     // The one who looks does tell nodes apart, and passes by what is not there yet.
     int status = -1;
     void* first = block;
-    if (::syscall(SYS_move_pages, 0, 1UL, &first, nullptr, &status, 0) == 0) CHECK_FALSE(detail::all_on_node(block, bytes, page, 1));
+    if (::syscall(SYS_move_pages, 0, 1UL, &first, nullptr, &status, 0) == 0)
+      CHECK_FALSE(detail::all_on_node(block, bytes, page, 1));
     (void)::madvise(block, bytes, MADV_DONTNEED);
     CHECK(detail::all_on_node(block, bytes, page, 1));
     block[299 * page] = std::byte{1};
@@ -517,10 +536,13 @@ TEST_CASE("page storage: growth, shrinking and threads' pools map and unmap whol
   std::size_t const before = mapped_bytes();
   std::size_t in_use = 0;
   {
-    GrowingPool<Item, PageStorage> pool(PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::exponential(2.0), .pre_initialize = true},
-                                        PageStorage{{.huge_pages = HugePages::none, .prefault = true}});
-    ThreadSafePool<Item, PageStorage> shared(PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100)});
-    ThreadLocalPool<Item, PageStorage> local(PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100)}, PageStorage{{.prefault = true}});
+    GrowingPool<Item, PageStorage> pool(
+        PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::exponential(2.0), .pre_initialize = true},
+        PageStorage{{.huge_pages = HugePages::none, .prefault = true}});
+    ThreadSafePool<Item, PageStorage> shared(
+        PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100)});
+    ThreadLocalPool<Item, PageStorage> local(
+        PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100)}, PageStorage{{.prefault = true}});
     for (int round = 0; round != 3; ++round) {
       std::vector<Handle<Item>> handles;
       for (int i = 0; i != 5000; ++i) {
@@ -542,7 +564,8 @@ TEST_CASE("page storage: growth, shrinking and threads' pools map and unmap whol
   std::size_t const after = mapped_bytes();
   CHECK(after < in_use);
   CHECK((in_use - after) % page == 0);
-  // The heap, which handles and parts of threads come from, may have grown meanwhile; the blocks were 300 KiB and more, each round.
+  // The heap, which handles and parts of threads come from, may have grown meanwhile; the blocks were 300 KiB and more,
+  // each round.
   CHECK(after <= before + 2 * mebibyte);
 }
 
@@ -550,8 +573,12 @@ namespace {
 /// Says that it brings pages in, and does not: so whoever does is the pool.
 struct Lazy {
   static constexpr bool can_grow = true;
-  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept { return pages.acquire(bytes, alignment); }
-  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept { pages.release(block, bytes, alignment); }
+  [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    return pages.acquire(bytes, alignment);
+  }
+  void release(void* block, std::size_t bytes, std::size_t alignment) noexcept {
+    pages.release(block, bytes, alignment);
+  }
   [[nodiscard]] bool is_prefaulted() const noexcept { return prefaulted; }
   PageStorage pages{{.huge_pages = HugePages::none}};
   bool prefaulted = false;
@@ -574,7 +601,8 @@ TEST_CASE("storage: pre_initialize does not touch what the storage brought in") 
   for (bool const prefaulted : {false, true}) {
     Lazy storage;
     storage.prefaulted = prefaulted;
-    FixedPool<Item, Lazy, NoChecks, FreeListAllocator> pool(PoolConfig{.capacity = slots, .pre_initialize = true}, storage);
+    FixedPool<Item, Lazy, NoChecks, FreeListAllocator> pool(PoolConfig{.capacity = slots, .pre_initialize = true},
+                                                            storage);
     auto const first = pool.allocate();
     std::size_t const resident = resident_pages(first.get(), slots * sizeof(Item));
     if (prefaulted) CHECK(resident <= 1);
@@ -607,7 +635,8 @@ TEST_CASE("page storage: pages cannot be brought in: a note, or an error") {
     PageStorage storage{{.huge_pages = HugePages::none, .prefault = true}};
     void* const block = storage.acquire(20 * page, 64);
     NEED(block != nullptr && resident_pages(block, 20 * page) == 0);
-    NEED(says(storage.note(), "cannot be brought in") && says(storage.note(), "memory.max") && storage.note().requested == 20 * page);
+    NEED(says(storage.note(), "cannot be brought in") && says(storage.note(), "memory.max") &&
+         storage.note().requested == 20 * page);
     std::size_t const before = mapped_bytes();
     PageStorage required{{.huge_pages = HugePages::none, .prefault = true, .required = true}};
     NEED(required.acquire(20 * page, 64) == nullptr);
@@ -623,7 +652,8 @@ TEST_CASE("page storage: mlock fails for want of memory, without a limit") {
     if (!test::Calls().deny(SYS_mlock, EAGAIN).install()) return;
     PageStorage storage{{.lock_memory = true}};
     NEED(storage.acquire(page, 64) != nullptr);
-    NEED(storage.note().requested == page && (!unlimited || (storage.note().limit == 0 && says(storage.note(), "the system cannot lock the memory"))));
+    NEED(storage.note().requested == page &&
+         (!unlimited || (storage.note().limit == 0 && says(storage.note(), "the system cannot lock the memory"))));
   });
 }
 
@@ -647,7 +677,11 @@ TEST_CASE("page storage: a sandbox without mbind, a kernel without NUMA") {
 
 TEST_CASE("page storage: a kernel without transparent huge pages") {
   check_in_child([] {
-    if (!test::Calls().deny(SYS_madvise, EINVAL, 2, MADV_HUGEPAGE).deny(SYS_madvise, EINVAL, 2, MADV_NOHUGEPAGE).install()) return;
+    if (!test::Calls()
+             .deny(SYS_madvise, EINVAL, 2, MADV_HUGEPAGE)
+             .deny(SYS_madvise, EINVAL, 2, MADV_NOHUGEPAGE)
+             .install())
+      return;
     PageStorage storage;
     NEED(storage.acquire(huge, 64) != nullptr && says(storage.note(), "transparent huge pages"));
     PageStorage none{{.huge_pages = HugePages::none}};
@@ -662,7 +696,9 @@ TEST_CASE("page storage: no memory at the second step: nothing is left") {
       (void)mapped_bytes();
       std::size_t const before = mapped_bytes();
       // The first munmap only: a system with too many mappings refuses to cut one, and takes whole ones back.
-      if (call == SYS_munmap ? !test::Calls().deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(page)).install() : !test::Calls().deny(call, ENOMEM).install()) return;
+      if (call == SYS_munmap ? !test::Calls().deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(page)).install()
+                             : !test::Calls().deny(call, ENOMEM).install())
+        return;
       PageStorage storage{{.huge_pages = HugePages::none}};
       void* block = nullptr;
       for (int i = 0; i != 20 && block == nullptr; ++i) block = storage.acquire(page * 3, 2 * page);
@@ -674,7 +710,8 @@ TEST_CASE("page storage: no memory at the second step: nothing is left") {
 }
 
 TEST_CASE("page storage: a block that the system does not take back takes no neighbour with it") {
-  // 8 KiB: no system has such reserved pages, so the blocks are of others. The kernel maps downwards: the second is right below the first.
+  // 8 KiB: no system has such reserved pages, so the blocks are of others. The kernel maps downwards: the second is
+  // right below the first.
   for (bool const aligned : {false, true})
     check_in_child([&] {
       test::Calls refuse;
@@ -695,16 +732,19 @@ TEST_CASE("page storage: a block that the system does not take back takes no nei
 
 TEST_CASE("page storage: what was cut off a mapping is not unmapped again") {
   check_in_child([] {
-    // Of 9 pages, 1 is cut off before and 3 behind. The latter fails, and so would an munmap of all 9: what lies before may be another's.
+    // Of 9 pages, 1 is cut off before and 3 behind. The latter fails, and so would an munmap of all 9: what lies before
+    // may be another's.
     auto const place = [] {
       void* const pages = ::mmap(nullptr, 9 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       ::munmap(pages, 9 * page);
       return static_cast<std::byte*>(pages);
     };
     test::Calls refuse;
-    refuse.deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(3 * page)).deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(9 * page));
+    refuse.deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(3 * page))
+        .deny(SYS_munmap, ENOMEM, 1, static_cast<std::uint32_t>(9 * page));
     (void)mapped_bytes();
-    for (int i = 0; i != 8 && !is_aligned(place() + page, 4 * page); ++i) (void)::mmap(nullptr, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i != 8 && !is_aligned(place() + page, 4 * page); ++i)
+      (void)::mmap(nullptr, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!is_aligned(place() + page, 4 * page) || !refuse.install()) return;
     std::size_t const before = mapped_bytes();
     PageStorage storage{{.huge_pages = HugePages::none}};
@@ -713,7 +753,8 @@ TEST_CASE("page storage: what was cut off a mapping is not unmapped again") {
   });
 }
 
-TEST_CASE("page storage: the place for reserved huge pages is never mapped over, and tried again when somebody else has it") {
+TEST_CASE(
+    "page storage: the place for reserved huge pages is never mapped over, and tried again when somebody else has it") {
   constexpr int reserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << 26;
   constexpr int no_replace = 0x100000;
   // The answer of each way to map tells which was gone: EINVAL is noted as a size that there is not.

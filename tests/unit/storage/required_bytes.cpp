@@ -21,8 +21,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-template <std::size_t Size, std::size_t Align>
-struct alignas(Align) Sized {
+template <std::size_t Size, std::size_t Align> struct alignas(Align) Sized {
   std::array<unsigned char, Size> bytes;
 };
 
@@ -30,7 +29,8 @@ struct alignas(Align) Sized {
 class Guarded {
  public:
   Guarded() {
-    memory_ = static_cast<std::byte*>(::mmap(nullptr, room + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    memory_ = static_cast<std::byte*>(
+        ::mmap(nullptr, room + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     REQUIRE(memory_ != MAP_FAILED);
     REQUIRE(::mprotect(memory_, page, PROT_NONE) == 0);
     REQUIRE(::mprotect(memory_ + page + room, page, PROT_NONE) == 0);
@@ -39,7 +39,8 @@ class Guarded {
   Guarded(Guarded const&) = delete;
   Guarded& operator=(Guarded const&) = delete;
 
-  /// `bytes` bytes at a multiple of `alignment`, as near to the guard page as that allows; 0xA5 in all that is left over.
+  /// `bytes` bytes at a multiple of `alignment`, as near to the guard page as that allows; 0xA5 in all that is left
+  /// over.
   std::span<std::byte> take(std::size_t bytes, std::size_t alignment) {
     std::byte* const end = memory_ + page + room;
     std::size_t const back = (bytes + alignment - 1) / alignment * alignment;
@@ -61,8 +62,7 @@ class Guarded {
 };
 
 /// Fills the pool to the brim twice, writing to every byte of every object.
-template <class Pool>
-bool holds_exactly(Pool& pool, std::size_t n) {
+template <class Pool> bool holds_exactly(Pool& pool, std::size_t n) {
   using T = typename Pool::value_type;
   bool right = pool.capacity() == n;
   for (int round = 0; round != 2; ++round) {
@@ -75,14 +75,14 @@ bool holds_exactly(Pool& pool, std::size_t n) {
     right = right && handles.size() == n;
     for (std::size_t i = 0; i != handles.size(); ++i) {
       auto const* const bytes = reinterpret_cast<unsigned char const*>(handles[i].get());
-      right = right && bytes[0] == static_cast<unsigned char>(i) && bytes[sizeof(T) - 1] == static_cast<unsigned char>(i);
+      right =
+          right && bytes[0] == static_cast<unsigned char>(i) && bytes[sizeof(T) - 1] == static_cast<unsigned char>(i);
     }
   }
   return right && pool.check_invariants();
 }
 
-template <class Pool>
-void check_pool(Guarded& memory) {
+template <class Pool> void check_pool(Guarded& memory) {
   for (std::size_t const n : std::initializer_list<std::size_t>{1, 2, 3, 7, 8, 9, 63, 64, 65, 130}) {
     std::size_t const bytes = Pool::required_bytes(n);
     if (bytes > 200 * 4096) continue;
@@ -106,14 +106,12 @@ void check_pool(Guarded& memory) {
   }
 }
 
-template <class Policy, std::size_t... Sizes>
-void check_sizes(std::index_sequence<Sizes...>) {
+template <class Policy, std::size_t... Sizes> void check_sizes(std::index_sequence<Sizes...>) {
   Guarded memory;
   (check_pool<FixedPool<Sized<Sizes + 1, 1>, ExternalStorage, Policy, NoChecks>>(memory), ...);
 }
 
-template <class Policy>
-void check_alignments() {
+template <class Policy> void check_alignments() {
   Guarded memory;
   check_pool<FixedPool<Sized<2, 2>, ExternalStorage, Policy, NoChecks>>(memory);
   check_pool<FixedPool<Sized<4, 4>, ExternalStorage, Policy, DebugChecks>>(memory);
@@ -133,18 +131,19 @@ void check_alignments() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: required_bytes is wrong: small sizes", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("trap: required_bytes is wrong: small sizes", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
   check_sizes<TestType>(std::make_index_sequence<12>{});
 }
 
-TEMPLATE_TEST_CASE("trap: required_bytes is wrong: alignments 1 to 4096", "", StackAllocator, FreeListAllocator, BitmapAllocator, LockFree) {
+TEMPLATE_TEST_CASE("trap: required_bytes is wrong: alignments 1 to 4096", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator, LockFree) {
   check_alignments<TestType>();
 }
 
 namespace {
 // Every size from 1 to 300 bytes, by a configured alignment: the pool of 1-byte objects has strides of all sizes.
-template <class Policy, std::size_t Size>
-void check_configured(Guarded& memory, std::size_t alignment) {
+template <class Policy, std::size_t Size> void check_configured(Guarded& memory, std::size_t alignment) {
   using Pool = FixedPool<Sized<Size, 1>, ExternalStorage, Policy, NoChecks>;
   for (std::size_t const n : std::initializer_list<std::size_t>{1, 5, 64, 65}) {
     std::size_t const bytes = Pool::required_bytes(n, alignment);
@@ -159,12 +158,14 @@ void check_configured(Guarded& memory, std::size_t alignment) {
     }
     REQUIRE(memory.intact(span));
     auto const less = memory.take(bytes - 1, std::max(alignment, Pool::required_alignment()));
-    REQUIRE_FALSE(Pool::try_create(PoolConfig{.capacity = n, .alignment = alignment}, ExternalStorage(less)).has_value());
+    REQUIRE_FALSE(
+        Pool::try_create(PoolConfig{.capacity = n, .alignment = alignment}, ExternalStorage(less)).has_value());
   }
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("trap: required_bytes is wrong: configured alignments", "", StackAllocator, FreeListAllocator, BitmapAllocator, LockFree) {
+TEMPLATE_TEST_CASE("trap: required_bytes is wrong: configured alignments", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator, LockFree) {
   Guarded memory;
   for (std::size_t alignment = 1; alignment <= 4096; alignment *= 2) {
     check_configured<TestType, 1>(memory, alignment);
@@ -187,10 +188,14 @@ TEST_CASE("required_bytes: grows with every slot and overflows to SIZE_MAX") {
   STATIC_REQUIRE(FixedPool<Sized<64, 64>, ExternalStorage>::required_alignment() >= 64);
 }
 
-TEMPLATE_TEST_CASE("required_bytes: a span takes as many slots as fit, for every number of bytes", "", (FixedPool<Sized<1, 1>, ExternalStorage, NoChecks>),
-                   (FixedPool<Sized<1, 1>, ExternalStorage, BitmapAllocator, NoChecks>), (FixedPool<Sized<3, 1>, ExternalStorage, DebugChecks>),
-                   (FixedPool<Sized<8, 8>, ExternalStorage, BitmapAllocator, DebugChecks>), (FixedPool<Sized<40, 8>, ExternalStorage, FreeListAllocator>),
-                   (FixedPool<Sized<1, 1>, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>), (FixedPool<Sized<40, 8>, ExternalStorage, LockFree>)) {
+TEMPLATE_TEST_CASE("required_bytes: a span takes as many slots as fit, for every number of bytes", "",
+                   (FixedPool<Sized<1, 1>, ExternalStorage, NoChecks>),
+                   (FixedPool<Sized<1, 1>, ExternalStorage, BitmapAllocator, NoChecks>),
+                   (FixedPool<Sized<3, 1>, ExternalStorage, DebugChecks>),
+                   (FixedPool<Sized<8, 8>, ExternalStorage, BitmapAllocator, DebugChecks>),
+                   (FixedPool<Sized<40, 8>, ExternalStorage, FreeListAllocator>),
+                   (FixedPool<Sized<1, 1>, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>),
+                   (FixedPool<Sized<40, 8>, ExternalStorage, LockFree>)) {
   alignas(16) static std::byte buffer[4096];
   for (std::size_t bytes = TestType::required_bytes(1); bytes <= sizeof buffer; ++bytes) {
     TestType const pool(std::span(buffer, bytes));

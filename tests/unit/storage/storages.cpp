@@ -24,7 +24,8 @@ bool is_aligned(void const* p, std::size_t alignment) { return reinterpret_cast<
 TEST_CASE("heap storage: blocks have the alignment and the size that was asked for") {
   HeapStorage heap;
   for (std::size_t alignment = 8; alignment <= 65536; alignment *= 4)
-    for (std::size_t const bytes : {std::size_t{1}, std::size_t{100}, std::size_t{4096}, HeapStorage::huge_block - 1, HeapStorage::huge_block + 1}) {
+    for (std::size_t const bytes : {std::size_t{1}, std::size_t{100}, std::size_t{4096}, HeapStorage::huge_block - 1,
+                                    HeapStorage::huge_block + 1}) {
       void* const block = heap.acquire(bytes, alignment);
       REQUIRE(block != nullptr);
       CHECK(is_aligned(block, alignment));
@@ -86,15 +87,20 @@ TEST_CASE("storage: a fixed pool acquires one block of exactly the bytes it need
   }
   {
     FixedPool<Item, test::CountingStorage, DebugChecks, FreeListAllocator> const checked(800);
-    CHECK(test::storage_account().bytes() <= 800 * sizeof(Item) + 800 / 8 + 4 + 24);  // one mark more, a note about links
+    // one mark more, a note about links
+    CHECK(test::storage_account().bytes() <= 800 * sizeof(Item) + 800 / 8 + 4 + 24);
   }
 }
 
-TEMPLATE_TEST_CASE("storage: a pool writes only into its blocks and gives them back as they were acquired", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+TEMPLATE_TEST_CASE("storage: a pool writes only into its blocks and gives them back as they were acquired", "",
+                   StackAllocator, FreeListAllocator, BitmapAllocator) {
   test::Audit const audit;
   for (std::size_t const alignment : std::initializer_list<std::size_t>{0, 8, 64, 4096}) {
     GrowingPool<Item, test::CountingStorage, TestType, DebugChecks> pool(
-        PoolConfig{.capacity = 5, .growth_strategy = GrowthStrategy::exponential(1.7), .alignment = alignment, .pre_initialize = alignment == 64});
+        PoolConfig{.capacity = 5,
+                   .growth_strategy = GrowthStrategy::exponential(1.7),
+                   .alignment = alignment,
+                   .pre_initialize = alignment == 64});
     std::vector<Handle<Item>> handles;
     for (int round = 0; round != 3; ++round) {
       for (int i = 0; i != 400; ++i) {
@@ -115,7 +121,8 @@ TEMPLATE_TEST_CASE("storage: a pool writes only into its blocks and gives them b
 
 TEST_CASE("storage: shrink_to_fit returns the bytes of the blocks that went") {
   test::Audit const audit;
-  GrowingPool<Item, test::CountingStorage, FreeListAllocator, NoChecks> pool(PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(10)});
+  GrowingPool<Item, test::CountingStorage, FreeListAllocator, NoChecks> pool(
+      PoolConfig{.capacity = 10, .growth_strategy = GrowthStrategy::linear(10)});
   std::vector<Handle<Item>> handles;
   for (int i = 0; i != 100; ++i) handles.push_back(pool.allocate());
   std::size_t const full = test::storage_account().bytes();
@@ -129,7 +136,8 @@ TEST_CASE("storage: shrink_to_fit returns the bytes of the blocks that went") {
 
 TEST_CASE("trap: growth never stops or never resets: 1,000 cycles have the same peak") {
   test::Audit const audit;
-  GrowingPool<Item, test::CountingStorage> pool(PoolConfig{.capacity = 8, .growth_strategy = GrowthStrategy::exponential(2.0)});
+  GrowingPool<Item, test::CountingStorage> pool(
+      PoolConfig{.capacity = 8, .growth_strategy = GrowthStrategy::exponential(2.0)});
   std::size_t const initial = test::storage_account().bytes();
   std::size_t peak = 0;
   std::size_t capacity = 0;
@@ -156,7 +164,8 @@ TEST_CASE("trap: growth never stops or never resets: 1,000 cycles have the same 
 TEST_CASE("pre_initialize: at every size, blocks and their records stay whole") {
   test::Audit const audit;
   for (std::size_t n = 1; n != 200; ++n) {
-    GrowingPool<Item, test::CountingStorage, NoChecks> pool(PoolConfig{.capacity = n, .growth_strategy = GrowthStrategy::linear(n), .pre_initialize = true});
+    GrowingPool<Item, test::CountingStorage, NoChecks> pool(
+        PoolConfig{.capacity = n, .growth_strategy = GrowthStrategy::linear(n), .pre_initialize = true});
     std::vector<Handle<Item>> handles;
     for (std::size_t i = 0; i != 2 * n; ++i) handles.push_back(pool.allocate());
     REQUIRE(pool.check_invariants());
