@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iomanip>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -71,8 +72,9 @@ class Panels {
   }
 
   static char const* colour(std::string const& subject) {
+    if (subject.ends_with(", before")) return "#9ec9e6";
     bool const ours = subject.find("Pool") != std::string::npos || subject.find("Handle") != std::string::npos ||
-                      subject.find("allocate_") == 0;
+                      subject.find("allocate_") == 0 || subject.find("fastalloc/") == 0;
     if (ours && subject.find("::") == std::string::npos) return "#1f77b4";
     if (subject == "LIMIT") return "#7f7f7f";
     return "#e0a458";
@@ -80,7 +82,7 @@ class Panels {
   static std::string label(double value) {
     std::ostringstream text;
     text.precision(value < 10 ? 2 : 3);
-    if (value >= 1000) text.precision(4);
+    if (value >= 1000) text << std::fixed << std::setprecision(0);
     text << value;
     return text.str();
   }

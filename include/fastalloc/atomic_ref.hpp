@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// AtomicRef: std::atomic_ref, which libc++ has from version 19 on only (Apple's clang, the Android NDK).
+// AtomicRef: std::atomic_ref, for libc++ before version 19 (Apple's clang, the Android NDK).
 #pragma once
 
 #include <fastalloc/config.hpp>
@@ -10,10 +10,10 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 #if defined(__GNUC__)
 
-/// By the compiler's builtins, as the standard libraries do it. V: an integer or a pointer, of at most the bytes that
-/// the processor swaps, aligned to its size.
+/// Uses the compiler's builtins, as standard libraries do. V: an integer or pointer, aligned to its size, and no bigger
+/// than the processor's compare-and-swap.
 template <class V> class AtomicRef {
-  // on 32 bits: clang calls libatomic for what might be aligned to 4 bytes only
+  // 32-bit targets: without this alignment clang assumes 4 bytes and calls libatomic
   using Value [[gnu::aligned(sizeof(V))]] = V;
 
  public:
@@ -35,6 +35,9 @@ template <class V> class AtomicRef {
   }
   FASTALLOC_ALWAYS_INLINE V fetch_xor(V value, std::memory_order order) const noexcept {
     return __atomic_fetch_xor(value_, value, static_cast<int>(order));
+  }
+  FASTALLOC_ALWAYS_INLINE V fetch_and(V value, std::memory_order order) const noexcept {
+    return __atomic_fetch_and(value_, value, static_cast<int>(order));
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool compare_exchange_weak(V& expected, V value, std::memory_order success,
                                                                    std::memory_order failure) const noexcept {

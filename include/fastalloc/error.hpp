@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What can go wrong, and the three ways of hearing of it:
+// Errors, and the three ways to get them:
 //   throwing functions   throw PoolExhausted, MaxCapacityExceeded, AllocationFailed or InvalidConfiguration;
 //   try_ functions       return an empty handle, or a Result<T> that holds the Error;
 //   the error handler    is called where nothing can be thrown: in destructors, and everywhere without exceptions.
@@ -28,8 +28,8 @@ namespace fastalloc {
 
 enum class ErrorCode : std::uint8_t {
   pool_exhausted,         ///< every slot is in use and the pool does not grow
-  invalid_configuration,  ///< a value of PoolConfig, or a buffer, cannot be used
-  invalid_alignment,      ///< an alignment is no power of two, or memory does not have it
+  invalid_configuration,  ///< a value of PoolConfig, or a buffer, is unusable
+  invalid_alignment,      ///< an alignment is not a power of two, or memory is misaligned
   max_capacity_exceeded,  ///< growth stopped at PoolConfig::max_capacity
   invalid_handle,         ///< a pointer is not, or no longer, one that the pool handed out
   double_free,            ///< a slot was returned twice
@@ -38,7 +38,7 @@ enum class ErrorCode : std::uint8_t {
 };
 
 namespace detail {
-inline constexpr ErrorCode no_error{0xFF};  ///< of what is reported as an Error, and went well
+inline constexpr ErrorCode no_error{0xFF};  ///< for successes reported as an Error
 }
 
 /// The name of an error code, as spelt in the enumeration.
@@ -50,32 +50,32 @@ constexpr char const* name(ErrorCode code) noexcept {
   return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
 }
 
-/// What went wrong, with the values that made it go wrong. Copying never throws.
+/// An error and the values that caused it. Copying never throws.
 struct Error {
   static constexpr std::size_t max_indices = 8;
 
   ErrorCode code = ErrorCode::invalid_configuration;
-  std::size_t capacity = 0;               ///< slots the pool has, or was asked to have
+  std::size_t capacity = 0;               ///< slots, actual or requested
   std::size_t allocated = 0;              ///< slots in use
   std::size_t requested = 0;              ///< in `unit`
   std::size_t limit = 0;                  ///< in `unit`
-  char const* text = "";                  ///< a constant: what is wrong, and what to do
+  char const* text = "";                  ///< a string constant: the error and its remedy
   char const* unit = "slots";             ///< of requested and limit
   double factor = 0;                      ///< of a growth strategy
-  bool has_factor = false;                ///< factor plays a part
-  void const* address = nullptr;          ///< the pointer that was refused
+  bool has_factor = false;                ///< factor is meaningful
+  void const* address = nullptr;          ///< the rejected pointer
   std::string_view type_name = {};        ///< of the objects in the pool
   std::size_t indices[max_indices] = {};  ///< of the first live slots (live_handles)
   std::size_t index_count = 0;
 
-  /// What is wrong and what to do, without the values. Never null.
+  /// The error and its remedy, without the values. Never null.
   [[nodiscard]] constexpr char const* message() const noexcept { return text; }
 
 #if __STDC_HOSTED__
-  /// Writes to_string() into a buffer, cut to `size - 1` characters and terminated. Returns the characters written.
+  /// Writes to_string() into a buffer, cut to `size - 1` characters and null-terminated. Returns: characters written.
   std::size_t format(char* buffer, std::size_t size) const noexcept;
 
-  /// The message followed by every value that plays a part.
+  /// The message, followed by every value that applies.
   [[nodiscard]] std::string to_string() const {
     char buffer[768];
     return std::string(buffer, format(buffer, sizeof buffer));
@@ -86,10 +86,10 @@ struct Error {
 namespace detail {
 
 /// The spelling of T, taken from the compiler; needs no RTTI.
-template <class T> constexpr std::string_view type_name() noexcept {
+template <class T> constexpr std::string_view spelling_of() noexcept {
 #if defined(_MSC_VER) && !defined(__clang__)
   constexpr std::string_view text = __FUNCSIG__;
-  constexpr auto begin = text.find("type_name<") + 10;
+  constexpr auto begin = text.find("spelling_of<") + 12;
   constexpr auto end = text.rfind(">(");
 #else
   constexpr std::string_view text = __PRETTY_FUNCTION__;
@@ -97,6 +97,21 @@ template <class T> constexpr std::string_view type_name() noexcept {
   constexpr auto end = text.find_first_of(";]", begin);
 #endif
   return text.substr(begin, end - begin);
+}
+/// Only the name: keeps the rest of the function's signature out of the binary.
+template <class T> struct Spelling {
+  static constexpr std::size_t length = spelling_of<T>().size();
+  FASTALLOC_LOCAL static constexpr struct Text {
+    char characters[length];
+  } text = [] {
+    constexpr std::string_view name = spelling_of<T>();  // once: compilers bound the steps of a constant
+    Text result{};
+    for (std::size_t i = 0; i != length; ++i) result.characters[i] = name[i];
+    return result;
+  }();
+};
+template <class T> constexpr std::string_view type_name() noexcept {
+  return {Spelling<T>::text.characters, Spelling<T>::length};
 }
 
 }  // namespace detail
@@ -128,13 +143,13 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
 }
 #endif
 
-/// Called where nothing can be thrown. It may abort, log, or return; what happens after it returns stands with the
-/// function that called it. Thread safety: may be called by any thread at any time.
+/// Called where nothing can be thrown. It may abort, log, or return; each caller documents what follows a return.
+/// Thread safety: any thread may call it at any time.
 using ErrorHandler = void (*)(Error const&);
 
 namespace detail::inline FASTALLOC_STATE {
 
-// Null stands for default_error_handler, so that the variable needs no initialisation at run time.
+// Null means default_error_handler, so the variable needs no dynamic initialisation.
 FASTALLOC_ONE std::atomic<ErrorHandler> error_handler{nullptr};
 
 }  // namespace detail::inline FASTALLOC_STATE
@@ -155,25 +170,25 @@ namespace detail::inline FASTALLOC_ABI {
 #endif
 }
 
-/// Hands an error to the error handler; returns if the handler does.
+/// Calls the error handler; returns if it does.
 FASTALLOC_COLD inline void report(Error const& error) {
-  // acquire pairs with the release in set_error_handler: what the handler reads was written before it was set.
+  // acquire: pairs with the release in set_error_handler(); the handler sees everything written before it was set.
   if (ErrorHandler const handler = error_handler.load(std::memory_order_acquire)) handler(error);
   else default_error_handler(error);
 }
 
 }  // namespace detail::inline FASTALLOC_ABI
 
-/// Effects: makes `handler` the one that is called where nothing can be thrown; null restores the default, which
-/// prints the error to stderr and aborts. Returns: the previous one (null for the default). Thread safety: safe; on a
-/// processor that cannot swap (Cortex-M0) two calls at once may return the same one: let interrupt handlers set none.
+/// Effects: installs `handler` for errors that cannot be thrown; null restores the default, which prints to stderr and
+/// aborts. Returns: the previous handler (null for the default). Thread safety: safe. On a processor without atomic
+/// exchange (Cortex-M0) two concurrent calls may return the same handler: do not call it from interrupt handlers.
 inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
   if constexpr (!std::atomic<ErrorHandler>::is_always_lock_free) {
     ErrorHandler const previous = detail::error_handler.load(std::memory_order_acquire);  // as below
     detail::error_handler.store(handler, std::memory_order_release);                      // as below
     return previous;
   } else {
-    // acq_rel: publishes what the new handler needs, and receives what the previous one was published with.
+    // acq_rel: publishes the new handler's data, and acquires the previous handler's.
     return detail::error_handler.exchange(handler, std::memory_order_acq_rel);
   }
 }
@@ -181,7 +196,7 @@ inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
 #if __STDC_HOSTED__
 namespace detail {
 
-/// A std::bad_alloc that knows the Error; what() is the formatted text and needs no heap.
+/// A std::bad_alloc with an Error; what() is the formatted text and needs no heap.
 template <class Tag> class BadAlloc : public std::bad_alloc {
  public:
   explicit BadAlloc(Error const& error) noexcept : error_(error) { error_.format(what_, sizeof what_); }
@@ -207,7 +222,7 @@ class MaxCapacityExceeded : public detail::BadAlloc<MaxCapacityExceeded> {
 class AllocationFailed : public detail::BadAlloc<AllocationFailed> {
   using BadAlloc::BadAlloc;
 };
-/// A configuration, buffer or pointer cannot be used; error().code tells which.
+/// A configuration, buffer or pointer is unusable; error().code says which.
 class InvalidConfiguration : public std::invalid_argument {
  public:
   explicit InvalidConfiguration(Error const& error) : std::invalid_argument(error.to_string()), error_(error) {}
@@ -220,7 +235,7 @@ class InvalidConfiguration : public std::invalid_argument {
 
 namespace detail::inline FASTALLOC_ABI {
 
-/// Throws the exception that belongs to the error; without exceptions calls the error handler and ends the program.
+/// Throws the exception for the error's code; without exceptions calls the error handler and ends the program.
 [[noreturn]] FASTALLOC_COLD inline void fail(Error const& error) {
 #if FASTALLOC_EXCEPTIONS && __STDC_HOSTED__
   switch (error.code) {
@@ -235,7 +250,7 @@ namespace detail::inline FASTALLOC_ABI {
 #endif
 }
 
-/// For functions that do not throw, and were given values whose copies do.
+/// The error of a noexcept function whose by-value arguments throw on copy.
 FASTALLOC_COLD inline Error value_threw() noexcept {
   return {.code = ErrorCode::allocation_failed,
           .text = "the copy (or move) of a policy that was passed by value threw; let it not throw, or keep what may "
@@ -254,26 +269,19 @@ template <class T> class [[nodiscard]] Result {
   Result(T value) requires std::is_move_constructible_v<T> : value_(std::move(value)) {}
   Result(Error const& error) noexcept : error_(error) {}
 
-  /// Builds the T from a std::optional<Error>& and `args`. Where that holds an Error afterwards, the T is destroyed
-  /// again: an error is one whatever its text. Throws nothing: where a copy of `args` throws, that is the error.
+  /// Constructs the T from a std::optional<Error>& and `args`. If the optional then holds an Error, whatever its text,
+  /// destroys the T again. Never throws: a throwing copy of `args` becomes the error.
   template <class... Args> explicit Result(std::in_place_t, Args&&... args) noexcept {
     std::optional<Error> failure;
-#if FASTALLOC_EXCEPTIONS
-    try {
-      value_.emplace(failure, std::forward<Args>(args)...);
-    } catch (...) {
-      failure = detail::value_threw();
-    }
-#else
-    value_.emplace(failure, std::forward<Args>(args)...);
-#endif
+    FASTALLOC_TRY { value_.emplace(failure, std::forward<Args>(args)...); }
+    FASTALLOC_CATCH_ALL { failure = detail::value_threw(); }
     if (failure) value_.reset(), error_ = *failure;
   }
 
   [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
-  /// The value. Throws: the exception that belongs to error() when there is none.
+  /// The value. Throws: the exception for error() if there is none.
   [[nodiscard]] T& value() & { return require_value(), *value_; }
   [[nodiscard]] T const& value() const& { return require_value(), *value_; }
   [[nodiscard]] T&& value() && { return require_value(), *std::move(value_); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Every public name, and every default, once. Include this where a name is enough.
+// Every public name and every default, once. Include this where a declaration is enough.
 //
-// Policies follow T in any order; what is left out is the default of its axis (struct Defaults below).
+// Policies follow T in any order; an omitted axis uses its default (struct Defaults below).
 #pragma once
 
 #include <fastalloc/config.hpp>
@@ -10,8 +10,8 @@
 
 namespace fastalloc::detail {
 
-/// A sentence as part of a type, so that compilers print it: see FASTALLOC_ADVICE. An aggregate: a constructor that
-/// copies the characters takes g++ eight times as long to compile.
+/// A sentence as part of a type, so that compilers print it: see FASTALLOC_ADVICE. An aggregate, since a constructor
+/// that copies the characters takes g++ eight times as long to compile.
 template <std::size_t N> struct Text {
   char text[N];
 };
@@ -22,8 +22,8 @@ template <Text text> struct Advice {
 
 }  // namespace fastalloc::detail
 
-// Functions that a class lacks, but that users may look for: a call does not compile, and the first message says
-// what to type. To overload resolution they are deleted, so `requires { pool.f(); }` is false.
+// Functions that a class lacks, but users may look for: a call does not compile, and the first message says what to
+// type. They count as deleted in overload resolution, so `requires { pool.f(); }` is false.
 //   FASTALLOC_UNAVAILABLE("what to type", void, f() requires condition);
 //   C(C const&, FASTALLOC_ADVICE("what to type")) = delete;          for constructors. On one line: clang++ shows it
 //   FASTALLOC_ADVISES("what to type") operator=(C const&) = delete;  for assignment; the same
@@ -40,7 +40,7 @@ namespace fastalloc {
 struct PoolStatistics;
 struct Error;
 class Key;
-struct Poolable;  // lifetime/poolable.hpp: types whose hooks are called
+struct Poolable;  // lifetime/poolable.hpp: opts a type in to hooks
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;
@@ -58,7 +58,7 @@ template <class T, class Owner = AnyOwner> class PoolDeleter;  // adapters/uniqu
 
 inline namespace FASTALLOC_MODE {
 
-// storage: where the bytes come from
+// storage: the source of the bytes
 struct HeapStorage;
 template <std::size_t Slots> struct InlineStorage;
 struct ExternalStorage;
@@ -67,22 +67,22 @@ struct PageOptions;
 enum class HugePages : unsigned char;
 enum class PageFeature : unsigned char;
 
-// slots: which slot is handed out next
+// slots: the choice of the next slot
 struct StackAllocator;
 struct FreeListAllocator;
 struct BitmapAllocator;
 
-// keys: numbers by which objects are found, and missed when they are gone
+// keys: numbers that find an object while it is live
 struct NoKeys;
 template <int Bits = 31> struct BasicGenerations;
 using Generations = BasicGenerations<>;
 
-// checks: what is verified when objects come back
+// checks: verification of returned objects
 struct NoChecks;
 struct DebugChecks;
 struct FullChecks;
 
-// lock: what guards the pool's own data
+// lock: protection of the pool's own data
 struct NoLock;
 class MutexLock;
 class SpinLock;
@@ -90,7 +90,7 @@ class AdaptiveLock;
 class LockFree;
 template <auto Enter, auto Exit> class InterruptLock;
 
-// cache: slots that threads keep for themselves
+// cache: per-thread slots
 template <std::size_t Slots = 256> struct ThreadCache;
 struct NoCache;
 
@@ -99,15 +99,15 @@ struct NoStats;
 class BasicStats;
 class AtomicStats;
 
-// lifetime: when objects are built and destroyed
+// lifetime: construction and destruction of objects
 struct ConstructOnAllocate;
 template <class Init, class Reset> class Recycle;
 
-// sharing: whether objects may have several owners; none by default
+// sharing: several owners per object; none by default
 struct Shared;
 struct AtomicShared;
 
-/// What a pool uses on each axis for which it is given no policy.
+/// The policy of each axis for which a pool is given none.
 struct Defaults {
   using slot_allocator = StackAllocator;
   using storage = HeapStorage;
@@ -123,7 +123,7 @@ struct Defaults {
 #endif
 };
 
-/// The same for ThreadSafePool. LockFree leaves no room for a cache.
+/// The same for ThreadSafePool. ThreadCache needs a lock; LockFree has none and implies NoCache.
 struct ThreadSafeDefaults : Defaults {
   using lock = AdaptiveLock;
   using cache = ThreadCache<>;
@@ -134,7 +134,7 @@ template <class T, class... Policies> class GrowingPool;
 template <class T, class... Policies> class ThreadSafePool;
 template <class T, class... Policies> class ThreadLocalPool;
 
-// adapters, each by a header of its own
+// adapters, each with its own header
 class PoolResource;
 class SynchronizedPoolResource;
 template <class T, class Resource = PoolResource> class PoolAllocator;
@@ -147,6 +147,6 @@ template <auto Pool = nullptr> struct TryPooledFrame;
 
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
-template <class Pool, class T, class Owner> class Batches;
+template <class Pool, class T, class Owner, class Base> class Batches;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

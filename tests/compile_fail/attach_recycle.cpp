@@ -1,5 +1,5 @@
-// expect: a pool with Recycle destroys what it keeps when it ends, which other processes may still use; leave Recycle
-// out SPDX-License-Identifier: MIT OR Apache-2.0
+// expect: a pool with Recycle destroys what it keeps when it ends, which other processes may still use; leave Recycle out
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 using namespace fastalloc;

@@ -1,5 +1,6 @@
-// expect-each: fastalloc: (an object has one Handle; std::move.. it, or share.. it|objects have one owner; std::move..
-// the handle) expect: fastalloc: an object has one Handle expect: fastalloc: objects have one owner
+// expect-each: fastalloc: (an object has one Handle; std::move.. it, or share.. it|objects have one owner; std::move.. the handle)
+// expect: fastalloc: an object has one Handle
+// expect: fastalloc: objects have one owner
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

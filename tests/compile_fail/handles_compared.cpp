@@ -1,5 +1,7 @@
-// expect-each: fastalloc: handles of different types do not compare; compare a.get.. [=<]+ b.get.., or store erased
-// handles: Handle<T> expect: a.get.. == b.get expect: a.get.. < b.get SPDX-License-Identifier: MIT OR Apache-2.0
+// expect-each: fastalloc: handles of different types do not compare; compare a.get.. [=<]+ b.get.., or store erased handles: Handle<T>
+// expect: a.get.. == b.get
+// expect: a.get.. < b.get
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 int main() {

@@ -1,5 +1,5 @@
-// expect: InterruptLock<Enter, Exit> calls Exit.Enter...: let Enter mask interrupts and return the mask there was, and
-// Exit take that mask SPDX-License-Identifier: MIT OR Apache-2.0
+// expect: InterruptLock<Enter, Exit> calls Exit.Enter...: let Enter mask interrupts and return the mask there was, and Exit take that mask
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 unsigned mask() noexcept;

@@ -1,5 +1,5 @@
-// expect-first: fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use
-// for_each SPDX-License-Identifier: MIT OR Apache-2.0
+// expect-first: fastalloc: threads may share this pool, and an iterator cannot hold its lock between two steps; use for_each
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 int main() {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // expect: T is Poolable, and its on_acquire\(\) cannot be called; declare it public, without arguments
 // expect: T is Poolable, and its on_release\(\) cannot be called; declare it public, without arguments
-// expect: T is Poolable, and has no hook that can be called; declare a public void on_acquire\(\) or void
-// on_release\(\) expect: HookCheck<PrivateHook> expect: HookCheck<WithArguments> expect: HookCheck<Ambiguous> expect:
-// HookCheck<WithResult> expect: HookCheck<Misspelt> expect: HookCheck<Final>
+// expect: T is Poolable, and has no hook that can be called; declare a public void on_acquire\(\) or void on_release\(\)
+// expect: HookCheck<PrivateHook>
+// expect: HookCheck<WithArguments>
+// expect: HookCheck<Ambiguous>
+// expect: HookCheck<WithResult>
+// expect: HookCheck<Misspelt>
+// expect: HookCheck<Final>
 #include <fastalloc/fastalloc.hpp>
 
 class PrivateHook : fastalloc::Poolable {

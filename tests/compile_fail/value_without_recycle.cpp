@@ -1,5 +1,5 @@
-// expect-each: fastalloc: the type of this pool does not name this Recycle, so init.. would never be called; leave <T>
-// out, as in FixedPool.config, recycle SPDX-License-Identifier: MIT OR Apache-2.0
+// expect-each: fastalloc: the type of this pool does not name this Recycle, so init.. would never be called; leave <T> out, as in FixedPool.config, recycle
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
 void f() {

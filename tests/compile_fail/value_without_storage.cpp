@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// expect-each: fastalloc: the type of this pool does not name this storage, so the value would have no effect; write it
-// after T, too, as in FixedPool<T, ExternalStorage>.config, ExternalStorage.span expect: <int, [a-z0-9_:]*FixedKind
-// expect: <int, [a-z0-9_:]*GrowingKind expect: <int, [a-z0-9_:]*ThreadSafeKind expect: <int, [a-z0-9_:]*ThreadLocalKind
-// expect: <char, [a-z0-9_:]*FixedKind expect: <char, [a-z0-9_:]*GrowingKind expect: <char, [a-z0-9_:]*ThreadLocalKind
+// expect-each: fastalloc: the type of this pool does not name this storage, so the value would have no effect; write it after T, too, as in FixedPool<T, ExternalStorage>.config, ExternalStorage.span
+// expect: <int, [a-z0-9_:]*FixedKind
+// expect: <int, [a-z0-9_:]*GrowingKind
+// expect: <int, [a-z0-9_:]*ThreadSafeKind
+// expect: <int, [a-z0-9_:]*ThreadLocalKind
+// expect: <char, [a-z0-9_:]*FixedKind
+// expect: <char, [a-z0-9_:]*GrowingKind
+// expect: <char, [a-z0-9_:]*ThreadLocalKind
 #include <fastalloc/fastalloc.hpp>
 
 struct MyHeap : fastalloc::HeapStorage {};

@@ -85,6 +85,36 @@ static_assert(FixedPool<std::uint64_t, ExternalStorage, FreeListAllocator, NoChe
 static_assert(FixedPool<std::uint64_t, ExternalStorage, BitmapAllocator, NoChecks>::required_bytes(640) <=
               5120 + 80 + 32);
 
+// Types share one instantiation of all that does not depend on them. AddressSanitizer has one for each size.
+template <class Kind, class... Ps> struct CodeOf {
+  template <class A, class B>
+  static constexpr bool is_shared =
+      std::same_as<typename detail::PoolTypes<A, Kind, Ps...>::core, typename detail::PoolTypes<B, Kind, Ps...>::core>;
+};
+static_assert(CodeOf<detail::FixedKind>::is_shared<std::uint64_t, Big> != bool{FASTALLOC_ASAN});
+static_assert(CodeOf<detail::FixedKind>::is_shared<std::uint64_t, char[24]> != bool{FASTALLOC_ASAN});
+static_assert(CodeOf<detail::FixedKind, BitmapAllocator>::is_shared<char, Big> != bool{FASTALLOC_ASAN});
+static_assert(CodeOf<detail::FixedKind, BasicStats, Generations, SpinLock>::is_shared<std::uint64_t, Big> !=
+              bool{FASTALLOC_ASAN});
+static_assert(CodeOf<detail::GrowingKind>::is_shared<char, Big> != bool{FASTALLOC_ASAN});
+static_assert(CodeOf<detail::GrowingKind, FreeListAllocator, FullChecks>::is_shared<std::uint64_t, Big> !=
+              bool{FASTALLOC_ASAN});
+// A slot allocator that derives from one of ours may read the size.
+struct Fancy : StackAllocator {};
+static_assert(!CodeOf<detail::FixedKind, Fancy>::is_shared<std::uint64_t, Big>);
+// Codes count granules, and inline storage has the size of its slots.
+static_assert(!CodeOf<detail::FixedKind>::is_shared<char, Big>);
+static_assert(!CodeOf<detail::FixedKind, InlineStorage<8>>::is_shared<std::uint64_t, Big>);
+
+// A block has up to 2^32 granules of 8 bytes. Where bits or addresses are kept, there is no such limit.
+struct Line {
+  char bytes[64];
+};
+template <class... Ps>
+constexpr bool fits = FixedPool<Line, ExternalStorage, NoChecks, Ps...>::required_bytes(std::size_t{1} << 29) !=
+                      (std::numeric_limits<std::size_t>::max)();
+static_assert(word == 4 || (!fits<> && fits<BitmapAllocator> && fits<FreeListAllocator>));
+
 // Handles are two words.
 template <class H>
 constexpr bool is_lean_handle =

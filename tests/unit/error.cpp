@@ -25,6 +25,14 @@ TEST_CASE("error: each code has a name of its own") {
   CHECK(std::string(name(static_cast<ErrorCode>(200))) == "unknown error");
 }
 
+TEST_CASE("error: the name of a type may be long") {
+  using A = std::pair<std::vector<std::string>, std::set<std::pair<std::string, std::vector<int>>>>;
+  using B = std::pair<A, std::pair<A, A>>;
+  using C = std::pair<B, std::pair<B, std::vector<B>>>;
+  static_assert(detail::type_name<C>().size() > 800);  // compilers bound the steps that a constant may take
+  CHECK(detail::type_name<C>().ends_with('>'));
+}
+
 TEST_CASE("error: to_string names the code, the text and every value that plays a part") {
   int const object = 0;
   Error error{.code = ErrorCode::live_handles,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Coroutine frames from a pool: a promise_type that derives from PooledFrame takes its frames from a pool of
-// FrameSlots, and from the heap when the pool is full or the frame is bigger than a slot.
+// Coroutine frames from a pool: a promise_type derived from PooledFrame takes its frames from a pool of FrameSlots, and
+// from the heap when the pool is full or the frame is larger than a slot.
 //
 //   FrameSlot<Bytes>   | frame | padding | owner | ... | owner: one word right behind the frame; null: from the heap
 //
-// A frame's size is known at run time only, and the word lies where that size says: operator delete is given the same
-// size. Needs no <coroutine>: the compiler calls the two operators.
+// The size of a frame is known only at run time; operator delete receives the same size as operator new, and finds the
+// owner with it. <coroutine> is not needed: the compiler calls the two operators.
 //
 //   PooledFrame<>           the pool is a parameter of the coroutine: one promise_type for pools of any type
-//   PooledFrame<&pool>      the pool is static: no parameter, and no indirect call when the frame goes back
-//   TryPooledFrame<...>     the same without the heap, for promises with get_return_object_on_allocation_failure()
+//   PooledFrame<&pool>      the pool is static: no parameter, and no indirect call when the frame is returned
+//   TryPooledFrame<...>     without the heap, for promises with get_return_object_on_allocation_failure()
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
@@ -22,8 +22,7 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A slot for a coroutine frame of at most Bytes - sizeof(void*) bytes; its bytes are not initialised. As T of any
-/// pool:
+/// A slot for a coroutine frame of at most Bytes - sizeof(void*) bytes, uninitialised. Use it as T of any pool:
 ///   fastalloc::ThreadSafePool<fastalloc::FrameSlot<256>> frames(1000);
 template <std::size_t Bytes> struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) FrameSlot {
   static_assert(Bytes > sizeof(void*),
@@ -32,15 +31,15 @@ template <std::size_t Bytes> struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Fr
   static constexpr std::size_t max_frame =
       (Bytes + alignof(FrameSlot) - 1) / alignof(FrameSlot) * alignof(FrameSlot) - sizeof(void*);
 
-  FrameSlot() noexcept {}  // = default would have the pool fill the slot with zeros
+  FrameSlot() noexcept {}  // = default would make the pool fill the slot with zeros
 
   std::byte bytes[Bytes];
 };
 
-/// What went to the heap, since the program began.
+/// Frames taken from the heap since the program began.
 struct HeapFrames {
   std::size_t count;    ///< frames
-  std::size_t largest;  ///< bytes of the largest; a FrameSlot that holds it has sizeof(void*) more
+  std::size_t largest;  ///< bytes of the largest; its FrameSlot needs sizeof(void*) more
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
@@ -50,7 +49,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 template <class T> constexpr bool is_frame_slot = false;
 template <std::size_t Bytes> constexpr bool is_frame_slot<FrameSlot<Bytes>> = true;
 
-/// A pool of FrameSlots, which one may write to.
+/// A non-const pool of FrameSlots.
 template <class P>
 concept FramePool = is_frame_slot<typename P::value_type> && requires(P& pool) {
   typename P::handle_type::owner_type;
@@ -76,13 +75,12 @@ template <class Object, FramePool P> requires(!FramePool<Object>) P& first_pool(
   return pool;
 }
 
-/// Takes frames and gives them back. The word behind a frame is that of a handle.
+/// Takes and returns frames. The word behind a frame is the owner word of a handle.
 template <auto Pool> struct Frames {
   using Word = OwnerWord<typename FrameOwner<Pool>::type>;
   using Slot = typename FrameOwner<Pool>::slot;
 
-  /// Returns: null where no slot is free, or none is big enough. Throws: what the pool's lock and growth function
-  /// throw.
+  /// Returns: null when no slot is free or the frame does not fit. Throws: as the pool's lock and growth function.
   template <class P> FASTALLOC_ALWAYS_INLINE static void* take(P& pool, std::size_t size) {
     if (size > P::value_type::max_frame) [[unlikely]]
       return nullptr;
@@ -93,7 +91,7 @@ template <auto Pool> struct Frames {
     return mark(handle.release(), size, owner);
   }
 
-  /// The same for a coroutine with these parameters.
+  /// take() for a coroutine with these parameters.
   template <class... Args> FASTALLOC_ALWAYS_INLINE static void* take_for(std::size_t size, Args&... args) {
     if constexpr (!std::is_null_pointer_v<decltype(Pool)>) return take(*Pool, size);
     else if constexpr (requires { first_pool(args...); }) return take(first_pool(args...), size);
@@ -107,9 +105,9 @@ template <auto Pool> struct Frames {
 
   FASTALLOC_COLD static void* take_from_heap(std::size_t size) {
     std::size_t const whole = place(size) + sizeof(Word);
-    // An overflow becomes a size that the heap refuses.
+    // On overflow, requests a size that the heap refuses.
     void* const frame = mark(::operator new(whole < size ? size : whole), size, Word());
-    // relaxed, both: figures that order nothing.
+    // relaxed, both: counts that publish nothing.
     heap_count.fetch_add(1, std::memory_order_relaxed);
     std::size_t seen = heap_largest.load(std::memory_order_relaxed);
     while (seen < size && !heap_largest.compare_exchange_weak(seen, size, std::memory_order_relaxed)) {}
@@ -137,7 +135,7 @@ template <auto Pool> struct Frames {
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
-// Unless it optimises, clang makes room in the frame for what is inlined here: 1 to 2 KiB.
+// Without optimisation clang reserves 1 to 2 KiB in the frame for functions inlined here.
 #if defined(__clang__) && !defined(__OPTIMIZE__)
 #define FASTALLOC_FRAME_INLINE
 #else
@@ -146,19 +144,16 @@ template <auto Pool> struct Frames {
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// Base of a promise_type: `struct promise_type : fastalloc::PooledFrame<> { ... }`; adds nothing to its size.
+/// Base of a promise_type: `struct promise_type : fastalloc::PooledFrame<> { ... }`. Adds nothing to its size.
 ///
-/// With PooledFrame<> the pool is the coroutine's first parameter, a reference to a pool of FrameSlots; or its second
-/// one: the object that a member function or a lambda is called on counts as the first. A coroutine without one does
-/// not compile.
-/// Requires: the pool outlives the frames. Thread safety: that of the pool: with ThreadSafePool and ThreadLocalPool a
-/// coroutine may be created on one thread and end on another. Alignment: __STDCPP_DEFAULT_NEW_ALIGNMENT__, as from
-/// operator new.
-/// Throws: std::bad_alloc where the heap has no memory either. Complexity: that of the pool's try_allocate() and of a
-/// handle's end.
+/// With PooledFrame<> the coroutine's first parameter is the pool, a reference to a pool of FrameSlots. For member
+/// functions and lambdas it is the second: the object counts as the first. A coroutine without a pool does not compile.
+/// Requires: the pool outlives the frames. Alignment: __STDCPP_DEFAULT_NEW_ALIGNMENT__, as from operator new.
+/// Throws: std::bad_alloc when the heap has no memory either. Complexity: that of the pool's try_allocate() and of the
+/// end of a handle. Thread safety: that of the pool; with ThreadSafePool and ThreadLocalPool a coroutine may be created
+/// on one thread and destroyed on another.
 template <auto Pool> struct PooledFrame {
-  // Inlined and opaque: g++ 12 else warns of a mismatch between an operator new that is a template and any operator
-  // delete.
+  // Inlined and opaque: otherwise g++ 12 warns of a mismatch between an operator new template and any operator delete.
   template <class... Args>
   [[nodiscard]] FASTALLOC_FRAME_INLINE static void* operator new(std::size_t size, Args&&... args) {
     void* const frame = detail::Frames<Pool>::take_for(size, args...);
@@ -166,16 +161,16 @@ template <auto Pool> struct PooledFrame {
   }
   static void operator delete(void* frame, std::size_t size) noexcept { detail::Frames<Pool>::give(frame, size); }
 
-  /// Frames that did not come from the pool, of all promises with this base. Thread safety: safe.
+  /// Frames taken from the heap by all promises with this base. Thread safety: safe.
   [[nodiscard]] static HeapFrames heap_frames() noexcept {
     using Frames = detail::Frames<Pool>;
     return {Frames::heap_count.load(std::memory_order_relaxed), Frames::heap_largest.load(std::memory_order_relaxed)};
   }
 };
 
-/// The same without the heap: where no slot is free, or the frame is bigger than a slot, the coroutine does not start,
-/// and its caller gets what promise_type::get_return_object_on_allocation_failure() returns. (A promise without that
-/// function must not have this base: it would be built at address 0.) Never throws.
+/// PooledFrame without the heap: when no slot is free, or the frame is larger than a slot, the coroutine does not
+/// start, and its caller receives promise_type::get_return_object_on_allocation_failure(). Requires: the promise has
+/// that function; otherwise the promise would be built at address 0. Never throws.
 template <auto Pool> struct TryPooledFrame {
   template <class... Args>
   [[nodiscard]] FASTALLOC_FRAME_INLINE static void* operator new(std::size_t size, Args&&... args) noexcept {

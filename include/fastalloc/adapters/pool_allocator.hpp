@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolAllocator<T>: a standard allocator over a PoolResource, without virtual calls. For single objects, as the nodes
-// of lists, maps and sets, the size class is a constant.
+// PoolAllocator<T>: a standard allocator over a PoolResource, without virtual calls. For single objects, such as the
+// nodes of lists, maps and sets, the size class is a constant.
 //
 //   PoolResource memory;
 //   std::map<int, Order, std::less<>, PoolAllocator<std::pair<int const, Order>>> orders(memory);
 //
-//   copied container              the same resource                         there is none to take instead
-//   container assigned to         keeps its resource, elements are copied memory never changes its source behind one's
-//                                 back
-//   container moved, swapped      takes the resource along                   O(1), no element moves, never throws
+//   container copied           the copy uses the same resource          there is no other
+//   container assigned to      keeps its resource, copies the elements  the source of its memory never changes silently
+//   container moved, swapped   takes the resource along                 O(1), no element moves, never throws
 #pragma once
 
 #include <fastalloc/adapters/pool_resource.hpp>
@@ -31,7 +30,7 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// Resource: PoolResource or SynchronizedPoolResource; it must live longer than all memory that comes from it.
+/// Requires: `Resource` is PoolResource or SynchronizedPoolResource; the resource outlives all memory taken from it.
 /// Thread safety: that of the resource.
 template <class T, class Resource> class PoolAllocator {
   static_assert(!std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_reference_v<T>,
@@ -49,7 +48,7 @@ template <class T, class Resource> class PoolAllocator {
     using other = PoolAllocator<U, Resource>;
   };
 
-  /// Implicit, so that a container can be built from the resource itself.
+  /// Implicit, so that containers can be constructed from the resource itself.
   PoolAllocator(Resource& resource) noexcept : resource_(&resource) {}
   PoolAllocator(FASTALLOC_ADVICE("fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>(resource)")) =
       delete;
@@ -59,18 +58,18 @@ template <class T, class Resource> class PoolAllocator {
 
   [[nodiscard]] Resource& resource() const noexcept { return *resource_; }
 
-  /// Memory for n objects. Complexity: PoolResource::allocate()'s. Throws: std::bad_array_new_length when no memory
-  /// could hold them, else as PoolResource::allocate().
+  /// Returns: memory for n objects. Throws: std::bad_array_new_length when no memory could hold them, otherwise as
+  /// PoolResource::allocate(). Complexity: as PoolResource::allocate().
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* allocate(std::size_t n) {
     if (n > max_size()) [[unlikely]]
       detail::too_long(n);
     return static_cast<T*>(resource_->allocate(n * sizeof(T), alignof(T)));
   }
-  /// Requires: `objects` is from allocate(n) of an equal allocator; what is noticed, and complexity: as
+  /// Requires: `objects` is from allocate(n) of an equal allocator. Checks and complexity: as
   /// PoolResource::deallocate().
   FASTALLOC_ALWAYS_INLINE void deallocate(T* objects, std::size_t n) noexcept {
     constexpr std::size_t too_big = (std::numeric_limits<std::size_t>::max)();
-    if constexpr (Resource::is_checked)  // no product that wraps around to a size that fits
+    if constexpr (Resource::is_checked)  // the product must not wrap around to a valid size
       if (n > max_size()) [[unlikely]]
         return resource_->deallocate(objects, too_big, alignof(T));
     resource_->deallocate(objects, n * sizeof(T), alignof(T));
@@ -81,7 +80,7 @@ template <class T, class Resource> class PoolAllocator {
   }
   [[nodiscard]] PoolAllocator select_on_container_copy_construction() const noexcept { return *this; }
 
-  /// True when each can take back what the other handed out.
+  /// True when each can deallocate the memory of the other.
   template <class U> [[nodiscard]] bool operator==(PoolAllocator<U, Resource> const& other) const noexcept {
     return resource_ == &other.resource();
   }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolResource, SynchronizedPoolResource: std::pmr::memory_resource over pools of raw slots, one pool for each size
-// class.
+// PoolResource, SynchronizedPoolResource: std::pmr::memory_resource over pools of raw slots, one pool per size class.
 //
-//   allocate(bytes, alignment) -> class by one table lookup -> PoolCore of that class: hot slot ? stack ? frontier ?
-//   grow deallocate(p, bytes, alignment) -> the same class, since bytes and alignment are the same: no header, no
-//   search more than largest_pooled, or aligned to more than 64 bytes -> a big block of the upstream resource
+//   allocate(bytes, alignment)        class by one table lookup; its PoolCore: hot slot, else stack, frontier, growth
+//   deallocate(p, bytes, alignment)   the same class, because bytes and alignment are the same: no header, no search
+//   above largest_pooled, or aligned to more than 64 bytes: a big block of the upstream resource
 //
-// All classes are one instantiation of PoolCore, whose slots have a size known at run time. A class acquires nothing
-// before it is first used. What the classes are: size_classes.hpp.
+// All classes share one instantiation of PoolCore, with a slot size known at run time. A class acquires no memory
+// before its first use. The classes: size_classes.hpp.
 #pragma once
 
 #include <fastalloc/adapters/size_classes.hpp>
@@ -27,8 +26,8 @@ namespace fastalloc::inline FASTALLOC_ABI {
 
 struct PoolResourceOptions {
   std::size_t initial_slots = 0;  ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
-  double growth_factor = 2.0;     ///< of the slots of a class; finite and greater than 1
-  /// bytes, rounded up to the alignment; at most 4096. What is bigger goes to the upstream resource
+  double growth_factor = 2.0;     ///< factor for the slots of a class; finite and greater than 1
+  /// bytes, rounded up to the alignment; at most 4096. Larger requests go to the upstream resource
   std::size_t largest_pooled = 4096;
 };
 
@@ -47,7 +46,7 @@ struct SizeClassUsage {
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// What the two resources differ in.
+/// The policies of PoolResource; SharedResource has those of SynchronizedPoolResource.
 struct ResourceOfOneThread {
   using lock = NoLock;
   using caches = NoCaches;
@@ -55,8 +54,8 @@ struct ResourceOfOneThread {
 #if FASTALLOC_HAS_THREADS
 struct SharedResource {
   using lock = AdaptiveLock;
-  /// Threads keep up to 16 KiB of a class, and a class grows before it takes them away: nobody asked for an exact
-  /// capacity, and two threads that take slots from each other are ten times slower.
+  /// Threads keep up to 16 KiB of a class, and a class grows before it takes them away: the capacity need not be exact,
+  /// and two threads that take slots from each other are ten times slower.
   using caches = ThreadCaches<ThreadCache<>::max_cached, false, 16384>;
 };
 #endif
@@ -64,17 +63,16 @@ struct SharedResource {
 template <class Kind> class BasicPoolResource : public std::pmr::memory_resource {
   using Lock = typename Kind::lock;
   using Checks = typename Defaults::checks;
-  using Core = PoolCore<AnySizeShape<SizeClasses::granule>, StackAllocator, UpstreamStorage<Lock>, Lock, NoStats,
+  using Core = PoolCore<AnySizeShape<SizeClasses::granule, true>, StackAllocator, UpstreamStorage<Lock>, Lock, NoStats,
                         Checks, typename Kind::caches, NoWaiters, false, 0>;
 
  public:
   static constexpr std::size_t size_classes = SizeClasses::count;
   static constexpr bool is_checked = Checks::tracks_slots;
 
-  /// `upstream`: where blocks of slots and big blocks come from; it must live longer, and its functions must not use
-  /// this resource.
-  /// Throws: InvalidConfiguration.
-  /// Complexity: 1 step for each class; acquires nothing.
+  /// `upstream`: the source of blocks of slots and of big blocks. Requires: it outlives this resource, and its
+  /// functions do not use this resource.
+  /// Throws: InvalidConfiguration. Complexity: 1 step for each class; acquires no memory.
   explicit BasicPoolResource(std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
       : BasicPoolResource(PoolResourceOptions{}, upstream) {}
   explicit BasicPoolResource(PoolResourceOptions const& options,
@@ -85,15 +83,15 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   BasicPoolResource(BasicPoolResource const&) = delete;
   BasicPoolResource& operator=(BasicPoolResource const&) = delete;
 
-  /// Effects: everything goes back to the upstream resource, whether it was deallocated or not, as with std::pmr's pool
-  /// resources.
+  /// Effects: releases all memory to the upstream resource, deallocated or not, as std::pmr's pool resources do.
   ~BasicPoolResource() override { std::destroy_n(cores_, size_classes); }
 
-  /// As std::pmr::memory_resource::allocate(), without the virtual call; where size and alignment are constants, the
-  /// class is, too. Alignment: a power of two. Returns: at least `bytes` bytes; of 0 bytes, too, an address of its own.
+  /// As std::pmr::memory_resource::allocate(), without the virtual call; for constant size and alignment the class is a
+  /// constant. Requires: `alignment` is a power of two. Returns: at least `bytes` bytes; a distinct address even for 0
+  /// bytes.
   /// Throws: AllocationFailed (a std::bad_alloc), whatever the upstream resource throws; nothing changes then.
-  /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or the request is big: what the upstream
-  /// resource takes.
+  /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or for a big request: that of the
+  /// upstream resource.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
                                                        std::size_t alignment = alignof(std::max_align_t)) {
     std::size_t const wanted = slot_bytes(bytes, alignment);
@@ -108,21 +106,20 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   }
 
   /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks
-  /// policy a pointer that is not the start of what is allocated here, and a size or alignment that leads to another
-  /// size class, or for a big block to another multiple of sizeof(void*), go to the error handler and are ignored.
-  /// Sizes and alignments that lead to the same are not told apart, and do no harm.
+  /// policy, the error handler is called, and the call ignored, for a pointer that is not the start of an allocation of
+  /// this resource, and for a size or alignment that maps to another size class or, for a big block, to another
+  /// multiple of sizeof(void*). Sizes and alignments that map to the same are not distinguished; they do no harm.
   /// Complexity: 2 steps; with a checks policy log2 b + 1 more for b blocks of the class, and for a big block linear in
-  /// the big blocks that are in use.
+  /// the big blocks in use.
   FASTALLOC_ALWAYS_INLINE void deallocate(void* p, std::size_t bytes,
                                           std::size_t alignment = alignof(std::max_align_t)) noexcept {
     std::size_t const wanted = slot_bytes(bytes, alignment);
     if (wanted > largest_) [[unlikely]]
       return deallocate_big(p, bytes);
     Core& core = core_for(wanted);
-    if constexpr (Checks::tracks_slots) {
-      if (Error error; !core.check_in_use(p, true, error)) [[unlikely]]
-        return refuse(&core, p, bytes, error);
-    }
+    if constexpr (Checks::tracks_slots)
+      if (!core.claim(p)) [[unlikely]]
+        return refuse(&core, p, bytes);
     auto* const slot = static_cast<std::byte*>(p);
     unpoison(slot, core.stride());
     core.give(slot);
@@ -131,7 +128,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   [[nodiscard]] std::pmr::memory_resource* upstream() const noexcept { return upstream_.resource(); }
   [[nodiscard]] PoolResourceOptions options() const noexcept { return options_; }
 
-  /// Bytes that came from the upstream resource and are not back. Complexity: 1 step.
+  /// Bytes acquired from the upstream resource and not yet released. Complexity: 1 step.
   [[nodiscard]] std::size_t bytes_held() const noexcept { return upstream_.held(); }
   /// Bytes of the slots in use and of big blocks. Complexity: linear in the classes and the big blocks.
   [[nodiscard]] std::size_t bytes_in_use() const noexcept {
@@ -140,21 +137,21 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
       bytes += cores_[index].allocated() * cores_[index].stride();
     return bytes + upstream_.held_by_big_blocks();
   }
-  /// The slots of class `index`, counted from 0 to size_classes - 1 by rising size.
+  /// The slots of class `index`, from 0 to size_classes - 1 by increasing size.
   [[nodiscard]] SizeClassUsage usage(std::size_t index) const noexcept {
     return {cores_[index].stride(), cores_[index].allocated(), cores_[index].capacity()};
   }
 
-  /// Effects: gives every wholly free block of slots back to the upstream resource. Returns: the bytes. Complexity:
-  /// linear in the free slots.
+  /// Effects: releases every block without live slots to the upstream resource. Returns: the bytes released.
+  /// Complexity: linear in the free slots.
   std::size_t shrink_to_fit() noexcept {
     std::size_t bytes = 0;
-    for (Core& core : cores_) bytes += core.release_free_blocks([](GrowingBlock const&) {});
+    for (Core& core : cores_) bytes += core.release_free_blocks(false, [](GrowingBlock const&) {});
     return bytes;
   }
 
-  /// Effects: gives everything back to the upstream resource, whether it was deallocated or not; then the resource is
-  /// as new.
+  /// Effects: releases all memory to the upstream resource, deallocated or not, and resets the resource to its initial
+  /// state.
   /// Complexity: linear in the blocks. Thread safety: no other thread may use the resource meanwhile.
   void release() noexcept {
     for (std::size_t index = 0; index != size_classes; ++index) {
@@ -164,7 +161,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     upstream_.release_all();
   }
 
-  /// For tests: true when the account of all slots is consistent. Complexity: linear.
+  /// For tests: true when the bookkeeping of all slots is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
     return std::all_of(cores_, cores_ + size_classes, [](Core& core) { return core.check_invariants(); });
   }
@@ -175,7 +172,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   [[nodiscard]] bool do_is_equal(std::pmr::memory_resource const& other) const noexcept final { return this == &other; }
 
  private:
-  /// Bytes that a slot for the request must have; more than any has where a slot would not be aligned.
+  /// Bytes that a slot for the request needs; more than any class has if its slots would not be aligned.
   FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
     if (alignment <= SizeClasses::granule) [[likely]]
       return bytes;
@@ -214,11 +211,11 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     cores_[index].open_empty({.capacity = first_slots(stride),
                               .growth_strategy = GrowthStrategy::exponential(options_.growth_factor),
                               .alignment = SizeClasses::alignment(index)},
-                             stride);
+                             {stride, SizeClasses::granule});
   }
 
-  /// Where the upstream resource has no memory for a block by the growth factor, other threads may have slots, and a
-  /// smaller block may do.
+  /// Called when a class has no slot. If the upstream resource has no memory for a block of the growth factor's size,
+  /// tries the slots kept by threads, then smaller blocks.
   FASTALLOC_COLD Taken take_slow(Core& core) {
     Error error;
     Taken taken = core.take_slow(&error);
@@ -241,17 +238,19 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
                .unit = "bytes"};
       fail(error);
     }
-    (void)cores_[0].capacity();  // from now on the upstream hears of forks
+    (void)cores_[0].capacity();  // from now on the upstream is notified of forks
     if (void* const data = upstream_.allocate(bytes, alignment)) return data;
     fail(error);
   }
   FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes) noexcept {
-    if (!upstream_.template deallocate<Checks::tracks_slots>(p, bytes))
-      refuse(nullptr, p, bytes, Error{.code = ErrorCode::invalid_handle});
+    if (!upstream_.template deallocate<Checks::tracks_slots>(p, bytes)) refuse(nullptr, p, bytes);
   }
 
-  /// `core`: of the class that `p` is said to be of; null for a big block.
-  FASTALLOC_COLD void refuse(Core const* core, void const* p, std::size_t bytes, Error error) noexcept {
+  /// `core`: the class that the call names; null for a big block.
+  FASTALLOC_COLD void refuse(Core const* core, void const* p, std::size_t bytes) noexcept {
+    Error error{.code = ErrorCode::invalid_handle};
+    if constexpr (Checks::tracks_slots)
+      if (core != nullptr) (void)core->check_in_use(p, error, true);
     error.address = p;
     error.requested = bytes;
     error.unit = "bytes";
@@ -282,8 +281,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: as the memory of std::pmr containers of one thread, or of several that have a lock around them. Takes
-/// 7.5 KiB itself, and 8 bytes a slot, which are touched when slots come back.
+/// When to use: std::pmr containers of one thread, or of several threads under one lock. Size: 7.5 KiB, and 8 bytes a
+/// slot, which are touched when slots are returned.
 /// Thread safety: one thread at a time.
 class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOneThread> {
  public:
@@ -291,13 +290,13 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
 };
 
 #if FASTALLOC_HAS_THREADS
-/// When to use: containers of several threads share the memory, or memory changes threads. Between the threads and the
-/// slots of a class stand the caches of ThreadSafePool: most operations take no lock. The upstream resource need not be
-/// thread-safe. Takes 11 KiB itself, and for each thread and class in use 2 KiB, by operator new, besides up to 16 KiB
-/// of slots that the thread keeps.
-/// Thread safety: all functions but release() may be called by any thread at any time. Threads may end, and the
-/// resource may be destroyed before they do. After fork() the child has the resource as it was; an upstream resource
-/// that another thread was just using must bear that the child calls it.
+/// When to use: several threads share the memory of containers, or memory moves between threads. The caches of
+/// ThreadSafePool stand in front of each class: most operations take no lock. The upstream resource need not be
+/// thread-safe. Size: 11 KiB, and for each thread and class in use 2 KiB by operator new, and up to 16 KiB of slots
+/// that the thread keeps.
+/// Thread safety: any thread may call any function at any time, except release(). Threads may end before the resource,
+/// and the resource may be destroyed before its threads end. After fork() the child has the resource as it was; the
+/// upstream resource must tolerate calls in the child while another thread was using it.
 class SynchronizedPoolResource final : public detail::BasicPoolResource<detail::SharedResource> {
  public:
   using BasicPoolResource::BasicPoolResource;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Upstream: a std::pmr::memory_resource as a storage policy, and the big blocks that come from it without a pool.
+// Upstream: a std::pmr::memory_resource as a storage policy, and big blocks allocated from it without a pool.
 //
-//   | bytes for the user | padding | BigBlock |      a big block; all are in one list, so that they can be given back
-//                                                    together
+//   | bytes for the user | padding | BigBlock |      a big block; one list of all serves to release them together
 //
-// The record lies behind the bytes, where the size finds it, so that in front of them no alignment is lost. What the
-// resource throws becomes null here: the pools above never see an exception in the middle of a change.
+// The record lies behind the bytes, where their size locates it, so that alignment in front costs nothing. An exception
+// of the resource becomes null here: the pools above never see one in the middle of a change.
 #pragma once
 
 #include <fastalloc/lifetime/hooks.hpp>
@@ -21,13 +20,13 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 struct BigBlock {
   BigBlock* next;
   BigBlock* previous;
-  std::size_t bytes;      ///< as acquired, with this record
+  std::size_t bytes;      ///< as acquired, including this record
   std::size_t alignment;  ///< as acquired
 
   [[nodiscard]] std::byte* data() noexcept { return reinterpret_cast<std::byte*>(this + 1) - bytes; }
 };
 
-/// Lock: guards all that is here, and the resource itself, which need not be thread-safe.
+/// Lock: guards all members, and the resource itself, which need not be thread-safe.
 template <class Lock> class Upstream {
  public:
   explicit Upstream(std::pmr::memory_resource* resource) noexcept : resource_(resource) {}
@@ -36,12 +35,12 @@ template <class Lock> class Upstream {
   ~Upstream() { release_all(); }
 
   [[nodiscard]] std::pmr::memory_resource* resource() const noexcept { return resource_; }
-  /// Bytes that came from the resource and are not back.
+  /// Bytes acquired from the resource and not yet released.
   [[nodiscard]] std::size_t held() const noexcept {
     Guard guard(lock_);
     return held_;
   }
-  /// Bytes of the big blocks, with their records.
+  /// Bytes of the big blocks, including their records.
   [[nodiscard]] std::size_t held_by_big_blocks() const noexcept {
     Guard guard(lock_);
     std::size_t bytes = 0;
@@ -58,7 +57,7 @@ template <class Lock> class Upstream {
     release_here(block, bytes, alignment);
   }
 
-  /// A big block. Null: there is no memory, or no object can be so big.
+  /// A big block. Returns: null when there is no memory, or the size exceeds that of any object.
   [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
     std::size_t const whole = whole_bytes(bytes);
     if (whole == 0) return nullptr;
@@ -70,7 +69,7 @@ template <class Lock> class Upstream {
     if (BigBlock* const second = std::exchange(big_, block)) second->previous = block;
     return data;
   }
-  /// Requires: `data` is a big block, allocated with `bytes`; or else, checked: nothing. Returns: whether it is one.
+  /// Requires: `data` is a big block, allocated with `bytes` (no requirement if checked). Returns: false if it is not.
   template <bool checked> bool deallocate(void* data, std::size_t bytes) noexcept {
     Guard guard(lock_);
     if constexpr (checked)
@@ -81,12 +80,12 @@ template <class Lock> class Upstream {
     release_here(data, block->bytes, block->alignment);
     return true;
   }
-  /// whole_bytes() of big block `data`; 0 when there is no such block. Complexity: linear in the big blocks.
+  /// Returns: whole_bytes() of big block `data`; 0 when there is no such block. Complexity: linear in the big blocks.
   [[nodiscard]] std::size_t find(void const* data) const noexcept {
     Guard guard(lock_);
     return find_here(data);
   }
-  /// Effects: all big blocks go back.
+  /// Effects: releases all big blocks.
   void release_all() noexcept {
     Guard guard(lock_);
     while (BigBlock* const block = big_) {
@@ -95,10 +94,10 @@ template <class Lock> class Upstream {
     }
   }
 
-  /// In the child of a fork: a thread that is not there may have held the lock.
+  /// Called in the child of a fork, where the thread that held the lock may not exist.
   void stay_alone() noexcept { std::construct_at(&lock_); }
 
-  /// Bytes of a big block with its record; 0 where no object can be so big.
+  /// Bytes of a big block with its record; 0 when they exceed the size of any object.
   static constexpr std::size_t whole_bytes(std::size_t bytes) noexcept {
     std::size_t whole = 0;
     bool const fits = checked_round_up(bytes, alignof(BigBlock), whole) && checked_add(whole, sizeof(BigBlock), whole);
@@ -130,8 +129,8 @@ template <class Lock> class Upstream {
       is_plain(bytes, alignment) ? ::operator delete(block) : HeapStorage().release(block, bytes, alignment);
     else resource_->deallocate(block, bytes, alignment);
   }
-  /// Then the heap is asked directly: blocks of some MiB are on huge pages, and what has the alignment of every new
-  /// costs a quarter of what an aligned new does in glibc.
+  /// True when the heap can be used directly: blocks of at least 4 MiB then lie on huge pages, and memory of the
+  /// default alignment costs a quarter of an aligned new in glibc.
   [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
   static bool is_plain(std::size_t bytes, std::size_t alignment) noexcept {
     return alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ && bytes < HeapStorage::huge_block;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// NoCache, and what a pool sees where no thread keeps slots for itself.
+// NoCache, and its empty counterpart of ThreadCaches, for pools whose threads keep no slots.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
@@ -9,13 +9,13 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A policy for the cache axis: `C::max_cached`, slots that a thread keeps at most.
+/// A policy for the cache axis: `C::max_cached`, the most slots that a thread keeps.
 template <class C>
 concept CachePolicy = requires {
   { C::max_cached } -> std::convertible_to<std::size_t>;
 };
 
-/// When to use: a pool of few slots, or one that threads use seldom. Complexity: 0 steps; each operation takes the
+/// When to use: pools of few slots, or pools that threads use rarely. Complexity: 0 steps; each operation takes the
 /// lock.
 struct NoCache {
   static constexpr std::size_t max_cached = 0;
@@ -27,7 +27,7 @@ static_assert(CachePolicy<NoCache>);
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// The interface of ThreadCaches, for no threads.
+/// The interface of ThreadCaches, without caches.
 struct NoCaches {
   static constexpr bool enabled = false;
   template <class Core> explicit constexpr NoCaches(Core*) noexcept {}

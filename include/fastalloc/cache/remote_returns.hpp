@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// RemoteReturns: slots of a sub-pool that other threads gave back, in a list through the slots themselves.
+// RemoteReturns: slots of a sub-pool returned by other threads, in a list through the slots themselves.
 //
 //   head_ -> slot -> slot -> null      pushed by one compare-and-swap, taken back all at once by an exchange
 //
-// A list that is only ever emptied as a whole knows no ABA problem: a push that succeeds has linked what is there.
-// Source: the thread-free lists of mimalloc (Leijen, Zorn and de Moura, "Mimalloc: free list sharding in action",
-// 2019). tests/spin/remote_list.pml is the model of this.
+// There is no ABA problem, because the list is only ever emptied as a whole: a push that succeeds has linked the
+// current head. Source: the thread-free lists of mimalloc (Leijen, Zorn and de Moura, "Mimalloc: free list sharding in
+// action", 2019). Model: tests/spin/remote_list.pml.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -16,7 +16,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Shape::link_size has room for an address. All but push() are the owner's.
+/// Requires: Shape::link_size has room for an address. Thread safety: only the owner may call functions other than
+/// push().
 template <class Shape> class RemoteReturns : public NoCaches {
   static_assert(Shape::link_size >= sizeof(std::byte*));
   using Link = SlotLink<Shape, std::byte*>;
@@ -25,18 +26,17 @@ template <class Shape> class RemoteReturns : public NoCaches {
   using NoCaches::NoCaches;
   bool enter() noexcept { return is_forking(); }
 
-  /// Any thread's.
+  /// Thread safety: any thread may call it.
   void push(std::byte* slot) noexcept {
-    std::byte* head = head_.load(std::memory_order_relaxed);  // relaxed: only linked to
+    std::byte* head = head_.load(std::memory_order_relaxed);  // relaxed: linked to, not followed
     do {
       Link::store(slot, head);
-      // release: the link, and all that was done to the slot, are seen by gather(). relaxed: a failure only brings the
-      // head.
+      // release: publishes the link, and all writes to the slot, to gather(). relaxed: a failure only reloads the head.
     } while (!head_.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
   }
 
   template <class Depot> bool gather(Depot& depot) noexcept {
-    if (head_.load(std::memory_order_relaxed) == nullptr) return false;  // relaxed: the exchange looks again
+    if (head_.load(std::memory_order_relaxed) == nullptr) return false;  // relaxed: the exchange reads it again
     // acquire: pairs with the release in push().
     for (std::byte* slot = depot.check_list(head_.exchange(nullptr, std::memory_order_acquire)); slot != nullptr;) {
       std::byte* const next = Link::load(slot);
@@ -49,11 +49,11 @@ template <class Shape> class RemoteReturns : public NoCaches {
   template <class Depot> void close(Depot& depot) noexcept { gather(depot); }
   template <class Depot> void poll(Depot& depot) noexcept { gather(depot); }
 
-  /// Complexity: linear.
+  /// Complexity: linear in the slots of the list.
   template <class Depot> [[nodiscard]] std::size_t cached(Depot const& depot) const noexcept {
     std::size_t count = 0;
-    std::size_t const most = depot.total();  // links that were written over may lead in a circle
-    // acquire: pairs with the release in push(). Nobody takes slots away meanwhile.
+    std::size_t const most = depot.total();  // overwritten links may form a cycle
+    // acquire: pairs with the release in push(). No thread removes slots meanwhile.
     std::byte* slot = head_.load(std::memory_order_acquire);
     for (; slot != nullptr && depot.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
     return count;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SystemSlot: a pointer for each thread, where the compiler's thread_local will not do. GCC for MinGW emulates
-// thread_local on the heap, and frees that memory before it runs the destructors of thread_local objects and before
-// anything tells of the thread's end. A slot of the system's outlives both.
+// SystemSlot: a pointer for each thread, where the compiler's thread_local does not suffice. GCC for MinGW emulates
+// thread_local on the heap, and frees that memory before it runs the destructors of thread_local objects and before any
+// notification of the thread's end. A slot of the operating system outlives both.
 #pragma once
 
 #include <fastalloc/config.hpp>
@@ -11,7 +11,7 @@
 
 #include <atomic>
 
-extern "C" {  // as <windows.h> declares them
+extern "C" {  // as declared in <windows.h>
 __declspec(dllimport) unsigned long __stdcall GetLastError(void);
 __declspec(dllimport) void __stdcall SetLastError(unsigned long);
 __declspec(dllimport) unsigned long __stdcall TlsAlloc(void);
@@ -22,15 +22,15 @@ __declspec(dllimport) int __stdcall TlsSetValue(unsigned long, void*);
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 template <class V> class SystemSlot {
-  static constexpr unsigned long none = ~0UL;  // TlsGetValue() gives null for it
+  static constexpr unsigned long none = ~0UL;  // TlsGetValue() returns null for it
 
  public:
   constexpr SystemSlot() noexcept = default;
 
-  /// Null until set() by the same thread.
+  /// Returns: null until the same thread calls set().
   [[nodiscard]] V* get() const noexcept {
-    unsigned long const error = GetLastError();  // which TlsGetValue() clears
-    // relaxed: a thread that has set a value has seen the number.
+    unsigned long const error = GetLastError();  // TlsGetValue() clears it
+    // relaxed: a thread that has set a value has read the number.
     void* const value = TlsGetValue(number_.load(std::memory_order_relaxed));
     SetLastError(error);
     return static_cast<V*>(value);
@@ -48,10 +48,10 @@ template <class V> class SystemSlot {
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
-/// Makes the system call `function(void*, unsigned long reason, void*)` when a thread or the process ends, by an entry
-/// in the loader's list of such functions. The list is sorted by the names of sections: this one comes after the
-/// runtime's, which runs the destructors of thread_local objects. Each file that includes it has an entry, so the
-/// function is called several times.
+/// Effects: the system calls `function(void*, unsigned long reason, void*)` at the end of a thread or the process,
+/// through an entry in the loader's list. The list is sorted by section name: this entry comes after the runtime's,
+/// which runs the destructors of thread_local objects. Every file that uses the macro adds an entry, so the function is
+/// called several times.
 #define FASTALLOC_HEAR_OF_THREADS(function)                                                                            \
   [[gnu::section(".CRT$XLY"), gnu::used]] static void(__stdcall* const hear_of_threads)(void*, unsigned long, void*) = \
       &function

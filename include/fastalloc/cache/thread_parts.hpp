@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// ThreadParts: the part of a pool that belongs to one thread each, how a thread finds its part, and what happens when
-// threads, pools or processes end.
+// ThreadParts: the per-thread parts of a pool, how a thread finds its part, and the end of threads, pools and
+// processes.
 //
-//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... by the places of the pools that it uses
-//   pool                         first_ <-> part <-> part parts with a thread; spare_: parts whose thread has ended
-//   registry                     pools <-> pool <-> pool for forks; and the places and thread records that are free
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... indexed by the places of the pools in use
+//   pool                           first_ <-> part <-> part: parts with a thread; spare_: parts whose thread has ended
+//   registry                       pools <-> pool <-> pool, for forks; free places and free thread records
 //
 //   table[place & mask].pool == this pool     if and only if the thread has a part of it
 //
-// The pool is asked in the table, not in the part: several places may lead to one entry of a small table, and the part
-// there, of another pool, may come to its end meanwhile.
-// A lookup takes the same steps for any number of pools, threads and parts, and no lock. Places are small and are used
-// again when a pool has ended: its end takes its parts out of the tables of all threads first.
+// The lookup compares the pool in the table, not in the part: several places may share one entry of a small table, and
+// the part there, of another pool, may end meanwhile. A lookup takes the same steps for any number of pools, threads
+// and parts, and no lock. Places are small numbers, reused after a pool's end, which first takes its parts out of the
+// tables of all threads.
 //
 // Locks, in the order in which they may be taken (locks of one rank never nest, except in fork):
 //   1  registry.lock         lists of pools, free places, free records
 //   2  ThreadRecord::lock    one thread's table
 //   3  the pool's lock       its lists of parts
-// No function here holds one of them while it takes another, calls a storage, operator new, or a user's function; fork
-// alone takes all: the registry's, that of its own record, then each pool's.
+// No function here holds one of them while it takes another or calls a storage, operator new or a user's function. Only
+// fork takes all: the registry's, that of its own record, then each pool's.
 //
-//   thread ends    each part is marked `leaving` under the record's lock, then goes to its pool's spares under the
+//   thread ends    marks each part `leaving` under the record's lock, then moves it to the pool's spares under the
 //                  pool's lock
 //   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
-//   fork           in the child, pools hear of it (in_child), and the records of threads that are not there are free
-// Records and places are reused and never freed: there are as many as there were threads and pools at a time. So a part
-// may point to a record whose thread is gone. Libraries that do not share symbols have a table and a registry each. A
-// pool keeps to the registry of the library that constructed it; the code of others works without parts. Everything
+//   fork           the child notifies its pools (in_child) and frees the records of threads that do not exist there
+// Records and places are reused and never freed: their number is the most threads and pools at one time. So a part may
+// point to the record of an ended thread. Libraries that share no symbols have separate tables and registries. A pool
+// keeps to the registry of the library that constructed it; code of other libraries works without parts. Everything
 // here is constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
@@ -45,8 +45,7 @@
 #include <unistd.h>
 #endif
 
-// One table and one registry for all libraries of a program that share symbols, whatever visibility they are compiled
-// with.
+// One table and one registry for all libraries of a program that share symbols, whatever their visibility.
 #if defined(__GNUC__) && !defined(_WIN32)
 #define FASTALLOC_SHARED [[gnu::visibility("default")]]
 #define FASTALLOC_OWN [[gnu::visibility("hidden")]]
@@ -60,18 +59,18 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 class ThreadParts;
 struct ThreadRecord;
 
-/// What threads write often, each for itself, lies this far apart.
+/// The distance between data that different threads write often.
 inline constexpr std::size_t cache_line = 64;  ///< bytes
 
-/// The part of a pool that belongs to one thread. Lies in part_memory(), is trivially destructible, given back by
-/// free_parts(): no lock is held then, since operator new and delete may be the user's and use pools.
+/// The part of a pool that belongs to one thread. Requires: lies in part_memory(), is trivially destructible, is freed
+/// by free_parts() without a lock, because the user's operator new and delete may use pools.
 struct ThreadPart {
   std::atomic<ThreadRecord*> owner{nullptr};  ///< null: no thread; or leaving(), borrowed(), orphaned()
   ThreadPart* next = nullptr;                 ///< in first_ or spare_
   ThreadPart* previous = nullptr;             ///< in first_
 };
 
-/// `bytes` bytes for a part; null when there is no memory.
+/// Memory of `bytes` bytes for a part. Returns: null when there is no memory.
 inline void* part_memory(std::size_t bytes) noexcept {
   return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow);
 }
@@ -79,36 +78,36 @@ inline void free_parts(ThreadPart* list) noexcept {
   while (list != nullptr) ::operator delete(std::exchange(list, list->next), std::align_val_t{cache_line});
 }
 
-/// Of the table of a thread. Written by the thread; by others, `pool` alone, when the pool ends.
+/// An entry of a thread's table. The thread writes it; other threads write only `pool`, when the pool ends.
 struct PartEntry {
   std::atomic<ThreadParts*> pool{nullptr};  ///< null: no part
   std::atomic<ThreadPart*> part{nullptr};
 };
 FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
-/// What others may need of a thread. Reused by a later thread; never freed.
+/// The data of a thread that other threads may read. Reused by a later thread; never freed.
 struct ThreadRecord {
   AdaptiveLock lock;
-  PartEntry* table = no_parts;  ///< as in ThisThread; others look here, under the lock
+  PartEntry* table = no_parts;  ///< as in ThisThread; other threads read it under the lock
   std::size_t entries = 1;
-  std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; the thread's own
+  std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; only the thread accesses it
   std::size_t uses_size = 0;
   ThreadRecord* next_free = nullptr;
-  ThreadRecord* next = nullptr;  ///< in the list of all
+  ThreadRecord* next = nullptr;  ///< in the list of all records
 };
 FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
 
-/// What a lookup needs, of one thread.
+/// The data of the calling thread that a lookup reads.
 struct ThisThread {
   PartEntry* table = no_parts;
-  std::size_t mask = 0;               ///< bytes of all entries but one; entries are a power of two
-  ThreadRecord* record = &no_record;  ///< no_record before the first part, and when the end of the thread has begun
+  std::size_t mask = 0;               ///< bytes of all entries but one; their number is a power of two
+  ThreadRecord* record = &no_record;  ///< no_record before the first part, and once the thread is ending
   bool ended = false;                 ///< no parts any more
 };
 
 #if FASTALLOC_EMULATED_TLS
 inline constinit SystemSlot<ThisThread> thread_slot{};
-inline constinit ThisThread no_thread{};  ///< of threads that have none yet; never written to
+inline constinit ThisThread no_thread{};  ///< for threads that have no data yet; never written to
 
 inline ThisThread& this_thread() noexcept {
   ThisThread* const thread = thread_slot.get();
@@ -120,13 +119,13 @@ FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
 FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
 #endif
 
-/// A number for a pool, small and dense. Reused, never freed.
+/// A small number for a pool. Reused, never freed.
 struct Place {
   std::uint32_t number;
   Place* next_free;
 };
 
-/// Memory that nobody uses any more; lies in it.
+/// Memory no longer in use; this link lies in it.
 struct Stale {
   Stale* next;
 };
@@ -136,31 +135,31 @@ struct Registry {
   AdaptiveLock lock;
   PoolNode* pools = nullptr;
   Place* free_places = nullptr;
-  std::uint32_t places = 0;         ///< numbers given out so far
+  std::uint32_t places = 0;         ///< numbers assigned so far
   ThreadRecord* records = nullptr;  ///< all
   ThreadRecord* free_records = nullptr;
-  /// of threads that are not there after a fork; freed later, since the heap may not hear of forks before us
+  /// of threads that do not exist after a fork; freed later, because the heap may handle the fork after us
   std::atomic<Stale*> stale{nullptr};
   bool begun = false;
   std::atomic<bool> has_fence{false};        ///< heavy_fence() works here
-  std::atomic<ThisThread*> forker{nullptr};  ///< the thread that is just forking
-  ThreadRecord* forkers_record = nullptr;    ///< whose lock it holds; in a handler it may get another one
-  int fork_handlers = 0;                     ///< how many of them hold the locks for it
-  long forkers_process = 0;                  ///< its id, to know the child
-  bool is_child = false;                     ///< the child has heard what it is
+  std::atomic<ThisThread*> forker{nullptr};  ///< the thread that is forking
+  ThreadRecord* forkers_record = nullptr;    ///< the record whose lock it holds; in a handler it may get another one
+  int fork_handlers = 0;                     ///< handlers that hold the locks for it
+  long forkers_process = 0;                  ///< its process id, to recognise the child
+  bool is_child = false;                     ///< begin_child() has run
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
 inline void look_for_child() noexcept;
 
-/// True in the thread that is forking. It holds all locks; handlers of others that run meanwhile may use pools.
+/// True in the thread that is forking. It holds all locks; other libraries' handlers that run meanwhile may use pools.
 [[nodiscard]] inline bool is_forking() noexcept {
-  // relaxed: it is this thread only if this thread wrote it
+  // relaxed: equals this thread only if this thread wrote it
   if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]]
     return false;
   return look_for_child(), true;
 }
-/// A Guard of a lock that a fork takes.
+/// A Guard for a lock that a fork takes.
 class [[nodiscard]] ForkedGuard {
  public:
   explicit ForkedGuard(AdaptiveLock& lock) noexcept : lock_(is_forking() ? nullptr : &lock) {
@@ -176,7 +175,7 @@ class [[nodiscard]] ForkedGuard {
   AdaptiveLock* lock_;
 };
 
-/// A Guard of a record's lock. Of these a fork takes only that of its own thread.
+/// A Guard for a record's lock. A fork takes only that of its own thread.
 class [[nodiscard]] RecordGuard {
  public:
   explicit RecordGuard(ThreadRecord& record) noexcept
@@ -193,18 +192,18 @@ class [[nodiscard]] RecordGuard {
   AdaptiveLock* lock_;
 };
 
-/// What happens to threads and to the process.
+/// Events of threads and of the process.
 enum class PoolEvent {
   lock,  ///< takes the pool's lock, for the lists of parts
   unlock,
   before_fork,   ///< takes all locks of the pool
-  after_fork,    ///< gives them back
-  thread_ended,  ///< `part` has lost its thread. The pool's lock is held
-  in_child,      ///< this is the child; no other thread is there. The pool's lock is held
+  after_fork,    ///< releases them
+  thread_ended,  ///< `part` has lost its thread. Requires: the pool's lock is held
+  in_child,      ///< this is the child, without other threads. Requires: the pool's lock is held
   hear_of_forks  ///< installs the fork handlers of the library that constructed the pool
 };
 
-/// A pool in the registry's list: it hears of forks.
+/// A pool in the registry's list, which receives fork events.
 class PoolNode {
  public:
   using Listener = void (*)(void* pool, PoolEvent event, ThreadPart* part) noexcept;
@@ -213,24 +212,24 @@ class PoolNode {
   PoolNode(PoolNode const&) = delete;
   PoolNode& operator=(PoolNode const&) = delete;
 
-  /// Effects: the pool hears of forks from now on. No lock may be held. Complexity: constant.
+  /// Effects: the pool receives fork events from now on. Requires: no lock is held. Complexity: constant.
   void enroll() noexcept {
-    // acquire: pairs with the release below. One thread at a time enrols an inline pool first: both find it in the list
-    // then.
+    // acquire: pairs with the release below. Two threads may enroll an inline pool first; the second then finds it in
+    // the list.
     if (!is_enrolled()) enroll_first();
   }
-  /// True when there is nothing left for enroll() to do.
+  /// True when enroll() has no effect any more.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept {
     return state_.load(std::memory_order_acquire) != State::outside;  // acquire: as in enroll()
   }
-  /// The pool ends: enroll() has nothing left to do. A pool that no thread used never meets the registry.
+  /// Ends the pool; enroll() has no effect any more. A pool that no thread used never enters the registry.
   void end() noexcept {
-    // relaxed, twice: nobody else uses the pool any more.
+    // relaxed, twice: no other thread uses the pool any more.
     if (state_.load(std::memory_order_relaxed) == State::outside) state_.store(State::left, std::memory_order_relaxed);
   }
-  /// Effects: the fork handlers of the library that constructed the pool are there.
+  /// Effects: installs the fork handlers of the library that constructed the pool.
   void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
-  /// Effects: renews what the library that constructed the pool left in it.
+  /// Effects: replaces the code pointers left by the library that constructed the pool.
   void rebind(Listener listener) noexcept {
     {
       ForkedGuard guard(home_->lock);  // a fork calls the listener
@@ -247,10 +246,10 @@ class PoolNode {
   void unlock_pool() const noexcept {
     if (!is_held()) tell(PoolEvent::unlock);
   }
-  /// Effects: no fork hears of the pool; where this thread is just forking, the pool's locks are free again: threads
-  /// that are ending need them.
+  /// Effects: ends fork events for the pool. If this thread is forking, releases the pool's locks, which ending threads
+  /// need.
   void leave_registry() noexcept {
-    // relaxed, everywhere: nobody else uses the pool any more
+    // relaxed, everywhere: no other thread uses the pool any more
     if (state_.load(std::memory_order_relaxed) != State::enrolled) return;
     {
       ForkedGuard guard(home_->lock);
@@ -260,7 +259,7 @@ class PoolNode {
     if (is_held()) tell(PoolEvent::after_fork);
     state_.store(State::left, std::memory_order_relaxed);
   }
-  /// This code has the pool's registry.
+  /// True when this code uses the pool's registry.
   [[nodiscard]] bool is_at_home() const noexcept { return home_ == &registry; }
 
  private:
@@ -274,13 +273,13 @@ class PoolNode {
     next_ = home_->pools;
     if (next_ != nullptr) next_->previous_ = this;
     home_->pools = this;
-    if (is_forking()) tell(PoolEvent::before_fork);  // as the other pools heard
+    if (is_forking()) tell(PoolEvent::before_fork);  // as for the other pools
     state_.store(State::enrolled, std::memory_order_release);
   }
   enum class State : std::uint8_t { outside, enrolled, left };
-  /// This thread has the pool's locks, since it is forking.
+  /// True when this thread is forking and so holds the pool's locks.
   [[nodiscard]] bool is_held() const noexcept {
-    // relaxed: of what this thread did itself
+    // relaxed: written by this thread
     return is_forking() && state_.load(std::memory_order_relaxed) == State::enrolled;
   }
 
@@ -290,21 +289,21 @@ class PoolNode {
   void* pool_;
 
  protected:
-  Registry* home_ = &registry;  ///< of the library that constructed the pool
+  Registry* home_ = &registry;  ///< the registry of the library that constructed the pool
 
  private:
   std::atomic<State> state_{State::outside};
 };
 
-/// What every operation reads lies in the first line; what slow ones write lies behind it.
+/// Data that every operation reads lie in the first cache line, data that slow ones write behind it.
 class alignas(cache_line) ThreadParts : public PoolNode {
  public:
   using PoolNode::PoolNode;
 
   /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
-    // relaxed, everywhere: the place is written before the thread's entry is, by this thread; another thread changes an
-    // entry only at its pool's end.
+    // relaxed, everywhere: this thread wrote the place before its entry; another thread changes an entry only at its
+    // pool's end.
     std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread().mask;
     auto const& entry =
         *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
@@ -315,15 +314,15 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return part;
   }
 
-  /// mine(), or a spare for which suits(part) is true (asked under the pool's lock), or a part that make() builds.
-  /// Null: the first `uses` calls by this thread; no memory; the thread is at its end; there is no heavy fence where
-  /// one is needed; or this code has another registry than the pool. No lock is held while make() runs.
+  /// Returns: mine(), or a spare for which suits(part), called under the pool's lock, is true, or a part built by
+  /// make(), which runs without a lock. Null in the first `uses` calls by this thread, without memory, at the thread's
+  /// end, without a heavy fence if needed, or when this code uses another registry than the pool.
   template <class Suits, class Make>
   FASTALLOC_COLD ThreadPart* attach(Suits&& suits, Make&& make, bool needs_fence, unsigned uses) noexcept {
     if (ThreadPart* const part = mine()) return part;
     if (!is_at_home()) return nullptr;
     enroll();
-    // relaxed: enroll() saw it written
+    // relaxed: enroll() synchronized with the store
     if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;
     ThreadRecord* const record = record_of_thread();
     if (record == &no_record || !find_place()) return nullptr;
@@ -332,7 +331,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     if (!make_entry(*record, place)) return nullptr;
     ThreadPart* const part = take_part(suits, make, orphaned());
     if (part == nullptr) return nullptr;
-    if (ThreadPart* const other = mine()) {  // operator new used this pool, and the thread got one meanwhile
+    if (ThreadPart* const other = mine()) {  // operator new used this pool, and gave the thread a part
       lock_pool();
       to_spares(part);
       part->owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
@@ -346,20 +345,20 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return part;
   }
 
-  /// A spare for which suits(part) is true, or a part that make() builds, for the calling thread until give_back().
-  /// Null: no memory.
+  /// Returns: a spare for which suits(part) is true, or a part built by make(), for the calling thread until
+  /// give_back(). Null without memory.
   template <class Suits, class Make> FASTALLOC_COLD ThreadPart* borrow(Suits&& suits, Make&& make) noexcept {
     enroll();
     return take_part(suits, make, borrowed());
   }
-  /// Effects: `part` is a spare. Requires: nobody else knows of the pool.
+  /// Effects: `part` becomes a spare. Requires: no other thread uses the pool.
   void add(ThreadPart& part) noexcept {
     to_first(&part, nullptr);
     to_spares(&part);
   }
   void give_back(ThreadPart& part) noexcept {
     lock_pool();
-    // relaxed, twice: the lock orders it. Another owner: the thread has forked meanwhile, and this is the child.
+    // relaxed, twice: the lock orders it. A different owner: the thread has forked meanwhile, and this is the child.
     if (part.owner.load(std::memory_order_relaxed) == borrowed()) {
       to_spares(&part);
       part.owner.store(nullptr, std::memory_order_relaxed);
@@ -367,10 +366,10 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     unlock_pool();
   }
 
-  /// In the child of a fork: calls reclaim(part) for each part whose thread is not there. Where it returns true, the
-  /// part may serve another thread; else it is orphaned. Requires: the pool's lock is held.
+  /// In the child of a fork: calls reclaim(part) for each part whose thread does not exist. If it returns true, another
+  /// thread may use the part, otherwise it is orphaned. Requires: the pool's lock is held.
   template <class F> void abandon(F&& reclaim) noexcept {
-    // relaxed, everywhere: the only thread there is.
+    // relaxed, everywhere: there is only one thread.
     for (ThreadPart* part = spare_; part != nullptr; part = part->next)
       part->owner.store(nullptr, std::memory_order_relaxed);
     for (ThreadPart *part = first_, *next = nullptr; part != nullptr; part = next) {
@@ -382,25 +381,25 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     }
   }
 
-  /// True for a part whose thread was not there after a fork, in the middle of an unknown operation.
+  /// True for a part whose thread, in the middle of an unknown operation, did not survive a fork.
   [[nodiscard]] static bool is_orphaned(ThreadPart const& part) noexcept {
     return part.owner.load(std::memory_order_relaxed) == orphaned();
   }
 
-  /// Calls f(part) for the parts that have a thread. Requires: the pool's lock is held.
+  /// Calls f(part) for each part with a thread. Requires: the pool's lock is held.
   template <class F> void for_each(F&& f) const {
     for (ThreadPart* part = first_; part != nullptr; part = part->next) f(*part);
   }
-  /// The same for those that have none.
+  /// Calls f(part) for each part without a thread. Requires: the pool's lock is held.
   template <class F> void for_each_spare(F&& f) const {
     for (ThreadPart* part = spare_; part != nullptr; part = part->next) f(*part);
   }
   [[nodiscard]] ThreadPart* first() const noexcept { return first_; }
-  /// Parts that have a thread.
+  /// The number of parts with a thread.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-  /// Effects: the threads forget their parts; the pool leaves the registry. Returns: the list of all parts. Requires:
-  /// no thread uses the pool any more (but for threads that are ending). Complexity: linear in the parts.
+  /// Effects: takes the parts from their threads and the pool from the registry. Returns: the list of all parts.
+  /// Requires: no thread uses the pool any more, except threads that are ending. Complexity: linear in the parts.
   ThreadPart* detach_all() noexcept;
 
   static void end_thread() noexcept;
@@ -424,11 +423,10 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
     lock_pool();
     ThreadPart* part = nullptr;
-    // At most so many: no walk over all that ever were. Those that do not suit go behind the others, which are asked
-    // next.
+    // Tries a bounded number instead of all spares. Unsuitable ones move behind the others, which are tried next.
     for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
       ThreadPart* const at = spare_;
-      // acquire: pairs with the release in end_thread(), whose thread has left the part then.
+      // acquire: pairs with the release in end_thread(), after which the thread has left the part.
       if (at->owner.load(std::memory_order_acquire) == nullptr && suits(*at)) {
         if ((spare_ = at->next) == nullptr) last_spare_ = nullptr;
         to_first(part = at, owner);
@@ -465,7 +463,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     spare_ = part;
   }
 
-  std::atomic<std::uint32_t> offset_{0};  ///< of its place in tables, in bytes; 0 before it has one: a place never used
+  std::atomic<std::uint32_t> offset_{0};  ///< bytes, of its place in tables; 0 before it has one: a place never used
   std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
   ThreadPart* spare_ = nullptr;
@@ -474,8 +472,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
 };
 
 #if FASTALLOC_EMULATED_TLS
-/// Effects: this_thread() can be written to. (Not by operator new: the user's may use pools.) Returns: false when there
-/// is no memory.
+/// Effects: makes this_thread() writable, without operator new, which may be the user's and use pools. Returns: false
+/// without memory.
 inline bool arm_thread() noexcept {
   if (&this_thread() != &no_thread) return true;
   void* const memory = std::malloc(sizeof(ThisThread));
@@ -483,8 +481,7 @@ inline bool arm_thread() noexcept {
   Guard guard(registry.lock);
   return thread_slot.set(::new (memory) ThisThread{}) || (std::free(memory), false);
 }
-/// At the end of the process nothing is left to do, and locks may be held for ever: other threads were stopped wherever
-/// they were.
+/// At the end of the process it does nothing: the other threads were stopped anywhere, and may hold locks forever.
 inline void __stdcall thread_event(void*, unsigned long reason, void*) {
   constexpr unsigned long thread_detach = 3;
   ThisThread* const thread = &this_thread();
@@ -498,8 +495,8 @@ inline void __stdcall thread_event(void*, unsigned long reason, void*) {
 }
 FASTALLOC_HEAR_OF_THREADS(thread_event);
 #else
-/// Hears of the end of a thread: by the destructor of a thread_local, before or after those of others; and for a thread
-/// that first uses a pool after all of these have run, in the destructor of a pthread key, by a key of our own.
+/// Detects the end of a thread: by the destructor of a thread_local, before or after other destructors; and, for a
+/// thread that first uses a pool after all of these, in the destructor of a pthread key, by our own key.
 struct ThreadExit {
   constexpr ThreadExit() noexcept = default;
   ~ThreadExit() {
@@ -513,11 +510,11 @@ struct ThreadExit {
   void arm() noexcept {
     if (has_key || make_key()) (void)pthread_setspecific(key, &this_thread());
   }
-  /// No lock is held while the C library, which has locks of its own, is called.
+  /// Holds no lock while it calls the C library, which has its own locks.
   FASTALLOC_COLD static bool make_key() noexcept {
     pthread_key_t made{};
     if (pthread_key_create(&made, [](void*) { ThreadParts::end_thread(); }) != 0) return false;
-    // The key leaves with the library that made it.
+    // The key is deleted with the library that made it.
     bool keeps = std::atexit(&forget_key) == 0;
     if (keeps) {
       ForkedGuard guard(registry.lock);
@@ -536,7 +533,7 @@ struct ThreadExit {
   void arm() noexcept {}
 #endif
 };
-/// The variable is local: a file that uses no pool of threads has nothing of it.
+/// The variable is local, so that files without pools of threads do not contain it.
 FASTALLOC_SHARED inline bool arm_thread() noexcept {
   static thread_local ThreadExit exit;
   return exit.arm(), true;
@@ -545,12 +542,12 @@ FASTALLOC_SHARED inline bool arm_thread() noexcept {
 
 struct ForkHandlers {
 #if FASTALLOC_POSIX
-  /// Once a library: they leave with it.
+  /// Once per library: the handlers are removed with it.
   static void install() noexcept {
     if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed))
       pthread_atfork(prepare, parent, child);
   }
-  // Of several libraries that share the registry, each has handlers; the first locks, the last unlocks.
+  // Libraries that share the registry have handlers each; the first locks, the last unlocks.
   static void prepare() noexcept {
     if (!is_forking()) {
       registry.lock.lock();
@@ -574,7 +571,7 @@ struct ForkHandlers {
     begin_child();
     parent();
   }
-  /// Once in the child: before a handler of others uses a pool, which would serve the threads that waited there.
+  /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
   static void begin_child() noexcept {
     if (std::exchange(registry.is_child, true)) return;
     forget_threads();
@@ -582,7 +579,7 @@ struct ForkHandlers {
   }
 
  private:
-  /// Effects: the records of threads that are not there are free, whatever these were just doing with them.
+  /// Effects: frees the records of threads that do not exist in the child, whatever they were doing with them.
   static void forget_threads() noexcept {
     registry.free_records = nullptr;
     for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
@@ -596,7 +593,7 @@ struct ForkHandlers {
     }
   }
   static void put_off(void* memory) noexcept {
-    // relaxed: the only thread
+    // relaxed: there is only one thread
     registry.stale.store(::new (memory) Stale{registry.stale.load(std::memory_order_relaxed)},
                          std::memory_order_relaxed);
   }
@@ -607,17 +604,17 @@ struct ForkHandlers {
 #endif
 };
 
-/// In a handler of others that runs in the child before ours does, pools hear now what has happened.
+/// Notifies the pools of the fork if another library's handler runs in the child before ours.
 inline void look_for_child() noexcept {
 #if FASTALLOC_POSIX
   if (!registry.is_child && registry.forkers_process != ::getpid()) ForkHandlers::begin_child();
 #endif
 }
 
-/// Effects: gives back what threads had that are not there after a fork. No lock may be held.
+/// Effects: frees the memory of threads that do not exist after a fork. Requires: no lock is held.
 inline void free_stale() noexcept {
-  if (registry.stale.load(std::memory_order_relaxed) == nullptr) return;  // relaxed: the exchange looks again
-  // acquire: what the child's handler wrote.
+  if (registry.stale.load(std::memory_order_relaxed) == nullptr) return;  // relaxed: the exchange reads it again
+  // acquire: pairs with the stores of the child's handler.
   Stale* memory = registry.stale.exchange(nullptr, std::memory_order_acquire);
   while (memory != nullptr) ::operator delete(static_cast<void*>(std::exchange(memory, memory->next)));
 }
@@ -633,7 +630,7 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
         made->next = std::exchange(registry.records, made);
         made->next_free = std::exchange(registry.free_records, made);
       }
-      // operator new may be the user's, and use pools: then the thread has one.
+      // A user's operator new may have used pools and made a record.
       if (this_thread().record != &no_record) return this_thread().record;
       if (ThreadRecord* const record = registry.free_records) {
         registry.free_records = record->next_free;
@@ -644,7 +641,7 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   }
 }
 
-/// True when the thread has used the pool often enough.
+/// True when the thread has used the pool `uses` times.
 inline bool ThreadParts::used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept {
   if (place >= record.uses_size) {
     std::size_t size = 64;
@@ -656,10 +653,10 @@ inline bool ThreadParts::used(ThreadRecord& record, std::size_t place, unsigned 
     ::operator delete(std::exchange(record.uses, counts));
   }
   if (record.uses[place] + 1U < uses) return ++record.uses[place], false;
-  return record.uses[place] = 0, true;  // for the next pool in this place
+  return record.uses[place] = 0, true;  // for the next pool at this place
 }
 
-/// Effects: the thread's table has an entry for the place. Returns: false when there is no memory.
+/// Effects: gives the thread's table an entry for the place. Returns: false without memory.
 inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noexcept {
   if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
   std::size_t entries = 16;
@@ -669,7 +666,7 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
   PartEntry* old = table;
   {
     RecordGuard guard(record);
-    if (place >= record.entries) {  // else operator new used pools, and this was done meanwhile
+    if (place >= record.entries) {  // otherwise operator new used pools and did this
       old = record.table;
       for (std::size_t i = 0; i != entries; ++i) {
         auto* const entry = ::new (static_cast<void*>(table + i)) PartEntry;
@@ -686,7 +683,7 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
   return true;
 }
 
-/// Effects: the pool has a place. Returns: false when there is no memory.
+/// Effects: gives the pool a place. Returns: false without memory.
 inline bool ThreadParts::find_place() noexcept {
   // acquire: pairs with the release below.
   if (offset_.load(std::memory_order_acquire) != 0) return true;
@@ -716,13 +713,13 @@ inline bool ThreadParts::find_place() noexcept {
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
-  // from here on no fork hears of the pool: its locks are this thread's and those of threads that are ending
+  // no fork events from here on: only this thread and ending threads take the pool's locks
   leave_registry();
   ThreadPart* gone = nullptr;
   for (bool more = true; more;) {
     lock_pool();
     ThreadPart* const part = first_;
-    // acquire: pairs with the releases of a thread that is leaving.
+    // acquire: pairs with the releases of a leaving thread.
     ThreadRecord* const owner = part != nullptr ? part->owner.load(std::memory_order_acquire) : nullptr;
     unlock_pool();
     more = part != nullptr;
@@ -730,7 +727,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     bool free = !is_thread(owner) && owner != leaving();
     if (is_thread(owner)) {
       RecordGuard guard(*owner);
-      if (part->owner.load(std::memory_order_relaxed) == owner) {  // else its thread is ending
+      if (part->owner.load(std::memory_order_relaxed) == owner) {  // otherwise its thread is ending
         owner->table[place()].pool.store(nullptr, std::memory_order_relaxed);
         part->owner.store(nullptr, std::memory_order_relaxed);
         free = true;
@@ -746,7 +743,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     part->next = std::exchange(gone, part);
   }
   while (ThreadPart* const part = spare_) {
-    // acquire: pairs with the release in end_thread(): its thread is out of the pool.
+    // acquire: pairs with the release in end_thread(): the thread has left the pool.
     while (part->owner.load(std::memory_order_acquire) == leaving()) detail::yield();
     spare_ = part->next;
     part->next = std::exchange(gone, part);
@@ -765,7 +762,7 @@ inline void ThreadParts::end_thread() noexcept {
   if (record == &no_record) return;
   this_thread().table = no_parts;
   this_thread().mask = 0;
-  PartEntry* const table = record->table;  // changed by its thread only
+  PartEntry* const table = record->table;  // only its thread changes it
   for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
     ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
     ThreadParts* of = nullptr;
@@ -780,7 +777,7 @@ inline void ThreadParts::end_thread() noexcept {
     pool.tell(PoolEvent::thread_ended, part);
     pool.to_spares(part);
     pool.unlock_pool();
-    // release: a thread that takes the part over sees what this one wrote; and the pool may end now.
+    // release: a thread that takes over the part sees the writes of this one; the pool may end from now on.
     part->owner.store(nullptr, std::memory_order_release);
   }
   {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// DebugChecks and FullChecks: one bit a slot in the tail of its block tells whether the slot is in use.
+// DebugChecks and FullChecks: one bit a slot, in the tail of its block, is set while the slot is in use.
 //
-//   handed out   0xCD in every byte before the object is built     reads of members that nobody set stand out
-//   returned     0xDD in every byte after it was destroyed         reads through stale pointers stand out
+//   handed out   0xCD in every byte before the object is built     makes reads of uninitialised members visible
+//   returned     0xDD in every byte after it was destroyed         makes reads through stale pointers visible
 #pragma once
 
 #include <fastalloc/atomic_ref.hpp>
@@ -13,17 +13,17 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: while developing. Costs 1 bit a slot and two fills an object. Links in free slots are looked at before
+/// When to use: during development. Costs 1 bit a slot and two fills an object. Links in free slots are verified before
 /// they are followed.
-/// Complexity: 1 step for the mark, each way, log2 b + 1 where the block is looked for, and the bytes of one object.
+/// Complexity: 1 step each way for the mark, log2 b + 1 to find a block, and the bytes of one object.
 struct DebugChecks {
   static constexpr bool tracks_slots = true;
   static constexpr bool fills = true;
   static constexpr bool verifies_fill = false;
 };
 
-/// When to use: to hunt a write to a dead object, or where a double free must never pass. Costs one more read a slot.
-/// Complexity: as DebugChecks.
+/// When to use: to find writes to dead objects, or where a double free must never pass. Costs one more read of the
+/// slot. Complexity: as DebugChecks.
 struct FullChecks {
   static constexpr bool tracks_slots = true;
   static constexpr bool fills = true;
@@ -39,9 +39,9 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 inline constexpr unsigned char fill_new = 0xCD;
 inline constexpr unsigned char fill_dead = 0xDD;
 
-/// Fills through a volatile pointer: a plain memset before placement new, or after a destructor, is a dead store that
-/// compilers remove.
-inline void fill(std::byte* bytes, std::size_t count, unsigned char value) noexcept {
+/// A fill that compilers keep: a plain memset before placement new, or after a destructor, is a dead store that they
+/// remove.
+FASTALLOC_ALWAYS_INLINE void fill(std::byte* bytes, std::size_t count, unsigned char value) noexcept {
   std::memset(bytes, value, count);
 #if defined(__GNUC__)
   asm volatile("" : : "r"(bytes) : "memory");
@@ -63,35 +63,42 @@ inline constexpr char const* other_checks =
     "the pool was made, or used, by a file that was compiled with other checks (NDEBUG or FASTALLOC_CHECKED differs); "
     "compile both alike, or name the checks policy in the pool's type, as in FixedPool<T, NoChecks>";
 
-/// The bits in a block's tail: which slots are in use. There is one more than slots; see LinkChecks. Where a file
-/// without checks made the block there are none: nothing is written, and no slot is marked.
+/// The marks in a block's tail: one bit for each slot, set while it is in use, and one more bit; see LinkChecks. A
+/// block made by a file without checks has no tail: nothing is written, and no slot is marked.
 class SlotMarks {
  public:
-  static constexpr std::size_t alignment = sizeof(std::uint32_t);  ///< not bytes: some processors swap words only
+  static constexpr std::size_t alignment = sizeof(std::uint32_t);  ///< not bytes: some processors swap only words
   static constexpr std::size_t bytes_for(std::size_t slot_count) noexcept { return (slot_count / 32 + 1) * alignment; }
 
-  template <bool Shared> static bool test(Block const& block, std::size_t place) noexcept {
+  template <bool Shared> FASTALLOC_ALWAYS_INLINE static bool test(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]]
       return false;
-    std::uint32_t& word = word_of(block, place);
+    std::uint32_t& word = reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
     // relaxed: as in flip()
     std::uint32_t const bits = Shared ? AtomicRef(word).load(std::memory_order_relaxed) : word;
     return (bits >> place % 32 & 1U) != 0;
   }
-  /// `Shared`: threads that hold no lock flip, too. Returns: what it was.
-  template <bool Shared> static bool flip(Block const& block, std::size_t place) noexcept {
+  /// Effects: marks the slot as free. Returns: true when it was in use.
+  template <bool Shared> FASTALLOC_ALWAYS_INLINE static bool clear(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]]
       return false;
-    std::uint32_t& word = word_of(block, place);
+    std::uint32_t& word = reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
     std::uint32_t const mask = std::uint32_t{1} << place % 32;
-    // relaxed: whoever hands a slot on orders what happens to it.
+    // relaxed: as in flip()
+    if constexpr (Shared) return (AtomicRef(word).fetch_and(~mask, std::memory_order_relaxed) & mask) != 0;
+    if ((word & mask) == 0) return false;
+    word &= ~mask;
+    return true;
+  }
+  /// `Shared`: threads without a lock flip, too. Returns: the previous mark.
+  template <bool Shared> FASTALLOC_ALWAYS_INLINE static bool flip(Block const& block, std::size_t place) noexcept {
+    if (block.tail == nullptr) [[unlikely]]
+      return false;
+    std::uint32_t& word = reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
+    std::uint32_t const mask = std::uint32_t{1} << place % 32;
+    // relaxed: the operation that hands the slot on orders the accesses to it.
     if constexpr (Shared) return (AtomicRef(word).fetch_xor(mask, std::memory_order_relaxed) & mask) != 0;
     return ((word ^= mask) & mask) == 0;
-  }
-
- private:
-  static std::uint32_t& word_of(Block const& block, std::size_t place) noexcept {
-    return reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
   }
 };
 

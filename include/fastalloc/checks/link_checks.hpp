@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LinkChecks: what a checks policy does about links that lists keep in free slots, where a write to a dead object meets
-// them.
+// LinkChecks: how a checks policy handles links in free slots that a write to a dead object may have overwritten.
 //
 //   tail of a block   | marks, lost | note |
 //
-//   lost   the bit behind the last mark: slots of the block may be in no list any more; only marks tell whether they
-//          are in use
-//   note   what was found, until somebody reports it: lists are walked under locks, under which nobody is called
+//   lost   the bit behind the last mark: slots of the block may be in no list any more, and only marks tell which of
+//          them are in use
+//   note   the finding, until it is reported: lists are walked under locks, and the error handler is not called there
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
@@ -20,22 +19,23 @@ inline constexpr char const* free_slots_lost =
     "a free slot was written to: somebody used an object after returning it. It led to other free slots (the requested "
     "number), which are lost, and count as allocated from now on";
 
-/// Enabled: the checks policy tracks slots, and there may be links. Complexity: a look at one address log2 b + 1 steps
-/// for b blocks; a note b.
+/// Enabled: the checks policy tracks slots, and there may be links. Complexity: verifying one address log2 b + 1 steps
+/// for b blocks; a note b steps.
 template <class Shape, bool Enabled> struct LinkChecks {
   static constexpr bool enabled = Enabled && Shape::link_size != 0;
   static constexpr std::size_t note_bytes = enabled ? sizeof(LinksCut) : 0;
-  static constexpr std::size_t unknown = (std::numeric_limits<std::size_t>::max)();  ///< of LinksCut::lost
+  static constexpr std::size_t unknown = (std::numeric_limits<std::size_t>::max)();  ///< as LinksCut::lost
   using Link = SlotLink<Shape, std::byte*>;
-  /// Other threads may flip marks (ThreadLocalPool), where the processor has threads.
+  /// Other threads may flip marks (ThreadLocalPool), if the processor has threads.
   static constexpr bool shared = AtomicRef<std::uint32_t>::is_always_lock_free;
 
-  /// True when `p`, which may be anything, is the start of a slot that is not in use.
+  /// True when `p`, any pointer, is the start of a slot that is not in use.
   template <class Blocks> [[nodiscard]] static bool is_free(Blocks const& blocks, void const* p) noexcept {
     return free_place(blocks, p) != unknown;
   }
 
-  /// The same for slots that were handed out; counts as in use until unclaim(). Requires: Block::handed is up to date.
+  /// is_free() for a slot handed out before; it then counts as in use until unclaim(). Requires: Block::handed is up to
+  /// date.
   template <class Blocks> [[nodiscard]] static bool claim(Blocks const& blocks, void const* p) noexcept {
     std::size_t const place = free_place(blocks, p);
     if (place == unknown || place >= blocks.find(p)->handed) return false;
@@ -47,8 +47,8 @@ template <class Shape, bool Enabled> struct LinkChecks {
     SlotMarks::flip<shared>(block, blocks.place(block, slot));
   }
 
-  /// A list from `first` to null that others keep through free slots is cut in front of what is none. Returns: its
-  /// first slot, or null. Requires: slots that are free, but cannot be in it, are claimed.
+  /// Effects: cuts the list from `first` to null, kept by others through free slots, in front of the first entry that
+  /// is not a free slot. Returns: its first slot, or null. Requires: free slots that cannot be in the list are claimed.
   template <class Blocks> [[nodiscard]] static std::byte* check_list(std::byte* first, Blocks& blocks) noexcept {
     std::byte* last = nullptr;
     std::byte* slot = first;
@@ -62,15 +62,15 @@ template <class Shape, bool Enabled> struct LinkChecks {
     return first;
   }
 
-  /// What was in the slot of a list that it left is as in any other free slot.
+  /// Effects: fills the link of a slot that left its list like the rest of a free slot.
   static void clear(std::byte* slot) noexcept {
     unpoison(slot + Shape::link_offset, Shape::link_size);
     fill(slot + Shape::link_offset, Shape::link_size, fill_dead);
     if constexpr (Shape::poisons) poison(slot + Shape::link_offset, Shape::link_size);
   }
 
-  /// The first one stays until it was read. Slots may be lost though none is counted: what took their place in the list
-  /// was lost before.
+  /// The first note stays until it is read. Slots may be lost although cut.lost is 0: the slots that took their place
+  /// in the list were lost before.
   template <class Blocks> static void write_note(Blocks& blocks, LinksCut const& cut) noexcept {
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       auto const& block = blocks[b];
@@ -79,7 +79,7 @@ template <class Shape, bool Enabled> struct LinkChecks {
       if (!note_of(block).broken) std::memcpy(note(block), &cut, sizeof cut);
     }
   }
-  /// Returns: what a note says that stands in the block of `slot`, or, where that is null, in any; it is gone then.
+  /// Effects: removes the note. Returns: the note in the block of `slot` or, if that is null, in any block.
   template <class Blocks> [[nodiscard]] static LinksCut read_note(Blocks& blocks, std::byte const* slot) noexcept {
     LinksCut found;
     if (slot != nullptr) found = note_of(*blocks.find(slot));
@@ -91,7 +91,7 @@ template <class Shape, bool Enabled> struct LinkChecks {
         if (blocks[b].tail != nullptr) std::memcpy(note(blocks[b]), &nothing, sizeof nothing);
     return found;
   }
-  /// True for a slot that was handed out, and is neither in use nor in a list.
+  /// True for a slot that was handed out before, is not in use, and is in no list.
   template <class Blocks> [[nodiscard]] static bool is_lost(Blocks const& blocks, std::byte const* slot) noexcept {
     auto const& block = *blocks.find(slot);
     return block.tail != nullptr && lost_some(block) && !SlotMarks::test<shared>(block, blocks.place(block, slot));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The checks axis: what is verified when a slot is handed out, returned or adopted.
+// The checks axis: verification of slots that are handed out, returned or adopted.
 //
-//   NoChecks      nothing, 0 bytes, 0 instructions                        default where NDEBUG is set
-//   DebugChecks   double free, foreign and interior pointers; debug fill  default where it is not; 1 bit a slot
-//   FullChecks    DebugChecks, and writes to free slots are noticed       anywhere, also in release builds
+//   NoChecks      nothing, 0 bytes, 0 instructions                        default with NDEBUG
+//   DebugChecks   double free, foreign and interior pointers; debug fill  default without NDEBUG; 1 bit a slot
+//   FullChecks    DebugChecks, and detects writes to free slots           anywhere, also in release builds
 //
-// A check that fails goes to the error handler; where that returns, the pool is unchanged and the pointer ignored.
+// A failed check calls the error handler. If that returns, the pool is unchanged and the pointer is ignored.
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -21,11 +21,11 @@ concept ChecksPolicy = requires {
   { P::verifies_fill } -> std::convertible_to<bool>;
 };
 
-/// When to use: where the tests have run with DebugChecks. Complexity: 0 steps.
+/// When to use: after the tests have passed with DebugChecks. Complexity: 0 steps.
 struct NoChecks {
-  static constexpr bool tracks_slots = false;   ///< one bit a slot, in the tail of each block: is it in use?
+  static constexpr bool tracks_slots = false;   ///< one bit a slot, in the tail of each block: set while in use
   static constexpr bool fills = false;          ///< writes patterns into slots that are handed out and returned
-  static constexpr bool verifies_fill = false;  ///< looks whether the pattern is still there
+  static constexpr bool verifies_fill = false;  ///< verifies that the pattern is intact
 };
 
 static_assert(ChecksPolicy<NoChecks>);

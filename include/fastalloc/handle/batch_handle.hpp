@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// BatchHandle<T, Owner>: owns n objects anywhere in a pool, and gives them back in one step; what
-// allocate_batch_handle() returns. Three words, and 8 bytes an object in one block on the heap: half of n handles.
+// BatchHandle<T, Owner>: owns n objects anywhere in a pool and returns them in one step; made by
+// allocate_batch_handle(). Size: three words, plus 8 bytes per object in one heap block: half of n handles.
 //
-// 32-bit codes in the place of addresses would halve that again, in fixed pools; each access would then load the pool's
-// base first. Iterating over what lives is what a batch is for, so addresses it is.
+// Rejected: 32-bit codes instead of addresses. They would halve that again in fixed pools, but each access would first
+// load the pool's base, and a batch exists to be iterated over.
 #pragma once
 
 #include <fastalloc/handle/owned_slots.hpp>
@@ -16,7 +16,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// Random access to objects by an array of their addresses.
+/// Random access iterator over objects listed by address.
 template <class T> class ListedIterator {
  public:
   using value_type = T;
@@ -52,9 +52,8 @@ template <class T> class ListedIterator {
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// Move-only. Requires: the pool outlives the handle. Thread safety: that of the pool for destruction and reset();
-/// otherwise that of a pointer. What it shares with SpanHandle (operator[], size(), reset(), swap()) stands in
-/// OwnedSlots.
+/// Move-only. Requires: the pool outlives the handle. Thread safety: destruction and reset(): that of the pool;
+/// otherwise that of a pointer. For operator[], size(), reset() and swap() see OwnedSlots.
 template <class T, class Owner> class [[nodiscard]] BatchHandle : public detail::OwnedSlots<T, Owner, detail::Listed> {
   using Base = detail::OwnedSlots<T, Owner, detail::Listed>;
 
@@ -72,7 +71,7 @@ template <class T, class Owner> class [[nodiscard]] BatchHandle : public detail:
   friend void swap(BatchHandle& a, BatchHandle& b) noexcept { a.swap(b); }
 
  private:
-  template <class Pool, class U, class O> friend class detail::Batches;
+  template <class Pool, class U, class O, class B> friend class detail::Batches;
   using Base::Base;
 };
 

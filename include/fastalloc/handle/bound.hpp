@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Bound<pool>: a pool of static storage duration as part of a type, so that its handles are one word.
+// Bound<pool>: names a pool of static storage duration in the type, so that its handles are one word.
 //
 //   fastalloc::FixedPool<Order> orders(100'000);               // namespace scope, or static
 //   using Orders = fastalloc::Bound<orders>;
@@ -11,8 +11,8 @@
 namespace fastalloc::inline FASTALLOC_ABI {
 
 /// When to use: many handles in containers; a handle of half the size moves and caches better (figures:
-/// benchmarks/README.md). `Handle<T, Bound<pool>>` may be named while T is incomplete, with `extern FixedPool<T>
-/// pool;`. Thread safety, errors, complexity: those of the pool. Each function is the pool's own of that name.
+/// benchmarks/README.md). `Handle<T, Bound<pool>>` may be named while T is incomplete, after `extern FixedPool<T>
+/// pool;`. Thread safety, errors, complexity: those of the pool's function of the same name.
 template <auto& Pool> struct Bound {
   using pool_type = std::remove_reference_t<decltype(Pool)>;
   using value_type = typename pool_type::value_type;
@@ -32,8 +32,8 @@ template <auto& Pool> struct Bound {
   }
   [[nodiscard]] static handle_type adopt(value_type* object) { return wrap(Pool.adopt(object)); }
 
-  /// Effects: takes over what `handle` owns. Requires: it is from this pool, or empty; with a checks policy another
-  /// pool's is reported and kept.
+  /// Effects: takes over the object of `handle`. Requires: `handle` is empty or from this pool. A checks policy reports
+  /// a handle of another pool, and leaves it as it is.
   [[nodiscard]] static handle_type bind(typename pool_type::handle_type&& handle) {
     if (!handle) return {};
     value_type* const object = handle.get();

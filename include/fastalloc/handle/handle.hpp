@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Handle<T, Owner>: owns one object in a pool, and returns it when destroyed. Two words:
+// Handle<T, Owner>: owns one object in a pool and returns it on destruction. Two words:
 //
-//   object_   T*, null when empty
-//   owner_    Owner*                               P::handle_type is Handle<T, P>: returning is inlined
-//             AnyOwner* | inside                   Handle<T> is erased: returning is one indirect call
+//   object_   T*, null if empty
+//   owner_    Owner*                               P::handle_type is Handle<T, P>: the release is inlined
+//             AnyOwner* | inside                   Handle<T> is type-erased: the release is one indirect call
 //             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type
 //                                                  (handle/bound.hpp)
 //
-// `inside` (bit 0) says that object_ is not where its slot begins: it is a base class or another part that lies
-// further in. The pool then finds the slot from the address, so any part will do, virtual bases too.
+// `inside` (bit 0) means that object_ is not the start of its slot, but a base class or another part further in. The
+// pool then finds the slot from the address, which works for any part, virtual bases included.
 // T may be incomplete where a handle is declared.
 //
-// * and -> of an empty handle: where the pool has a checks policy, P::handle_type reports to the error handler, and
-// ends the program. An erased handle cannot know of the policy (Handle<T> is one type for all of them), so it faults,
-// as a pointer does.
+// * and -> on an empty handle: with a checks policy P::handle_type reports to the error handler and ends the program.
+// A type-erased handle does not know the policy (Handle<T> is one type for all pools), so it faults like a pointer.
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
@@ -28,8 +27,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// Hides where a value came from. Two words that are read one after the other are otherwise merged into one 16-byte
-/// load, which stalls when they were just stored one by one: moving a fresh handle took 9.4 ns instead of 2.8.
+/// Hides the origin of a value from the optimizer. Otherwise two adjacent loads merge into one 16-byte load, which
+/// stalls right after two separate stores: moving a fresh handle took 9.4 ns instead of 2.8 ns.
 template <class V> FASTALLOC_ALWAYS_INLINE constexpr V opaque(V value) noexcept {
 #if defined(__GNUC__)
   if (!std::is_constant_evaluated()) asm("" : "+r"(value));
@@ -42,15 +41,18 @@ class CountsRef;
 
 template <class Owner> class OwnerWord;
 
-/// What the address is that somebody who does not know the pool gives back.
+/// The meaning of the address in a release through AnyOwner.
 enum class ReleaseOf : unsigned char {
-  object,  ///< of the object, and so of its slot
-  part,    ///< of a part of the object
-  shared,  ///< of the counts of an object (sharing.hpp) that lost its last SharedHandle
-  slot,    ///< of the counts of a dead object that lost its last WeakHandle
+  object,  ///< the object, which starts its slot
+  part,    ///< a part of the object
+  shared,  ///< the counts of an object (sharing.hpp) that lost its last SharedHandle
+  slot,    ///< the counts of a dead object that lost its last WeakHandle
 };
 
-/// What the second word of a handle points to.
+/// Returns an object to its pool.
+using Release = void (*)(AnyOwner& owner, void* object, ReleaseOf what) noexcept;
+
+/// The target of a handle's second word.
 template <class Owner> struct OwnerOf {
   using type = Owner;
 };
@@ -61,8 +63,8 @@ template <auto& Pool> struct OwnerOf<Bound<Pool>> {
   using type = std::remove_reference_t<decltype(Pool)>;
 };
 
-/// Whether handles of this owner look before they are followed: as its checks policy says, which is read from the
-/// arguments of the type, so that neither the pool nor T need be complete. An erased handle does not know.
+/// True if handles of this owner check for null before access, as the checks policy says. The policy is read from the
+/// type's arguments, so the pool and T may be incomplete. Type-erased handles do not check.
 template <class Owner> constexpr bool checks_access = false;
 template <template <class, class...> class Pool, class T, class... Policies>
 constexpr bool checks_access<Pool<T, Policies...>> = [] {
@@ -76,7 +78,7 @@ constexpr bool checks_access<Pool<T, Policies...>> = [] {
 template <auto& Pool>
 constexpr bool checks_access<Bound<Pool>> = checks_access<std::remove_reference_t<decltype(Pool)>>;
 
-/// Reports what cannot be followed, and ends the program where the error handler returns.
+/// Reports an invalid access; ends the program if the error handler returns.
 template <class T>
 [[noreturn]] FASTALLOC_COLD void refuse_access(char const* text, std::size_t i = 0, std::size_t size = 0) {
   Error const error{.code = ErrorCode::invalid_handle,
@@ -93,18 +95,17 @@ template <class T>
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// What a pool looks like to handles that do not know its type. Pools derive from it.
+/// Base class of all pools: the interface for handles that do not know the pool's type.
 class AnyOwner {
  protected:
-  /// Returns an object.
-  using Release = void (*)(AnyOwner& owner, void* object, detail::ReleaseOf what) noexcept;
+  using Release = detail::Release;
 
   constexpr AnyOwner() noexcept = default;
   ~AnyOwner() = default;
   AnyOwner(AnyOwner const&) = delete;
   AnyOwner& operator=(AnyOwner const&) = delete;
 
-  /// Set before the first handle exists; not by the constructor, which may run at compile time and leave only zeros.
+  /// Call before the first handle exists. Not done by the constructor: it may run at compile time and leave only zeros.
   void set_release(Release release) noexcept { release_ = release; }
 
  private:
@@ -117,7 +118,7 @@ class AnyOwner {
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// The second word of a handle: the owner's address; in erased handles with `inside` in bit 0.
+/// The second word of a handle: the owner's address; in type-erased handles with `inside` in bit 0.
 template <class Owner> class OwnerWord {
   static constexpr bool erased = std::same_as<Owner, AnyOwner>;
   using Target = typename OwnerOf<Owner>::type;
@@ -151,7 +152,7 @@ template <class Owner> class OwnerWord {
       word_->release_from_handle(object);
     }
   }
-  /// Returns: the counts of the object, which had one owner.
+  /// Requires: the object has one owner. Returns: its counts.
   template <class T> [[nodiscard]] auto share(T* object) const noexcept {
     static_assert(
         !erased,
@@ -164,7 +165,7 @@ template <class Owner> class OwnerWord {
   std::conditional_t<erased, std::uintptr_t, Target*> word_{};
 };
 
-/// The same for a pool that is part of the type: no word at all.
+/// The same for a pool that is part of the type: takes no space.
 template <auto& Pool> class OwnerWord<Bound<Pool>> {
   using Target = typename OwnerOf<Bound<Pool>>::type;
 
@@ -175,7 +176,7 @@ template <auto& Pool> class OwnerWord<Bound<Pool>> {
   [[nodiscard]] static constexpr Target* target() noexcept { return &Pool; }
   [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
   [[nodiscard]] static constexpr bool inside() noexcept { return false; }
-  // No templates: g++ 12 would complete the pool, and so T, when a handle is a member of T.
+  // Not templates: g++ 12 would complete the pool, and so T, if a handle is a member of T.
   FASTALLOC_ALWAYS_INLINE static void release(void* object) noexcept {
     Pool.release_from_handle(static_cast<typename Target::value_type*>(object));
   }
@@ -188,9 +189,10 @@ template <auto& Pool> class OwnerWord<Bound<Pool>> {
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// Owns one object in a pool. Move-only. Requires: the pool outlives the handle. Complexity: 0 steps; reset() and the
-/// end: 1 and those of the slot policy (with a checks policy those of owns(), too), an erased handle to a part of the
-/// object as owns() more. Thread safety: that of the pool for destruction and reset(); otherwise that of a pointer.
+/// Owns one object in a pool. Move-only. Requires: the pool outlives the handle.
+/// Complexity: 0 steps. reset() and destruction: 1 plus the slot policy's, plus owns() with a checks policy, plus
+/// owns() for a type-erased handle to a part of the object.
+/// Thread safety: destruction and reset(): that of the pool; otherwise that of a pointer.
 template <class T, class Owner> class [[nodiscard]] Handle {
  public:
   using element_type = T;
@@ -204,7 +206,7 @@ template <class T, class Owner> class [[nodiscard]] Handle {
     other.object_ = nullptr;
   }
 
-  /// From a handle to T or to a class derived from it, of any pool: forgets the type of the pool.
+  /// From a handle of any pool to T or to a class derived from T: erases the pool's type.
   template <class U, class O> requires(!std::same_as<Handle<U, O>, Handle>) && std::same_as<Owner, AnyOwner> &&
                                       std::convertible_to<U*, T*> Handle(Handle<U, O>&& other) noexcept {
     U* const from = std::exchange(other.object_, nullptr);
@@ -213,12 +215,12 @@ template <class T, class Owner> class [[nodiscard]] Handle {
     owner_ = detail::OwnerWord<AnyOwner>(other.owner_.any(), moved || other.owner_.inside());
   }
 
-  /// Owns the object that `owner` does, and points to a part of it: a member, a base, what is inside a std::variant.
-  /// The slot is found from the part's address, so any part will do. Where `part` is null or `owner` empty, this handle
-  /// is empty and `owner` stays as it is:
-  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...   // else shape is
-  ///                                                                                                still full
-  /// Requires: `part` is null or lies inside of the object.
+  /// Takes over the object of `owner` and points to `part` of it: a member, a base, the alternative of a std::variant.
+  /// Any part will do, since the pool finds the slot from its address. If `part` is null or `owner` empty, this handle
+  /// is empty and `owner` unchanged:
+  ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...
+  ///   else ...  // shape still owns the object
+  /// Requires: `part` is null or lies inside the object.
   template <class U, class O> requires std::same_as<Owner, AnyOwner> Handle(Handle<U, O>&& owner, T* part) noexcept {
     if (part == nullptr || owner.object_ == nullptr) return;
     bool const moved = static_cast<void const volatile*>(part) != static_cast<void const volatile*>(owner.object_);
@@ -227,7 +229,7 @@ template <class T, class Owner> class [[nodiscard]] Handle {
     owner.object_ = nullptr;
   }
 
-  /// Self-move leaves the handle as it is.
+  /// Self-move has no effect.
   FASTALLOC_ALWAYS_INLINE Handle& operator=(Handle&& other) noexcept {
     T* const object = detail::opaque(other.object_);
     auto const owner = other.owner_.copy();
@@ -250,7 +252,7 @@ template <class T, class Owner> class [[nodiscard]] Handle {
     if (object_ != nullptr) owner_.release(object_);
   }
 
-  /// Requires: not empty; a checks policy reports where it is, and ends the program.
+  /// Requires: not empty. A checks policy reports an empty handle and ends the program.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::add_lvalue_reference_t<T> operator*() const noexcept {
     return *operator->();
   }
@@ -261,20 +263,20 @@ template <class T, class Owner> class [[nodiscard]] Handle {
                                  "full; test it first, as in if (handle)");
     return object_;
   }
-  /// The object, or null when empty.
+  /// The object, or null if empty.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get() const noexcept { return object_; }
   explicit operator bool() const noexcept { return object_ != nullptr; }
 
-  /// Effects: returns the object to its pool; the handle is empty before the object's destructor runs.
+  /// Effects: returns the object to its pool. The handle is already empty when the object's destructor runs.
   void reset() noexcept {
     if (T* const object = std::exchange(object_, nullptr)) owner_.release(object);
   }
 
-  /// Effects: lets go of the object without returning it; the pool's adopt() takes it back. Returns: the object.
+  /// Effects: gives up the object without returning it to the pool; adopt() takes it back. Returns: the object.
   [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
 
-  /// Effects: makes the object one that may have several owners; this handle is empty afterwards. Returns: the first of
-  /// them, empty when this handle was. Requires: a pool with Shared or AtomicShared, and
+  /// Effects: gives the object counts for several owners; this handle is empty afterwards. Returns: the first owner;
+  /// empty if this handle was. Requires: a pool with Shared or AtomicShared, and
   /// <fastalloc/handle/shared_handle.hpp>.
   template <class O = Owner> [[nodiscard]] SharedHandle<T> share() noexcept {
     T* const object = release();
@@ -287,7 +289,7 @@ template <class T, class Owner> class [[nodiscard]] Handle {
   }
   friend void swap(Handle& a, Handle& b) noexcept { a.swap(b); }
 
-  /// By address.
+  /// Compares addresses.
   friend bool operator==(Handle const& a, Handle const& b) noexcept { return a.object_ == b.object_; }
   friend std::strong_ordering operator<=>(Handle const& a, Handle const& b) noexcept {
     return std::compare_three_way{}(a.object_, b.object_);
@@ -319,7 +321,7 @@ FASTALLOC_UNAVAILABLE("fastalloc: handles of different types do not compare; com
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// The pools' way into handles.
+/// Constructs and opens handles for the pools.
 struct HandleAccess {
   template <class Owner, class T>
   FASTALLOC_ALWAYS_INLINE static Handle<T, Owner> make(T* object, typename OwnerOf<Owner>::type* owner) noexcept {

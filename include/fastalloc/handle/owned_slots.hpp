@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// OwnedSlots: what SpanHandle and BatchHandle share: ownership of many objects of one pool.
+// OwnedSlots: the common base of SpanHandle and BatchHandle: ownership of many objects of one pool.
 //
-//   slots_    where they are: at(i) is the i-th slot Adjacent: one address; Listed: an array of addresses on the heap
-//   size_     objects
-//   owner_    what handles of the pool point to
+//   slots_    at(i) is the i-th slot. Adjacent: one address; Listed: an array of addresses on the heap
+//   size_     number of objects
+//   owner_    as in the pool's handles
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
@@ -12,7 +12,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// Slots of `size` bytes, one behind the other.
+/// Consecutive slots of `size` bytes.
 template <std::size_t size> struct Adjacent {
   std::byte* first = nullptr;
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* operator()(std::size_t i) const noexcept { return first + i * size; }
@@ -23,7 +23,7 @@ template <std::size_t size> struct Adjacent {
 struct Listed {
   std::byte** list = nullptr;
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* operator()(std::size_t i) const noexcept { return list[i]; }
-  /// Room for n addresses. Returns: false when there is no memory.
+  /// Effects: allocates room for n addresses. Returns: false if there is no memory.
   [[nodiscard]] bool make(std::size_t n) noexcept {
     if (n <= static_cast<std::size_t>(-1) / sizeof(std::byte*))
       list = static_cast<std::byte**>(::operator new(n * sizeof(std::byte*), std::nothrow));
@@ -45,7 +45,7 @@ template <class T, class Owner, class Slots> class OwnedSlots {
   constexpr OwnedSlots() noexcept = default;
   OwnedSlots(OwnedSlots&& other) noexcept
       : slots_(std::exchange(other.slots_, Slots{})), size_(std::exchange(other.size_, 0)), owner_(other.owner_) {}
-  /// Self-move leaves the handle as it is.
+  /// Self-move has no effect.
   OwnedSlots& operator=(OwnedSlots&& other) noexcept {
     OwnedSlots taken(std::move(other));
     swap(taken);
@@ -56,7 +56,7 @@ template <class T, class Owner, class Slots> class OwnedSlots {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   explicit operator bool() const noexcept { return size_ != 0; }
-  /// Requires: i < size(); a checks policy reports where it is not, and ends the program.
+  /// Requires: i < size(). A checks policy reports a violation and ends the program.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator[](std::size_t i) const noexcept {
     if constexpr (checks_access<Owner>)
       if (i >= size_) [[unlikely]]
@@ -68,9 +68,9 @@ template <class T, class Owner, class Slots> class OwnedSlots {
   [[nodiscard]] T& front() const noexcept { return (*this)[0]; }
   [[nodiscard]] T& back() const noexcept { return (*this)[size_ - 1]; }
 
-  /// Effects: destroys the objects, the last one first, and gives all slots back in one step: under one lock, where
-  /// there is one. (Without a lock, slots of objects with a destructor or hook, or of Recycle, go back one by one, so
-  /// that none of these meets a dead one.) The handle is empty before the first destructor runs.
+  /// Effects: destroys the objects, the last one first, and returns all slots in one step, under one lock if the pool
+  /// has a lock. (Without a lock, slots of Recycle and of objects with a destructor or hook are returned one by one, so
+  /// that no user code sees a dead object.) The handle is empty before the first destructor runs.
   void reset() noexcept {
     std::size_t const size = std::exchange(size_, 0);
     if (size == 0) return;

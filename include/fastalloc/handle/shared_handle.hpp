@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SharedHandle<T> and WeakHandle<T>: several owners of one object in a pool with Shared or AtomicShared; two words
-// each.
+// SharedHandle<T> and WeakHandle<T>: shared ownership of an object in a pool with Shared or AtomicShared. Two words:
 //
 //   object_   T*: the object, a base or a member of it
-//   counts_   where its counts are: behind the object, in its slot (sharing.hpp)
+//   counts_   the address of its counts: behind the object, in its slot (sharing.hpp)
 //
-// The type of the pool is forgotten. No heap allocation, ever. The object dies with the last SharedHandle, its slot
-// goes back with the last handle of either kind. Up to 2^32 - 1 of each kind an object.
+// The pool's type is erased. No heap allocation. The last SharedHandle destroys the object; the last handle of either
+// kind returns the slot. Limit: 2^32 - 1 handles of each kind per object.
 #pragma once
 
 #include <fastalloc/handle/sharing.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// What both have. Unit: what one handle counts as.
+/// Common base. Unit: the amount that one handle adds to the counts.
 template <class T, std::uint64_t Unit> class CountedHandle {
  public:
   using element_type = T;
@@ -22,14 +21,14 @@ template <class T, std::uint64_t Unit> class CountedHandle {
       : CountedHandle(other, opaque(other.object_)) {}
   FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle&& other) noexcept
       : CountedHandle(std::move(other), opaque(other.object_)) {}
-  /// The handle is changed before the object that it let go of dies.
+  /// The handle holds its new value before the old object is destroyed.
   FASTALLOC_ALWAYS_INLINE CountedHandle& operator=(CountedHandle const& other) noexcept {
     T* const object = opaque(other.object_);
     CountsRef const counts = other.counts_.copy();
     counts.template add<Unit>();
     return replace(object, counts);
   }
-  /// Self-move leaves the handle as it is.
+  /// Self-move has no effect.
   FASTALLOC_ALWAYS_INLINE CountedHandle& operator=(CountedHandle&& other) noexcept {
     T* const object = opaque(other.object_);
     CountsRef const counts = other.counts_.copy();
@@ -38,23 +37,23 @@ template <class T, std::uint64_t Unit> class CountedHandle {
   }
   FASTALLOC_ALWAYS_INLINE ~CountedHandle() { counts_.template drop<Unit>(); }
 
-  /// Effects: empty. The handle is so before the object dies.
+  /// Effects: empties the handle, before the object is destroyed.
   void reset() noexcept { replace(nullptr, {}); }
 
-  /// SharedHandles to the object; 0 when it is dead or the handle empty. Exact while no other thread copies or drops
-  /// any.
+  /// The number of SharedHandles to the object; 0 if it is dead or the handle empty. Exact only while no other thread
+  /// copies or drops any.
   [[nodiscard]] std::size_t use_count() const noexcept { return counts_ ? counts_.strong() : 0; }
-  /// WeakHandles to the object, dead or alive; one more while its destructor runs.
+  /// The number of WeakHandles to the object, live or dead; one more while its destructor runs.
   [[nodiscard]] std::size_t weak_count() const noexcept { return counts_ ? counts_.weak() : 0; }
 
-  /// True for handles, of either kind and to any part, that keep the same slot.
+  /// True if both handles keep the same slot, whatever their kind and the part they point to.
   template <class U, std::uint64_t V> [[nodiscard]] bool owner_equal(CountedHandle<U, V> const& other) const noexcept {
     return counts_ == other.counts_;
   }
 
  protected:
   constexpr CountedHandle() noexcept = default;
-  /// Takes over one that is counted already.
+  /// Takes over a reference that is already counted.
   FASTALLOC_ALWAYS_INLINE CountedHandle(T* object, CountsRef counts) noexcept : object_(object), counts_(counts) {}
   template <class U, std::uint64_t V>
   FASTALLOC_ALWAYS_INLINE CountedHandle(CountedHandle<U, V> const& other, T* object) noexcept
@@ -94,11 +93,11 @@ template <class T, std::uint64_t Unit> class CountedHandle {
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// One of the owners of an object; made by Handle::share(). Requires: the pool outlives it. Thread safety: with
-/// AtomicShared that of std::shared_ptr: handles to one object may be used, copied and dropped by several threads at
-/// once, one handle by one thread at a time. With Shared all handles to an object are one thread's. No function throws.
-/// Complexity: 1 step (the counts); with AtomicShared lock() again for each other thread that changed them meanwhile;
-/// the last drop: that of a Handle's end and 2 steps.
+/// One of several owners of an object; made by Handle::share(). No function throws. Requires: the pool outlives it.
+/// Thread safety: with AtomicShared that of std::shared_ptr: several threads may use, copy and drop handles to one
+/// object at once, but each handle only one thread at a time. With Shared, use all handles to an object on one thread.
+/// Complexity: 1 step (the counts); with AtomicShared lock() takes 1 more for each other thread that changed them
+/// meanwhile. The last drop: that of releasing a Handle, and 2 steps.
 template <class T> class [[nodiscard]] SharedHandle : public detail::CountedHandle<T, detail::SharedCounts::strong> {
   using Base = detail::CountedHandle<T, detail::SharedCounts::strong>;
 
@@ -109,32 +108,32 @@ template <class T> class [[nodiscard]] SharedHandle : public detail::CountedHand
   SharedHandle(SharedHandle&&) noexcept = default;
   SharedHandle& operator=(SharedHandle const&) noexcept = default;
   SharedHandle& operator=(SharedHandle&&) noexcept = default;
-  FASTALLOC_ALWAYS_INLINE ~SharedHandle() = default;  // in big files the compiler thinks better of it: 13 instructions
+  FASTALLOC_ALWAYS_INLINE ~SharedHandle() = default;  // in big files compilers stop inlining it: 13 instructions
 
-  /// From a handle to T or to a class derived from it, by any base, virtual ones too.
+  /// From a handle to T or to a class derived from T, through any base, virtual ones included.
   template <class U> requires std::convertible_to<U*, T*>
   SharedHandle(SharedHandle<U> const& other) noexcept : Base(other, other.get()) {}
   template <class U> requires std::convertible_to<U*, T*>
   SharedHandle(SharedHandle<U>&& other) noexcept : Base(std::move(other), other.get()) {}
 
-  /// Owns what `owner` owns, and points to `part`: a member of it, or something that lives as long.
+  /// Shares the ownership of `owner`, and points to `part`: a member of the object, or anything that lives as long.
   template <class U> SharedHandle(SharedHandle<U> const& owner, T* part) noexcept : Base(owner, part) {}
   template <class U> SharedHandle(SharedHandle<U>&& owner, T* part) noexcept : Base(std::move(owner), part) {}
 
   /// Requires: not empty.
   [[nodiscard]] std::add_lvalue_reference_t<T> operator*() const noexcept { return *this->object_; }
   [[nodiscard]] T* operator->() const noexcept { return this->object_; }
-  /// The object, or null when empty.
+  /// The object, or null if empty.
   [[nodiscard]] T* get() const noexcept { return this->object_; }
   explicit operator bool() const noexcept { return this->object_ != nullptr; }
 
-  /// A handle that does not keep the object alive; empty when this one is.
+  /// Returns: a handle that does not keep the object alive; empty if this one is.
   WeakHandle<T> downgrade() const noexcept { return *this; }
 
   void swap(SharedHandle& other) noexcept { this->exchange(other); }
   friend void swap(SharedHandle& a, SharedHandle& b) noexcept { a.swap(b); }
 
-  /// By address.
+  /// Compares addresses.
   friend bool operator==(SharedHandle const& a, SharedHandle const& b) noexcept { return a.get() == b.get(); }
   friend std::strong_ordering operator<=>(SharedHandle const& a, SharedHandle const& b) noexcept {
     return std::compare_three_way{}(a.get(), b.get());
@@ -147,9 +146,9 @@ template <class T> class [[nodiscard]] SharedHandle : public detail::CountedHand
   SharedHandle(T* object, detail::CountsRef counts) noexcept : Base(object, counts) {}
 };
 
-/// Knows an object without keeping it alive; keeps its slot. Requires: the pool outlives it. Thread safety: as
-/// SharedHandle; lock() may meet the drop of the last SharedHandle on another thread: it gives a handle to the living
-/// object, or an empty one.
+/// Refers to an object without keeping it alive; keeps its slot. Requires: the pool outlives it.
+/// Thread safety: as SharedHandle. lock() may race with the drop of the last SharedHandle on another thread; it returns
+/// a handle to the live object, or an empty one.
 template <class T> class [[nodiscard]] WeakHandle : public detail::CountedHandle<T, detail::SharedCounts::weak> {
   using Base = detail::CountedHandle<T, detail::SharedCounts::weak>;
 
@@ -162,11 +161,11 @@ template <class T> class [[nodiscard]] WeakHandle : public detail::CountedHandle
   template <class U> requires std::convertible_to<U*, T*>
   WeakHandle(WeakHandle<U>&& other) noexcept : Base(std::move(other), other.template to<T>()) {}
 
-  /// An owner of the object; an empty handle when it is dead, or being destroyed, or this handle is empty.
+  /// Returns: an owner of the object; empty if the object is dead or being destroyed, or if this handle is empty.
   SharedHandle<T> lock() const noexcept {
     return this->counts_.lock() ? SharedHandle<T>(this->object_, this->counts_) : SharedHandle<T>();
   }
-  /// True when lock() gives an empty handle, now and ever.
+  /// True if lock() returns an empty handle, now and always.
   [[nodiscard]] bool expired() const noexcept { return this->use_count() == 0; }
 
   void swap(WeakHandle& other) noexcept { this->exchange(other); }
@@ -175,7 +174,7 @@ template <class T> class [[nodiscard]] WeakHandle : public detail::CountedHandle
  private:
   template <class U> friend class WeakHandle;
 
-  /// Where a virtual base is can be read from a living object only.
+  /// The offset of a virtual base can be read only from a live object.
   template <class B> [[nodiscard]] B* to() const noexcept {
     if constexpr (requires(B const volatile* base) { static_cast<T const volatile*>(base); }) return this->object_;
     else return lock().get();

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The sharing axis: whether objects may have several owners, counted in their slots. None by default.
+// The sharing axis: several owners of one object, counted in its slot. Default: none.
 //
-//   Shared         plain counts; the handles to one object are one thread's     2 words a slot
-//   AtomicShared   atomic counts                                                2 words a slot
+//   Shared         plain counts; one thread holds all handles to an object     2 words per slot
+//   AtomicShared   atomic counts                                               2 words per slot
 //
-//   slot | what the lifetime policy keeps | word | AnyOwner* |
+//   slot | the lifetime policy's bytes | word | AnyOwner* |
 //
-//   word == 1                       one Handle owns the object; the rest is not in use
-//   word == strong + weak << 32     weak == WeakHandles + (1 while the object lives, or is being destroyed)
+//   word == 1                       one Handle owns the object; the rest is unused
+//   word == strong + weak << 32     weak == WeakHandles + (1 while the object is live or being destroyed)
 //   word == 0                       no object
 //
-// The object dies when strong falls to 0, and then stays dead; the slot goes back when weak does.
+// The object dies for good when strong falls to 0; the slot is returned when weak falls to 0.
 #pragma once
 
 #include <fastalloc/atomic_ref.hpp>
@@ -32,21 +32,19 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A policy for the sharing axis: `S::counts_are_atomic`, threads may each have handles to one object.
+/// A policy for the sharing axis. `S::counts_are_atomic`: several threads may hold handles to one object.
 template <class S>
 concept SharingPolicy = requires {
   { S::counts_are_atomic } -> std::convertible_to<bool>;
 };
 
-/// When to use: objects with several owners in a pool of one thread. Complexity: 1 step for each handle that comes or
-/// goes.
+/// When to use: objects with several owners, all on one thread. Complexity: 1 step per handle created or dropped.
 struct Shared {
   static constexpr bool counts_are_atomic = false;
 };
 
-/// When to use: objects whose owners are on several threads. While a process has one thread only, counting costs what
-/// it costs with Shared, where the C library tells (glibc 2.32 and later); then handles may not be used in signal
-/// handlers.
+/// When to use: objects with owners on several threads. In a single-threaded process counting costs the same as with
+/// Shared, where the C library reports that state (glibc 2.32 and later). Do not use handles in signal handlers then.
 struct AtomicShared {
   static constexpr bool counts_are_atomic = true;
 };
@@ -57,7 +55,7 @@ static_assert(SharingPolicy<Shared> && SharingPolicy<AtomicShared>);
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// For pools whose objects have one owner each: there is nothing to count.
+/// Default: each object has one owner; nothing is counted.
 struct NoSharing {
   static constexpr bool counts_are_atomic = true;
 };
@@ -66,7 +64,7 @@ struct NoSharing {
 
 namespace fastalloc::detail::inline FASTALLOC_ABI {
 
-/// What lies behind a shared object.
+/// The words behind a shared object.
 struct SharedCounts {
   static constexpr std::size_t alignment = 8;
   static constexpr std::uint64_t strong = 1;
@@ -75,7 +73,7 @@ struct SharedCounts {
   AnyOwner* owner;  ///< written by share()
 };
 
-/// Where the counts are, and in bit 0 whether they are atomic: no memory is read to know that. Null for none.
+/// The address of the counts, with bit 0 set if they are atomic, so that the check reads no memory. Null for none.
 class CountsRef {
   using Counts = SharedCounts;
 
@@ -93,13 +91,13 @@ class CountsRef {
   explicit operator bool() const noexcept { return word_ != 0; }
   friend bool operator==(CountsRef, CountsRef) noexcept = default;
 
-  /// The object has one Handle. Atomic, since a for_each() of another thread may look.
+  /// Marks the object as owned by one Handle. Atomic, since a for_each() on another thread may read it.
   FASTALLOC_ALWAYS_INLINE void set_unique() const noexcept { store(Counts::strong); }
-  /// The object is gone, if it had one Handle: iterations pass it by until its slot is free.
+  /// Marks the object as gone if one Handle owned it: iterations skip it until its slot is free.
   FASTALLOC_ALWAYS_INLINE void end_unique() const noexcept {
     if (atomic() ? load() == Counts::strong : add_plain<Counts::strong>(0) != 0) store(0);
   }
-  /// The object has one SharedHandle.
+  /// Marks the object as owned by one SharedHandle.
   void set_shared(AnyOwner* owner) const noexcept {
     counts().owner = owner;
     store(Counts::strong + Counts::weak);
@@ -107,46 +105,45 @@ class CountsRef {
   [[nodiscard]] bool is_shared() const noexcept { return load() >= Counts::weak; }
   [[nodiscard]] bool is_dead() const noexcept { return strong() == 0; }
   [[nodiscard]] std::uint32_t strong() const noexcept { return static_cast<std::uint32_t>(load()); }
-  /// WeakHandles. While the object is being destroyed, one more.
+  /// WeakHandles; one more while the object is being destroyed.
   [[nodiscard]] std::uint32_t weak() const noexcept {
     std::uint64_t const word = load();
     return static_cast<std::uint32_t>(word / Counts::weak) - (static_cast<std::uint32_t>(word) != 0);
   }
 
-  /// For one more handle, made from one that counts in the same way or is strong.
+  /// Counts a new handle, copied from one that counts in the same unit or is strong.
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void add() const noexcept {
     if (word_ == 0) return;
     if (!atomic()) add_plain<Unit>(1);
-    // relaxed: a handle is there, so nothing ends
+    // relaxed: the copied handle keeps the counts above zero
     else if constexpr (can_be_atomic) ref().fetch_add(Unit, std::memory_order_relaxed);
   }
-  /// For a handle that goes away. On a copy: atomic operations make compilers read members again.
+  /// Counts off a handle. Works on a copy: after atomic operations compilers reload members.
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void drop() const noexcept {
     CountsRef const self = *this;
     if (self.word_ == 0) return;
     if (Unit == Counts::strong ? self.drop_strong() : self.drop_weak())
       release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
   }
-  /// Returns: true for the last one: the slot has to be given back.
+  /// Returns: true for the last handle; the caller then returns the slot.
   FASTALLOC_ALWAYS_INLINE bool drop_weak() const noexcept {
     if (!atomic()) return add_plain<Counts::weak>(-1) == 0;
     if constexpr (can_be_atomic) {
-      // acquire: pairs with the release of those who dropped theirs. Nobody is left who could change the word.
+      // acquire: pairs with the release in the other handles' drops. No other handle is left to change the word.
       if (ref().load(std::memory_order_acquire) == Counts::weak) return true;
-      // release: what was done before; acquire: what others did before they dropped theirs.
+      // release: publishes this thread's accesses; acquire: sees those of threads that dropped their handles earlier.
       return ref().fetch_sub(Counts::weak, std::memory_order_acq_rel) / Counts::weak == 1;
     }
     return false;
   }
-  /// A SharedHandle more, from a WeakHandle. Returns: false when the object is dead, or there is none.
+  /// Effects: adds a SharedHandle, from a WeakHandle. Returns: false if the object is dead, or there is none.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool lock() const noexcept {
     if (word_ == 0) return false;
     if (!atomic()) return add_plain<Counts::strong>(0) != 0 && add_plain<Counts::strong>(1) != 0;
     if constexpr (can_be_atomic) {
-      std::uint64_t word = ref().load(std::memory_order_relaxed);  // relaxed: the swap looks again
+      std::uint64_t word = ref().load(std::memory_order_relaxed);  // relaxed: compare_exchange reads it again
       while (static_cast<std::uint32_t>(word) != 0)
-        // acquire: sees what was done to the object by those who dropped their handles. relaxed: a failure only brings
-        // the word.
+        // acquire: sees the object accesses of threads that dropped their handles. relaxed: a failure only reloads.
         if (ref().compare_exchange_weak(word, word + Counts::strong, std::memory_order_acquire,
                                         std::memory_order_relaxed))
           return true;
@@ -165,8 +162,7 @@ class CountsRef {
     return can_be_atomic && (word_ & 1) != 0 && !FASTALLOC_ONLY_THREAD;
   }
 
-  /// Returns: the sum. On half of the word: processors then keep the value at hand: a copy and its drop take 1 ns
-  /// instead of 4.
+  /// Returns: the sum. Uses half of the word, which processors forward faster: a copy and its drop take 1 ns, not 4.
   template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE std::uint32_t add_plain(int number) const noexcept {
     constexpr bool second = (Unit == Counts::weak) == (std::endian::native == std::endian::little);
     auto* const at = reinterpret_cast<std::byte*>(&counts().word) + (second ? sizeof(std::uint32_t) : 0);
@@ -177,7 +173,7 @@ class CountsRef {
     return value;
   }
 
-  // relaxed: counts are told to whoever asks, and set while one thread has the object.
+  // relaxed: counts are informational, and are set while one thread has the object.
   [[nodiscard]] std::uint64_t load() const noexcept {
     if constexpr (can_be_atomic)
       if (atomic()) return ref().load(std::memory_order_relaxed);
@@ -189,14 +185,14 @@ class CountsRef {
     counts().word = value;
   }
 
-  /// Returns: true for the last one. strong is 0 then, before anybody's code runs; the object's own part of weak
-  /// remains.
+  /// Returns: true for the last strong handle. strong is then 0, before any user code runs; the object's own unit of
+  /// weak remains.
   FASTALLOC_ALWAYS_INLINE bool drop_strong() const noexcept {
     if (!atomic()) return add_plain<Counts::strong>(-1) == 0;
     if constexpr (can_be_atomic) {
-      // acquire, and acq_rel below: as in drop_weak().
+      // acquire here, acq_rel below: as in drop_weak().
       if (ref().load(std::memory_order_acquire) == Counts::strong + Counts::weak) {
-        ref().store(Counts::weak, std::memory_order_relaxed);  // relaxed: nobody else has a handle
+        ref().store(Counts::weak, std::memory_order_relaxed);  // relaxed: no other thread has a handle
         return true;
       }
       return static_cast<std::uint32_t>(ref().fetch_sub(Counts::strong, std::memory_order_acq_rel)) == 1;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The lifetime axis: when objects are built and destroyed.
+// The lifetime axis: when objects are constructed and destroyed.
 //
-//   ConstructOnAllocate     built by allocate(args...), destroyed on return      default
-//   Recycle<Init, Reset>    built once by init(), reset on return, reused        objects that are costly to build
+//   ConstructOnAllocate     constructed by allocate(args...), destroyed on return     default
+//   Recycle<Init, Reset>    constructed once by init(), reset on return, reused       objects that are costly to build
 #pragma once
 
 #include <fastalloc/lifetime/hooks.hpp>
@@ -17,10 +17,10 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// A policy for the lifetime axis.
 /// - `L::keeps_objects`: returned slots still hold objects; the pool must not write to them.
-/// - `L::slot_bytes<T>`: bytes of a slot, the T first.
-/// - `acquire<T>(slot, fresh, args...)`: makes the slot hold a T, and returns it. May throw; the slot is then empty.
-/// - `release<T>(slot)`: the object comes back.
-/// - `destroy_kept<T>(slot)`: the memory of a slot that was handed out goes away.
+/// - `L::slot_bytes<T>`: bytes per slot, the T first.
+/// - `acquire<T>(slot, fresh, args...)`: puts a T into the slot and returns it. May throw; the slot is then empty.
+/// - `release<T>(slot)`: called when the object is returned.
+/// - `destroy_kept<T>(slot)`: called before the memory of a slot that was handed out is released.
 template <class L, class T>
 concept LifetimePolicy = requires(L& lifetime, std::byte* slot) {
   { L::keeps_objects } -> std::convertible_to<bool>;
@@ -29,8 +29,8 @@ concept LifetimePolicy = requires(L& lifetime, std::byte* slot) {
   { lifetime.template destroy_kept<T>(slot) } noexcept;
 };
 
-/// When to use: by default. Objects are built in place from any arguments; T need not be movable. Complexity: 0 steps,
-/// and what T's constructor and destructor take.
+/// When to use: by default. Constructs objects in place from any arguments; T need not be movable. Complexity: 0 steps,
+/// plus T's constructor and destructor.
 struct ConstructOnAllocate {
   static constexpr bool is_lifetime_policy = true;
   static constexpr bool keeps_objects = false;
@@ -38,7 +38,7 @@ struct ConstructOnAllocate {
   template <class T, class... Args>
   static constexpr bool accepts = std::is_constructible_v<T, Args...> || requires { T{std::declval<Args>()...}; };
 
-  // A T that is an aggregate may be given fewer values than it has members; that is no mistake of this header.
+  // An aggregate T may get fewer values than it has members; do not warn from this header.
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -47,9 +47,9 @@ struct ConstructOnAllocate {
   FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool /*fresh*/, Args&&... args) const
       noexcept(std::is_nothrow_constructible_v<T, Args...>) {
     if constexpr (std::is_constructible_v<T, Args...>) {
-      return ::new (static_cast<void*>(slot)) T(std::forward<Args>(args)...);
+      return ::new (static_cast<void*>(slot)) T(static_cast<Args&&>(args)...);
     } else {
-      return ::new (static_cast<void*>(slot)) T{std::forward<Args>(args)...};
+      return ::new (static_cast<void*>(slot)) T{static_cast<Args&&>(args)...};
     }
   }
 #if defined(__GNUC__)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Hooks: `void T::on_acquire()` is called when an object is handed out, `void T::on_release()` when it comes back; of a
-// T that is poolable (lifetime/poolable.hpp). Any other T costs nothing.
+// Hooks: pools call `void T::on_acquire()` when they hand out an object, and `void T::on_release()` when it is
+// returned, if T is poolable (lifetime/poolable.hpp). Any other T costs nothing.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
@@ -24,15 +24,15 @@ concept HasOnAcquire = is_poolable<T> && CallsOnAcquire<T>;
 template <class T>
 concept HasOnRelease = is_poolable<T> && CallsOnRelease<T>;
 
-/// Says what to type where T is poolable, and a hook of it cannot be called.
+/// Checks the hooks of a poolable T; the messages say what to type.
 template <class T> class HookCheck {
   struct Names {
     void on_acquire();
     void on_release();
   };
-  /// A name that U has as well, private or not, is ambiguous here.
+  /// A name that U also has, private or not, is ambiguous here.
   template <class U> struct Both : U, Names {};
-  /// Of a final T only what can be called is known.
+  /// A final T cannot be a base, so only callable hooks are detected.
   template <class U> static constexpr bool may_derive = is_poolable<U> && std::is_class_v<U> && !std::is_final_v<U>;
   template <class U> static constexpr bool names_on_acquire() noexcept {
     if constexpr (may_derive<U>) return !requires { &Both<U>::on_acquire; };
@@ -60,7 +60,7 @@ template <class T> class HookCheck {
                 "Poolable out");
 };
 
-/// True when handing out a T cannot throw after it was built.
+/// True if handing out a constructed T cannot throw.
 template <class T>
 constexpr bool nothrow_on_acquire = !HasOnAcquire<T> || requires(T& object) {
   { object.on_acquire() } noexcept;
@@ -70,27 +70,21 @@ template <class T> FASTALLOC_ALWAYS_INLINE void call_on_acquire([[maybe_unused]]
   if constexpr (HasOnAcquire<T>) object.on_acquire();
 }
 
-/// Runs `f` where nothing may be thrown; returns false if it threw.
+/// Calls `f` where no exception may escape. Returns: false if it threw.
 template <class F> FASTALLOC_ALWAYS_INLINE bool swallow(F&& f) noexcept {
   if constexpr (noexcept(f())) {
     f();
     return true;
   } else {
-#if FASTALLOC_EXCEPTIONS
-    try {
+    FASTALLOC_TRY {
       f();
       return true;
-    } catch (...) {
-      return false;
     }
-#else
-    f();
-    return true;
-#endif
+    FASTALLOC_CATCH_ALL { return false; }
   }
 }
 
-/// An exception that leaves on_release ends here: the object goes back all the same.
+/// Stops an exception from on_release(); the object is returned all the same.
 template <class T> FASTALLOC_ALWAYS_INLINE void call_on_release([[maybe_unused]] T& object) noexcept {
   if constexpr (HasOnRelease<T>) (void)swallow([&]() noexcept(noexcept(object.on_release())) { object.on_release(); });
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Recycle<Init, Reset>: objects are built once, handed out again, reset on return, and destroyed with the pool.
+// Recycle<Init, Reset>: objects are constructed once, reset on return, reused, and destroyed with the pool.
 //
 //   slot   | T | built |        built == 1: the slot holds a T, whether it is handed out or not
 //
-// `built` is written when the slot is handed out for the first time, so building a pool touches no slot.
+// `built` is written when the slot is first handed out, so constructing a pool touches no slot.
 #pragma once
 
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// A function object that may be called as it is default constructed. Function pointers and
-/// std::function are null then.
+/// A function object that is callable after default construction. Excludes function pointers and std::function: null.
 template <class F>
 concept CallableByDefault = std::default_initializable<F> &&
                             !(std::is_constructible_v<F, std::nullptr_t> && std::is_constructible_v<bool, F const&>);
@@ -20,14 +19,14 @@ concept CallableByDefault = std::default_initializable<F> &&
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: for objects that are costly to build and cheap to clear: buffers, connections, parsers. Complexity: 1
-/// step (whether the slot holds an object), and what init() or reset() takes.
+/// When to use: objects that are costly to build and cheap to clear: buffers, connections, parsers.
+/// Complexity: 1 step (reads `built`), plus init() or reset().
 ///
-/// `init()` returns a T (which need not be movable). `reset(T&)` is called when the object comes back; it returns void,
-/// or false to have the object destroyed and built anew the next time (say, because it grew too big). A reset that
-/// throws counts as false. allocate() takes no arguments. Make one with recycle(init, reset). Both may use the pool,
-/// as constructors and destructors may (init not under pre_initialize, which calls it from the pool's own constructor).
-/// In pools that threads share both are called by several threads at once.
+/// `init()` returns a T, which need not be movable. `reset(T&)` runs when the object is returned. It returns void, or
+/// false to have the object destroyed and built anew next time (for example because it grew too big). A reset that
+/// throws counts as false. allocate() takes no arguments. Create the policy with recycle(init, reset). Both functions
+/// may use the pool, as constructors and destructors may, except init under pre_initialize, which runs in the pool's
+/// constructor. In pools that threads share, several threads call both at once.
 template <class Init, class Reset> class Recycle {
   static_assert(std::invocable<Init&>,
                 "fastalloc: recycle() calls init without arguments, and takes the object that it returns; write "
@@ -37,7 +36,7 @@ template <class Init, class Reset> class Recycle {
         { init() } -> std::same_as<void>;
       }, "fastalloc: init of recycle() returns nothing; return the object, as in recycle([] { return T(); })");
 
-  /// Of the mark behind T. Where it compiles, init and reset suit T.
+  /// Bytes of the mark behind T. Checks that init and reset fit T.
   template <class T> static consteval std::size_t mark_bytes() noexcept {
     static_assert(
         requires(Init& init) { T(init()); },
@@ -61,7 +60,7 @@ template <class Init, class Reset> class Recycle {
   constexpr Recycle() requires detail::CallableByDefault<Init> && detail::CallableByDefault<Reset> = default;
   constexpr Recycle(Init init, Reset reset) : init_(std::move(init)), reset_(std::move(reset)) {}
 
-  /// A slot is handed out for the first time: it holds no object.
+  /// Effects: marks a slot as empty when it is first handed out.
   template <class T> FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept { built<T>(slot) = std::byte{0}; }
 
   template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
@@ -102,17 +101,16 @@ template <class Init, class Reset> class Recycle {
   FASTALLOC_NO_UNIQUE_ADDRESS Reset reset_{};
 };
 
-/// Objects that are built by `init()` and cleared by `reset(T&)`:
+/// Returns: a policy whose objects are built by `init()` and cleared by `reset(T&)`:
 ///   auto pool = FixedPool(PoolConfig{.capacity = 100},
 ///                         recycle([] { return Buffer(1024); }, [](Buffer& b) { b.clear(); }));
-/// A member needs its type spelt: FixedPool<Buffer, decltype(recycle(build, clear))>. Lambdas without captures, and
-/// other function objects without state, need no value: pool(100). Functions and std::function do, since they would be
-/// null:
+/// A data member must spell the type: FixedPool<Buffer, decltype(recycle(build, clear))>. Captureless lambdas and other
+/// stateless function objects need no value: pool(100). Functions and std::function do, as they would be null:
 ///   pool(PoolConfig{.capacity = 100}, recycle(build, clear))
 template <class Init, class Reset> constexpr Recycle<Init, Reset> recycle(Init init, Reset reset) {
   return Recycle<Init, Reset>(std::move(init), std::move(reset));
 }
-/// The same without a reset: objects come back as they were left.
+/// The same without a reset: reused objects keep the state they were returned in.
 template <class Init> constexpr auto recycle(Init init) {
   auto nothing = [](auto&) noexcept {};
   return Recycle<Init, decltype(nothing)>(std::move(init), nothing);

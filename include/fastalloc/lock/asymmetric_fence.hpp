@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Asymmetric fences: a store and a later load that must not change places cost nothing on the side that runs often,
-// and a system call on the side that runs seldom.
+// Asymmetric fences keep a store and a later load in order: free on the frequent side, a system call on the rare side.
 //
 //   often    a.store(owner_store);  light_fence();  b.load(owner_load)
 //   seldom   b.store(seq_cst);      heavy_fence();  a.load(seq_cst)           one of them sees the other's store
 //
-// On Linux the heavy one makes every thread of the process run a barrier (membarrier, 0.2 µs; kernel 4.14). Elsewhere,
-// and under ThreadSanitizer, which knows no fences, both sides use sequentially consistent operations on a and b
-// instead. Source: Dice, Huang and Yang, "Asymmetric Dekker synchronization", 2001; P1202, "Asymmetric fences".
+// On Linux the heavy fence makes every thread of the process run a barrier (membarrier, 0.2 µs; kernel 4.14). On other
+// systems, and under ThreadSanitizer, which does not support fences, both sides use sequentially consistent operations
+// on a and b instead. Source: Dice, Huang and Yang, "Asymmetric Dekker synchronization", 2001; P1202, "Asymmetric
+// fences".
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -27,16 +27,16 @@ inline constexpr std::memory_order owner_store = std::memory_order_relaxed;
 inline constexpr std::memory_order owner_publish = std::memory_order_release;
 inline constexpr std::memory_order owner_load = std::memory_order_relaxed;
 
-/// Keeps the compiler from moving the load before the store; the processor is told by the other side.
+/// Keeps the compiler from moving the load before the store; heavy_fence() on the other side orders the processor.
 FASTALLOC_ALWAYS_INLINE void light_fence() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
-/// Must have returned true once before heavy_fence() is called. False: the kernel does not offer it.
+/// Requires: must return true once before heavy_fence() is called. Returns: false when the kernel has no membarrier.
 inline bool enable_heavy_fence() noexcept {
   return syscall(SYS_membarrier, 16 /* register private expedited */, 0) == 0;
 }
 inline void heavy_fence() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  // A process that was forked may have to register again.
+  // A forked process may have to register again.
   if (syscall(SYS_membarrier, 8 /* private expedited */, 0) != 0 &&
       !(enable_heavy_fence() && syscall(SYS_membarrier, 8, 0) == 0))
     default_error_handler(Error{

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// InterruptLock<Enter, Exit>: interrupts are off while a pool's own data change; for one core.
+// InterruptLock<Enter, Exit>: masks interrupts while a pool's own data change; for one core.
 //
-//   std::uint32_t mask() noexcept;           masks interrupts, returns the mask there was (PRIMASK, BASEPRI, mstatus)
+//   std::uint32_t mask() noexcept;           masks interrupts, returns the previous mask (PRIMASK, BASEPRI, mstatus)
 //   void unmask(std::uint32_t) noexcept;     restores it
 //   constinit NoDestructor<FixedPool<Sample, InlineStorage<32>, InterruptLock<mask, unmask>>> pool;
 //
-// The mask that was lies in the lock, where nobody else can be: interrupts are off. So operations nest into whatever
-// the caller switched off before. Where Enter returns nothing, Exit switches on, and callers must have interrupts on;
-// the lock has 0 bytes then.
+// The lock stores the previous mask, which no other code can overwrite while interrupts are off. Operations therefore
+// nest inside the caller's own masking. If Enter returns nothing, Exit enables interrupts: callers must have them
+// enabled, and the lock takes 0 bytes.
 #pragma once
 
 #include <fastalloc/lock/lock.hpp>
@@ -16,13 +16,13 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// What Enter returned, where it returned something.
+/// The result of Enter, if it has one.
 template <class State> struct InterruptState {
   State value{};
 };
 template <> struct InterruptState<void> {};
 
-/// Exit takes back what Enter returned.
+/// Exit takes the result of Enter.
 template <auto Enter, auto Exit>
 concept InterruptFunctions = requires { Enter(); } && (requires { Exit(Enter()); } || requires {
                                requires std::same_as<decltype(Enter()), void>;
@@ -33,18 +33,18 @@ concept InterruptFunctions = requires { Enter(); } && (requires { Exit(Enter());
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: interrupt handlers and the code that they interrupt share a pool, on one core. With several cores
-/// masking keeps nobody out: there take SpinLock (under masked interrupts) or LockFree; LockFree, too, where interrupts
-/// must never be off, and the processor can compare and swap. Interrupts are off for the steps of one pool operation: a
-/// constant number for allocate() and the end of a handle. They are on while constructors, destructors, hooks, and the
-/// F of for_each() run. What looks at all slots has them off as long: the first allocation from inline storage with a
-/// checks policy, which clears one bit a slot (or warm_up(), before interrupts start); a batch (its length);
-/// for_each(), which at each step passes over what is free, and at its begin takes the snapshot; reset_statistics()
-/// with FreeListAllocator, or while somebody iterates; check_invariants(). A GrowingPool acquires its blocks with
-/// interrupts off. Enter and Exit: functions, or lambdas without captures. They need not keep the compiler from moving
-/// memory accesses over them: the lock does. A handler of higher priority than Enter masks (BASEPRI), or one that
-/// cannot be masked (NMI), must not use the pool. sizeof is that of what Enter returns, usually a word; 0 bytes where
-/// that is void.
+/// When to use: interrupt handlers and the code they interrupt share a pool, on one core. Masking does not exclude
+/// other cores: there, use SpinLock (under masked interrupts) or LockFree. Use LockFree also where interrupts must
+/// never be off, if the processor has compare-and-swap.
+/// Interrupts are off for the steps of one pool operation: a constant number for allocate() and the end of a handle.
+/// They are on while constructors, destructors, hooks and the F of for_each() run. These operations keep them off for
+/// longer: the first allocation from inline storage with a checks policy, which clears one bit a slot (call warm_up()
+/// before interrupts start); a batch, in proportion to its length; for_each(), which takes a snapshot first and skips
+/// free slots at each step; reset_statistics() with FreeListAllocator or during an iteration; check_invariants(). A
+/// GrowingPool acquires its blocks with interrupts off.
+/// Requires: Enter and Exit are functions, or lambdas without captures. They need no compiler barrier; the lock has
+/// one. Do not use the pool in a handler of higher priority than Enter masks (BASEPRI), or in a non-maskable one (NMI).
+/// Size: that of Enter's result, usually a word; 0 bytes if it is void.
 template <auto Enter, auto Exit> class InterruptLock {
   static_assert(detail::InterruptFunctions<Enter, Exit>,
                 "fastalloc: InterruptLock<Enter, Exit> calls Exit(Enter()): let Enter mask interrupts and return the "
@@ -62,21 +62,21 @@ template <auto Enter, auto Exit> class InterruptLock {
   FASTALLOC_ALWAYS_INLINE void lock() noexcept {
     if constexpr (keeps_state) {
       State const state = Enter();
-      // for the compiler: the pool's data are touched behind Enter
+      // compiler barrier: accesses to the pool's data stay behind Enter
       std::atomic_signal_fence(std::memory_order_seq_cst);
       state_.value = state;
     } else {
       Enter();
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // as above
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // compiler barrier, as above
     }
   }
   FASTALLOC_ALWAYS_INLINE void unlock() noexcept {
     if constexpr (keeps_state) {
-      State const state = state_.value;                     // a copy: once interrupts are on, the next one may lock
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // for the compiler: and before Exit
+      State const state = state_.value;                     // a copy: the next owner may lock once interrupts are on
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // compiler barrier: before Exit
       Exit(state);
     } else {
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // as above
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // compiler barrier, as above
       Exit();
     }
   }

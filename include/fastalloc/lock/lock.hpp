@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The lock axis: what guards a pool's own data. Never held while user code runs: constructors, destructors, hooks,
-// growth functions and the F of for_each may use the pool.
+// The lock axis: protection of a pool's own data. No lock is held while user code runs: constructors, destructors,
+// hooks, growth functions and the F of for_each() may use the pool.
 //
 //   NoLock         nothing; one thread at a time            default of FixedPool and GrowingPool
 //   AdaptiveLock   spins briefly, then sleeps               default of ThreadSafePool
 //   SpinLock       spins; no system call but a yield        real-time threads that do not outnumber processors
-//   MutexLock      std::mutex                               where tools or conventions want one
+//   MutexLock      std::mutex                               where tools or conventions require one
 //   LockFree       no lock: a tagged list                   interrupt handlers, shared memory
-//   InterruptLock  masks interrupts by functions of yours   interrupt handlers on one core
+//   InterruptLock  masks interrupts by your functions       interrupt handlers on one core
 //
-// Any type with lock() and unlock() fits, std::mutex itself included. Each object is a lock of its own, and a pool that
-// grows has two; objects without data may all stand for one lock.
+// Any type with lock() and unlock() fits, std::mutex included. Each object is a separate lock, and a growing pool has
+// two; objects without data may all stand for one lock.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
@@ -19,18 +19,18 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// What the standard calls BasicLockable; default constructible.
+/// The standard's BasicLockable, default constructible.
 template <class L>
 concept LockPolicy = std::default_initializable<L> && requires(L lock) {
   lock.lock();
   lock.unlock();
 };
 
-/// When to use: one thread, or a lock of your own around the pool. Complexity: 0 steps, 0 instructions, 0 bytes.
+/// When to use: one thread, or your own lock around the pool. Complexity: 0 steps, 0 instructions, 0 bytes.
 struct NoLock {
   static constexpr bool is_thread_safe = false;
-  constexpr void lock() const noexcept {}
-  constexpr void unlock() const noexcept {}
+  FASTALLOC_ALWAYS_INLINE constexpr void lock() const noexcept {}
+  FASTALLOC_ALWAYS_INLINE constexpr void unlock() const noexcept {}
 };
 
 static_assert(LockPolicy<NoLock>);
@@ -39,27 +39,27 @@ static_assert(LockPolicy<NoLock>);
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// A lock that does nothing since the slots need none; it says which slot allocator that is (lock_free.hpp).
+/// An empty lock, for slots that need none; it names the slot allocator to use (lock_free.hpp).
 template <class Lock>
 concept LockFreePolicy = requires { requires Lock::is_lock_free; };
 
-/// A lock that does nothing on the usual way, and has another one for what is rare.
+/// A lock that is empty on the fast path and has another one for slow operations.
 template <class Lock>
 concept HasSlowLock = requires(Lock& lock) { lock.slow(); };
 
-template <class Lock> constexpr auto& slow_lock(Lock& lock) noexcept {
+template <class Lock> FASTALLOC_ALWAYS_INLINE constexpr auto& slow_lock(Lock& lock) noexcept {
   if constexpr (HasSlowLock<Lock>) return lock.slow();
   else return lock;
 }
 
-/// The lock for questions about blocks. Those of LockFree never change, but for being there.
-template <class Lock> constexpr auto& block_lock(Lock& lock) noexcept {
+/// The lock for queries about blocks. With LockFree, blocks never change once they exist.
+template <class Lock> FASTALLOC_ALWAYS_INLINE constexpr auto& block_lock(Lock& lock) noexcept {
   if constexpr (LockFreePolicy<Lock>) return lock;
   else return slow_lock(lock);
 }
 
-// FASTALLOC_CHECK_LOCKS=1, for tests: the program ends where a thread takes one of our locks while it holds another, or
-// meets a storage while it holds one. Turns do not count, and neither do those that a fork takes.
+// FASTALLOC_CHECK_LOCKS=1, for tests: ends the program when a thread takes one of our locks, or calls a storage, while
+// it holds another. Turns do not count, nor do the locks that a fork takes.
 #if FASTALLOC_CHECK_LOCKS && FASTALLOC_HAS_THREADS
 inline thread_local int locks_held = 0;
 inline void expect_no_lock() noexcept {
@@ -67,7 +67,7 @@ inline void expect_no_lock() noexcept {
 }
 inline void note_lock() noexcept { expect_no_lock(), ++locks_held; }
 inline void note_unlock() noexcept { --locks_held; }
-/// The caller holds the lock of a list of sub-pools, below which their own locks come.
+/// For a caller that holds the lock of a list of sub-pools: the locks of the sub-pools come below it.
 struct AboveSubPools {
   AboveSubPools() noexcept { note_unlock(); }
   ~AboveSubPools() { note_lock(); }

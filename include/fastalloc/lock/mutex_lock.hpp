@@ -12,8 +12,8 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: several threads share a pool now and then.
-/// Complexity: what the C library takes: while free some dozen instructions, contended no bound.
+/// When to use: several threads share a pool occasionally.
+/// Complexity: that of the C library: a dozen or more instructions uncontended, no bound contended.
 class MutexLock {
  public:
   static constexpr bool is_thread_safe = true;

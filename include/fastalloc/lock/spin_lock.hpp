@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpinLock: test and test-and-set, with a pause between looks and a yield when it takes long.
+// SpinLock: test and test-and-set, with a pause between tests and a yield when the wait is long.
 // Source: Anderson, "The performance of spin lock alternatives for shared-memory multiprocessors", 1990.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Tells the processor that this is a loop that waits.
+/// Tells the processor that this is a spin-wait loop.
 FASTALLOC_ALWAYS_INLINE void pause() noexcept {
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
   __builtin_ia32_pause();
@@ -24,7 +24,7 @@ FASTALLOC_ALWAYS_INLINE void pause() noexcept {
 #endif
 }
 
-/// Lets another thread run, where there is a system that has some.
+/// Lets another thread run, if there is an operating system with threads.
 inline void yield() noexcept {
 #if FASTALLOC_HAS_THREADS && FASTALLOC_POSIX
   sched_yield();
@@ -37,19 +37,19 @@ inline void yield() noexcept {
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: where a system call must not happen and there are no more threads than processors. 1 byte.
-/// Complexity: 1 step each way while free. Contended: no bound, nor an order among those who wait: as long as others
-/// are faster.
+/// When to use: where system calls are forbidden and threads do not outnumber processors. 1 byte.
+/// Complexity: 1 step each way uncontended. Contended: no bound and no order among waiting threads; others may always
+/// win.
 class SpinLock {
  public:
   static constexpr bool is_thread_safe = true;
-  static constexpr int spins_before_yield = 128;  ///< looks; about 2 µs
+  static constexpr int spins_before_yield = 128;  ///< tests; about 2 µs
 
   constexpr SpinLock() noexcept = default;
 
   void lock() noexcept {
     while (!try_lock()) {
-      // relaxed: only says that it is worth to try again.
+      // relaxed: only hints that a retry may succeed.
       for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
         if (spins % spins_before_yield == spins_before_yield - 1) detail::yield();
         else detail::pause();
@@ -58,13 +58,13 @@ class SpinLock {
   }
   [[nodiscard]] bool try_lock() noexcept {
     // acquire: pairs with the release in unlock().
-#if defined(__riscv) && defined(__GNUC__)  // without libatomic, which GCC wants for a byte's exchange()
+#if defined(__riscv) && defined(__GNUC__)  // without libatomic, which GCC needs for a byte's exchange()
     return !__atomic_test_and_set(&locked_, __ATOMIC_ACQUIRE);
 #else
     return !locked_.exchange(true, std::memory_order_acquire);
 #endif
   }
-  // release: what was written under the lock is seen by the next one to acquire it.
+  // release: publishes the writes under the lock to its next owner; pairs with the acquire in try_lock().
   void unlock() noexcept { locked_.store(false, std::memory_order_release); }
 
  private:

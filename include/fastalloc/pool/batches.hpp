@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Batches: what a BasicPool does for many objects at once.
+// Batches: BasicPool's functions for many objects at once.
 //
-//   allocate_batch          n handles                        taken in one step, returned one by one
-//   allocate_batch_handle   one BatchHandle: n objects       taken and returned in one step
-//   allocate_n              one SpanHandle: n adjacent ones  the same; BitmapAllocator
+//   allocate_batch          n handles                           taken in one step, returned one by one
+//   allocate_batch_handle   one BatchHandle: n objects          taken and returned in one step
+//   allocate_n              one SpanHandle: n adjacent objects  the same; BitmapAllocator
 //
-// All of them are all or nothing: everything is built before the first owner exists, and what throws half way is
-// undone.
+// All or nothing: every object is built before the first owner exists; an exception undoes them all.
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -22,15 +21,14 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Slots taken together; at(i) is the i-th. [next, built) hold objects that nobody owns yet, [built, count) hold
-/// nothing.
+/// Slots taken together; at(i) is the i-th. [next, built) hold objects without an owner, [built, count) hold none.
 template <class Pool, class At> struct Building {
   Pool& pool;
   At at;
   std::size_t count;
   std::size_t fresh;
   std::size_t built = 0;
-  std::size_t acquired = 0;  ///< objects that heard on_acquire()
+  std::size_t acquired = 0;  ///< objects whose on_acquire() has run
   std::size_t next = 0;
 
   ~Building() {
@@ -46,17 +44,17 @@ template <class Pool, class At> struct Building {
   }
 };
 
-/// Pool: the BasicPool that derives from this. Owner: of its handles.
-template <class Pool, class T, class Owner> class Batches : public AnyOwner {
+/// Pool: the BasicPool that derives from this. Owner: of its handles. Base: its PoolBase.
+template <class Pool, class T, class Owner, class Base> class Batches : public Base {
  public:
   using handle_type = Handle<T, Owner>;
   using span_handle_type = SpanHandle<T, Owner>;
   using batch_handle_type = BatchHandle<T, Owner>;
 
-  /// Writes handles to n objects, each built from `args`, to `out`; takes the slots in one step. Returns: the end of
-  /// the output. All or nothing: throws as allocate() does, before anything is written, and the pool is then as it was.
-  /// (A constructor that takes slots of the same pool itself may use up what the batch needs: then some handles are
-  /// written already.)
+  /// Effects: builds n objects from `args`, with slots taken in one step, and writes their handles to `out`.
+  /// Returns: the end of the output. Throws: as allocate(), before anything is written; the pool is then unchanged.
+  /// (Exempt: constructors that take slots of this pool may use up those that the batch needs; some handles are then
+  /// already written.)
   template <class OutputIt, class... Args> requires(!std::is_reference_v<OutputIt>)
   OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     Pool::template check_arguments<Args const&...>();
@@ -65,7 +63,7 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
     return out;
   }
 
-  /// The same; returns false where allocate_batch() would throw for want of slots.
+  /// The same; returns false if allocate_batch() would throw for lack of slots.
   template <class OutputIt, class... Args>
   [[nodiscard]] bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     Pool::template check_arguments<Args const&...>();
@@ -73,9 +71,9 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
   }
 
 #if __STDC_HOSTED__
-  /// One object for each of `values`, built from it (moved from where the range is an rvalue and owns them). All or
-  /// nothing: throws as allocate_batch(n, out) does, and, when n slots are free, std::bad_alloc where the heap has no
-  /// room for the vector.
+  /// Returns: handles to objects built from `values`, one each; elements are moved from an rvalue range that owns them.
+  /// Throws: as allocate_batch(n, out), and std::bad_alloc if n slots are free but the heap has no room for the vector.
+  /// The pool is then unchanged.
   template <class Range> requires requires(Range& values) {
     std::end(values);
     { std::begin(values) } -> std::forward_iterator;
@@ -100,18 +98,17 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
   }
 #endif
 
-  /// One owner for n objects, each built from `args`, in the order in which their slots were taken. Named after what it
-  /// returns: beside allocate_batch(n, out, args...), whose second argument is an iterator, the same name would say two
-  /// things. n == 0 gives an empty one. All or nothing: throws as allocate() does, and AllocationFailed when there is
-  /// no heap for n addresses; the pool is then as it was. Complexity: linear: n times that of allocate() and of a
-  /// handle's end, under one lock.
+  /// Returns: one owner for n objects, each built from `args`, in the order of taking their slots; an empty handle for
+  /// n == 0. (A distinct name, because the second argument of allocate_batch(n, out, args...) is an iterator.)
+  /// Throws: as allocate(), and AllocationFailed if the heap has no room for n addresses. The pool is then unchanged.
+  /// Complexity: linear: n times that of allocate() and of releasing a handle, under one lock.
   template <class... Args> [[nodiscard]] batch_handle_type allocate_batch_handle(std::size_t n, Args const&... args) {
     batch_handle_type handle;
     if (auto error = listed(handle, n, args...)) [[unlikely]]
       Pool::fail_typed(*error);
     return handle;
   }
-  /// The same; the handle is empty where the other would throw for want of slots or memory.
+  /// The same; returns an empty handle if the other would throw for lack of slots or memory.
   template <class... Args>
   [[nodiscard]] batch_handle_type try_allocate_batch_handle(std::size_t n, Args const&... args) {
     batch_handle_type handle;
@@ -119,38 +116,40 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
     return handle;
   }
 
-  /// One owner for n adjacent objects, each built from `args`: an array. Needs BitmapAllocator, and slots of sizeof(T)
-  /// bytes: no Recycle, Shared or PoolConfig::alignment, and Generations only where the pool does not grow. n == 0
-  /// gives an empty one. All or nothing, as above.
-  ///
-  /// Which: the lowest n free slots side by side in one block (first fit); slots that were used before may be followed
-  /// by fresh ones. A growing pool that has no such run adds a block of at least n slots.
-  /// Complexity: linear in the words of the bitmap (64 slots each) up to the run, log2 n steps a word, under the lock:
-  /// the one way to take slots that looks for them. Slots that threads cache are gathered first. Fragmentation: none
-  /// inside, n slots are n slots. A buddy system finds a run in log n steps and rounds it up to a power of two, so up
-  /// to half of it lies idle inside; first fit leaves gaps between runs instead, which single objects fill, since they
-  /// take the lowest free slot, too. Runs of one length leave no gap that does not fit the next one. Failure:
-  /// PoolExhausted, MaxCapacityExceeded. With many slots free none n of them may be adjacent, which the text then says
-  /// (Error::requested is n, capacity less allocated are free): return handles, take runs before single objects, take
-  /// shorter ones, or let the pool grow.
+  /// Returns: one owner for n adjacent objects, an array, each built from `args`; an empty handle for n == 0.
+  /// Requires: BitmapAllocator, and slots of sizeof(T) bytes: no Recycle, Shared or PoolConfig::alignment, and
+  /// Generations only in a pool that does not grow.
+  /// Effects: takes the lowest n adjacent free slots of one block (first fit); fresh slots may follow used ones. A
+  /// growing pool without such a run adds a block of at least n slots. Slots in thread caches are gathered first.
+  /// Throws: PoolExhausted, MaxCapacityExceeded; the pool is then unchanged. If enough slots are free, but no n of them
+  /// adjacent, the message says so (Error::requested is n; capacity less allocated are free). Release handles, allocate
+  /// runs before single objects, allocate shorter runs, or let the pool grow.
+  /// Complexity: linear in the bitmap's words (64 slots each) up to the run, log2 n steps per word, under the lock. No
+  /// other way to take slots searches for them.
+  /// Fragmentation: none inside a run. A buddy system finds a run in log n steps, but rounds it up to a power of two
+  /// and wastes up to half of it. First fit leaves gaps between runs instead; single objects fill them, as they take
+  /// the lowest free slot. Runs of one length leave no gap that the next one does not fit.
   template <class... Args> [[nodiscard]] span_handle_type allocate_n(std::size_t n, Args const&... args) {
     span_handle_type handle;
     if (auto error = adjacent(handle, n, args...)) [[unlikely]]
       Pool::fail_typed(*error);
     return handle;
   }
-  /// The same; the handle is empty where the other would throw for want of slots.
+  /// The same; returns an empty handle if the other would throw for lack of slots.
   template <class... Args> [[nodiscard]] span_handle_type try_allocate_n(std::size_t n, Args const&... args) {
     span_handle_type handle;
     (void)adjacent(handle, n, args...);
     return handle;
   }
 
+ protected:
+  using Base::Base;
+
  private:
   template <class U, class O, class Slots> friend class detail::OwnedSlots;
-  static constexpr std::size_t batch_slots = 64;  ///< remembered without a heap allocation
-  static constexpr std::size_t batch_chunk = 8;   ///< taken at a time, in registers, where nothing can throw
-  static constexpr std::size_t most_slots = static_cast<std::size_t>(-1);  ///< longer ranges count as that
+  static constexpr std::size_t batch_slots = 64;  ///< slots; larger batches keep their addresses on the heap
+  static constexpr std::size_t batch_chunk = 8;   ///< slots; taken at a time, in registers, if nothing can throw
+  static constexpr std::size_t most_slots = static_cast<std::size_t>(-1);  ///< longer ranges are clamped to this
 
   struct Memory : Listed {
     ~Memory() { free(); }
@@ -158,7 +157,7 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
 
   [[nodiscard]] Pool& pool() noexcept { return static_cast<Pool&>(*this); }
 
-  /// Elements of a range. (libc++ 14 has no std::ranges::distance.)
+  /// The length of a range. (libc++ 14 has no std::ranges::distance.)
   template <class It, class End> static std::size_t slots_for(It first, End const last) {
     std::uintmax_t length = 0;
     if constexpr (std::sized_sentinel_for<End, It>) length = static_cast<std::uintmax_t>(last - first);
@@ -167,23 +166,22 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
     return static_cast<std::size_t>(length < most_slots ? length : most_slots);
   }
 
-  /// True when no code of the user runs while handles are written, but for a constructor of T that does not throw: then
-  /// objects are built and handed over a few at a time. (Whatever is no handle may throw when it is assigned.)
+  /// True if writing the handles runs no user code except a noexcept constructor of T; objects are then built and
+  /// handed over a few at a time. (Assignment to anything but a handle may throw.)
   template <class OutputIt, class... Args>
   static constexpr bool quick_batch =
       (std::same_as<OutputIt, handle_type*> || std::same_as<OutputIt, Handle<T>*>) && std::is_trivially_copyable_v<T> &&
       !HasOnAcquire<T> && !Pool::ends_by_user_code && !Pool::is_locked &&
       Pool::template nothrow_build<Args const&...> && (std::is_scalar_v<Args> && ...);
 
-  /// Builds every object of a batch from the same arguments. Scalars are copied: a handle that is overwritten may own
-  /// them.
+  /// Builds every object of a batch from the same arguments. Copies scalars: an overwritten handle may own them.
   template <class... Args> [[nodiscard]] auto from(Args const&... args) {
     if constexpr ((std::is_scalar_v<Args> && ...))
       return [this, args...](Taken taken) { return pool().construct(taken, args...); };
     else return [&](Taken taken) { return pool().construct(taken, args...); };
   }
 
-  /// Quick: see quick_batch. Returns: the error when there are not n slots.
+  /// Quick: see quick_batch. Returns: the error if fewer than n slots are available.
   template <bool Quick, class OutputIt, class Build>
   FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
     pool().open_inline();
@@ -197,7 +195,7 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
         std::size_t fresh = 0;
         std::size_t const count =
             n < batch_chunk ? core.take_many(list, n, fresh) : core.take_many(list, batch_chunk, fresh);
-        // a constructor took slots meanwhile
+        // A constructor took slots meanwhile.
         if (count == 0 && !core.bring_to_hand(n, error)) [[unlikely]]
           return error;
         auto const build_next = [&](std::size_t i) {
@@ -217,7 +215,7 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
     }
   }
 
-  /// Everything is built before anything is written, so the slots of all n have to be remembered.
+  /// Builds everything before it writes anything, so it keeps the addresses of all n slots.
   template <class OutputIt, class Build>
   std::optional<Error> checked_batch(std::size_t n, OutputIt& out, Build& build) {
     std::byte* few[batch_slots];
@@ -275,7 +273,7 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
     return std::nullopt;
   }
 
-  /// Effects: memory for n addresses. Where n is big, looks for n slots first. Returns: the error, if any.
+  /// Effects: allocates room for n addresses; if n is large, secures n slots first. Returns: the error, if any.
   FASTALLOC_COLD std::optional<Error> remember(Memory& memory, std::size_t n) {
     if (Error error; n > batch_slots && !pool().core_.bring_to_hand(n, error)) return error;
     if (memory.make(n)) return std::nullopt;
@@ -293,8 +291,8 @@ template <class Pool, class T, class Owner> class Batches : public AnyOwner {
     return error;
   }
 
-  /// Ends n objects, the last one first, then gives back their slots: in one step where nobody can meet the dead ones
-  /// meanwhile, or a lock makes single steps dear. What the checks policy refuses stays where it is.
+  /// Destroys n objects, the last one first, then returns their slots: in one step if no user code can observe the dead
+  /// objects meanwhile, or if a lock makes single steps expensive. Objects that the checks policy rejects stay.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
     if constexpr (!Pool::is_locked && Pool::ends_by_user_code) {
       while (n-- != 0) pool().release_from_handle(Pool::object_in(at(n)));

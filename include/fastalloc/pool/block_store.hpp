@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// BlockStore: acquires the blocks of a pool, divides them by PoolLayout, keeps the directory, and gives everything
-// back.
+// BlockStore: acquires the blocks of a pool, divides them by PoolLayout, keeps the directory, and releases everything.
 //
-// It does not know which slots are in use; the slot allocator is told by bind() whenever the blocks change. Nothing
-// changes when memory is not to be had.
+// It does not know which slots are in use; bind() tells the slot allocator about every change of the blocks. A failed
+// acquisition changes nothing.
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -14,22 +13,22 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 struct Nothing {};
 
-/// What stands for a number that is always N.
+/// Stands for a number that is always N.
 template <std::size_t N> struct Constant {
   constexpr operator std::size_t() const noexcept { return N; }
 };
 
-/// Memory on its way from a storage to a pool or back. A pool with a lock asks its storage while the lock is free:
-/// under the lock it tries a change, and notes the bytes that it wants; it acquires them, and tries again.
+/// Memory in transit between a storage and a pool. A pool with a lock calls its storage with the lock free: under the
+/// lock it tries a change and notes the bytes it needs; then it unlocks, acquires them, and tries again.
 struct Purse {
   struct Item {
     std::byte* memory;
     std::size_t bytes;
   };
-  /// A block, its directory, the old directory, and memory of a size that is not wanted any more.
+  /// A block, its directory, the old directory, and memory of a size no longer wanted.
   static constexpr std::size_t room = 4;
 
-  /// Memory of just this size, or null; then it is wanted.
+  /// Returns: memory of exactly this size; null if there is none, and notes the size as wanted.
   [[nodiscard]] std::byte* take(std::size_t bytes) noexcept {
     for (std::size_t i = 0; i != count; ++i) {
       if (items[i].bytes != bytes) continue;
@@ -57,7 +56,7 @@ class BlockStore : public Blocks<Shape::growing> {
   static constexpr bool is_borrowed = requires { requires StorageState::is_borrowed; };
 
  public:
-  /// the allocator does: TaggedList
+  /// True if the allocator keeps the frontier: TaggedList.
   static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };
   using Block = BlockOf<growing>;
   static constexpr std::size_t block_alignment = Layout::block_alignment;
@@ -77,29 +76,32 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (growing) give_back(many_.directory, many_.directory_bytes);
   }
 
-  /// `alignment`: that of every slot; 0 for what T needs.
-  void configure(std::size_t alignment) noexcept {
-    if constexpr (keeps_alignment)
-      alignment_ = alignment > Layout::block_alignment ? alignment : Layout::block_alignment;
-    this->set_stride(Layout::stride(alignment));
+  /// `alignment`: of every slot; 0 for T's own.
+  void configure(SlotType const& type, std::size_t alignment) noexcept {
+    if constexpr (keeps_alignment) alignment_ = greater(greater(alignment, type.align), Layout::block_alignment);
+    this->set_stride(Layout::stride(type.size, type.align, alignment));
   }
 
-  /// Effects: adds a block of `slots` slots. Touch: every page of it. The memory comes from the purse, or else from the
-  /// storage. On failure nothing changes; Purse::wanted is 0 then where that is final. Requires: Block::handed is up to
-  /// date.
+  /// Effects: adds a block of `slot_count` slots; with `touch`, touches every page. Takes the memory from the purse if
+  /// given, else from the storage. On failure nothing changes; Purse::wanted is then 0 if the failure is final.
+  /// Requires: Block::handed is up to date.
   bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error, Purse* purse = nullptr) noexcept {
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
-      error.code = ErrorCode::invalid_configuration;  // growth makes it allocation_failed
-      error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
+      error.code = ErrorCode::invalid_configuration;  // growth turns it into allocation_failed
       error.requested = slot_count;
       error.limit =
           (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
-      if (error.limit > Layout::max_slots) error.limit = Layout::max_slots;
+      error.limit = smaller(error.limit, Layout::max_slots);
+      error.text = growing || error.limit == 0 || error.limit >= slot_count
+                       ? "the slots times the size of one are more than can be addressed; lower the capacity or the "
+                         "growth"
+                       : "the slots times the size of one are more than a block of this pool can address (the limit); "
+                         "lower the capacity, or use GrowingPool";
       return false;
     }
     if constexpr (std::same_as<StorageState, ExternalStorage> && !Shape::spans_processes) {
-      if (storage_.attaches()) {  // passed on as an ExternalStorage, so the compiler did not see it
+      if (storage_.attaches()) {  // passed as an ExternalStorage, so no static_assert caught it
         error = Error{.text = "this pool cannot attach to one that is there, and would take its memory; attach with a "
                               "FixedPool<T, ExternalStorage, LockFree>, "
                               "or create a pool with ExternalStorage(span)"};
@@ -116,7 +118,7 @@ class BlockStore : public Blocks<Shape::growing> {
       SpanHeader::create(memory, Span::describe(plan, slot_count, this->stride(), alignment_), number_);
     }
     if constexpr (growing) {
-      // The words come last: those that are there stay, and what a block takes of them depends on those that are there.
+      // The generation words come last: existing ones stay, and they determine how many a new block needs.
       auto const directory = Layout::directory(slots_with(slot_count), this->count() + 1);
       std::byte* const entries = acquire(directory.bytes, touch, error, purse);
       [[maybe_unused]] std::size_t paged = 0;
@@ -137,7 +139,7 @@ class BlockStore : public Blocks<Shape::growing> {
     }
     return true;
   }
-  /// Effects: what the purse wants is in it. Returns: false, with the error, when that is not to be had.
+  /// Effects: acquires the memory that the purse wants. Returns: false, with the error, if the storage has none.
   bool fill(Purse& purse, bool touch, Error& error) noexcept {
     if (purse.count + 1 == Purse::room) empty(purse);
     std::byte* const memory = acquire(purse.wanted, touch, error);
@@ -148,21 +150,22 @@ class BlockStore : public Blocks<Shape::growing> {
     while (purse.count != 0) --purse.count, give_back(purse.items[purse.count].memory, purse.items[purse.count].bytes);
   }
 
-  /// The same for the one block that inline storage has, where nothing can fail.
+  /// The same for the single block of inline storage; cannot fail.
   template <std::size_t InlineSlots> void add_inline(Slots& allocator) noexcept {
     static constexpr auto plan = Layout::block(InlineSlots, Shape::size);
     static_assert(plan.valid, "fastalloc: InlineStorage<N> has more slots than can be addressed; lower N");
-    configure(0);
+    if constexpr (keeps_alignment) alignment_ = Layout::block_alignment;
+    this->set_stride(Layout::stride(0));
     bind(static_cast<std::byte*>(storage_.acquire(plan.bytes, Layout::block_alignment)), plan, InlineSlots, allocator);
   }
 
-  /// After the caller moved the blocks that stay to the first `count` places of the directory: it has so many.
+  /// Sets the directory's length. Requires: the caller moved the remaining blocks to its first `count` entries.
   void cut_directory(std::size_t count, Slots& allocator) noexcept requires growing {
     this->set_directory(this->directory(), count);
     allocator.bind(many_.directory, *this);
   }
-  /// Effects: the directory has its exact size, where there is memory for such a one; `slots`: in all blocks. Returns:
-  /// false when the purse must be filled first.
+  /// Effects: replaces the directory by one of its exact size, if memory is available. `slot_count`: of all blocks.
+  /// Returns: false if the purse must be filled first.
   bool trim_directory(std::size_t slot_count, Slots& allocator, Purse* purse) noexcept requires growing {
     std::size_t const count = this->count();
     auto const plan = Layout::directory(slot_count, count);
@@ -180,7 +183,7 @@ class BlockStore : public Blocks<Shape::growing> {
   [[nodiscard]] auto& keys() noexcept { return keys_; }
   [[nodiscard]] auto const& keys() const noexcept { return keys_; }
 
-  /// The block is one that another pool made.
+  /// True if another pool made the block.
   [[nodiscard]] constexpr bool is_attached() const noexcept {
     if constexpr (Shape::spans_processes) return storage_.attaches();
     else return false;
@@ -189,20 +192,20 @@ class BlockStore : public Blocks<Shape::growing> {
     return *std::launder(reinterpret_cast<SpanHeader*>(storage_.bytes().data()));
   }
 
-  /// Gives the memory of a block back. Returns its bytes.
+  /// Effects: gives a block's memory back to the storage. Returns: its bytes.
   std::size_t release(Block* block) noexcept {
-    std::size_t bytes = 0;  // copied: the record may lie in the memory that goes
+    std::size_t bytes = 0;  // a copy: the record may lie in the released memory
     if constexpr (growing) bytes = block->bytes;
     else if constexpr (!is_borrowed || FASTALLOC_ASAN) {
       using Others = PoolLayout<Shape, SlotPolicy, std::conditional_t<Checks::tracks_slots, NoChecks, DebugChecks>>;
-      bool const as_here = (block->tail != nullptr) == Checks::tracks_slots;  // else a file with other checks made it
+      bool const as_here = (block->tail != nullptr) == Checks::tracks_slots;  // false: made by a file with other checks
       bytes = as_here ? bytes_from_slots<Layout>(*block) : bytes_from_slots<Others>(*block);
     }
     give_back(block->data, bytes);
     return bytes;
   }
 
-  /// True where some block was made by a file with other checks.
+  /// True if a file with other checks made some block.
   [[nodiscard]] bool is_mixed() const noexcept {
     for (std::size_t b = 0; b != this->count(); ++b)
       if (((*this)[b].tail != nullptr) != Checks::tracks_slots) return true;
@@ -218,14 +221,14 @@ class BlockStore : public Blocks<Shape::growing> {
     std::byte* const tail = Checks::tracks_slots ? data + plan.tail : nullptr;
     return {.data = data, .end = data + plan.slot_bytes, .tail = tail, .slot_count = slot_count};
   }
-  /// What is written down of new memory, after what must be in it from the beginning.
+  /// Returns: the record of new memory, after initializing the bytes that must be set from the start.
   static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
     if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, Layout::tail_bytes(slot_count));
-    // Under LockFree nobody is told of fresh slots in time to unpoison the counts that iterations look at.
+    // Under LockFree fresh slots are not announced in time to unpoison the counts that iterations read.
     if constexpr (Shape::poisons && !(Shape::counted && owns_frontier)) poison(data, plan.slot_bytes);
     return block_at(data, plan, slot_count);
   }
-  /// The block is another pool's, with all that is in it.
+  /// Binds to another pool's block and its contents.
   bool attach(Plan const& plan, std::size_t slot_count, Slots& allocator, Error& error) noexcept
       requires(Shape::spans_processes) {
     if (!Span::may_attach(storage_, Span::describe(plan, slot_count, this->stride(), alignment_), error)) return false;
@@ -259,7 +262,7 @@ class BlockStore : public Blocks<Shape::growing> {
     return false;
   }
 
-  /// Slots of all blocks, and so many more.
+  /// The number of slots in all blocks, plus `more`.
   [[nodiscard]] std::size_t slots_with(std::size_t more) const noexcept {
     for (std::size_t b = 0; b != this->count(); ++b) more += (*this)[b].slot_count;
     return more;
@@ -328,17 +331,17 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
   struct Many {
-    std::byte* directory = nullptr;  ///< with the metadata of the slot allocator in front
+    std::byte* directory = nullptr;  ///< starts with the slot allocator's metadata
     std::size_t directory_bytes = 0;
   };
 
   static constexpr bool keeps_alignment = !requires { StorageState::fixed_alignment; };
-  /// Bytes; what memory is acquired with.
+  /// Bytes; the alignment of every acquisition.
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<keeps_alignment, std::size_t, Constant<Layout::block_alignment>>
       alignment_{};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, Many, Nothing> many_{};
   struct NoNumber {};
-  /// of the pool that this one created
+  /// The number of a pool that this one created.
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes, std::uint32_t, NoNumber> number_{};
   FASTALLOC_NO_UNIQUE_ADDRESS GenerationTable<Shape> keys_{};
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};

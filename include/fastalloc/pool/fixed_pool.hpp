@@ -6,12 +6,12 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: the number of objects has a known bound. Every operation has a bound in steps that does not depend on
-/// the capacity (BitmapAllocator: on its levels), but for those that say that they loop: for_each(), live(), batches,
-/// allocate_n(), reset_statistics() with FreeListAllocator, and the beginning and end of the pool. A handle's end: 1
-/// step beside those of the slot policy. tests/steps counts them. PoolConfig::growth_strategy and max_capacity are
-/// validated and then of no effect.
-/// Thread safety: that of its lock policy; with NoLock one thread at a time.
+/// When to use: the number of objects has a known bound.
+/// Complexity: every operation is bounded in steps, independent of the capacity (BitmapAllocator: of its levels),
+/// except those documented as loops: for_each(), live(), batches, allocate_n(), reset_statistics() with
+/// FreeListAllocator, construction and destruction. Releasing a handle: 1 step plus the slot policy's. tests/steps
+/// counts the steps. PoolConfig::growth_strategy and max_capacity are validated, then ignored.
+/// Thread safety: that of the lock policy; with NoLock, one thread at a time.
 template <class T, class... Policies>
 class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, detail::FixedKind, Policies...> {
   using Base = detail::BasicPool<FixedPool, T, detail::FixedKind, Policies...>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// GrowthStrategy: how many slots a GrowingPool adds when it is full.
+// GrowthStrategy: the number of slots that a full GrowingPool adds.
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -11,30 +11,30 @@
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// A small value; copies freely. All capacities are in slots.
+/// A small value type, trivially copyable. All capacities are in slots.
 class GrowthStrategy {
  public:
   /// The pool does not grow by itself; reserve() still adds slots.
   static constexpr GrowthStrategy none() noexcept { return {}; }
 
-  /// Adds `slots` each time. Valid when slots >= 1.
+  /// Adds `slot_count` slots each time. Valid if slot_count >= 1.
   static constexpr GrowthStrategy linear(std::size_t slot_count) noexcept {
     GrowthStrategy strategy(Kind::linear);
     strategy.slots_ = slot_count;
     return strategy;
   }
 
-  /// Multiplies the capacity: exponential(2.0) takes 10 slots to 20, then 40. Adds at least one slot. Valid for finite
-  /// factors > 1.
+  /// Multiplies the capacity: exponential(2.0) grows from 10 slots to 20, then 40. Adds at least one slot. Valid for
+  /// finite factors > 1.
   static constexpr GrowthStrategy exponential(double factor) noexcept {
     GrowthStrategy strategy(Kind::exponential);
     strategy.factor_ = factor;
     return strategy;
   }
 
-  /// Asks `fn(current capacity)` for the slots to add; 0 means that the pool shall not grow now. The function may use
-  /// the pool. Requires: F is trivially copyable and at most three pointers big, so that no heap is needed; capture a
-  /// reference to larger state.
+  /// Adds `fn(current capacity)` slots; 0 means no growth this time. The function may use the pool.
+  /// Requires: F is trivially copyable and at most three pointers big, so that it needs no heap; capture a reference to
+  /// larger state.
   template <class F> requires std::is_invocable_r_v<std::size_t, F const&, std::size_t>
   static GrowthStrategy custom(F fn) noexcept {
     static_assert(
@@ -56,7 +56,7 @@ class GrowthStrategy {
   [[nodiscard]] constexpr bool grows() const noexcept { return kind_ != Kind::none; }
   [[nodiscard]] constexpr bool is_custom() const noexcept { return kind_ == Kind::custom; }
 
-  /// Slots to add to `current`; 0 when the strategy does not grow. The pool cuts it to what max_capacity leaves.
+  /// Returns: the slots to add to `current`; 0 for no growth. The pool clamps the result to max_capacity.
   [[nodiscard]] std::size_t slots_to_add(std::size_t current) const {
     switch (kind_) {
       case Kind::none: return 0;
@@ -71,7 +71,7 @@ class GrowthStrategy {
     return slot_count == 0 ? 1 : slot_count;
   }
 
-  /// Returns: the error when the parameters cannot be used.
+  /// Returns: the error if a parameter is invalid.
   [[nodiscard]] Result<void> validate() const noexcept {
     if (kind_ == Kind::linear && slots_ == 0)
       return Error{.text =

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LiveCursor: walks over the live slots of a supply in address order, a word of the bitmap at a time.
+// LiveCursor: visits the live slots of a supply in address order, one bitmap word at a time.
 //
 //   block_   | slot | ... | base_ ................... base_ + 63 strides | ...
-//                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots still to come
-//                           slot_          ^ where the cursor stands
+//                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots not yet visited
+//                           slot_          ^ the cursor's position
 //
-// used_ is right as long as the supply is settled as it was when stamp_ was taken: a step is then a test, a count of
-// zeros and a multiplication. Otherwise the cursor seeks its place again by address, so anything may happen to the pool
-// between two steps: slots come and go, the directory moves, the block that the cursor stands in is given back.
+// used_ is valid while the supply is settled as it was at stamp_: a step is then a test, a bit scan and a
+// multiplication. Otherwise the cursor finds its place again by address, so the pool may change in any way between two
+// steps: slots come and go, the directory moves, the cursor's own block is released.
 #pragma once
 
 #include <fastalloc/pool/slot_supply.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// All but slot() need the lock of the pool.
+/// All functions but slot() need the pool's lock.
 template <class Supply> class LiveCursor {
   using Block = BlockOf<Supply::growing>;
 
  public:
-  /// At the end.
+  /// The end position.
   constexpr LiveCursor() noexcept = default;
-  /// At the first live slot.
+  /// The position of the first live slot.
   FASTALLOC_ALWAYS_INLINE explicit LiveCursor(Supply& supply) noexcept : supply_(&supply) {
     go(sought(supply, nullptr));
     step();
   }
 
-  /// Null at the end.
+  /// Returns: the current slot; null at the end.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* slot() const noexcept { return slot_; }
 
   /// Requires: not at the end.
@@ -38,10 +38,10 @@ template <class Supply> class LiveCursor {
   }
 
  private:
-  // What is cold takes and returns values: a cursor whose address is never taken stays in registers.
+  // Cold functions take and return values: a cursor whose address is never taken stays in registers.
   struct Place {
-    std::size_t stamp;   ///< of Supply::settle()
-    Block const* block;  ///< null behind the last one
+    std::size_t stamp;   ///< from Supply::settle()
+    Block const* block;  ///< null after the last one
     std::byte* base;
     std::size_t used;
   };
@@ -52,13 +52,13 @@ template <class Supply> class LiveCursor {
     used_ = to.used;
   }
 
-  /// Behind `slot`, which may be gone.
+  /// Returns: the place after `slot`, which may be gone.
   [[nodiscard]] FASTALLOC_COLD static Place sought(Supply& supply, std::byte const* slot) noexcept {
     std::size_t const stamp = supply.settle();
     auto const& blocks = supply.blocks();
     Block const* const block = blocks.behind(slot);
     bool const inside = block != nullptr && blocks.holds(*block, slot);
-    // A true division: the block of that slot may be gone, and another one lie over its place.
+    // A true division: the slot's block may be gone, and another one may overlap its address range.
     return entered(supply, stamp, block,
                    inside ? static_cast<std::size_t>(slot - block->data) / blocks.stride() + 1 : 0);
   }

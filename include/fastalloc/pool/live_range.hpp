@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LiveRange: what BasicPool::live() returns; a forward range over the live objects, in address order.
+// LiveRange: the result of BasicPool::live(): a forward range over the live objects in address order.
 #pragma once
 
 #include <fastalloc/pool/live_cursor.hpp>
@@ -10,7 +10,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Pool: a BasicPool. T: its objects, or const ones.
+/// Pool: a BasicPool. T: its object type, maybe const.
 template <class Pool, class T> class LiveIterator {
  public:
   using value_type = std::remove_const_t<T>;
@@ -21,17 +21,17 @@ template <class Pool, class T> class LiveIterator {
   using iterator_category = std::forward_iterator_tag;
 #endif
 
-  /// The end.
+  /// The end iterator.
   constexpr LiveIterator() noexcept = default;
   FASTALLOC_ALWAYS_INLINE explicit LiveIterator(Pool& pool) noexcept : cursor_(pool.core_.supply()), pool_(&pool) {
     skip();
   }
 
-  /// Requires: not at the end, and the object lives.
+  /// Requires: not at the end; the object is live.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator*() const noexcept { return *Pool::object_in(cursor_.slot()); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* operator->() const noexcept { return Pool::object_in(cursor_.slot()); }
 
-  /// Requires: not at the end. The object may be gone, and its block, too.
+  /// Requires: not at the end. The object may be gone, and so may its block.
   FASTALLOC_ALWAYS_INLINE LiveIterator& operator++() noexcept { return cursor_.next(), skip(), *this; }
   FASTALLOC_ALWAYS_INLINE LiveIterator operator++(int) noexcept {
     LiveIterator const before = *this;

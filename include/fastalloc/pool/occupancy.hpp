@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Snapshot: which slots were live when an iteration began, and have not been returned since.
+// Snapshot: the slots that were live when an iteration began, less those returned since.
 //
 //   one heap block     | range 0 | range 1 | ... | bits of range 0 | bits of range 1 | ... ranges sorted by address
 //
-// For slot allocators that do not track occupancy. The pool clears bits as slots come back, so objects that are
-// released while an iteration runs are skipped; the memory of a block may even be gone by then.
+// For slot allocators that do not track occupancy. The pool clears the bits of returned slots, so an iteration skips
+// objects released while it runs, even if their block's memory is gone.
 #pragma once
 
 #include <fastalloc/slots/blocks.hpp>
@@ -23,8 +23,7 @@ class Snapshot {
   ~Snapshot() { ::operator delete(ranges_); }
 #endif
 
-  /// Effects: takes note of the slots that were handed out. Returns: the bytes that were needed and not to be had, or
-  /// 0.
+  /// Effects: marks all slots that were handed out. Returns: 0, or the bytes that could not be allocated.
   template <bool Growing> std::size_t begin(Blocks<Growing> const& blocks) noexcept {
     count_ = blocks.count();
     if (count_ == 0) return 0;
@@ -45,22 +44,21 @@ class Snapshot {
     return 0;
   }
 
-  /// Takes a slot out: it is free.
+  /// Removes a slot: it is free.
   void clear(std::byte const* slot) noexcept {
     std::size_t low = 0;
-    for (std::size_t n = count_; n > 1;) {  // the last range that does not begin behind the slot
+    for (std::size_t n = count_; n > 1;) {  // find the last range that starts at or before the slot
       std::size_t const half = n / 2;
       if (address(ranges_[low + half].data) <= address(slot)) low += half;
       n -= half;
     }
     if (count_ == 0 || address(slot) - address(ranges_[low].data) >= ranges_[low].slot_count * stride_) return;
-    // A true division: a new block may lie over the place of one that is gone, at an offset that is no multiple of the
-    // stride.
+    // A true division: a new block may overlap a released one, at an offset that is not a multiple of the stride.
     std::size_t const place = static_cast<std::size_t>(slot - ranges_[low].data) / stride_;
     ranges_[low].bits[place / word_bits] &= ~(std::size_t{1} << place % word_bits);
   }
 
-  /// The next live slot in address order, or null. Each slot comes once.
+  /// Returns: the next live slot in address order, each once; null at the end.
   [[nodiscard]] std::byte* next() noexcept {
     for (; range_ != count_; ++range_, word_ = 0) {
       Range const& range = ranges_[range_];
@@ -75,7 +73,7 @@ class Snapshot {
     return nullptr;
   }
 
-  Snapshot* outer = nullptr;  ///< the snapshot of the iteration around this one
+  Snapshot* outer = nullptr;  ///< the next older running iteration's snapshot
 
  private:
   struct Range {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Policies<Ps...>: sorts the policies that follow T by axis, fills in the defaults, and says what to type where that
-// fails.
+// Policies<Ps...>: sorts the policies after T by axis, and fills in the defaults. Its error messages say what to type.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -20,7 +19,7 @@ enum class Axis { none, several, slot_allocator, storage, lock, stats, checks, l
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
 
-/// The one axis that P has the members for.
+/// The axis whose members P has; `several` if there is more than one.
 template <class P> constexpr Axis axis_of() noexcept {
   Axis axis = Axis::none;
   auto const claim = [&](bool fits, Axis mine) { axis = !fits ? axis : axis == Axis::none ? mine : Axis::several; };
@@ -50,7 +49,7 @@ template <class... Ps> constexpr int count_on([[maybe_unused]] Axis axis) noexce
   return (0 + ... + (axis_of<Ps>() == axis));
 }
 
-/// The slot allocator, as the lock needs it.
+/// The slot allocator that the lock policy requires.
 template <class Slots, class Lock> struct SlotsUnder {
   using type = Slots;
 };
@@ -63,7 +62,7 @@ template <class Slots, LockFreePolicy Lock> struct SlotsUnder<Slots, Lock> {
   using type = typename Lock::slot_allocator;
 };
 
-/// False only where a policy says so itself.
+/// False only if the policy says so itself.
 template <class P> constexpr bool may_be_shared() noexcept {
   if constexpr (requires { P::is_thread_safe; }) return P::is_thread_safe;
   else return true;
@@ -125,7 +124,7 @@ template <class D, class... Ps> struct Policies {
                 "fastalloc: this statistics policy is not safe where threads hold no lock; use AtomicStats or NoStats");
 };
 
-/// The value for a policy type among constructor arguments, else a default constructed one.
+/// The value of a policy type among constructor arguments, else a default constructed one.
 template <class P> constexpr P pick_value() {
   static_assert(
       std::default_initializable<P>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolConfig: what a pool is built from; by designated initialisers or by the builder. Both are validated alike.
+// PoolConfig: the parameters of a pool, set by designated initialisers or by the builder, with the same validation.
 #pragma once
 
 #include <fastalloc/pool/growth_strategy.hpp>
@@ -11,13 +11,13 @@ namespace fastalloc::inline FASTALLOC_ABI {
 struct PoolConfig {
   std::size_t capacity = 0;                                 ///< slots; required, >= 1
   std::size_t max_capacity = 0;                             ///< slots; 0 = no limit; growth stops exactly here
-  GrowthStrategy growth_strategy = GrowthStrategy::none();  ///< of a GrowingPool; a FixedPool never grows
+  GrowthStrategy growth_strategy = GrowthStrategy::none();  ///< for GrowingPool; a FixedPool never grows
   std::size_t alignment = 0;                                ///< bytes, of every slot; 0 = alignof(T); a power of two
   bool pre_initialize = false;  ///< touch every page; Recycle: build the objects of `capacity` up front
 
   static PoolConfigBuilder builder() noexcept;
 
-  /// Returns: the first thing that is wrong, if any.
+  /// Returns: the first error, if any.
   [[nodiscard]] Result<void> validate() const noexcept {
     if (capacity == 0) return Error{.text = "the capacity is 0 slots; set PoolConfig::capacity to at least 1"};
     if (max_capacity != 0 && max_capacity < capacity)
@@ -35,7 +35,7 @@ struct PoolConfig {
   }
 };
 
-/// Each setter returns the builder. build() hands out the configuration when it is valid.
+/// Each setter returns the builder. build() returns the configuration if it is valid.
 class PoolConfigBuilder {
  public:
   PoolConfigBuilder& capacity(std::size_t slot_count) noexcept { return config_.capacity = slot_count, *this; }

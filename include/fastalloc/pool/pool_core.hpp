@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolCore: slots on their way to users and back: through the caches, checked, counted, keyed. Does not depend on T.
+// PoolCore: the path of slots to users and back: caches, checks, counts, keys. Does not depend on T.
 //
-// As in PoolDepot each public function takes the lock, and none calls user code while it is held. Where threads have
-// caches, take() and give() go to those, and the depot is behind them.
+// As in PoolDepot each public function takes the lock, and none calls user code under it. In pools with thread caches
+// take() and give() use the caches first, then the depot.
 #pragma once
 
 #include <fastalloc/pool/live_cursor.hpp>
@@ -22,18 +22,21 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       Depot::note_peak, Depot::note_taken, Depot::serve, Depot::serve_all;
 
  public:
-  /// One thread, one block.
+  using shape_type = Shape;
+  using checks_policy = Checks;
+  static constexpr std::size_t inline_slots = Inline;
+  /// One thread and one block.
   static constexpr bool alone = !Shape::growing && std::same_as<Lock, NoLock> && std::same_as<Caches, NoCaches>;
-  /// Nothing can be done about a full pool, and threads keep no slots for themselves.
+  /// True if a full pool can only fail: no growth, no caches, no waiting.
   static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
   using Supply = typename Depot::Supply;
   using Depot::inside, Depot::inside_blocks, Depot::inside_to_take, Depot::inside_slow, Depot::stride;
 
   constexpr PoolCore() noexcept = default;
-  /// `storage`: a StorageState, or Nothing to have a default constructed one.
+  /// `storage`: a StorageState, or Nothing for a default constructed one.
   template <class S> explicit constexpr PoolCore(S storage) : Depot(std::move(storage)) {}
 
-  /// A slot without any slow path: `slot` is null when none is at hand; take_slow() must be called then.
+  /// The fast path. Returns: a slot, or null if none is at hand; call take_slow() then.
   FASTALLOC_ALWAYS_INLINE Taken take() {
     Taken taken{nullptr, false};
     if constexpr (Caches::enabled) {
@@ -53,10 +56,10 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// take_slow() for those who do not want to know why there is none: no texts need be linked in.
+  /// take_slow() without an Error, so no strings are linked.
   FASTALLOC_ALWAYS_INLINE Taken take_quietly() requires(stays_full) {
     Taken taken;
-    if constexpr (alone) {  // since take() nothing came but what was just opened
+    if constexpr (alone) {  // since take(), only a newly opened block can have slots
       taken = supply_.take_fresh();
       if (taken.slot != nullptr) note_taken(taken.slot);
     } else {
@@ -67,8 +70,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// The same, and grows, or takes from other threads' caches. On failure `slot` is null and `error`, where one is
-  /// wanted, says why.
+  /// The slow path: also grows, or empties the caches of other threads. On failure `slot` is null, and `error`, if not
+  /// null, holds the reason.
   FASTALLOC_COLD Taken take_slow(Error* error, bool count_failure = true) {
     if constexpr (alone) {
       Taken const taken = take_quietly();
@@ -79,7 +82,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (Taken const taken = take_from_depot(); taken.slot != nullptr) return prepare(taken), taken;
       if (make_room(1, error)) continue;
       if (count_failure) locked([&] { stats_.failed(); });
-      this->report_damage(nullptr);  // with no slot
+      this->report_damage(nullptr);  // of any slot
       return {nullptr, false};
     }
   }
@@ -87,9 +90,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   void note_failure() {
     locked([&] { stats_.failed(); });
   }
-  /// The same, and waits: until `wait(waiter)` returns or throws, or another thread has handed a slot over. What is
-  /// thrown (a clock's exception, the cancellation of the thread) leaves nothing behind: the thread is out of the
-  /// queue, and its slot, where it got one, is back. `undo(taken)` gives such a slot back.
+  /// The same, and waits until `wait(waiter)` returns or throws, or another thread hands over a slot. After an
+  /// exception (from a clock, or a thread cancellation) the thread has left the queue, and `undo(taken)` has returned
+  /// the slot, if it got one.
   template <class Wait, class Undo>
   Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
     struct Queued {
@@ -109,7 +112,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
         leave(nullptr);
         if (waiter.taken.slot != nullptr) core.prepare(waiter.taken), undo(waiter.taken);
       }
-      /// Behind this lock a pool that is destroyed may be gone, unless the waiter got a slot.
+      /// After this lock is released a pool under destruction may be gone, unless the waiter got a slot.
       void leave(Error* error) noexcept {
         done = true;
         bool const was_served = core.locked_slow([&] {
@@ -128,9 +131,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     return taken;
   }
 
-  /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, when there are
-  /// not so many. `count` is then 0, but with LockFree, where others may be faster half way, and where slots were lost:
-  /// those that there are have to be withdrawn.
+  /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, if there are
+  /// fewer. `count` is then 0, except with LockFree, where other threads may interfere half-way, and after slots were
+  /// lost: the caller must withdraw those `count` slots.
   FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh,
                                    Error& error) {
     for (;;) {
@@ -149,7 +152,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       return false;
     }
   }
-  /// Takes n adjacent slots. Returns: null, with the error, when there are none.
+  /// Takes n adjacent slots. Returns: null, with the error, if there are none.
   FASTALLOC_COLD auto take_run(std::size_t n, Error& error) {
     for (;;) {
       auto const run = locked([&] {
@@ -172,23 +175,22 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       return run;
     }
   }
-  /// Sees to it that n slots are at hand, as long as no other thread takes them. Returns: false, with the error, when
-  /// that cannot be done.
+  /// Effects: makes n slots available, unless another thread takes them. Returns: false, with the error, on failure.
   FASTALLOC_ALWAYS_INLINE bool bring_to_hand(std::size_t n, Error& error) {
-    while (!locked([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); })) [[unlikely]] {
+    while (!locked([&] { return this->gathers(n); })) [[unlikely]] {
       if (make_room(n, &error)) continue;
       return locked([&] { stats_.failed(); }), false;
     }
     return true;
   }
-  /// Takes up to n slots, as take_all() does. For pools of one thread.
+  /// Takes up to n slots, as take_all() does. For single-threaded pools.
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) {
     std::size_t const count = take_here(out, n, fresh);
     prepare_all(out, count, fresh);
     return count;
   }
 
-  /// Effects: this thread has its cache, where threads have caches, with all the room that it may ever use, in memory.
+  /// Effects: in pools with caches, creates this thread's cache and allocates its maximum size.
   void warm_up() {
     [[maybe_unused]] auto* const cache = caches_.attach(0);
     if constexpr (Caches::enabled) {
@@ -200,13 +202,13 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     }
   }
 
-  /// Effects: events of threads and forks call this library's functions.
+  /// Effects: directs thread and fork events to the calling library's functions.
   void rebind() noexcept { caches_.rebind(static_cast<Depot*>(this)); }
 
-  /// Makes the bytes of a slot in which no object is left unusable.
+  /// Makes the bytes of a slot without an object unusable.
   FASTALLOC_ALWAYS_INLINE void retire(std::byte* slot) const noexcept { Bytes::retire(slot, stride()); }
 
-  /// Takes back a slot. Requires: check_in_use() marked it, where the checks policy tracks slots.
+  /// Takes back a slot. Requires: claim() marked it, if the checks policy tracks slots.
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
     retire_last(slot);
     if constexpr (Caches::enabled) {
@@ -218,8 +220,9 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     } else {
       [[maybe_unused]] auto const guard = inside();
       supply_.give(slot);
-      if (waiters_.any()) [[unlikely]]
-        serve_all();
+      if constexpr (Waiters::enabled)
+        if (waiters_.any()) [[unlikely]]
+          serve_all();
     }
   }
 
@@ -234,13 +237,13 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       serve_all();
   }
 
-  /// give(), by a thread that is not the owner of this sub-pool.
+  /// give() on a thread that does not own this sub-pool.
   void give_remote(std::byte* slot) noexcept {
     retire_last(slot);
     caches_.push(slot);
   }
 
-  /// Takes back a slot in which nothing was built after all.
+  /// Takes back a slot without ever having built an object in it.
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
     end_keys(taken.slot);
     retire(taken.slot);
@@ -252,7 +255,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     if (waiters_.any()) serve_all();
   }
 
-  /// Hands every slot of a new pool to f once. Where f throws, `undo` gets those that it had.
+  /// Calls f once for every slot of a new pool. If f throws, calls `undo` for the slots that f had.
   template <class F, class Undo> void for_each_new(F&& f, Undo&& undo) {
     struct Return {
       PoolCore& core;
@@ -263,7 +266,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
           for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);
-            if constexpr (Shape::poisons) poison(slot, Shape::payload);
+            if constexpr (Shape::poisons) poison(slot, Bytes::bytes_of(Shape::payload, core.stride()));
             core.supply_.give(slot);
           }
         });
@@ -271,33 +274,39 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       }
     } guard{*this, undo};
     for (Taken taken; (taken = supply_.take_one()).slot != nullptr;) {
-      unpoison(taken.slot, Shape::size);
+      unpoison(taken.slot, Bytes::bytes_of(Shape::size, stride()));
       f(taken.slot);
     }
     guard.done = true;
   }
 
-  /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
-  /// as returned from then on.
-  [[nodiscard]] bool check_in_use(void const* p, bool take_mark, Error& error) const noexcept {
+  /// Returns: true if `p` is the start of a slot in use; the slot then counts as returned.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool claim(void const* p) noexcept {
     [[maybe_unused]] auto const guard = inside_blocks();
-    if constexpr (lock_free)  // somebody may just be writing down where the block is
-      if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, take_mark, error);
-    if (Bytes::find(supply_.blocks(), p, take_mark, error)) return true;
+    if constexpr (lock_free)  // another thread may be publishing the block's address right now
+      if (supply_.total() == 0) return false;
+    return Bytes::claim(supply_.blocks(), p);
+  }
+  /// Returns: true if `p` is the start of a slot in use. If not, or if claim() refused it, sets the error.
+  [[nodiscard]] bool check_in_use(void const* p, Error& error, bool refused = false) const noexcept {
+    [[maybe_unused]] auto const guard = inside_blocks();
+    if constexpr (lock_free)  // as above
+      if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, refused, error);
+    if (Bytes::find(supply_.blocks(), p, refused, error)) return true;
     error.capacity = this->slots_usable();
     if constexpr (Depot::counts_for_all) error.allocated = this->live();
     return false;
   }
 
-  /// The slot of an index, or null where there is none. For pools of one block.
+  /// Returns: the slot of an index; null if there is none. For pools of one block.
   [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept requires(!Shape::growing) {
     [[maybe_unused]] auto const guard = inside_blocks();
     if (index >= supply_.total()) return nullptr;
     return supply_.blocks()[0].data + index * stride();
   }
 
-  /// Index and generation of the key of the object in `slot`, which the caller owns; zeros where the slot's generations
-  /// are used up.
+  /// Returns: index and generation of the key of the object in `slot`; zeros if the slot's generations are exhausted.
+  /// Requires: the caller owns the object.
   [[nodiscard]] auto key_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();
     std::size_t const index = keys.index(slot, supply_.blocks());
@@ -308,15 +317,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
                                                             std::uint32_t generation) const noexcept {
     return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
   }
-  /// The end of the object in `slot`: its keys are stale.
+  /// Ends the keys of the object in `slot`.
   FASTALLOC_ALWAYS_INLINE void end_keys([[maybe_unused]] std::byte const* slot) noexcept {
     if constexpr (Shape::keyed) supply_.blocks().keys().end(word_of(slot));
   }
 
-  /// Calls f(slot) for the live slots for which holds(slot) is true, in address order until it returns false, without
-  /// the lock. Slots that come back meanwhile are skipped: they come to the depot at once, caches are closed. holds()
-  /// is asked under the lock, so the slot's block is there. Returns: the bytes that a snapshot needs and that were not
-  /// to be had, or 0.
+  /// Calls f(slot) for the live slots that pass holds(slot), in address order, until f returns false. f runs without
+  /// the lock; holds() runs under it, so the slot's block exists. Skips slots returned meanwhile: caches are closed, so
+  /// they reach the depot at once. Returns: 0, or the bytes of a snapshot that could not be allocated.
   template <class Holds, class F> std::size_t visit(Holds&& holds, F&& f) {
     struct Closed {
       PoolCore& core;
@@ -370,7 +378,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
  private:
-  /// A slot for a thread whose own cache has none.
+  /// Returns: a slot for a thread whose own cache is empty.
   Taken take_from_depot() noexcept {
     [[maybe_unused]] auto* const cache = caches_.attach();
     [[maybe_unused]] typename Caches::Room room;
@@ -378,8 +386,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       if (cache != nullptr) caches_.more_room(*cache, room);
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Waiters::enabled && !lock_free) {
-      // What comes back belongs to those who wait; so does a slot that was left to this thread when all caches were
-      // closed, since it was just popping it.
+      // Returned slots belong to the waiting threads. So does a slot that was left to this thread when all caches were
+      // closed, because it was just popping it.
       if (waiters_.any()) [[unlikely]] {
         if constexpr (Caches::enabled)
           if (cache != nullptr) caches_.surrender(*cache, supply_);
@@ -389,7 +397,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     if constexpr (Caches::enabled) {
       for (;;) {
         bool counted = false;
-        supply_.check_links(max_links);  // before the cache asks how many there are
+        supply_.check_links(max_links);  // before the cache asks for the number of slots
         Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
         if (taken.slot == nullptr || (counted ? mark_taken(taken.slot) : note_taken(taken.slot))) return taken;
       }
@@ -404,8 +412,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
     auto const& keys = supply_.blocks().keys();
     return keys.word_at(keys.index(slot, supply_.blocks()));
   }
-  /// Where owners are counted the slot was retired when its object died; a second fill would hide what was written
-  /// since.
+  /// Pools that count owners retire the slot when its object dies; a second fill would hide writes made since.
   FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {
     if constexpr (!Shape::counted) retire(slot);
   }
@@ -428,7 +435,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       serve();
     }
     if (!wants_room) return;
-    // Only now: operator new may be the user's and give slots back, and behind the full cache is no room for one more.
+    // Only now: a user's operator new may return slots to this pool, and the full cache had no room for one more.
     caches_.more_room(cache, room);
     [[maybe_unused]] auto const guard = inside();
     caches_.use_room(cache, room, supply_);
@@ -441,7 +448,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       std::size_t const taken = std::exchange(count, 0);
       for (std::size_t i = 0; i != taken; ++i)
         if (mark_taken(out[i])) out[count++] = out[i];
-      fresh -= taken - count;  // a fresh slot is in no list
+      fresh -= taken - count;  // fresh slots are in no list, so none of those dropped was fresh
     }
     stats_.allocated(count);
     note_peak();
@@ -453,14 +460,14 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
   }
 
   FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept {
-    this->report_damage(taken.slot);
+    if constexpr (Supply::Links::enabled) this->report_damage(taken.slot);
     if constexpr (Checks::tracks_slots && !Shape::growing)
       if (supply_.blocks()[0].tail == nullptr) [[unlikely]]
         report(Error{.text = other_checks, .address = taken.slot});
     Bytes::prepare(taken, stride());
   }
 
-  static constexpr std::size_t max_links = 1024;  ///< more than a cache takes at once
+  static constexpr std::size_t max_links = 1024;  ///< slots; more than a cache takes at once
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

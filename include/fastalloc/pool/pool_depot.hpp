@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolDepot: a SlotSupply under its lock, with counts, those who wait, and growth. Knows neither T nor what is in a
-// slot.
+// PoolDepot: a SlotSupply under its lock, with statistics, waiters and growth. Knows neither T nor slot contents.
 //
-//   supply_   slots that no thread keeps for itself      caches_   the others, and the way to them
-//   stats_    what is counted                            waiters_  get what comes back before all others
+//   supply_   slots in no thread cache                   caches_   the other slots, and access to them
+//   stats_    the counts                                 waiters_  get returned slots before all other threads
 //
-// Each public function takes the lock; none calls user code while it is held. Failures are reported as an Error to the
-// caller, which knows T and whether to throw. Whoever needs to see every free slot collects them from the caches first.
+// Each public function takes the lock; none calls user code under it. Failures are returned as an Error to the caller,
+// which knows T and whether to throw. A function that needs every free slot collects the caches first.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -17,28 +16,27 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// For pools that nobody waits at; WaitQueue has the same.
+/// For pools without waiting; same interface as WaitQueue.
 struct NoWaiters {
   static constexpr bool enabled = false;
-  [[nodiscard]] constexpr bool any() const noexcept { return false; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE constexpr bool any() const noexcept { return false; }
   constexpr void forget() noexcept {}
 };
 
-/// Caches: what threads keep for themselves. Waiters: those who wait for a slot. Inline: slots of InlineStorage, else
-/// 0.
+/// Caches: per-thread slots. Waiters: threads waiting for a slot. Inline: slots of InlineStorage, else 0.
 template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches,
           class Waiters, std::size_t Inline>
 class PoolDepot {
  public:
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
-  /// Any thread may ask how many slots live.
+  /// True if any thread may ask how many slots are live.
   static constexpr bool counts_for_all = !requires { requires Lock::counts_are_the_owners; };
 
   PoolDepot(PoolDepot const&) = delete;
   PoolDepot& operator=(PoolDepot const&) = delete;
 
-  /// Effects: acquires the first block. Returns: false, with the error, when that cannot be done; nothing is held then.
-  bool open(PoolConfig const& config, Error& error) noexcept {
+  /// Effects: acquires the first block. Returns: false, with the error, on failure; the pool then holds no memory.
+  FASTALLOC_NOINLINE bool open(PoolConfig const& config, SlotType const& type, Error& error) noexcept {
     if (auto const valid = config.validate(); !valid) return error = valid.error(), false;
     if (Inline != 0 && config.capacity > Inline) {
       error = Error{.capacity = config.capacity,
@@ -56,9 +54,9 @@ class PoolDepot {
           .unit = "bytes"};
       return false;
     }
-    configure(config);
+    configure(config, type);
     if (!supply_.add(config.capacity, config.pre_initialize, error)) {
-      if (is_attached()) error.capacity = 0;  // the pool is not this one
+      if (is_attached()) error.capacity = 0;  // the pool in the span is another one
       return false;
     }
     if constexpr (Shape::spans_processes) {
@@ -68,34 +66,32 @@ class PoolDepot {
     }
     return true;
   }
-  /// Effects: inline storage is opened, after before(), unless it is open.
+  /// Effects: opens inline storage after calling before(), unless it is open.
   template <class F> void open_inline(F&& before) noexcept requires(Inline != 0) {
-    if constexpr (lock_free)  // an interrupt handler must not wait for what it interrupted, but at the very first
+    if constexpr (lock_free)  // after the first use an interrupt handler must not wait for what it interrupted
       if (supply_.total() != 0) return;
     if constexpr (!std::same_as<Caches, NoCaches>) {
       if (locked_slow([&] { return supply_.total() != 0; })) return;
-      caches_.begin();  // takes locks that come before this pool's
+      caches_.begin();  // takes locks that rank before this pool's
     }
     [[maybe_unused]] auto const guard = inside_slow();
     if (supply_.total() != 0) return;
     before();
     supply_.template add_inline<Inline>();
   }
-  /// True where what is in the pool may be others'.
+  /// True if other processes may own objects in the pool.
   [[nodiscard]] constexpr bool is_attached() const noexcept { return supply_.blocks().is_attached(); }
-  /// True where files with different checks made parts of the pool.
+  /// True if files with different checks made parts of the pool.
   [[nodiscard]] bool is_mixed() const noexcept { return supply_.blocks().is_mixed(); }
-  /// Effects: the pool has no block yet; the first request acquires config.capacity slots. For shapes of AnySize, whose
-  /// slots are `size` bytes, a multiple of config.alignment. Requires: `config` is valid.
-  void open_empty(PoolConfig const& config, std::size_t size) noexcept requires(Shape::growing && Shape::any_size) {
-    configure(config);
-    supply_.blocks().set_stride(size);
+  /// Effects: opens without a block; the first request acquires config.capacity slots. Requires: `config` is valid.
+  void open_empty(PoolConfig const& config, SlotType const& type) noexcept requires(Shape::growing) {
+    configure(config, type);
   }
 
-  /// Slots that `bytes` bytes have room for. Complexity: a few steps.
-  [[nodiscard]] static std::size_t slots_in(std::size_t bytes) noexcept {
+  /// The number of slots that fit in `bytes` bytes. Complexity: a few steps.
+  [[nodiscard]] static std::size_t slots_in(std::size_t bytes, SlotType const& type) noexcept {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
-    std::size_t const stride = Layout::stride(0);
+    std::size_t const stride = Layout::stride(type.size, type.align, 0);
     std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / stride;
     if (n > Layout::max_slots) n = Layout::max_slots;
     while (n != 0 && Layout::block(n, stride).bytes > bytes) {
@@ -108,7 +104,7 @@ class PoolDepot {
     return n;
   }
 
-  /// Effects: adds a block so that the capacity is at least `slots`.
+  /// Effects: adds a block so that the capacity is at least `slot_count`.
   bool reserve(std::size_t slot_count, Error& error) {
     return with_memory(error, [&](Purse* purse) {
       if (slot_count <= supply_.total()) return true;
@@ -117,17 +113,16 @@ class PoolDepot {
     });
   }
 
-  /// Effects: gives every wholly free block back to the storage, each after before(block), which is called without the
-  /// lock.
-  /// Returns: the bytes.
-  template <class F> std::size_t release_free_blocks(F&& before) noexcept {
+  /// Effects: returns every block without live objects to the storage, each after before(block), called without the
+  /// lock. With nothing live and keeps_one, keeps a block of at most the initial capacity. Returns: bytes released.
+  template <class F> std::size_t release_free_blocks(bool keeps_one, F&& before) noexcept {
     GrowingBlock* block = locked_slow([&] {
       collect();
-      return supply_.detach_free_blocks(Shape::any_size ? 0 : config_.capacity);  // AnySize: not one is kept
+      return supply_.detach_free_blocks(keeps_one ? config_.capacity : 0);
     });
     std::size_t bytes = 0;
     if (block != nullptr) {
-      Error no_memory;  // then the directory keeps its size
+      Error no_memory;  // the directory then keeps its size
       with_memory(no_memory, [&](Purse* purse) { return supply_.trim_directory(purse); });
     }
     while (block != nullptr) {
@@ -145,8 +140,7 @@ class PoolDepot {
     return bytes;
   }
 
-  /// Calls f(block) for every block, with Block::handed up to date. For the beginning and the end of the pool: no lock
-  /// is held.
+  /// Calls f(block) for every block, with Block::handed up to date. Takes no lock: for construction and destruction.
   template <class F> void for_each_block(F&& f) {
     supply_.sync_frontier();
     for (std::size_t b = 0; b != supply_.blocks().count(); ++b) f(supply_.blocks()[b]);
@@ -164,7 +158,7 @@ class PoolDepot {
   }
   [[nodiscard]] std::size_t available() const {
     return locked([&] {
-      std::size_t const in_use = live();  // first: without a lock others go on meanwhile
+      std::size_t const in_use = live();  // first: without a lock other threads go on meanwhile
       std::size_t const usable = slots_usable();
       return usable > in_use ? usable - in_use : 0;
     });
@@ -175,9 +169,9 @@ class PoolDepot {
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const {
     return locked_blocks([&] { return supply_.blocks().index_of(slot); });
   }
-  [[nodiscard]] std::size_t stride() const noexcept { return supply_.blocks().stride(); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
-  /// The start of the slot that holds `p`. Requires: one does.
+  /// The start of the slot that contains `p`. Requires: there is one.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
     [[maybe_unused]] auto const guard = inside_blocks();
     std::byte* const data = supply_.blocks().find(p)->data;
@@ -196,7 +190,7 @@ class PoolDepot {
   }
   void reset_statistics() {
     {
-      [[maybe_unused]] auto const guard = inside_slow();  // iterations hear of what came back
+      [[maybe_unused]] auto const guard = inside_slow();  // running iterations are told of returned slots
       supply_.reset_peak();
       caches_.reset_counts(supply_);
       stats_.reset(live());
@@ -204,12 +198,12 @@ class PoolDepot {
     report_damage(nullptr);
   }
 
-  /// An error with the values of this pool.
+  /// Returns: an error with this pool's values.
   [[nodiscard]] Error describe(ErrorCode code, char const* text, std::size_t requested = 0) const {
     return locked([&] { return describe_here(code, text, requested); });
   }
 
-  /// True when the pool's own account of its slots is consistent. Complexity: linear.
+  /// True if the pool's bookkeeping is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
     if constexpr (lock_free) collect();
     bool const right = locked_slow([&] {
@@ -221,21 +215,21 @@ class PoolDepot {
     return right;
   }
 
-  /// Tells of links in free slots that were found written over: where a note of that stands in the block of `slot`, or
-  /// in any. No lock is held.
-  void report_damage([[maybe_unused]] std::byte const* slot) const noexcept {
+  /// Reports overwritten links of free slots noted in the block of `slot`, or, for null, in any block. Holds no lock
+  /// while it reports.
+  FASTALLOC_ALWAYS_INLINE void report_damage([[maybe_unused]] std::byte const* slot) const noexcept {
     if constexpr (Supply::Links::enabled) {
       Error error;
       if (locked_blocks([&] { return describe_damage(slot, error); })) report(error);
     }
   }
-  /// True for a slot that was handed out, and is neither in use nor free for others. Under the lock.
+  /// True if a slot was handed out, but is neither in use nor available again. Requires: the lock.
   [[nodiscard]] bool is_lost([[maybe_unused]] std::byte const* slot) const noexcept {
     if constexpr (Supply::Links::enabled) return Supply::Links::is_lost(supply_.blocks(), slot);
     return false;
   }
 
-  /// For what happens to threads and to the process; see PoolEvent.
+  /// For thread and process events; see PoolEvent.
   void lock() noexcept { slow_lock(lock_).lock(); }
   void unlock() noexcept {
     if constexpr (Waiters::enabled) {
@@ -246,11 +240,11 @@ class PoolDepot {
       slow_lock(lock_).unlock();
     }
   }
-  /// For the end of the pool: what follows is no first use.
+  /// Ends the pool's use: later calls do not count as a first use.
   void end_use() noexcept { caches_.end(); }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
   void stay_alone() noexcept {
-    if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread that is not here may have held it
+    if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread lost in the fork may have held it
     if constexpr (requires { storage().stay_alone(); }) storage().stay_alone();
     supply_.forget_iterations();
     waiters_.forget();
@@ -259,7 +253,7 @@ class PoolDepot {
   /// For forks: the lock of a sub-pool.
   [[nodiscard]] auto& lock_of_blocks() noexcept { return block_lock(lock_); }
 
-  /// Effects: all slots that threads keep for themselves are in the depot.
+  /// Effects: moves the slots of all thread caches to the depot.
   void trim() noexcept {
     locked([&] { collect(); });
   }
@@ -268,25 +262,25 @@ class PoolDepot {
   static constexpr bool growing = Shape::growing;
   static constexpr bool lock_free = LockFreePolicy<Lock>;
   static constexpr bool shared_marks = HasSlowLock<Lock>;  ///< threads flip marks without a lock
-  /// The storage is the user's: while it runs, no lock is held but turn_, which nobody needs who finds a free slot.
-  /// (Locks without data, as NoLock, may all stand for one, so there cannot be two; while interrupts are masked memory
-  /// is acquired as well, since a handler may not find the heap in the midst of a change.)
+  /// The storage is user code: while it runs, the pool holds no lock but turn_, which a thread that finds a free slot
+  /// never needs. (Excluded: stateless locks such as NoLock, since two of them may be one lock; and locks that mask
+  /// interrupts, which stay masked during acquisition, since a handler must not find the heap in mid-change.)
   static constexpr bool asks_storage_unlocked =
       growing && !std::is_empty_v<Lock> && !requires { requires Lock::masks_interrupts; };
-  /// Links that somebody wrote over may lead to slots in caches.
+  /// True if overwritten links may lead to slots in caches.
   static constexpr bool may_meet_used = Caches::enabled && Supply::checks_own_links;
 
   constexpr PoolDepot() noexcept = default;
   template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
-  /// Those who still wait go away with empty hands.
+  /// Waiting threads are dismissed without a slot.
   ~PoolDepot() {
     end_use();
     if constexpr (Waiters::enabled)
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
 
-  /// Holds one of the pool's locks, which a fork takes as well from the first use on: the thread that forks has them
-  /// already. Waiters that were served meanwhile (`Serves`: where that may be) are woken when the lock is free.
+  /// Holds one of the pool's locks. From the first use on a fork takes them as well, so a forking thread already holds
+  /// them. On unlock wakes the waiters served meanwhile; `Serves`: whether there can be any.
   template <class L, bool Serves = Waiters::enabled> class [[nodiscard]] Inside {
     static constexpr bool is_real = !HasSlowLock<L>;
     static constexpr bool hears_of_forks = is_real && !std::same_as<Caches, NoCaches>;
@@ -294,7 +288,7 @@ class PoolDepot {
    public:
     FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
       if constexpr (!hears_of_forks) lock_.lock();
-      // While a thread forks, the locks of all enrolled pools are held, so a lock that is free needs no further look.
+      // A fork holds the locks of all enrolled pools, so a free lock needs no further check.
       else if constexpr (requires {
                            { lock_.try_lock() } -> std::same_as<bool>;
                          }) {
@@ -337,38 +331,41 @@ class PoolDepot {
     L& lock_;
     bool holds_already_ = false;
   };
-  /// A Guard where that is enough, which is smaller.
+  /// A Guard where it suffices, since it is smaller.
   template <bool Serves = Waiters::enabled, class L> FASTALLOC_ALWAYS_INLINE auto inside(L& lock) const {
-    if constexpr (std::same_as<Caches, NoCaches> && !Waiters::enabled && !FASTALLOC_CHECK_LOCKS) return Guard<L>(lock);
+    if constexpr (std::same_as<L, NoLock>) return Nothing{};  // no calls, even if nothing is inlined
+    else if constexpr (std::same_as<Caches, NoCaches> && !Waiters::enabled && !FASTALLOC_CHECK_LOCKS)
+      return Guard<L>(lock);
     else return Inside<L, Serves>(*this, lock);
   }
   FASTALLOC_ALWAYS_INLINE auto inside() const { return inside(lock_); }
-  /// Where no waiter is served.
+  /// For operations that serve no waiter.
   FASTALLOC_ALWAYS_INLINE auto inside_to_take() const { return inside<false>(lock_); }
   FASTALLOC_ALWAYS_INLINE auto inside_blocks() const { return inside(block_lock(lock_)); }
   FASTALLOC_ALWAYS_INLINE auto inside_slow() const { return inside(slow_lock(lock_)); }
 
   template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
-    auto const guard = inside();
+    [[maybe_unused]] auto const guard = inside();
     return f();
   }
   template <class F> decltype(auto) locked_blocks(F&& f) const {
-    auto const guard = inside_blocks();
+    [[maybe_unused]] auto const guard = inside_blocks();
     return f();
   }
   template <class F> decltype(auto) locked_slow(F&& f) const {
-    auto const guard = inside_slow();
+    [[maybe_unused]] auto const guard = inside_slow();
     return f();
   }
 
-  /// Effects: all slots that threads keep for themselves are in the depot, or with those who wait. Returns: true when
-  /// some wait still.
+  /// Effects: moves all slots of thread caches to the depot or to waiting threads. Returns: true if threads still wait.
   bool collect() noexcept {
     caches_.gather(supply_);
     serve_all();
     return waiters_.any();
   }
-  /// Hands slots of the depot to those who wait.
+  /// True if the depot has n slots, perhaps after collecting the caches.
+  bool gathers(std::size_t n) noexcept { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); }
+  /// Hands slots of the depot to waiting threads.
   void serve() noexcept {
     if constexpr (Waiters::enabled) {
       while (auto* const waiter = waiters_.first()) {
@@ -395,8 +392,8 @@ class PoolDepot {
     note_peak();
     return true;
   }
-  /// Returns: false, with a note, for a slot that is in use: a link that was written over led to it, while it was in a
-  /// cache, too. What the link led to before is lost.
+  /// Returns: false, with a note, for a slot in use: an overwritten link led to it, even if it was in a cache. The
+  /// slots that the link led to before are lost.
   FASTALLOC_ALWAYS_INLINE bool mark_taken([[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) {
       bool const in_use = flip_mark(slot);
@@ -421,7 +418,7 @@ class PoolDepot {
   }
   [[nodiscard]] std::size_t peak() const noexcept {
     if constexpr (Caches::enabled) return caches_.peak(supply_);
-    else if constexpr (lock_free) return 0;  // AtomicStats knows it
+    else if constexpr (lock_free) return 0;  // AtomicStats keeps it
     else return supply_.peak();
   }
   [[nodiscard]] std::size_t live() const noexcept {
@@ -448,8 +445,8 @@ class PoolDepot {
     return Inline != 0 && supply_.total() == 0 ? Inline : supply_.total();
   }
 
-  /// Effects: makes at least one of `n` slots more available, or tells why that cannot be, where somebody wants to
-  /// know. Adjacent: they are wanted side by side, and there are none such.
+  /// Effects: makes at least one of `n` more slots available, or sets `error` (if not null) to the reason. Adjacent:
+  /// the slots must be adjacent, and no such run exists yet.
   bool make_room(std::size_t n, Error* error, bool adjacent = false) {
     if constexpr (growing) {
       Error why;
@@ -458,7 +455,7 @@ class PoolDepot {
       return made;
     } else {
       bool const at_hand = !lock_free && locked_slow([&] { return supply_.at_hand() >= n && !adjacent; });
-      // With LockFree the list was empty, whatever came back since.
+      // With LockFree the list was empty, even if slots have been returned since.
       if (!at_hand && error != nullptr)
         *error = describe(ErrorCode::pool_exhausted, adjacent ? none_adjacent : all_in_use, n);
       return at_hand;
@@ -470,7 +467,7 @@ class PoolDepot {
       stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
   struct NoTurn {};
-  /// Held by the thread that is with the storage. Outermost of the pool's locks.
+  /// Held by the thread that is calling the storage. Outermost of the pool's locks.
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<
       asks_storage_unlocked, std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn>
       turn_{};
@@ -479,8 +476,8 @@ class PoolDepot {
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
 
  private:
-  void configure(PoolConfig const& config) noexcept {
-    supply_.blocks().configure(config.alignment);
+  void configure(PoolConfig const& config, SlotType const& type) noexcept {
+    supply_.blocks().configure(type, config.alignment);
     if constexpr (growing) config_ = config;
     caches_.begin();
   }
@@ -492,11 +489,11 @@ class PoolDepot {
                                                "before single objects, take shorter runs, or let the pool grow";
 
   bool grow(std::size_t n, bool adjacent, Error& error) requires growing {
-    // The growth function is the user's: no lock is held, and afterwards everything is looked at anew.
+    // The growth function is user code: no lock is held, and afterwards everything is checked anew.
     std::size_t const current = this->capacity();
     std::size_t wanted = current == 0 ? 0 : config_.growth_strategy.slots_to_add(current);
     bool const refuses = current == 0 ? !config_.growth_strategy.grows() : wanted == 0;
-    // shrink_to_fit may have left less than the pool began with; that much, and no more, is always to be had again.
+    // After shrink_to_fit() the capacity may be below the initial one; growth up to that is always allowed.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
     bool const made = with_memory(error, [&](Purse* purse) {
       std::size_t const at_hand = supply_.at_hand();
@@ -504,18 +501,17 @@ class PoolDepot {
       std::size_t const needed = adjacent ? n : n - at_hand;
       if (grow_by(refuses && wanted < needed ? 0 : wanted, needed, error, purse)) return true;
       if (adjacent && error.code == ErrorCode::pool_exhausted) error.text = none_adjacent;
-      // Other threads may have filled their caches since this one looked; no more slots will come, so their slots
-      // count.
+      // Other threads may have filled their caches since the last look. No more slots will come, so collect theirs.
       bool const full = error.code == ErrorCode::pool_exhausted || error.code == ErrorCode::max_capacity_exceeded;
-      return Caches::enabled && full && !adjacent && (collect(), supply_.at_hand() >= n);
+      return Caches::enabled && full && !adjacent && gathers(n);
     });
-    if constexpr (asks_storage_unlocked)  // others went on while the storage refused
+    if constexpr (asks_storage_unlocked)  // other threads went on while the storage failed
       if (!made && !adjacent && error.code == ErrorCode::allocation_failed)
-        return locked_slow([&] { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); });
+        return locked_slow([&] { return gathers(n); });
     return made;
   }
-  /// Effects: `change(purse)` was called under the lock until it was done, or needed no memory; see Purse. Returns:
-  /// what it returned, or false with the error where there is no memory.
+  /// Effects: calls `change(purse)` under the lock until it succeeds or wants no more memory; see Purse. Returns: its
+  /// result, or false, with the error, if there is no memory.
   template <class Change> bool with_memory(Error& error, Change&& change) {
     if constexpr (!asks_storage_unlocked) {
       [[maybe_unused]] auto const guard = inside_slow();
@@ -535,7 +531,7 @@ class PoolDepot {
         Error const here = describe({}, nullptr);
         error.capacity = here.capacity;
         error.allocated = here.allocated;
-        // whatever the storage explains: the configuration was right
+        // Whatever reason the storage gives, the configuration was valid.
         return error.code = ErrorCode::allocation_failed, false;
       }
     }
@@ -566,7 +562,7 @@ class PoolDepot {
   bool add_block(std::size_t slot_count, Error& error, Purse* purse) noexcept {
     if (supply_.add(slot_count, config_.pre_initialize, error, purse)) return stats_.grown(), serve(), true;
     if (error.code == ErrorCode::invalid_configuration)
-      error.code = ErrorCode::allocation_failed;  // more slots than can be addressed: no configuration
+      error.code = ErrorCode::allocation_failed;  // too many slots to address: not a configuration error here
     return false;
   }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolLayout: how the bytes that a pool acquires are divided. Sizes are exact; overflow is an answer, never a short
-// block.
+// PoolLayout: divides the bytes that a pool acquires. Sizes are exact; overflow is reported, never a short block.
 //
 //   one block    | header | slots | generations | marks of the checks | metadata of the slot allocator |
-//                only of pools that processes share: what they agree on, and statistics
+//                header: only in pools that processes share: the agreed layout, and statistics
 //   many blocks  | slots | marks of the checks | GrowingBlock |          each
 //   directory    | metadata of the slot allocator | GrowingBlock* ... |  one for all blocks, replaced when they change
 #pragma once
 
+#include <fastalloc/arithmetic.hpp>
 #include <fastalloc/checks/link_checks.hpp>
 #include <fastalloc/slots/generations.hpp>
 #include <fastalloc/slots/slot_allocator.hpp>
@@ -15,59 +15,48 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// a + b and a * b into `out`; false on overflow.
-constexpr bool checked_add(std::size_t a, std::size_t b, std::size_t& out) noexcept { return (out = a + b) >= a; }
-constexpr bool checked_multiply(std::size_t a, std::size_t b, std::size_t& out) noexcept {
-  return out = a * b, a == 0 || out / a == b;
-}
-constexpr bool checked_round_up(std::size_t a, std::size_t alignment, std::size_t& out) noexcept {
-  bool const fits = checked_add(a, alignment - 1, out);
-  return out &= ~(alignment - 1), fits;
-}
-
 template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   using Slots = typename SlotPolicy::template Slots<Shape>;
 
   static constexpr std::size_t metadata_alignment = [] {
-    if constexpr (requires { Slots::metadata_alignment; })
-      return Slots::metadata_alignment > alignof(Block) ? Slots::metadata_alignment : alignof(Block);
+    if constexpr (requires { Slots::metadata_alignment; }) return greater(Slots::metadata_alignment, alignof(Block));
     else return alignof(Block);
   }();
-  /// What every block is aligned to at least.
-  static constexpr std::size_t block_alignment = [] {
-    std::size_t least = Shape::align > alignof(Block) ? Shape::align : alignof(Block);
-    if (Shape::spans_processes && least < alignof(SpanHeader)) least = alignof(SpanHeader);
-    return least > metadata_alignment ? least : metadata_alignment;
-  }();
-  /// Bytes that a fixed block may have for its slots, so that 32-bit offsets in granules reach them all.
+  /// The minimum alignment of every block.
+  static constexpr std::size_t block_alignment =
+      greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? alignof(SpanHeader) : 1);
+  /// Maximum bytes for the slots of a fixed block, so that 32-bit offsets in granules reach all of them.
   static constexpr std::size_t
       max_fixed_bytes = (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU
                             ? static_cast<std::size_t>(std::uint64_t{0xFFFFFFFFU} << Shape::granule_shift)
                             : (std::numeric_limits<std::size_t>::max)();
 
-  /// No object is bigger, and operator new may round sizes above it up to 0.
+  /// No object is bigger, and operator new may round bigger sizes up to 0.
   static constexpr std::size_t max_bytes = (std::numeric_limits<std::size_t>::max)() / 2;
 
-  /// Slots that a block may have, whatever their size.
+  /// Maximum slots per block, whatever their size.
   static constexpr std::size_t max_slots = [] {
     std::size_t const most = (std::numeric_limits<std::size_t>::max)() / 32;
-    if constexpr (requires { Slots::max_slots; }) return most < Slots::max_slots ? most : Slots::max_slots;
+    if constexpr (requires { Slots::max_slots; }) return smaller(most, Slots::max_slots);
     else return most;
   }();
 
   struct Plan {
-    std::size_t data = 0;        ///< offset of the slots; the others begin there
+    std::size_t data = 0;        ///< offset of the slots; the other offsets are relative to it
     std::size_t slot_bytes = 0;  ///< slots * stride
     std::size_t words = 0;       ///< offset of the generations
     std::size_t tail = 0;        ///< offset of the marks
     std::size_t metadata = 0;    ///< offset of the metadata, or of the Block
-    std::size_t bytes = 0;       ///< of the whole
-    bool valid = false;          ///< nothing overflowed
+    std::size_t bytes = 0;       ///< of the whole block
+    bool valid = false;          ///< no overflow
   };
 
-  static constexpr std::size_t stride(std::size_t alignment) noexcept {
-    std::size_t const unit = alignment > Shape::least_stride_alignment ? alignment : Shape::least_stride_alignment;
-    return (Shape::size + unit - 1) & ~(unit - 1);
+  /// The stride of slots of `size` bytes, a multiple of `align`. `alignment`: PoolConfig's.
+  static constexpr std::size_t stride(std::size_t size, std::size_t align, std::size_t alignment) noexcept {
+    return round_up(size, greater(alignment, align));
+  }
+  static constexpr std::size_t stride(std::size_t alignment) noexcept requires(!Shape::any_size) {
+    return stride(Shape::size, Shape::least_stride_alignment, alignment);
   }
 
   static constexpr std::size_t tail_bytes(std::size_t slot_count) noexcept {
@@ -100,12 +89,11 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
     return plan;
   }
 
-  /// Plan::metadata is here the offset of the GrowingBlock* entries: they are written at once, and big blocks are on
+  /// Here Plan::metadata is the offset of the GrowingBlock* entries. They are written at once, and big blocks lie on
   /// huge pages.
   static constexpr Plan directory(std::size_t slot_count, std::size_t blocks) noexcept {
     Plan plan;
-    plan.metadata = (Slots::metadata_bytes(slot_count, blocks) + alignof(GrowingBlock*) - 1) / alignof(GrowingBlock*) *
-                    alignof(GrowingBlock*);
+    plan.metadata = round_up(Slots::metadata_bytes(slot_count, blocks), alignof(GrowingBlock*));
     plan.valid = checked_add(plan.metadata, blocks * sizeof(GrowingBlock*), plan.bytes);
     return plan;
   }

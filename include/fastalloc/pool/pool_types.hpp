@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolTypes: from T, the kind of pool and its policies to the types that the pool is made of. A slot, by what keeps
-// something in it:
+// PoolTypes: maps T, the kind of pool and its policies to the pool's component types. A slot, by user of its bytes:
 //
-//   | T and what its lifetime policy keeps | counts of owners | link, where it may lie over nothing | index of a key |
+//   | T and what its lifetime policy keeps | counts of owners | link, if it must not overlap        | index of a key |
 //   0                                      counts_offset      link_offset                           used          size
 #pragma once
 
@@ -12,12 +11,13 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// What the pools differ in: policies that are not given; whether blocks may be added, and doubled by default; what
-/// stands between threads and slots; those who wait.
+/// The traits that distinguish pools: default policies; whether blocks may be added, and double by default; the caches
+/// between threads and slots; waiting threads.
 struct FixedKind {
   using defaults = Defaults;
   static constexpr bool grows = false, doubles = false, shared = false, cached = false;
-  static constexpr std::size_t least_link = 0;     ///< bytes of a slot that may be written when its object is gone
+  static constexpr bool local = false;             ///< releasing a handle asks Derived::is_home()
+  static constexpr std::size_t least_link = 0;     ///< bytes of a slot that must be writable when its object is gone
   template <class Derived> using owner = Derived;  ///< of handles
   template <class P, class Shape> using caches = NoCaches;
   using waiters = NoWaiters;
@@ -30,48 +30,59 @@ template <class SlotPolicy, bool Growing> constexpr bool takes_runs() noexcept {
   return TakesRuns<typename SlotPolicy::template Slots<SlotShape<16, 8, Growing, 0, 8>>>;
 }
 
-/// The types that a pool of T is made of.
+/// The component types of a pool of T.
 template <class T, class Kind, class... Ps> struct PoolTypes {
   using P = Policies<typename Kind::defaults, Ps...>;
-  /// A ThreadSafePool may grow where its policies can.
+  /// A ThreadSafePool may grow if its policies can.
   static constexpr bool Growing =
       Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
   using slot_allocator = typename P::slot_allocator;
-  static constexpr std::size_t greater(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
-  static constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
-    return (bytes + unit - 1) / unit * unit;
-  }
   static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
   static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
   static constexpr std::size_t object =
       shares ? counts_offset + sizeof(SharedCounts) : P::lifetime::template slot_bytes<T>;
   static constexpr std::size_t align = shares ? greater(alignof(T), SharedCounts::alignment) : alignof(T);
   static constexpr std::size_t link = greater(link_bytes<slot_allocator>(Growing, object), Kind::least_link);
-  // A link lies over the dead object, or behind one that is kept; never over counts, which a for_each() may look at.
+  // A link overlaps the dead object, or follows one that is kept; never overlaps counts, which a for_each() may read.
   static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
   static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
   static constexpr int generation_bits = P::keys::generation_bits;
   static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
   static constexpr std::size_t used = greater(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = round_up(used, align);
-  /// Processes may share it: all that changes lies in the span (storage/external_storage.hpp says what that takes).
+  /// Processes may share the pool: all mutable state lies in the span (requirements: storage/external_storage.hpp).
   static constexpr bool is_lock_free_in_span =
       std::same_as<typename P::storage, ExternalStorage> && P::lock_free && !Growing && !Kind::shared;
   static constexpr bool joins = requires { requires slot_allocator::can_be_joined; };
   static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
   static constexpr std::size_t header =
       spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
-  /// AddressSanitizer tells slots apart only where they do not share eight bytes. Where others count on what slots
-  /// take, they stay as they are: runs are arrays, inline slots are part of the pool's type, and processes with and
-  /// without it may share a span.
+  /// AddressSanitizer separates slots only if they do not share an 8-byte granule. Slot sizes stay unchanged where
+  /// other code depends on them: runs are arrays, inline slots are part of the pool's type, and processes with and
+  /// without the sanitizer may share a span.
   static constexpr bool whole_granules = [] {
     if constexpr (FASTALLOC_ASAN && !SizedStorage<typename P::storage> && !spans_processes)
       return !takes_runs<slot_allocator, Growing>();
     else return false;
   }();
   static constexpr bool poisons = std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules;
-  using shape = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits, shares ? counts_offset : 0,
-                          header, whole_granules>;
+  using shape_of_T = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits,
+                               shares ? counts_offset : 0, header, whole_granules>;
+  static constexpr std::size_t least_stride_alignment = whole_granules && align < 8 ? 8 : align;
+  /// Types whose slots have the same granule share one instantiation of everything below; the size is a run-time value
+  /// there. Granules above 8 bytes would let one block exceed 32 GiB, at the price of another instantiation.
+  /// If no code counts granules, the greatest granule sets no limit to the bytes of a block.
+  static constexpr std::size_t granule = [] {
+    constexpr bool counts_granules = requires { requires slot_allocator::uses_granules; };
+    if (Growing || link == sizeof(void*) || !counts_granules) return (std::numeric_limits<std::size_t>::max)() / 2 + 1;
+    return size % 8 == 0 ? std::size_t{8} : size & (~size + 1);
+  }();
+  /// A slot allocator says itself that it needs no size; one that derives from it may need one.
+  static constexpr bool shares_code =
+      requires { requires std::same_as<typename slot_allocator::takes_any_size, slot_allocator>; } && !FASTALLOC_ASAN &&
+      !spans_processes && !shares && link_offset == 0 && index_bytes == 0 && !SizedStorage<typename P::storage> &&
+      !requires { requires P::storage::fixed_alignment != 0; };
+  using shape = std::conditional_t<shares_code, AnySizeShape<granule, Growing, link, generation_bits>, shape_of_T>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using span_block = SpanBlock<shape, typename P::checks, layout>;
 
@@ -110,7 +121,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
       Kind::cached || !P::cached,
       "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
 
-  /// Vs: of the values that follow a PoolConfig. Each is of a policy that the type of the pool names: none is lost.
+  /// Vs: the types of the values after a PoolConfig. The pool's type must name the policy of each; none is ignored.
   template <class... Vs> static constexpr void check_values() noexcept {
     (check_attached<Vs, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>(), ...);
     static_assert(((axis_of<Vs>() != Axis::none) && ...),

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotFrontier: where slots come from and go back to. Knows neither T nor locks, and nothing of peaks and iterations.
+// SlotFrontier: the source and sink of slots. Knows neither T, locks, peaks nor iterations.
 //
 //   hot_               the slot returned last, handed out first
 //   slots_             the other returned slots
 //   fresh_..fresh_end  the frontier: slots of the current block that were never handed out
-//   pending            slots in further blocks that were never handed out; in each they are the last ones
+//   pending            slots of further blocks that were never handed out; the last ones of each block
 //
 //   total() == live + (hot_ ? 1 : 0) + slots_.size() + (fresh_end - fresh_) / stride + pending
 //
-// Slots are taken from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty.
-// All is zero at the start, so that a pool in static storage lies in .bss. What only a pool of many blocks needs is in
-// Many.
+// Slots come from slots_ only while hot_ is empty, and from the frontier only while slots_ is empty.
+// The initial state is all zeros, so a static pool lies in .bss. Many holds the members of multi-block pools.
 #pragma once
 
 #include <fastalloc/pool/block_store.hpp>
@@ -19,7 +18,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 struct Taken {
   std::byte* slot;
-  bool fresh;  ///< handed out for the first time
+  bool fresh;  ///< never handed out before
 };
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks> class SlotFrontier {
@@ -31,14 +30,14 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
   static constexpr bool owns_frontier = Store::owns_frontier;
   using Links = LinkChecks<Shape, Checks::tracks_slots>;
   static constexpr bool checks_own_links = Links::enabled && LinksSlots<Slots>;
-  /// A slot that leaves a list has no link any more; a slot allocator that knows nothing of checks leaves it there.
+  /// True if a slot that leaves a list has no link in it; slot allocators that do not know of checks leave it there.
   static constexpr bool clears_links = Links::enabled && (link_bytes<SlotPolicy>(growing, 1) == 0 || LinksSlots<Slots>);
 
   constexpr SlotFrontier() noexcept = default;
   template <class S> explicit constexpr SlotFrontier(S storage) : blocks_(std::move(storage)) {}
 
-  [[nodiscard]] Store& blocks() noexcept { return blocks_; }
-  [[nodiscard]] Store const& blocks() const noexcept { return blocks_; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Store& blocks() noexcept { return blocks_; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Store const& blocks() const noexcept { return blocks_; }
 
   FASTALLOC_ALWAYS_INLINE Taken take() noexcept {
     if constexpr (owns_frontier) {
@@ -64,13 +63,13 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
     note_fresh(slot);
     return {slot, true};
   }
-  /// The same, and goes on to the next untouched block.
+  /// The same, and moves on to the next untouched block.
   Taken take_one() noexcept {
     Taken const taken = take();
     return taken.slot == nullptr && next_block() ? take() : taken;
   }
 
-  /// Up to n slots; those from `out[fresh]` on are fresh. Returns how many there were.
+  /// Takes up to n slots; those from `out[fresh]` on are fresh. Returns: their number.
   FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     if constexpr (TakesMany<Slots>) {
       cool();
@@ -81,7 +80,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
   }
   std::size_t take_some(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
     std::size_t count = 0;
-    if constexpr (owns_frontier) {  // other threads give slots back meanwhile: fresh ones are collected at the end
+    if constexpr (owns_frontier) {  // other threads return slots meanwhile: fresh ones are gathered at the end
       std::size_t end = n;
       for (Taken taken; count != end && (taken = take()).slot != nullptr;)
         out[taken.fresh ? --end : count++] = taken.slot;
@@ -106,7 +105,8 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
 
   FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
     if constexpr (Slots::hot_slot) {
-      std::byte* const colder = std::exchange(hot_, slot);
+      std::byte* const colder = hot_;
+      hot_ = slot;
       if (colder != nullptr) slots_.give(colder, blocks_);
     } else {
       slots_.give(slot, blocks_);
@@ -123,7 +123,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
     }
   }
 
-  /// The lowest n adjacent slots; `fresh` of them, the last ones, are. `data` is null when there are none.
+  /// The lowest n adjacent slots, of which the last `fresh` are fresh. `data` is null if there are none.
   struct Run {
     std::byte* data;
     std::size_t fresh;
@@ -143,7 +143,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
     return {nullptr, 0};
   }
 
-  /// Moves the frontier to the block of the lowest index that has fresh slots. Returns: false when there is none.
+  /// Moves the frontier to the block of the lowest index that has fresh slots. Returns: false if there is none.
   bool next_block() noexcept {
     if constexpr (growing) {
       if (many_.pending == 0) return false;
@@ -156,7 +156,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
           found = &block;
       }
       many_.fresh_block = found;
-      fresh_ = found->data + found->handed * blocks_.stride();  // not 0 where a run was taken from it
+      fresh_ = found->data + found->handed * blocks_.stride();  // handed != 0 if a run was taken from the block
       many_.fresh_end = found->end;
       many_.pending -= found->slot_count - found->handed;
       return true;
@@ -165,7 +165,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
   }
   [[nodiscard]] bool at_frontier_end() const noexcept { return fresh_ == fresh_end(); }
 
-  /// The same for inline storage, where nothing can fail.
+  /// The same for inline storage; cannot fail.
   template <std::size_t InlineSlots> void add_inline() noexcept {
     blocks_.template add_inline<InlineSlots>(slots_);
     begin_frontier();
@@ -195,9 +195,8 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
     }
   }
 
-  /// Where a checks policy asks for it: looks at the links of the first n returned slots, and gives up what cannot be
-  /// reached by them.
-  /// Returns: true when all were right.
+  /// If the checks policy asks for it, verifies the links of the first n returned slots, and abandons the slots that
+  /// they do not reach. Returns: true if all links were intact.
   bool check_links([[maybe_unused]] std::size_t n = (std::numeric_limits<std::size_t>::max)()) noexcept {
     bool right = true;
     if constexpr (checks_own_links) {
@@ -218,7 +217,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
   }
 
  protected:
-  /// Of a pool of many blocks.
+  /// Members of a multi-block pool.
   struct Many {
     std::byte* fresh_end = nullptr;
     Block* fresh_block = nullptr;  ///< the block of the frontier
@@ -230,7 +229,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
     if constexpr (growing) return many_.fresh_end;
     else return blocks_[0].end;
   }
-  /// The one block is there.
+  /// Starts the frontier in the single block.
   void begin_frontier() noexcept requires(!growing) {
     if constexpr (!owns_frontier) fresh_ = blocks_[0].data;
   }
@@ -261,7 +260,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
                                           [[maybe_unused]] std::size_t place) noexcept {
     if constexpr (HearsOfFreshSlots<Slots>) slots_.fresh(slot, blocks_);
     if constexpr (Shape::keyed) blocks_.keys().fresh(slot, block, place, blocks_.stride());
-    if constexpr (Shape::counted) {  // no object yet, for iterations that others run
+    if constexpr (Shape::counted) {  // no object yet, for iterations on other threads
       unpoison(slot + Shape::payload, Shape::size - Shape::payload);
       std::memset(slot + Shape::payload, 0, sizeof(std::uint64_t));
     }
@@ -278,7 +277,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
     }
   }
 
-  /// Effects: the hot slot joins the others.
+  /// Effects: moves the hot slot to slots_.
   FASTALLOC_ALWAYS_INLINE void cool() noexcept {
     if (hot_ != nullptr) [[unlikely]]
       slots_.give(std::exchange(hot_, nullptr), blocks_);

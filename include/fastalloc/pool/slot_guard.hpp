@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotGuard: what a checks policy and AddressSanitizer do with a slot on its way to a user and back. No data, no lock.
+// SlotGuard: the work of the checks policy and of AddressSanitizer on a slot. No data, no lock.
 //
-//   to the user   prepare()  unpoison, look whether the fill is whole, fill anew
-//   back          find()     start of a slot in use? its mark is flipped
+//   to the user   prepare()  unpoison, verify the old fill, fill anew
+//   back          claim()    is it the start of a slot in use? flips its mark; find() explains a rejection
 //                 retire()   fill, poison
 #pragma once
 
@@ -12,15 +12,14 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// KeepsObjects: returned slots hold objects and are not written to. SharedMarks: threads flip marks without a lock.
-/// ClearsLinks: a slot that is handed out has no link in it.
+/// ClearsLinks: a slot that is handed out contains no link.
 template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool ClearsLinks> class SlotGuard {
-  /// What the shape says about the bytes of a slot, where it knows them.
+ public:
+  /// The shape's number of bytes if it knows them, else the stride.
   FASTALLOC_ALWAYS_INLINE static std::size_t bytes_of(std::size_t known, std::size_t stride) noexcept {
     return Shape::any_size ? stride : known;
   }
-
- public:
-  /// Makes the bytes of a slot that the caller has ready for an object.
+  /// Prepares the bytes of a slot for an object.
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken,
                                               [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, bytes_of(Shape::size, stride));
@@ -32,17 +31,31 @@ template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool C
     }
     if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, bytes_of(Shape::payload, stride), fill_new);
   }
-  /// Makes the bytes of a slot in which no object is left unusable.
+  /// Makes the bytes of a slot without an object unusable.
   FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot,
                                              [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Checks::fills && !KeepsObjects) fill(slot, bytes_of(Shape::payload, stride), fill_dead);
     if constexpr (Shape::poisons) poison(slot, bytes_of(Shape::payload, stride));
   }
 
-  /// True when `p` is the start of a slot in use; otherwise the error says what it is. With `take_mark` the slot counts
-  /// as returned from then on. Needs what guards the blocks.
+  /// Returns: true if `p` is the start of a slot in use; the slot then counts as returned. Requires: the blocks' lock.
   template <class Blocks>
-  [[nodiscard]] static bool find(Blocks const& blocks, void const* p, bool take_mark, Error& error) noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool claim(Blocks const& blocks, void const* p) noexcept {
+    auto const* const slot = static_cast<std::byte const*>(p);
+    BlockOf<Shape::growing> const* block = nullptr;
+    if constexpr (SharedMarks) block = blocks.find(slot);
+    else block = blocks.find_near(slot);
+    if (block == nullptr) return false;
+    // For a non-multiple of the stride, the inverse yields a number that is too big, or another slot's.
+    std::size_t const place = blocks.place(*block, slot);
+    return place < block->slot_count && block->data + place * blocks.stride() == slot &&
+           SlotMarks::clear<SharedMarks>(*block, place);
+  }
+
+  /// Returns: true if `p` is the start of a slot in use; otherwise sets the error. Refused: claim() returned false,
+  /// whatever happened since. Requires: the blocks' lock.
+  template <class Blocks>
+  [[nodiscard]] static bool find(Blocks const& blocks, void const* p, bool refused, Error& error) noexcept {
     static_assert(Checks::tracks_slots);
     auto const refuse = [&](ErrorCode code, char const* text) {
       error.code = code;
@@ -60,11 +73,7 @@ template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool C
     if (offset % blocks.stride() != 0)
       return refuse(ErrorCode::invalid_handle,
                     "the pointer points into the middle of a slot; pass the address that Handle::release() returned");
-    // The second look is for pools without a lock, where another thread may have been faster.
-    if (SlotMarks::test<SharedMarks>(*block, place)) {
-      if (!take_mark || SlotMarks::flip<SharedMarks>(*block, place)) return true;
-      SlotMarks::flip<SharedMarks>(*block, place);
-    }
+    if (!refused && SlotMarks::test<SharedMarks>(*block, place)) return true;
     error.indices[error.index_count++] = block->first + place;
     return refuse(ErrorCode::double_free,
                   "the slot is not in use: its object was returned before; let one owner only return it");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotSupply: a SlotFrontier of which one may ask the peak and what lives, and whose blocks come and go.
+// SlotSupply: a SlotFrontier with peak usage and iteration, whose blocks come and go.
 //
-// Slots are taken from the allocator only while there is no hot one, and from the frontier only while the allocator is
-// empty. So at a peak the free slots below the frontier are just the least slots_.size() there was, and the peak needs
-// no counting.
+// Slots come from the allocator only while there is no hot slot, and from the frontier only while the allocator is
+// empty. So the free slots below the frontier at a peak equal the minimum of slots_.size(): the peak needs no counter.
 #pragma once
 
 #include <fastalloc/pool/occupancy.hpp>
@@ -26,10 +25,10 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   using Frontier::Frontier;
   constexpr SlotSupply() noexcept = default;
 
-  /// A slot that was not used after all; a fresh one goes back behind the frontier, so that the peak is what it was.
-  /// (Not where cursors read the allocator's bits: they hear of bits that change, not of the frontier.)
+  /// Takes back an unused slot. A fresh one returns behind the frontier, so that the peak stays unchanged. (Not if
+  /// cursors read the allocator's bits: they notice changed bits, but not a moved frontier.)
   void give_unused(Taken taken) noexcept {
-    if constexpr (owns_frontier) return give(taken.slot);  // iterations look at all that is free, anyhow
+    if constexpr (owns_frontier) return give(taken.slot);  // iterations test every slot anyway
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
     if constexpr (growing && !TracksOccupancy<Slots>)
       if (taken.fresh) step_back(taken.slot);
@@ -39,8 +38,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
   }
 
-  /// Effects: adds a block of `slots` slots; touch: and every page of it. On failure nothing changes. `purse` as in
-  /// BlockStore.
+  /// Effects: adds a block of `slot_count` slots; with `touch`, touches its pages. On failure nothing changes. `purse`
+  /// as in BlockStore.
   bool add(std::size_t slot_count, bool touch, Error& error, Purse* purse = nullptr) noexcept {
     sync_frontier();
     if (!blocks_.add(slot_count, touch, slots_, error, purse)) {
@@ -58,8 +57,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return true;
   }
 
-  /// Takes every wholly free block out. With nothing live the one of at most `initial` slots that came first stays.
-  /// Returns: a list by Block::next.
+  /// Detaches every block without live objects. With nothing live, keeps the first added block of at most `initial`
+  /// slots. Returns: a list linked by Block::next.
   [[nodiscard]] Block* detach_free_blocks(std::size_t initial) noexcept requires growing {
     static_assert(ErasableSlots<Slots>,
                   "fastalloc: shrink_to_fit() needs a slot allocator with erase_if(predicate, blocks); add it, "
@@ -91,7 +90,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     if (gone != nullptr) blocks_.cut_directory(kept, slots_);
     return gone;
   }
-  /// After that; see BlockStore.
+  /// Call it afterwards; see BlockStore.
   bool trim_directory(Purse* purse) noexcept requires growing { return blocks_.trim_directory(total(), slots_, purse); }
 
   [[nodiscard]] std::size_t peak() const noexcept {
@@ -102,7 +101,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       return peak_floor_;
     }
   }
-  /// Needed after take() where the peak is not derived.
+  /// Call it after take() if the peak is not derived.
   FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
     if (std::size_t const now = live(); now > peak_floor_) peak_floor_ = now;
   }
@@ -111,9 +110,9 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     peak_floor_ = live();
   }
 
-  /// Begins an iteration over what is live. Returns: the bytes that were not to be had, or 0.
+  /// Begins an iteration over the live slots. Returns: 0, or the bytes that could not be allocated.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
-    if constexpr (owns_frontier) return sync_frontier(), snapshot.begin(blocks_);  // next() looks which ones are taken
+    if constexpr (owns_frontier) return sync_frontier(), snapshot.begin(blocks_);  // next() tests which slots are taken
     this->check_links();
     mark();
     if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
@@ -127,21 +126,21 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       while (slot != nullptr && !slots_.is_taken(slot, blocks_)) slot = snapshot.next();
       return slot;
     }
-    bool marked = false;  // nothing came back since the mark, but what was taken again
+    bool marked = false;  // true: since the mark, every returned slot was taken again
     if constexpr (derives_peak) marked = hot_ == nullptr && slots_.size() == slots_.low_water();
     if (!marked) mark();
     return snapshot.next();
   }
-  /// Iterations may end in any order: threads run them side by side.
+  /// Iterations may end in any order, as several threads may iterate.
   void end(Snapshot& snapshot) noexcept {
     Snapshot** at = &snapshots_;
     while (*at != nullptr && *at != &snapshot) at = &(*at)->outer;
     if (*at != nullptr) *at = snapshot.outer;
   }
-  /// After a fork: those who iterate are not there.
+  /// After a fork: the iterating threads do not exist in the child.
   void forget_iterations() noexcept { snapshots_ = nullptr; }
 
-  // For lists that others keep through returned slots; see LinkChecks. check_list(): linear in all returned slots.
+  // For lists that others link through returned slots; see LinkChecks. check_list(): linear in all returned slots.
   [[nodiscard]] std::byte* check_list(std::byte* first) noexcept {
     if constexpr (Links::enabled) {
       this->check_links();
@@ -165,10 +164,10 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
     return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
   }
-  /// A bit for each live slot of the word that begins at address `base`. Requires: settled.
+  /// One bit per live slot, for the bitmap word that begins at address `base`. Requires: settled.
   struct LiveWord {
     std::size_t bits;
-    bool handed_out;  ///< the first slot was, so that there is such a word
+    bool handed_out;  ///< the word's first slot was handed out, so the word exists
   };
   [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
     std::byte const* end = fresh_;
@@ -183,7 +182,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return {bits & ((std::size_t{1} << blocks_.slots_in(left)) - 1), true};
   }
 
-  /// True when the equation at the top of slot_frontier.hpp holds and every returned slot is one. Complexity: linear.
+  /// True if the equation in slot_frontier.hpp holds and every returned slot is valid. Complexity: linear.
   [[nodiscard]] bool check_invariants() noexcept {
     bool inside = this->check_links();
     sync_frontier();
@@ -204,7 +203,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   }
 
  private:
-  /// Effects: the hot slot joins the others, running iterations hear what was returned, the low-water mark is set anew.
+  /// Effects: moves the hot slot to slots_, tells running iterations of returned slots, resets the low-water mark.
   void mark() noexcept {
     sync_frontier();
     cool();
@@ -217,12 +216,12 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       else if constexpr (requires { slots_.set_mark(); }) slots_.set_mark();
       else slots_.drain([](std::byte*) noexcept {}, blocks_);
     } else {
-      if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // which ones are new is not known: all of them
+      if (snapshots_ != nullptr) slots_.for_each(tell, blocks_);  // all of them, since the new ones are not known
     }
   }
 
-  /// Effects: where the block of the frontier is wholly untouched again, and `slot` is the last one of another, the
-  /// frontier is behind it.
+  /// Effects: if the frontier's block is untouched again, and `slot` is the last one of another block, moves the
+  /// frontier to the end of that block.
   void step_back(std::byte* slot) noexcept requires growing {
     if (many_.fresh_block == nullptr || fresh_ != many_.fresh_block->data) return;
     Block& block = *blocks_.find(slot);
@@ -245,7 +244,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   }
 
   std::size_t peak_floor_ = 0;     ///< slots; the peak before the low-water mark was set
-  Snapshot* snapshots_ = nullptr;  ///< of the iterations that run
+  Snapshot* snapshots_ = nullptr;  ///< of running iterations
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanBlock: the block of a pool that processes share, as its header describes it; who may attach to it, and with what.
+// SpanBlock: the block of a pool that processes share, as its header describes it; validates attaching pools.
 #pragma once
 
 #include <fastalloc/pool/pool_config.hpp>
@@ -21,12 +21,12 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// A number for a pool that is created at `at`: others, of this process and of others, have another one but for a
-/// chance of 1 in 2^32.
+/// Returns: a number for a pool created at `at`. Another pool, in this process or another, gets the same number with a
+/// probability of 1 in 2^32.
 [[nodiscard]] inline std::uint32_t number_for_pool([[maybe_unused]] std::byte const* at) noexcept {
   std::uint64_t bits = next_generation_seed();
 #if FASTALLOC_HAS_PROCESSES
-  // What other processes have otherwise, and later ones of the same number: number, time, addresses.
+  // Values that differ in other processes, and in later ones with the same process ID: process ID, time, addresses.
 #if defined(_WIN32)  // MinGW's libstdc++ has no std::timespec
   auto const process = static_cast<std::uint64_t>(::_getpid());
   auto const seconds = static_cast<std::uint64_t>(std::time(nullptr)), ticks = static_cast<std::uint64_t>(std::clock());
@@ -40,10 +40,10 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
                                  reinterpret_cast<std::uintptr_t>(&bits)};
   for (std::uint64_t const part : parts) {
     bits = (bits ^ part) * 0x9E3779B97F4A7C15U;
-    bits ^= bits >> 32;  // the high bits depend on all that came before
+    bits ^= bits >> 32;  // the high bits depend on all earlier parts
   }
 #else
-  bits += SpanHeader::number_before(at) * 0x9E3779B9U;  // a program that starts again counts from the beginning
+  bits += SpanHeader::number_before(at) * 0x9E3779B9U;  // a restarted program counts from the beginning
 #endif
   return static_cast<std::uint32_t>(bits);
 }
@@ -67,31 +67,31 @@ template <class Shape, class Checks, class Layout> struct SpanBlock {
             .stats_bytes = Shape::header - sizeof(SpanHeader),
             .bytes = plan.bytes};
   }
-  /// Where `storage` attaches: true when the span holds just the pool that is described; otherwise the error says what
-  /// differs.
+  /// Requires: `storage` attaches. Returns: true if the span holds the described pool; otherwise sets the error.
   static bool may_attach(ExternalStorage const& storage, SpanLayout const& mine, Error& error) noexcept {
     SpanHeader* const header = SpanHeader::find(storage.bytes(), error);
     return header != nullptr && mine.matches(header->layout(), error);
   }
 
-  /// What the pool that `storage` attaches to was made with; anything where there is none, which open() will say.
-  static PoolConfig config_in(ExternalStorage const& storage) noexcept {
+  /// Returns: the configuration of the pool that `storage` attaches to; any if there is none, which open() reports.
+  static PoolConfig config_in(ExternalStorage const& storage, SlotType const& type) noexcept {
     Error error;
     PoolConfig config{.capacity = 1};
     if (SpanHeader* const header = SpanHeader::find(storage.bytes(), error)) {
       auto const& layout = header->layout();
       config.capacity = static_cast<std::size_t>(layout.slot_count);
       config.alignment = static_cast<std::size_t>(layout.alignment);
-      if (config.alignment <= Layout::block_alignment) {  // any that gives the same stride
+      if (config.alignment <= Layout::block_alignment) {  // any alignment that gives the same stride
         std::size_t const most = std::exchange(config.alignment, 1);
-        while (config.alignment < most && Layout::stride(config.alignment) != layout.stride) config.alignment *= 2;
+        while (config.alignment < most && Layout::stride(type.size, type.align, config.alignment) != layout.stride)
+          config.alignment *= 2;
       }
     }
     return config;
   }
 };
 
-/// Value: of a constructor argument. Says what to type where that is a span to attach to, and the pool is not for it.
+/// Value: a constructor argument's type. If it is a span to attach to and the pool cannot attach, says what to type.
 template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps>
 constexpr void check_attached() noexcept {
   if constexpr (std::same_as<Value, ExternalStorage::Attached>) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // ThreadLocalPool<T, Policies...>: a sub-pool for each thread; a handle may be destroyed on any thread.
 //
-//   allocate()         from the calling thread's sub-pool: no lock, no atomic read-modify-write
-//   ~Handle, at home   back into the sub-pool, the same
-//   ~Handle, abroad    one compare-and-swap: onto the list of remote returns of the sub-pool that it came from
-//                      (cache/remote_returns.hpp), which takes them back all at once when it runs dry
-//   a thread ends      its sub-pool stays while objects live in it; then it serves the next thread that needs one
+//   allocate()          from the calling thread's sub-pool: no lock, no atomic read-modify-write
+//   ~Handle, at home    back into the sub-pool, at the same cost
+//   ~Handle, elsewhere  one compare-and-swap onto the remote-return list of its sub-pool (cache/remote_returns.hpp);
+//                       the sub-pool takes the whole list back when it runs dry
+//   thread exit         the sub-pool stays while objects live in it, then serves the next thread that needs one
 //
-// A handle's second word points to the sub-pool, so returning looks nothing up.
+// A handle's second word points to its sub-pool, so a release needs no lookup.
 #pragma once
 
 #include <fastalloc/cache/remote_returns.hpp>
@@ -15,15 +15,13 @@
 #include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/pool/basic_pool.hpp>
 
-#include <memory>
-
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Held by nobody on the owner's way; for growth, and for other threads' questions about blocks.
+/// The owner thread takes no lock. slow() guards growth, and other threads' queries about blocks.
 class OwnerLock {
  public:
   static constexpr bool is_thread_safe = true;
-  static constexpr bool counts_are_the_owners = true;  ///< others may not ask how many slots live
+  static constexpr bool counts_are_the_owners = true;  ///< only the owner may ask how many slots are live
   constexpr void lock() const noexcept {}
   constexpr void unlock() const noexcept {}
   [[nodiscard]] AdaptiveLock& slow() noexcept { return slow_; }
@@ -43,13 +41,13 @@ template <class T, class... Ps> struct ParentOf<SubPool<T, Ps...>> {
 
 struct ThreadLocalKind : FixedKind {
   using defaults = ThreadLocalDefaults;
-  static constexpr bool shared = true;
+  static constexpr bool shared = true, local = true;
   static constexpr std::size_t least_link = sizeof(void*);
   template <class Derived> using owner = typename ParentOf<Derived>::type;
   template <class P, class Shape> using caches = RemoteReturns<Shape>;
 };
 
-/// The part of one thread.
+/// One thread's part of the pool.
 template <class T, class... Ps>
 class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps...>, public ThreadPart {
   using Base = BasicPool<SubPool, T, ThreadLocalKind, Ps...>;
@@ -58,7 +56,7 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
   using Base::Base;
   using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics, Base::lock_of_blocks;
 
-  // relaxed: what a thread wrote itself it sees, and what others write is never this thread's.
+  // relaxed: a thread sees its own writes, and no other thread ever stores this thread's record.
   [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == this_thread().record; }
 };
 
@@ -79,20 +77,19 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: threads that mostly release what they allocated themselves; each has its own capacity. (Where slots
-/// wander from thread to thread, or the capacity is one for all, take ThreadSafePool.)
+/// When to use: threads mostly release what they allocated themselves, and each has its own capacity. If slots migrate
+/// between threads, or all threads share one capacity, use ThreadSafePool.
 ///
-/// Unless it says otherwise, a function is about the calling thread's sub-pool: PoolConfig::capacity, max_capacity and
-/// growth are each thread's own (a storage with values is copied for each), and so are allocated(), available(),
-/// statistics(), for_each(). A sub-pool is made, or taken over from a thread that ended, when all its objects are gone,
-/// at a thread's first use. Slots are at least as big as an address. Works for static, member and local pools.
-/// Complexity: that of GrowingPool or FixedPool on the owner's thread; a release on another thread takes 1 step, again
-/// where a third thread came between. The exception is an allocate() that finds its sub-pool empty: it takes back all
-/// that came from other threads, one step (of the slot policy) for each slot. owns() and adopt() ask each sub-pool, as
-/// do the functions named total_. A thread's first operation makes its sub-pool (warm_up() does that earlier). There is
-/// no way to wait here: slots of this thread come back from others unheard of. Take ThreadSafePool to wait.
-/// Thread safety: all functions may be called by any thread at any time, but construction, destruction,
-/// total_allocated() and total_statistics().
+/// Unless noted, a function acts on the calling thread's sub-pool: PoolConfig::capacity, max_capacity and growth apply
+/// per thread (a storage with values is copied for each), and so do allocated(), available(), statistics() and
+/// for_each(). A thread's first use creates its sub-pool, or adopts one of an ended thread once all its objects are
+/// gone. Slots are at least as big as an address. Pools may be static, members or local.
+/// Complexity: that of GrowingPool or FixedPool on the owner's thread. A release on another thread takes 1 step, and 1
+/// more for each other thread that interferes. The exception: an allocate() on an empty sub-pool takes back all remote
+/// frees, one slot-policy step each. owns(), adopt() and the total_ functions visit every sub-pool. warm_up() creates a
+/// thread's sub-pool early. Remote frees wake no thread; use ThreadSafePool to wait.
+/// Thread safety: any thread may call any function at any time, except construction, destruction, total_allocated()
+/// and total_statistics().
 template <class T, class... Policies> class ThreadLocalPool final {
   static_assert(
       (!std::same_as<Policies, ExternalStorage> && ...),
@@ -108,7 +105,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   using value_type = T;
   using handle_type = typename Sub::handle_type;
 
-  /// Effects: makes the first sub-pool; the others are made when threads need them. Throws: as FixedPool.
+  /// Effects: creates the first sub-pool; each other thread creates its own on first use. Throws: as FixedPool.
   explicit ThreadLocalPool(std::size_t slots_per_thread)
       requires std::default_initializable<typename Sub::lifetime_type>
       : ThreadLocalPool(PoolConfig{.capacity = slots_per_thread}) {}
@@ -119,7 +116,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
     Error error;
     if (!adopt_first(error)) detail::fail(error);
   }
-  /// What Result calls: sets `failure` instead of throwing; throws only what copies of `values` throw.
+  /// For Result: sets `failure` instead of throwing; throws only what copying `values` throws.
   template <class... Values>
   explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
@@ -133,7 +130,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
                   FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer")) = delete;
   ThreadLocalPool& operator=(ThreadLocalPool const&) = delete;
 
-  /// Requires: no live handles, as in FixedPool; of no thread.
+  /// Requires: no live handles on any thread, as in FixedPool.
   ~ThreadLocalPool() {
     for (detail::ThreadPart* part = parts_.detach_all(); part != nullptr;) {
       auto* const sub = static_cast<Sub*>(std::exchange(part, part->next));
@@ -141,22 +138,21 @@ template <class T, class... Policies> class ThreadLocalPool final {
     }
   }
 
-  /// Effects: this thread has its sub-pool: a new one, or that of a thread that ended. For real-time threads before
-  /// they start. Throws: AllocationFailed.
+  /// Effects: gives the calling thread its sub-pool: a new one, or one of an ended thread. Call it before a real-time
+  /// thread starts its work. Throws: AllocationFailed.
   void warm_up() { (void)Visit(*this).get(); }
 
-  /// As in FixedPool. Also throws AllocationFailed where there is no memory for the thread's sub-pool. Complexity: see
-  /// above.
+  /// As in FixedPool. Also throws AllocationFailed if there is no memory for the sub-pool. Complexity: see the class.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     if (Sub* const sub = mine()) [[likely]]
-      return sub->allocate(std::forward<Args>(args)...);
-    Raw const raw = allocate_first(std::forward<Args>(args)...);
+      return sub->allocate(static_cast<Args&&>(args)...);
+    Raw const raw = allocate_first(static_cast<Args&&>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
     if (Sub* const sub = mine()) [[likely]]
-      return sub->try_allocate(std::forward<Args>(args)...);
-    Raw const raw = try_allocate_first(std::forward<Args>(args)...);
+      return sub->try_allocate(static_cast<Args&&>(args)...);
+    Raw const raw = try_allocate_first(static_cast<Args&&>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
   template <class OutputIt, class... Args> OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
@@ -186,7 +182,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
     return visit.sub != nullptr ? visit.sub->try_allocate_n(n, args...) : typename Sub::span_handle_type();
   }
 
-  /// A thread that has no sub-pool yet hears of the one that it would have, without making it.
+  /// For a thread without a sub-pool: the values that a new one would have. Creates none.
   [[nodiscard]] std::size_t capacity() const {
     return ask(config_.capacity, [](Sub& sub) { return sub.capacity(); });
   }
@@ -198,7 +194,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   }
   [[nodiscard]] bool is_full() const { return available() == 0; }
   [[nodiscard]] bool is_empty() const { return allocated() == 0; }
-  // Conditions are there twice: explicit instantiation, by clang 14, compiles bodies whose first one is false.
+  // Each condition appears twice: clang 14 compiles bodies with a false requires-clause in explicit instantiations.
   [[nodiscard]] PoolStatistics statistics() const requires Sub::has_statistics {
     PoolStatistics const none{.capacity = config_.capacity};
     if constexpr (Sub::has_statistics) return ask(none, [](Sub& sub) { return sub.statistics(); });
@@ -246,19 +242,19 @@ template <class T, class... Policies> class ThreadLocalPool final {
     parts_.rebind(&listen);
   }
 
-  /// The storage of the calling thread's sub-pool, which is made where there is none yet. Throws: AllocationFailed.
+  /// Effects: creates the calling thread's sub-pool if it has none. Returns: its storage. Throws: AllocationFailed.
   [[nodiscard]] typename Sub::storage_type const& storage() const { return Visit(*this).get().storage(); }
 
-  /// Sub-pools, and slots in all of them. Complexity of this and the other totals: linear in the sub-pools, and
-  /// total_allocated() and total_statistics() in the slots that came back from other threads.
+  /// The number of sub-pools; below, the slots in all of them. Complexity, also of the other totals: linear in the
+  /// sub-pools; total_allocated() and total_statistics() also in the remote frees not yet taken back.
   [[nodiscard]] std::size_t sub_pools() const {
     return sum([](Sub&) { return std::size_t{1}; });
   }
   [[nodiscard]] std::size_t total_capacity() const {
     return sum([](Sub& sub) { return sub.capacity(); });
   }
-  /// Of all sub-pools, those of ended threads included; the peak is the sum of their peaks. Requires: no other thread
-  /// is inside a function of this pool.
+  /// Over all sub-pools, including those of ended threads; the peak is the sum of their peaks.
+  /// Requires: no other thread is inside a function of this pool.
   [[nodiscard]] std::size_t total_allocated() const {
     return sum([](Sub& sub) { return sub.allocated(); });
   }
@@ -268,13 +264,13 @@ template <class T, class... Policies> class ThreadLocalPool final {
     return total;
   }
 
-  /// True when `p` points into a slot of any thread's. Complexity: log2 b + 1 steps for each sub-pool, of b blocks.
+  /// True if `p` points into a slot of any sub-pool. Complexity: log2 b + 1 steps per sub-pool, for b blocks.
   [[nodiscard]] bool owns(void const* p) const { return home_of(p) != nullptr; }
-  /// Number of the slot in the sub-pool that the object came from.
+  /// The object's slot number within its own sub-pool.
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const {
     return detail::HandleAccess::owner(handle)->index_of(handle.get());
   }
-  /// As in FixedPool, for an object of any thread's. Complexity: as owns().
+  /// As in FixedPool, for an object of any sub-pool. Complexity: as owns().
   [[nodiscard]] handle_type adopt(T* object) {
     Sub* const home = object == nullptr ? nullptr : home_of(object);
     return home != nullptr ? home->adopt(object) : Visit(*this).get().adopt(object);
@@ -292,7 +288,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
     detail::PoolTypes<T, detail::ThreadLocalKind, Policies...>::template check_values<std::remove_cvref_t<Values>...>();
   }
 
-  /// The calling thread's sub-pool for one operation. A thread at its end has none any more; it borrows one meanwhile.
+  /// The calling thread's sub-pool for one operation. An exiting thread has none; it borrows one for the call.
   struct Visit {
     explicit Visit(ThreadLocalPool const& pool) noexcept : sub(pool.mine()) {
       if (sub != nullptr) return;
@@ -313,33 +309,34 @@ template <class T, class... Policies> class ThreadLocalPool final {
 
     Error error{.code = ErrorCode::allocation_failed, .text = "no memory for the sub-pool of this thread"};
     Sub* sub;
-    Parts* lender = nullptr;  ///< of a sub-pool that goes back
+    Parts* lender = nullptr;  ///< set if `sub` is borrowed
   };
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sub* mine() const noexcept { return static_cast<Sub*>(parts_.mine()); }
 
-  /// A handle in registers: one that a function returns would have to lie in memory on the fast path, too.
+  /// A handle in registers: returning a Handle would force it into memory on the fast path, too.
   struct Raw {
     T* object;
     Sub* sub;
   };
   template <class... Args> FASTALLOC_COLD Raw allocate_first(Args&&... args) {
     Visit visit(*this);
-    return {visit.get().allocate(std::forward<Args>(args)...).release(), visit.sub};
+    return {visit.get().allocate(static_cast<Args&&>(args)...).release(), visit.sub};
   }
   template <class... Args> FASTALLOC_COLD Raw try_allocate_first(Args&&... args) {
     Visit visit(*this);
-    return {visit.sub == nullptr ? nullptr : visit.sub->try_allocate(std::forward<Args>(args)...).release(), visit.sub};
+    return {visit.sub == nullptr ? nullptr : visit.sub->try_allocate(static_cast<Args&&>(args)...).release(),
+            visit.sub};
   }
 
   [[nodiscard]] Sub* make(Error& error) const noexcept {
     std::optional<Error> failure;
-    std::unique_ptr<Sub> sub;
-    bool const copied =
-        detail::swallow([&] { sub.reset(new (std::nothrow) Sub(failure, config_, lifetime_, storage_)); });
+    Sub* sub = nullptr;
+    bool const copied = detail::swallow([&] { sub = new (std::nothrow) Sub(failure, config_, lifetime_, storage_); });
     if (!copied) failure = detail::value_threw();
-    if (failure) return error = *failure, nullptr;
-    return sub.release();
+    if (!failure) return sub;
+    delete sub;
+    return error = *failure, nullptr;
   }
   bool adopt_first(Error& error) noexcept {
     Error found{.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool"};
@@ -347,8 +344,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
     if (sub == nullptr) return error = found, false;
     return parts_.add(*sub), true;
   }
-  /// A sub-pool of a thread that ended serves another one when all its objects are gone: each thread has the whole
-  /// capacity.
+  /// A sub-pool of an ended thread is reused only when all its objects are gone, so each thread has the full capacity.
   static bool is_unused(detail::ThreadPart const& part) noexcept {
     return static_cast<Sub const&>(part).allocated() == 0;
   }
@@ -381,7 +377,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   static void listen(void* self, detail::PoolEvent event, detail::ThreadPart*) noexcept {
     using Event = detail::PoolEvent;
     auto& pool = *static_cast<ThreadLocalPool*>(self);
-    // For a fork, no thread may be in the middle of growth.
+    // No thread may be growing at a fork.
     auto const each = [&](auto const& f) {
       auto const of = [&](detail::ThreadPart& part) { f(static_cast<Sub&>(part).lock_of_blocks()); };
       pool.parts_.for_each(of);
@@ -398,7 +394,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
     }
   }
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Parts parts_{this, &listen};
-  mutable AdaptiveLock lock_;  ///< of the lists of sub-pools
+  mutable AdaptiveLock lock_;  ///< guards the lists of sub-pools
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

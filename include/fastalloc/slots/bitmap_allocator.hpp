@@ -6,14 +6,13 @@
 //   level 0    |0110|0000|...                 one bit a slot
 //   word_      |1010|                         the lowest word that is not zero, checked out of level 0
 //
-// While a word is checked out, level 0 holds zero for it and no summary bit speaks of it:
+// While a word is checked out, level 0 holds zero for it and the summary bits ignore it:
 //   size() == (recent_ ? 1 : 0) + popcount(word_) + popcount(level 0)
-//   the word that is checked out < every word of level 0 that is not zero,    recent_ is taken when it is lower than
-//                                                                             them all
-// take() and give() so work on a member most of the time; levels are touched only when a word becomes empty or ceases
-// to be (three read-modify-write chains an operation otherwise: 16 ns against 4, benchmarks/README.md). A slot that is
-// returned and taken again at once does not even become a bit.
-// Words of level 0 are cleared when their first slot is handed out for the first time, so building is O(slots / 4096).
+//   the checked-out word < every nonzero word of level 0;    take() returns recent_ when it is lower than all of them
+// take() and give() therefore mostly work on a member. The levels change only when a word becomes empty or nonempty;
+// three read-modify-write chains per operation would take 16 ns instead of 4 (benchmarks/README.md). A slot that is
+// returned and taken again at once never becomes a bit.
+// Words of level 0 are cleared at the first use of their first slot, so construction is O(slots / 4096).
 #pragma once
 
 #include <fastalloc/slots/slot_allocator.hpp>
@@ -22,14 +21,14 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: for compact live sets (churn over millions of objects), iteration in address order, 1 bit a slot.
-/// Complexity, for L levels (2 for 64 slots, 3 for 4096, 4 for a million, 5 for 64 million): take() at most 2 L steps:
-/// a word of each level on the way down to the lowest bit, and a word of each on the way up where that was the last of
-/// its word. give() at most 2 L: one word is checked in, another out. Most calls take 1. Blocks of a GrowingPool are
-/// found by binary search, log2 b + 1 steps, when it is not the last one. Never a loop over words, but in bind,
-/// for_each, erase_if, find_run and take_run.
+/// When to use: compact live sets (churn over millions of objects), iteration in address order, 1 bit a slot.
+/// Complexity, for L levels (2 for 64 slots, 3 for 4096, 4 for a million, 5 for 64 million): most calls take 1 step.
+/// take() at most 2 L: one word per level down to the lowest bit, and one per level up while words become empty. give()
+/// at most 2 L: one word is checked in, another out. Finding a block of a GrowingPool, unless it is the last one found,
+/// is a binary search of log2 b + 1 steps. Only bind, for_each, erase_if, find_run and take_run loop over words.
 struct BitmapAllocator {
   static constexpr bool is_slot_policy = true;
+  using takes_any_size = BitmapAllocator;  ///< see PoolTypes::shares_code
 
   template <class Shape> class Slots {
     using Block = BlockOf<Shape::growing>;
@@ -39,10 +38,10 @@ struct BitmapAllocator {
 
    public:
     static constexpr bool growing = Shape::growing;
-    static constexpr bool hot_slot = false;  // the lowest address comes first, not the latest
+    static constexpr bool hot_slot = false;  // the lowest address comes first, not the last-freed slot
 
     static constexpr std::size_t metadata_bytes(std::size_t slot_count, std::size_t blocks) noexcept {
-      std::size_t words = slot_count / bits + blocks;  // each block begins a word of its own
+      std::size_t words = slot_count / bits + blocks;  // each block begins a new word
       std::size_t total = words;
       while (words > 1) total += words = words_for(words);
       return total * sizeof(Word);
@@ -56,7 +55,7 @@ struct BitmapAllocator {
       std::size_t words = blocks.count();
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         words += blocks[b].slot_count / bits;
-        // Upwards, since in the same memory words move down only.
+        // Ascending order: where the memory is the same, words only move down.
         for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
           level_[0][blocks[b].word + i] = old[old_word(blocks[b]) + i];
       }
@@ -132,8 +131,7 @@ struct BitmapAllocator {
       return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
     }
 
-    /// Brings all bits into level 0. What is returned later shows in recent_; all else that changes level 0 in
-    /// changes_.
+    /// Moves all bits into level 0. Later returns show in recent_, all other changes of level 0 in changes_.
     std::size_t settle(Blocks<growing> const& blocks) noexcept {
       if (recent_ != nullptr) insert(std::exchange(recent_, nullptr), blocks), ++changes_;
       check_in();
@@ -143,11 +141,11 @@ struct BitmapAllocator {
       return recent_ == nullptr && changes_ == since;
     }
 
-    /// Complexity: a few steps, and log n of them, for each word of the block up to the run: first fit by address.
+    /// First fit by address. Complexity: a few steps and log n more for each word of the block up to the run.
     [[nodiscard]] std::size_t find_run(std::size_t n, Block const& block,
                                        Blocks<growing> const& blocks) const noexcept {
       if (n > block.slot_count) return block.slot_count;
-      std::size_t begin = 0;  // of the run that reaches the word at hand
+      std::size_t begin = 0;  // of the run that reaches the current word
       for (std::size_t first = 0; first < block.handed; first += bits) {
         Word free = free_bits(block.word + first / bits, blocks);
         // fresh, or behind the end of the block
@@ -176,8 +174,8 @@ struct BitmapAllocator {
     }
 
    private:
-    /// The lowest of n adjacent bits; `bits` when there are none. Each step halves what is asked of the runs that begin
-    /// at a bit.
+    /// The lowest of n adjacent set bits; `bits` when there are none. Each step halves the remaining length of the runs
+    /// that start at a bit.
     static std::size_t run_in(Word word, std::size_t n) noexcept {
       for (std::size_t step = 1, left = n - 1; left != 0 && word != 0; step *= 2) {
         std::size_t const by = step < left ? step : left;
@@ -239,7 +237,7 @@ struct BitmapAllocator {
       return true;
     }
 
-    /// With no word checked out, and more slots than recent_, the lowest word is checked out first.
+    /// If no word is checked out and slots other than recent_ are free, checks out the lowest word first.
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_lowest(std::byte* slot, Blocks<growing> const& blocks) noexcept {
       if (word_ == 0 && !check_out_lowest(blocks)) return true;
       return reinterpret_cast<std::uintptr_t>(slot) < reinterpret_cast<std::uintptr_t>(data_ + lowest(word_) * stride_);
@@ -262,10 +260,10 @@ struct BitmapAllocator {
       }
     }
 
-    std::byte* recent_ = nullptr;  ///< the slot returned last, in none of the words
-    Word word_ = 0;                ///< bits of the word that is checked out
-    std::size_t current_ = 0;      ///< its number, and 1; 0 while none is checked out
-    std::byte* data_ = nullptr;    ///< the slot of its bit 0
+    std::byte* recent_ = nullptr;  ///< the last-freed slot, in none of the words
+    Word word_ = 0;                ///< bits of the checked-out word
+    std::size_t current_ = 0;      ///< its number plus 1; 0 while no word is checked out
+    std::byte* data_ = nullptr;    ///< the slot of bit 0 of word_
     std::size_t stride_ = 0;       ///< bytes
     std::size_t size_ = 0;         ///< returned slots
     std::size_t changes_ = 0;      ///< see settle()

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Blocks: the memory that a pool has, and the way between an address, its block and its index.
+// Blocks: the memory of a pool, and the mapping between an address, its block and its index.
 //
 //   block      | slot 0 | slot 1 | ... | slot n-1 | tail |          contiguous, never moves
 //   directory  Block* sorted by address                             only in a pool that grows
 //
-// A slot's index is `first` of its block plus its place there; blocks are numbered in the order they came. Indices are
-// stable while the block lives. `word` numbers the machine words of one bit a slot, in address order; no word spans two
-// blocks.
+// A slot's index is its block's `first` plus its place in the block; blocks are numbered in the order of their
+// creation. Indices are stable while the block lives. `word` numbers the machine words of one bit a slot, in address
+// order; no word spans two blocks.
 #pragma once
 
 #include <fastalloc/slots/slot_shape.hpp>
@@ -22,12 +22,12 @@ struct Block {
   static constexpr std::size_t word = 0;   ///< first word of one bit a slot, over all blocks
   std::byte* data = nullptr;               ///< the first slot
   std::byte* end = nullptr;                ///< behind the last slot
-  std::byte* tail = nullptr;               ///< bytes of the checks policy; null where whoever made the block has none
+  std::byte* tail = nullptr;               ///< bytes of the checks policy; null where the block was made without one
   std::size_t slot_count = 0;
-  std::size_t handed = 0;  ///< slots that were handed out at least once; they come first
+  std::size_t handed = 0;  ///< slots handed out at least once; they come first
 };
 
-/// One of many. `first` and `word` hide those of a block that is alone, so it is always named by its own type.
+/// One of several blocks. `first` and `word` hide the constants of a single block: access it through this type only.
 struct GrowingBlock : Block {
   std::size_t first = 0;
   std::size_t word = 0;
@@ -47,9 +47,9 @@ constexpr std::size_t words_for(std::size_t slot_count) noexcept {
   return slot_count / word_bits + (slot_count % word_bits != 0);
 }
 
-/// Divides multiples of a stride by the stride: multiplication by the inverse of its odd part modulo 2^w, and a shift
+/// Divides multiples of a stride by the stride: a multiplication by the inverse of its odd part modulo 2^w, and a shift
 /// (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
-/// A default constructed one makes 0 of 0.
+/// A default-constructed divider maps 0 to 0.
 class ExactDivider {
  public:
   constexpr ExactDivider() noexcept = default;
@@ -72,7 +72,7 @@ class ExactDivider {
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// What both kinds of Blocks share: the stride.
+/// The common base of both kinds of Blocks: the stride.
 class BlocksBase {
  public:
   constexpr BlocksBase() noexcept = default;
@@ -81,7 +81,7 @@ class BlocksBase {
     stride_ = stride;
     divide_ = ExactDivider(stride);
   }
-  [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t stride() const noexcept { return stride_; }
 
   /// Place of a slot in its block. Requires: `slot` is the start of a slot of `block`.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t place(Block const& block, std::byte const* slot) const noexcept {
@@ -90,13 +90,15 @@ class BlocksBase {
   /// Slots in `bytes`, a multiple of the stride.
   [[nodiscard]] std::size_t slots_in(std::size_t bytes) const noexcept { return divide_(bytes); }
 
-  [[nodiscard]] static bool holds(Block const& block, void const* p) noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool holds(Block const& block, void const* p) noexcept {
     return address(p) - address(block.data) < static_cast<std::size_t>(block.end - block.data);
   }
 
  protected:
-  /// Compared are integers: the order of pointers into different objects is unspecified.
-  static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
+  /// Compares integers: the order of pointers into different objects is unspecified.
+  FASTALLOC_ALWAYS_INLINE static std::uintptr_t address(void const* p) noexcept {
+    return reinterpret_cast<std::uintptr_t>(p);
+  }
 
  private:
   std::size_t stride_ = 0;
@@ -107,25 +109,28 @@ class BlocksBase {
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// The blocks of a pool. The first template is for pools of one block.
+/// The blocks of a pool. The primary template is for pools of one block.
 template <bool Growing> class Blocks : public detail::BlocksBase {
  public:
   constexpr Blocks() noexcept = default;
 
   /// The block that holds `p`, or null.
-  [[nodiscard]] Block const* find(void const* p) const noexcept { return holds(one_, p) ? &one_ : nullptr; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const* find(void const* p) const noexcept {
+    return holds(one_, p) ? &one_ : nullptr;
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const* find_near(void const* p) const noexcept { return find(p); }
   /// The first block, by address, that ends behind `p`; or null.
   [[nodiscard]] Block const* behind(void const* p) const noexcept {
     return address(p) < address(one_.end) ? &one_ : nullptr;
   }
-  /// The block that holds `slot`. Requires: one does. Complexity: constant.
+  /// The block that holds `slot`. Requires: such a block exists. Complexity: constant.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const& of(std::byte const*) const noexcept { return one_; }
-  /// The block that holds word `word`. Requires: one does. Complexity: constant.
+  /// The block that holds word `word`. Requires: such a block exists. Complexity: constant.
   [[nodiscard]] Block const& of_word(std::size_t) const noexcept { return one_; }
 
   [[nodiscard]] std::size_t count() const noexcept { return one_.data != nullptr; }
-  [[nodiscard]] Block& operator[](std::size_t) noexcept { return one_; }
-  [[nodiscard]] Block const& operator[](std::size_t) const noexcept { return one_; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block& operator[](std::size_t) noexcept { return one_; }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const& operator[](std::size_t) const noexcept { return one_; }
 
   /// Index of a slot. Requires: `slot` is the start of a slot.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t index_of(std::byte const* slot) const noexcept {
@@ -150,8 +155,16 @@ template <> class Blocks<true> : public detail::BlocksBase {
     std::size_t const i = upper_bound([&](Block const& b) { return address(b.end) <= address(p); });
     return i != count_ ? sorted_[i] : nullptr;
   }
-  /// Complexity: logarithmic in the number of blocks; constant for the block found last.
-  [[nodiscard]] Block const& of(std::byte const* slot) const noexcept {
+  /// find() that tries the last block found first. Requires: the caller may call of().
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const* find_near(void const* p) const noexcept {
+    if (last_ != nullptr && holds(*last_, p)) [[likely]]
+      return last_;
+    Block const* const block = find(p);
+    if (block != nullptr) last_ = block;
+    return block;
+  }
+  /// Complexity: logarithmic in the number of blocks; constant for the last block found.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Block const& of(std::byte const* slot) const noexcept {
     Block const* block = last_;
     if (!holds(*block, slot)) [[unlikely]]
       last_ = block = find(slot);
@@ -164,18 +177,18 @@ template <> class Blocks<true> : public detail::BlocksBase {
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   [[nodiscard]] Block& operator[](std::size_t i) const noexcept { return *sorted_[i]; }
 
-  /// Remembers nothing, so it may be asked while the owner uses of().
+  /// Does not update the last block found, so other threads may call it while the owner calls of().
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const noexcept {
     Block const& block = *find(slot);
     return block.first + place(block, slot);
   }
 
-  /// Moves the directory to `memory`, which has room for `count` entries, and numbers the words anew.
+  /// Moves the directory to `memory`, which has room for `count` entries, and renumbers the words.
   void set_directory(Block** memory, std::size_t count) noexcept {
     sorted_ = memory;
     count_ = count;
     last_ = count != 0 ? memory[0] : nullptr;
-    for (std::size_t i = 1; i < count; ++i) {  // only the last one can be out of order
+    for (std::size_t i = 1; i < count; ++i) {  // only the last entry can be out of order
       for (std::size_t j = i; j != 0 && address(sorted_[j]->data) < address(sorted_[j - 1]->data); --j)
         std::swap(sorted_[j], sorted_[j - 1]);
     }

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// FreeListAllocator: the returned slots in a list whose links lie in the slots themselves.
+// FreeListAllocator: the returned slots in a list linked through the slots themselves.
 //
 //   head_ -> slot -> slot -> mark_ -> slot -> none
 //            returned since  | returned before          low_water() == slots from mark_ on
 //            the mark        | the mark
 //
-// Links are addresses where a slot can hold one, else 32-bit offsets in granules. The size is counted, not walked.
+// Links are addresses where a slot has room for one, else 32-bit offsets in granules. size() is counted, not walked.
 #pragma once
 
 #include <fastalloc/slots/slot_allocator.hpp>
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: where memory is short. Costs 0 bytes a slot for objects of 4 bytes and more (8 in a GrowingPool on
-/// 64-bit machines; smaller objects get slots of that size).
-/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. Linear in their slots: for_each,
-/// erase_if, drain. bind, set_mark: 1.
+/// When to use: where memory is short. Costs 0 bytes a slot for objects of at least 4 bytes (8 in a GrowingPool on
+/// 64-bit machines; slots of smaller objects have that size).
+/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. bind, set_mark: 1 step. for_each,
+/// erase_if, drain: linear in their slots.
 struct FreeListAllocator {
   static constexpr bool is_slot_policy = true;
+  using takes_any_size = FreeListAllocator;  ///< see PoolTypes::shares_code
+  static constexpr bool uses_granules = true;
   static constexpr std::size_t link_bytes(bool growing, std::size_t object) noexcept {
     return growing || object >= sizeof(void*) ? sizeof(void*) : sizeof(std::uint32_t);
   }
@@ -65,7 +67,7 @@ struct FreeListAllocator {
       std::byte* last = nullptr;
       walk(
           Code::none,
-          [&](std::byte* slot) {  // the order stays: the one to be handed out next stays first
+          [&](std::byte* slot) {  // keeps the order: the next slot to be handed out stays first
             if (predicate(slot)) return;
             ++size_;
             if (last == nullptr) kept = Code::encode(blocks, slot);
@@ -83,7 +85,7 @@ struct FreeListAllocator {
       walk(mark_, f, blocks);
       set_mark();
     }
-    /// The same, where nobody wants to know of them.
+    /// drain() with an empty f, in 1 step.
     void set_mark() noexcept {
       mark_ = head_;
       low_water_ = size_;

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The keys axis: a word for each slot, by which a key (index and generation) names one object and never another one of
-// its pool.
+// The keys axis: a word for each slot, by which a key (index and generation) names one object of its pool, and never
+// another.
 //
-//   word     | generation | keyed |       keyed: somebody made a key for the object that is there now
+//   word     | generation | keyed |       keyed: the object that lives there now has a key
 //
-// A key holds the keyed word of its time; it is valid exactly while the slot's word equals it. The end of a keyed
-// object moves the word on to the next generation, unkeyed; objects for which nobody made a key use none up. When a
-// slot's generations are used up its word is `exhausted`, for ever: objects live there as before, and key() gives them
-// the key that names nothing.
+// A key holds the slot's keyed word at its creation, and is valid while the slot's word equals it. The end of a keyed
+// object advances the word to the next generation, unkeyed; objects without keys use up no generations. When a slot's
+// generations are used up, its word is `exhausted` permanently: objects live there as before, and key() returns the key
+// that names nothing.
 //
-// Generations begin at a number of the pool's own, so keys of other pools are refused, but for a chance of 1 in 2^Bits
-// - 1. The numbers of one process (of each library, where it hides its symbols) are spread by the golden ratio: a key
-// of the k-th pool before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. So with 31
-// bits and a hundred pools each is refused for 7 million objects a slot.
+// Generations begin at a number specific to the pool, so keys of other pools are refused, except with a chance of 1 in
+// 2^Bits - 1. The numbers of one process (of each library, if it hides its symbols) are spread by the golden ratio: a
+// key of the k-th pool before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. With 31
+// bits and a hundred pools, that is 7 million objects a slot.
 //
 //   one block      | slots | words |                      words_[place], defined below known_
-//   many blocks    directory_ -> | words, first slot |    an entry a page: 128 words, of adjacent slots of one block
-//                                | words, addresses  | the same, of single slots: what is left over of blocks, and
-//                                                    small blocks
+//   many blocks    directory_ -> | words, first slot |    an entry per page: 128 words, of adjacent slots of one block
+//                                | words, addresses  | the same, of single slots: remainders of blocks, small blocks
 //                  a slot ends with its index
 //
-// A word's index is its page's number times 128 plus its place there. Pages, and the words of singles, are taken from a
-// list when a slot is handed out for the first time, and go back when its block goes; they outlive blocks, and their
-// words go on from where they were. So lookups read only memory that stays until the pool's end, and need no lock.
-// Pages that no slot was handed out from are never touched.
+// A word's index is its page's number times 128 plus its place there. Pages, and the words of singles, come from a list
+// at a slot's first use, and return to it with its block; they outlive blocks, and their words continue where they
+// were. So lookups read only memory that stays until the pool's end, and need no lock. Pages whose slots were never
+// handed out are not touched.
 #pragma once
 
 #include <fastalloc/atomic_ref.hpp>
@@ -49,11 +48,11 @@ struct NoKeys {
   static constexpr int generation_bits = 0;
 };
 
-/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists. 4
-/// bytes a slot; 8 and an eighth in pools that grow, where blocks of fewer than 128 slots take up to 16. A slot serves
-/// 2^Bits - 1 objects that had keys; key() of those that come later is the key that names nothing. With LockFree all
-/// words are written at construction. Complexity: lookups at most 3 steps, an object's end 1; the first slot of a page
-/// of 128 in a pool that grows 128. Growth: linear in the new block's pages.
+/// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists.
+/// Costs 4 bytes a slot; 8 and an eighth in growing pools, up to 16 in blocks of fewer than 128 slots. A slot serves
+/// 2^Bits - 1 objects with keys; later objects get the key that names nothing. With LockFree all words are written at
+/// construction. Complexity: lookups at most 3 steps, an object's end 1; in a growing pool the first slot of a page of
+/// 128 takes 128. Growth: linear in the new block's pages.
 template <int Bits> struct BasicGenerations {
   static_assert(Bits >= 1 && Bits <= 31, "fastalloc: a generation has 1 to 31 bits; write Generations for 31");
   static constexpr int generation_bits = Bits;
@@ -65,8 +64,8 @@ static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
 
 namespace fastalloc::detail::inline FASTALLOC_STATE {
 
-/// Shared by pools of all modes, so not in one of their namespaces: multiples of the golden ratio of 2^32, which lie
-/// far from each other.
+/// One variable for pools of all modes, so outside their namespaces: multiples of the golden ratio of 2^32, which lie
+/// far apart.
 FASTALLOC_ONE std::atomic<std::uint32_t> generation_seed{0};
 
 }  // namespace fastalloc::detail::inline FASTALLOC_STATE
@@ -75,16 +74,16 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 using GenerationWord = std::uint32_t;
 
-/// A number that no other pool of the process gets. A library that hides its symbols has a seed of its own, which lies
-/// elsewhere.
+/// Returns: a number that no other pool of the process gets. A library that hides its symbols has its own seed, at
+/// another address.
 [[nodiscard]] inline GenerationWord next_generation_seed() noexcept {
   constexpr GenerationWord step = 0x9E3779B9U;
   auto const place = static_cast<GenerationWord>(
       (reinterpret_cast<std::uintptr_t>(&generation_seed) * std::uint64_t{0xD6E8FEB86659FD93U}) >> 32);
   if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
-    // relaxed: a number that nobody else gets
+    // relaxed: only the uniqueness of the number matters
     return place + generation_seed.fetch_add(step, std::memory_order_relaxed);
-    // one core that cannot add at once (Cortex-M0): a pool that an interrupt handler opens meanwhile may get the same
+    // single core without atomic addition (Cortex-M0): a pool opened by an interrupt handler meanwhile may get the same
     // number
   } else {
     GenerationWord const number = generation_seed.load(std::memory_order_relaxed);  // relaxed: as above
@@ -93,55 +92,55 @@ using GenerationWord = std::uint32_t;
   }
 }
 
-/// Written under the pool's lock, and seen by those who look without it, with all that was written before.
+/// Writes under the pool's lock. Publishes the value, and all earlier writes, to readers without the lock.
 template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_identity_t<V> value) noexcept {
   AtomicRef(place).store(value, std::memory_order_release);  // release: pairs with the acquire in look()
 }
-/// `shared`: without the lock, while others may publish.
+/// `shared`: reads without the lock, while other threads may publish.
 template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V const& place) noexcept {
   if constexpr (!shared) return place;
   // acquire: pairs with the release in publish()
   else return AtomicRef(const_cast<V&>(place)).load(std::memory_order_acquire);
 }
 
-/// What words do; where they are is for the classes below.
+/// The operations on words; the classes below place them.
 template <int Bits> class GenerationWords {
  public:
   static constexpr GenerationWord exhausted = 0;
 
-  /// The generation of the object's key; it gets one where it has none yet. 0 where none is left. By threads that own
-  /// the object.
+  /// The generation of the object's key, assigned at the first call. Returns: 0 when none is left. Requires: the
+  /// calling thread owns the object.
   [[nodiscard]] static GenerationWord key(GenerationWord& word) noexcept {
     AtomicRef const at(word);
-    GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
+    GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: the handover between owners orders it
     if (now == exhausted) [[unlikely]]
       return 0;
     FASTALLOC_ASSUME(now != 1);
     at.store(now | 1, std::memory_order_release);  // release: pairs with the acquire in is()
     return now & ~GenerationWord{1};
   }
-  /// True when the word is that of a key. No word is 1, so the key 0 is never valid.
+  /// True when the key's word is current. No word is 1, so the key 0 is never valid.
   template <bool shared>
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
     if constexpr (!shared) return word == (generation | 1);
     // acquire: pairs with the release in key()
     else return AtomicRef(word).load(std::memory_order_acquire) == (generation | 1);
   }
-  /// The object's end.
+  /// Ends the object.
   FASTALLOC_ALWAYS_INLINE void end(GenerationWord& word) const noexcept {
     AtomicRef const at(word);
-    GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: owners hear of objects in order
-    // release: the object was still there for those who found it
+    GenerationWord const now = at.load(std::memory_order_relaxed);  // relaxed: the handover between owners orders it
+    // release: readers that found the object saw it alive
     if ((now & 1) != 0) at.store(next(now), std::memory_order_release);
   }
 
  protected:
-  /// `number`: any; the distances between numbers are those between what pools begin with.
+  /// `number`: any value; the distances between numbers carry over to the first generations of pools.
   void seed(GenerationWord number) noexcept {
     constexpr std::uint64_t values = (std::uint64_t{1} << Bits) - 1;  // 1 to `values`
     start_ = static_cast<GenerationWord>(1 + (number * values >> 32)) << 1;
   }
-  GenerationWord start_ = 0;  ///< of slots that nothing lived in yet
+  GenerationWord start_ = 0;  ///< the first word of slots never used
 
  private:
   [[nodiscard]] GenerationWord next(GenerationWord now) const noexcept {
@@ -164,8 +163,7 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
     return slot_count * sizeof(GenerationWord);
   }
 
-  /// `at_once`: fresh() will not be called.
-  /// `number`: what the words follow from.
+  /// `at_once`: fresh() will not be called. `number`: the seed of the words.
   void bind(std::byte* memory, std::size_t slot_count, bool at_once, GenerationWord number) noexcept {
     this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
@@ -173,13 +171,13 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
     for (std::size_t i = 0; i != slot_count; ++i) words_[i] = this->start_;
     publish(known_, slot_count);
   }
-  /// The words are those that another process bound to this memory.
+  /// Joins the words that another process bound to this memory.
   void join(std::byte* memory, std::size_t slot_count, GenerationWord number) noexcept {
     this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
     publish(known_, slot_count);
   }
-  /// A slot is handed out for the first time; for the second where it was not used after all.
+  /// Called at a slot's first use; again if the slot was not used after all.
   FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place, std::size_t) noexcept {
     if (place < known_) return;
     words_[place] = this->start_;
@@ -190,7 +188,7 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
   }
   [[nodiscard]] GenerationWord& word_at(std::size_t index) const noexcept { return words_[index]; }
 
-  /// The slot of a key, or null where it is stale. `shared`: other threads change the pool meanwhile.
+  /// The slot of a key. Returns: null when the key is stale. `shared`: other threads change the pool meanwhile.
   template <bool shared, class Blocks>
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation,
                                                         Blocks const& blocks) const noexcept {
@@ -200,13 +198,13 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
 
  private:
   GenerationWord* words_ = nullptr;
-  std::size_t known_ = 0;  ///< words that have a value
+  std::size_t known_ = 0;  ///< initialised words
 };
 
-/// The words of a pool of many blocks. What lookups do not read is changed under the pool's lock.
+/// The words of a pool of several blocks. Data that lookups do not read change under the pool's lock.
 ///
-/// known_ / page_slots pages were opened; behind them in the directory are those that blocks will open. spare_pages_
-/// and spare_singles_ are what no block that is there will need:
+/// known_ / page_slots pages were opened; the directory continues with those that blocks will open. spare_pages_ and
+/// spare_singles_ are those that no present block will need:
 ///   spare_pages_   == pages in the list + pages never opened - pages that blocks have not opened yet
 ///   spare_singles_ == singles in the list - singles that blocks have not opened yet
 template <class Shape> class PagedGenerations : public GenerationWords<Shape::generation_bits> {
@@ -216,12 +214,12 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
   static constexpr Index none = 0xFFFF'FFFE;    ///< ends a list
   static constexpr std::uintptr_t singles = 1;  ///< in Entry::base; a page's first slot is at an even address
-  /// Of the directory. Addresses are those that index 0 would have if the page began with it.
+  /// Of the directory. Addresses are biased: those that index 0 would have if the page began with it.
   struct Entry {
     std::uintptr_t words;
-    std::uintptr_t base;  ///< or + `singles`: of their addresses. Of a page in the list: the index of the next one
+    std::uintptr_t base;  ///< or + `singles`: of their addresses. In a listed page: the index of the next one
   };
-  /// What was acquired, in a list.
+  /// A piece of acquired memory, in a list.
   struct Memory {
     Memory* next;
     std::size_t bytes;
@@ -236,16 +234,16 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     return slot_count / page_slots + (slot_count % page_slots != 0);
   }
 
-  /// How many slots of a new block go into pages of its own. The others, less than a third of a page, are singles,
+  /// Slots of a new block that go into pages of their own. The others, fewer than a third of a page, are singles,
   /// unless the pool is small.
   [[nodiscard]] std::size_t paged(std::size_t slot_count) const noexcept {
     std::size_t const rest = slot_count % page_slots;
     return 3 * rest < page_slots && made_ >= 2 ? slot_count - rest : slot_count;
   }
 
-  /// Effects: there is what a block of `slot_count` slots needs, `paged` of them in pages. `acquire(bytes)` returns
+  /// Effects: provides the words of a block of `slot_count` slots, `paged` of them in pages. `acquire(bytes)` returns
   /// memory or null.
-  /// Returns: false where there is none, or (`full`) no index is left. Complexity: linear in the new pages.
+  /// Returns: false without memory, or (`full`) when no index is left. Complexity: linear in the new pages.
   template <class Acquire>
   [[nodiscard]] bool reserve(std::size_t slot_count, std::size_t paged, bool& full, Acquire&& acquire) noexcept {
     if (this->start_ == 0) this->seed(next_generation_seed());
@@ -266,13 +264,14 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     if (memory != nullptr) add_singles(memory);
     return memory != nullptr;
   }
-  /// The block will be there. Requires: reserve() was called for it.
+  /// Registers a new block. Requires: reserve() was called for it.
   void join(Block& block, std::size_t paged) noexcept {
     block.paged = paged;
     spare_pages_ -= static_cast<Index>(pages_for(paged));
     spare_singles_ -= static_cast<Index>(block.slot_count - paged);
   }
-  /// The block goes. Requires: Block::handed is up to date, and no key of it is valid. Complexity: linear in its pages.
+  /// Removes a block. Requires: Block::handed is up to date, and no key of it is valid. Complexity: linear in its
+  /// pages.
   void leave(Block const& block, std::size_t stride) noexcept {
     for (std::size_t place = 0; place < block.paged && place < block.handed; place += page_slots)
       give_page(index_in(block.data + place * stride));
@@ -281,7 +280,7 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     spare_pages_ += static_cast<Index>(pages_for(block.paged));
     spare_singles_ += static_cast<Index>(block.slot_count - block.paged);
   }
-  /// Calls release(memory, bytes) for all that was acquired.
+  /// Calls release(memory, bytes) for all acquired memory.
   template <class Release> void clear(Release&& release) noexcept {
     while (memory_ != nullptr) {
       Memory* const memory = std::exchange(memory_, memory_->next);
@@ -289,7 +288,7 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     }
   }
 
-  /// A slot is handed out for the first time.
+  /// Called at a slot's first use.
   void fresh(std::byte* slot, Block const& block, std::size_t place, std::size_t stride) noexcept {
     Index const index = place >= block.paged      ? take_single(slot)
                         : place % page_slots == 0 ? take_page(slot, stride)
@@ -298,7 +297,7 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     std::memcpy(slot + Shape::index_offset, &index, sizeof index);
     if constexpr (Shape::poisons) poison(slot, Shape::payload);
   }
-  /// The slot was not used after all, and will be handed out for the first time again.
+  /// Reverts fresh(): the slot was not used, and its first use is still to come.
   void unused(std::byte const* slot, Block const& block, std::size_t place) noexcept {
     if (place >= block.paged) give_single(index_in(slot));
     else if (place % page_slots == 0) give_page(index_in(slot));
@@ -331,13 +330,13 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   static GenerationWord& word_in(Entry const& entry, std::size_t index) noexcept {
     return *reinterpret_cast<GenerationWord*>(entry.words + index * sizeof(GenerationWord));
   }
-  /// Where the address of a single slot is; of one in the list: the index of the next one.
+  /// The address of a single slot; for a listed one, the index of the next.
   static std::uintptr_t& single_in(std::uintptr_t base, std::size_t index) noexcept {
     return *reinterpret_cast<std::uintptr_t*>(base - singles + index * sizeof(std::uintptr_t));
   }
   std::uintptr_t& single(std::size_t index) noexcept { return single_in(directory_[index / page_slots].base, index); }
 
-  /// The words of a page have their first value; `slots` as in Entry.
+  /// Initialises the words of a page; `base` as in Entry.
   void open_page(Entry& entry, std::uintptr_t words, std::uintptr_t base) noexcept {
     for (std::size_t i = 0; i != page_slots; ++i) reinterpret_cast<GenerationWord*>(words)[i] = this->start_;
     ::new (static_cast<void*>(&entry)) Entry{words - known_ * sizeof(GenerationWord), base};
@@ -363,7 +362,7 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   }
   void give_single(Index index) noexcept { publish(single(index), std::exchange(free_single_, index)); }
 
-  /// Effects: a page of singles more, before those that were never opened.
+  /// Effects: adds a page of singles, before the pages never opened.
   void add_singles(std::byte* memory) noexcept {
     Entry& entry = directory_[known_ / page_slots];
     if (made_ != known_ / page_slots) ::new (static_cast<void*>(&directory_[made_])) Entry(entry);
@@ -375,7 +374,7 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     open_page(entry, reinterpret_cast<std::uintptr_t>(addresses + page_slots),
               reinterpret_cast<std::uintptr_t>(addresses) - known_ * sizeof *addresses + singles);
   }
-  /// Effects: the directory has room for `pages` entries.
+  /// Effects: makes room for `pages` entries in the directory.
   template <class Acquire> [[nodiscard]] bool widen(std::size_t pages, Acquire&& acquire) noexcept {
     if (pages <= room_) return true;
     std::size_t const room = pages < 2 * std::size_t{room_} ? 2 * std::size_t{room_} : pages;
@@ -394,13 +393,13 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   }
 
   Entry* directory_ = nullptr;
-  std::size_t known_ = 0;  ///< words that have a value; a multiple of page_slots
+  std::size_t known_ = 0;  ///< initialised words; a multiple of page_slots
   Memory* memory_ = nullptr;
-  Index room_ = 0;  ///< entries there is memory for
-  Index made_ = 0;  ///< entries that have a value
+  Index room_ = 0;  ///< entries that fit into the memory
+  Index made_ = 0;  ///< initialised entries
   Index spare_pages_ = 0;
   Index spare_singles_ = 0;
-  Index free_page_ = none;  ///< the list of pages that were opened, by their first index
+  Index free_page_ = none;  ///< the list of opened pages without a block, by their first index
   Index free_single_ = none;
 };
 

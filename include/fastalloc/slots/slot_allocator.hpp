@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The slots axis: which of the returned slots is handed out next. Nothing here knows T.
+// The slots axis: the order in which returned slots are handed out. No header in this folder knows T.
 //
-//   StackAllocator     an array of the free slots, last in first out      default; fastest nearly everywhere; 4 bytes a
-//                      slot (8 in a GrowingPool)
-//   FreeListAllocator  a list linked through the free slots themselves    0 bytes a slot; slow when slots are cold
-//   BitmapAllocator    one bit a slot, always the lowest free address     compact live sets, ordered iteration, 1 bit
+//   StackAllocator     an array of the free slots, last in first out     default; fastest nearly everywhere; 4 bytes a
+//                                                                        slot (8 in a GrowingPool)
+//   FreeListAllocator  a list linked through the free slots themselves   0 bytes a slot; slow when slots are cold
+//   BitmapAllocator    one bit a slot, always the lowest free address    compact live sets, ordered iteration, 1 bit
 //
-// The pool itself hands out fresh slots, in ascending order, and keeps the slot returned last (the *hot slot*) where
-// the policy allows it. So an allocator starts empty, and whatever its kind, a pool of a million slots is built without
-// touching one of them:
+// The pool hands out fresh slots itself, in ascending order, and keeps the last-freed slot (the *hot slot*) where the
+// policy allows it. An allocator therefore starts empty, and building a pool of a million slots touches none of them:
 //
 //   slots ever handed out == live + returned,     returned == allocator.size() + (hot slot ? 1 : 0)
 //
-// A policy of your own is a struct with a member template `Slots<Shape>` that fits the concept below;
-// examples/custom_allocator.cpp shows one.
+// To write a policy, define a struct with a member template `Slots<Shape>` that satisfies the concept below; see
+// examples/custom_allocator.cpp. `using takes_any_size = <itself>;` in the struct says that it reads no `Shape::size`,
+// `align` or `payload`: types then share its code. `uses_granules = true` if it counts granules (SlotCode, not wide).
 #pragma once
 
 #include <fastalloc/slots/blocks.hpp>
@@ -23,18 +23,18 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// The state of a slot allocator for slots of one shape. `slot` is always the start of a slot.
-/// - `metadata_bytes(slots, blocks)`: bytes to keep account of that many slots in that many blocks; at least pointer
-///   alignment is provided.
-/// - `bind(memory, blocks)`: called before the first use and whenever the blocks changed, with uninitialised
-///   memory of metadata_bytes(). What was returned stays returned; the previous memory is valid until bind() ends.
-///   It may be the same memory when blocks went; word numbers then only fall. Before the first call a default
-///   constructed allocator is asked like one without slots: take() returns null, size() 0.
+/// - `metadata_bytes(slots, blocks)`: bytes of bookkeeping for that many slots in that many blocks. The memory is
+///   aligned at least like a pointer.
+/// - `bind(memory, blocks)`: called before the first use and after every change of the blocks, with metadata_bytes()
+///   bytes of uninitialised memory. Returned slots stay returned. The previous memory is valid until bind() ends; it
+///   may be the same memory when blocks were removed, and word numbers then only fall. Before the first bind() a
+///   default-constructed allocator behaves like one without slots: take() returns null, size() 0.
 /// - `take(blocks)`: a returned slot, or null when there is none.
 /// - `give(slot, blocks)`: takes a slot back.
-/// - `size()`: returned slots that are not taken.
-/// - `for_each(f, blocks)`: calls f(slot) for each of them.
-/// - `S::hot_slot`: the pool may keep the slot that was returned last to itself, in front of take().
-/// None of them throws or allocates. All are called under the pool's lock.
+/// - `size()`: the number of returned slots not taken since.
+/// - `for_each(f, blocks)`: calls f(slot) for each of these slots.
+/// - `S::hot_slot`: the pool may keep the last-freed slot itself, in front of take().
+/// Throws: nothing; allocates nothing. Thread safety: all calls happen under the pool's lock.
 template <class S>
 concept SlotAllocatorState =
     requires(S s, S const c, std::byte* memory, std::size_t n, Blocks<S::growing> const& blocks) {
@@ -49,7 +49,7 @@ concept SlotAllocatorState =
       };
     };
 
-/// Needed for GrowingPool::shrink_to_fit: `erase_if(predicate, blocks)` drops the returned slots of a block that goes.
+/// Required by GrowingPool::shrink_to_fit: `erase_if(predicate, blocks)` drops the returned slots of a removed block.
 template <class S>
 concept ErasableSlots = requires(S s, Blocks<S::growing> const& blocks) {
   {
@@ -57,12 +57,11 @@ concept ErasableSlots = requires(S s, Blocks<S::growing> const& blocks) {
   } noexcept;
 };
 
-/// Knows which slots are free, so that live ones are iterated a word at a time.
-/// - `free_bits(word, blocks)` has a bit for each slot of a word (Block::word) that was returned and is not taken.
-///   Asked only about words whose first slot was handed out before.
-/// - `settle(blocks)` returns a number, and `is_settled(number)` is true only while no slot was returned since (but
-///   such as were taken again) and blocks are the same. It is asked at every object, so a few instructions are all it
-///   should take.
+/// Knows which slots are free, so that iteration over live objects proceeds a word at a time.
+/// - `free_bits(word, blocks)`: one bit for each slot of a word (Block::word) that was returned and not taken since.
+///   Called only for words whose first slot was handed out before.
+/// - `settle(blocks)` returns a number; `is_settled(number)` is true while the blocks are the same and no slot was
+///   returned since (slots taken again do not count). It runs once per object: keep it to a few instructions.
 template <class S>
 concept TracksOccupancy = requires(S s, S const c, std::size_t word, Blocks<S::growing> const& blocks) {
   { c.free_bits(word, blocks) } noexcept -> std::same_as<std::size_t>;
@@ -70,9 +69,9 @@ concept TracksOccupancy = requires(S s, S const c, std::size_t word, Blocks<S::g
   { c.is_settled(word) } noexcept -> std::same_as<bool>;
 };
 
-/// Tells what was returned since a mark: `drain(f, blocks)` calls f for each such slot that is still free and sets the
-/// mark anew; `low_water()` is the least size() since. From it the pool derives peaks, and iterates while F releases.
-/// `set_mark()`, where there is one, is a drain() that nobody listens to, in a few steps.
+/// Reports slots returned since a mark. `drain(f, blocks)` calls f for each such slot that is still free, and sets a
+/// new mark; `low_water()` is the least size() since. The pool derives peaks from it, and iterates while F releases.
+/// `set_mark()`, if present, has the effects of drain() with an empty f, in a few steps.
 template <class S>
 concept MarksReturns = requires(S s, S const c, Blocks<S::growing> const& blocks) {
   {
@@ -81,17 +80,17 @@ concept MarksReturns = requires(S s, S const c, Blocks<S::growing> const& blocks
   { c.low_water() } noexcept -> std::same_as<std::size_t>;
 };
 
-/// What a checks policy hears of links that somebody wrote over.
+/// The report on overwritten links that a checks policy receives.
 struct LinksCut {
   bool broken = false;
-  std::size_t lost = 0;       ///< slots that are in the list no more
-  std::byte* slot = nullptr;  ///< broken: the one whose link it was; null where the list itself led astray
+  std::size_t lost = 0;       ///< slots dropped from the list
+  std::byte* slot = nullptr;  ///< broken: the slot with the bad link; null where the head of the list itself was bad
 };
 
-/// Keeps a link in each returned slot, which whoever uses a dead object may write over. For checks policies, before
-/// links are followed: `cut(n, claim, unclaim, blocks)` looks at n slots and their links. claim(p), where p may be
-/// anything, is true when a returned slot begins there, and false for the same slot until unclaim(p). In front of what
-/// cannot be claimed the list is cut, so that the rest can be walked.
+/// Keeps a link in each returned slot, where a write to a dead object may overwrite it. Checks policies call `cut(n,
+/// claim, unclaim, blocks)` before links are followed: it verifies n slots and their links. claim(p), for any p, is
+/// true when a returned slot begins there, and false for the same slot until unclaim(p). The list is cut in front of
+/// the first slot that cannot be claimed, so that the rest can be walked.
 template <class S>
 concept LinksSlots = requires(S s, std::size_t n, Blocks<S::growing> const& blocks) {
   {
@@ -99,7 +98,7 @@ concept LinksSlots = requires(S s, std::size_t n, Blocks<S::growing> const& bloc
   } noexcept;
 };
 
-/// Wants to hear of every slot that is handed out for the first time: `fresh(slot, blocks)`.
+/// Is notified of every slot's first use: `fresh(slot, blocks)`.
 template <class S>
 concept HearsOfFreshSlots = requires(S s, std::byte* slot, Blocks<S::growing> const& blocks) {
   { s.fresh(slot, blocks) } noexcept;
@@ -117,7 +116,7 @@ concept GivesMany = requires(S s, std::byte* (*at)(std::size_t), std::size_t n, 
   { s.give_many(at, n, blocks) } noexcept;
 };
 
-/// Finds and takes adjacent slots; needed for allocate_n(). Both are called after settle().
+/// Finds and takes adjacent slots; required by allocate_n(). Requires: settle() was called before.
 /// - `find_run(n, block, blocks)`: place of the first of the lowest n adjacent slots of a block that are returned or
 ///   lie behind Block::handed; Block::slots when there are none.
 /// - `take_run(place, n, block)`: takes n adjacent returned slots.
@@ -132,8 +131,8 @@ concept TakesRuns = TracksOccupancy<S> && requires(S s, S const c, std::size_t n
 template <class P>
 concept SlotAllocator = requires { typename P::template Slots<SlotShape<16, 8, false>>; };
 
-/// Bytes of a link that an allocator writes into free slots: 0, unless the policy says `link_bytes(growing, object)`,
-/// where `object` is what a slot holds, in bytes.
+/// Bytes of the link that an allocator writes into free slots: `P::link_bytes(growing, object)`, or 0 where the policy
+/// has none. `object`: bytes of the contents of a slot.
 template <class P>
 constexpr std::size_t link_bytes([[maybe_unused]] bool growing, [[maybe_unused]] std::size_t object) noexcept {
   if constexpr (requires { P::link_bytes(growing, object); }) return P::link_bytes(growing, object);

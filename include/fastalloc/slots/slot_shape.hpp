@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotShape: what a slot allocator knows about slots at compile time. SlotCode: how it writes an address down.
-// SlotLink: where.
+// SlotShape: the compile-time properties of slots that an allocator sees. SlotCode: the encoding of a slot's address.
+// SlotLink: access to the link in a free slot.
 //
 //   stride     bytes from one slot to the next: `size`, or a multiple of PoolConfig::alignment (known at run time)
-//   granule    the largest power of two that divides `size`; it divides every stride, too
-//   code       a free slot in a list: 32 bits, (address - data) / granule, where there is one block;
-//              the address itself where there are many
+//   granule    the largest power of two that divides `size`; it also divides every stride
+//   code       a free slot in a list: 32 bits, (address - data) / granule, in pools of one block;
+//              the address itself in pools of several
 //
-// Offsets in granules need neither a division nor, for powers of two, a multiplication to become addresses; indices
-// would need both. One block may so be up to 2^32 granules long: 32 GiB for 8-byte granules, 256 GiB for 64-byte ones.
+// Decoding an offset in granules takes no division and, for powers of two, no multiplication; indices would need both.
+// One block spans at most 2^32 granules: 32 GiB for 8-byte granules, 256 GiB for 64-byte ones.
 #pragma once
 
 #include <fastalloc/fwd.hpp>
@@ -20,15 +20,25 @@
 #include <cstring>
 #include <type_traits>
 
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The properties of one type's slots, as values for code that many types share.
+struct SlotType {
+  std::size_t size;   ///< bytes of a slot, a multiple of `align`
+  std::size_t align;  ///< bytes; the least alignment of every slot
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where in a free
-/// slot a link of LinkSize bytes may be written.
-/// Poisons: AddressSanitizer may be told about free slots. It keeps account of eight bytes at a time, which slots must
-/// not share where threads that hold no lock hand them out. GenerationBits: 0, or keys name slots
-/// (slots/generations.hpp). CountsOffset: 0, or where counts of owners lie (handle/sharing.hpp): a for_each() may look
-/// at them at any time. Header: bytes in front of the slots, for a pool that processes share (storage/span_header.hpp).
-/// WholeGranules: strides are multiples of those eight bytes, so that no slot shares them.
+/// Size: bytes of a slot, a multiple of Align. Growing: the pool may have several blocks. LinkOffset: where a free slot
+/// has room for a link of LinkSize bytes. Poisons: AddressSanitizer is told about free slots. Its granularity is eight
+/// bytes; threads that hand out slots without a lock must not share those. GenerationBits: 0, or bits of a generation
+/// for keys (slots/generations.hpp). CountsOffset: 0, or the offset of the owner counts (handle/sharing.hpp), which
+/// for_each() may read at any time. Header: bytes in front of the slots of a pool shared by processes
+/// (storage/span_header.hpp). WholeGranules: strides are multiples of eight bytes, so that no two slots share
+/// AddressSanitizer's granule.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0,
           bool Poisons = true, int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0,
           bool WholeGranules = false>
@@ -47,20 +57,24 @@ struct SlotShape {
   static constexpr bool counted = CountsOffset != 0;
   static constexpr std::size_t header = Header;
   static constexpr bool spans_processes = Header != 0;
-  /// Where a slot of a growing pool keeps its index for keys, used or free.
+  /// Offset of a slot's index for keys in a growing pool, whether the slot is in use or free.
   static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
-  /// Bytes for the object and what belongs to it, which are filled and poisoned. Iterations may look at the others.
+  /// Bytes of the object and its companions, which are filled and poisoned. Iterations may read the rest of the slot.
   static constexpr std::size_t payload = counted ? CountsOffset : keyed && Growing ? index_offset : Size;
   static constexpr int granule_shift = std::countr_zero(Size);
 };
 
-/// Slots of a size that is known at run time: a multiple of Granule. They hold bytes, not objects of one type.
-template <std::size_t Granule> struct AnySizeShape : SlotShape<Granule, Granule, true> {
+/// Slots whose size and alignment, multiples of Granule, are known at run time only, so that one instantiation serves
+/// many types. `size`, `align` and `payload` have no meaning here.
+template <std::size_t Granule, bool Growing, std::size_t LinkSize = 0, int GenerationBits = 0>
+struct AnySizeShape
+    : SlotShape<(LinkSize > Granule ? LinkSize : Granule), 1, Growing, 0, LinkSize, true, GenerationBits> {
   static constexpr bool any_size = true;
+  static constexpr int granule_shift = std::countr_zero(Granule);
 };
 
-/// Translates between slot addresses and list entries. Wide: entries are addresses. HasNone: 0 stands for no slot, so
-/// that a list that is all zeros is an empty one.
+/// Translates between slot addresses and list entries. Wide: entries are addresses. HasNone: 0 means no slot, so that a
+/// zero-initialised list is empty.
 template <class Shape, bool Wide, bool HasNone = false> struct SlotCode {
   using type = std::conditional_t<Wide, std::byte*, std::uint32_t>;
 
@@ -75,7 +89,7 @@ template <class Shape, bool Wide, bool HasNone = false> struct SlotCode {
   template <class Blocks>
   FASTALLOC_ALWAYS_INLINE static std::byte* decode([[maybe_unused]] Blocks const& blocks, type code) noexcept {
     if constexpr (Wide) {
-      FASTALLOC_ASSUME(code != nullptr);  // callers look for none first
+      FASTALLOC_ASSUME(code != nullptr);  // callers compare with none first
       return code;
     } else {
       std::byte* const slot = blocks[0].data + ((static_cast<std::size_t>(code) - HasNone) << Shape::granule_shift);
@@ -83,7 +97,7 @@ template <class Shape, bool Wide, bool HasNone = false> struct SlotCode {
       return slot;
     }
   }
-  /// What decode() would make of a code that may be anything.
+  /// The result of decode() for an arbitrary code.
   template <class Blocks> static void const* address([[maybe_unused]] Blocks const& blocks, type code) noexcept {
     if constexpr (Wide) return code;
     else {
@@ -97,7 +111,7 @@ template <class Shape, bool Wide, bool HasNone = false> struct SlotCode {
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// The link in a free slot. Free slots are poisoned; it is uncovered only while it is read or written.
+/// The link in a free slot. Free slots are poisoned; the link is unpoisoned only while it is read or written.
 template <class Shape, class Link> struct SlotLink {
   FASTALLOC_ALWAYS_INLINE static Link load(std::byte const* slot) noexcept {
     Link link;

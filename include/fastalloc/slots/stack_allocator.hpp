@@ -5,9 +5,9 @@
 //   | untouched    | returned since    |
 //   | since mark   | the mark          |           size() == top_ - stack_,   low_water() == limit_ - stack_
 //
-// The array knows the slots that come next without touching them, so take() prefetches the slot that will be handed out
-// `lookahead` calls later: eight times faster than following links through cold slots (benchmarks/README.md).
-// The mark costs nothing: take() must know the end of the array anyway, and limit_ stands where the end would.
+// The array tells which slots come next without touching them: take() prefetches the slot to be handed out `lookahead`
+// calls later, which is eight times faster than following links through cold slots (benchmarks/README.md).
+// The mark is free: take() compares with the end of the array anyway, and limit_ takes its place.
 #pragma once
 
 #include <fastalloc/slots/slot_allocator.hpp>
@@ -17,10 +17,12 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. Costs 4 bytes a slot in a FixedPool, 8 in a GrowingPool.
-/// Complexity: take, give: 1 step (an entry and the top). Linear in their slots: take_many, give_many, for_each,
-/// erase_if, drain, and bind where blocks were added.
+/// Complexity: take, give: 1 step (an entry and the top). take_many, give_many, for_each, erase_if, drain, and bind
+/// after blocks were added: linear in their slots.
 struct StackAllocator {
   static constexpr bool is_slot_policy = true;
+  using takes_any_size = StackAllocator;  ///< see PoolTypes::shares_code
+  static constexpr bool uses_granules = true;
   static constexpr bool can_be_lock_free = true;  ///< as TaggedList
 
   template <class Shape> class Slots {
@@ -30,7 +32,7 @@ struct StackAllocator {
    public:
     static constexpr bool growing = Shape::growing;
     static constexpr bool hot_slot = true;
-    /// slots; 16 is up to a fifth slower when 100,000 come back in random order
+    /// slots; 16 is up to a fifth slower when 100,000 slots return in random order
     static constexpr std::size_t lookahead = 32;
 
     static constexpr std::size_t metadata_bytes(std::size_t slot_count, std::size_t) noexcept {
@@ -69,7 +71,7 @@ struct StackAllocator {
       *top_++ = Code::encode(blocks, slot);
     }
 
-    /// The first of them is the next to be handed out.
+    /// at(0) is the next slot to be handed out.
     template <class At>
     FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n, Blocks<growing> const& blocks) noexcept {
       for (std::size_t i = 0; i != n; ++i) top_[n - 1 - i] = Code::encode(blocks, at(i));

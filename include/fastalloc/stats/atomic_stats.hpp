@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// AtomicStats: BasicStats for pools that threads share without holding a lock.
+// AtomicStats: BasicStats for pools that threads use without holding a lock.
 #pragma once
 
 #include <fastalloc/stats/basic_stats.hpp>
@@ -9,15 +9,14 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: in ThreadSafePool. Threads with a cache count in it, without a locked instruction; so totals are exact
-/// when no thread is inside an operation, those of threads that ended included. The peak is exact as long as one thread
-/// allocates; otherwise it may count slots that lay in caches as used. It is never below the true one, nor above the
-/// capacity.
-/// Complexity: 1 step each; fill() and reset() 5; with LockFree the peak again for each other thread that raised it
-/// meanwhile.
+/// When to use: in ThreadSafePool. Threads with a cache count in the cache, without a locked instruction; totals, which
+/// include ended threads, are exact when no thread is inside an operation. The peak is exact while one thread
+/// allocates. Otherwise it may count slots in caches as used; it is never below the true peak nor above the capacity.
+/// Complexity: 1 step each; fill() and reset() 5. With LockFree, updating the peak repeats for each other thread that
+/// raised it meanwhile.
 class AtomicStats {
   using Count = std::atomic<std::uint64_t>;
-  static constexpr auto relaxed = std::memory_order_relaxed;  // of all operations here: counts that publish nothing
+  static constexpr auto relaxed = std::memory_order_relaxed;  // all operations here: counts publish nothing
 
  public:
   static constexpr bool enabled = true;
@@ -32,14 +31,14 @@ class AtomicStats {
     for (std::size_t peak = peak_.load(relaxed); peak < live && !peak_.compare_exchange_weak(peak, live, relaxed);) {}
   }
 
-  /// Requires: out.current_usage is set; out.total_allocations and out.peak_usage are what was counted elsewhere.
+  /// Requires: out.current_usage is set; out.total_allocations and out.peak_usage hold what was counted elsewhere.
   void fill(PoolStatistics& out) const noexcept {
     out.total_allocations += allocations_.load(relaxed);
     std::uint64_t base = live_at_reset_.load(relaxed);
-    if (static_cast<std::int64_t>(out.total_allocations) < 0)  // an object in use at the reset was not built after all
+    if (static_cast<std::int64_t>(out.total_allocations) < 0)  // an object in use at the reset was not built
       base += std::exchange(out.total_allocations, 0);
-    // Counted apart from the slots: another thread is between both, or (in shared memory) a process died there. Then
-    // more live than were counted.
+    // Counts and slots are separate: another thread may be between the two, or (in shared memory) a process died there.
+    // Then more objects live than were counted.
     std::uint64_t const begun = out.total_allocations + base;
     out.total_deallocations = begun > out.current_usage ? begun - out.current_usage : 0;
     out.growth_count = growths_.load(relaxed);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The statistics axis: what a pool counts.
+// The statistics axis: the counts that a pool keeps.
 //
 //   NoStats      nothing, 0 bytes, 0 instructions     default; statistics() does not exist
 //   BasicStats   everything in PoolStatistics         one increment an allocation (≤ 2 % on the pair benchmark)
@@ -17,9 +17,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// A policy for the statistics axis. The pool calls it under its lock.
 /// - `S::enabled`: the pool has statistics() and reset_statistics().
-/// - `allocated(n)`, `withdrawn()`: n objects were handed out; one of them was not built after all.
-/// - `failed()`, `grown()`: a request found no slot; a block was added.
-/// - `fill(statistics)`: writes the totals and counts. `reset(live)`: they begin again, with `live` objects in use.
+/// - `allocated(n)`: n objects were handed out. `withdrawn()`: one of them was not built.
+/// - `failed()`: a request found no slot. `grown()`: a block was added.
+/// - `fill(statistics)`: writes the totals and counts. `reset(live)`: restarts them, with `live` objects in use.
 template <class S>
 concept StatsPolicy = std::default_initializable<S> && requires(S s, S const c, PoolStatistics& out, std::size_t n) {
   { S::enabled } -> std::convertible_to<bool>;
@@ -31,27 +31,27 @@ concept StatsPolicy = std::default_initializable<S> && requires(S s, S const c, 
   { s.reset(n) } noexcept;
 };
 
-/// When to use: where nobody reads the numbers. Complexity: 0 steps.
+/// When to use: where the numbers are not read. Complexity: 0 steps.
 struct NoStats {
   static constexpr bool enabled = false;
   static constexpr bool is_thread_safe = true;
-  constexpr void allocated(std::size_t) noexcept {}
-  constexpr void withdrawn() noexcept {}
+  FASTALLOC_ALWAYS_INLINE constexpr void allocated(std::size_t) noexcept {}
+  FASTALLOC_ALWAYS_INLINE constexpr void withdrawn() noexcept {}
   constexpr void failed() noexcept {}
   constexpr void grown() noexcept {}
   constexpr void fill(PoolStatistics&) const noexcept {}
   constexpr void reset(std::size_t) noexcept {}
 };
 
-/// When to use: in pools of one thread, or under a lock policy. Complexity: 1 step each; fill() and reset() 4.
-/// BitmapAllocator: one more an allocation, for the peak.
+/// When to use: in pools of one thread, or under a lock policy. Complexity: 1 step each; fill() and reset() 4. With
+/// BitmapAllocator, the peak takes one more step an allocation.
 class BasicStats {
  public:
   static constexpr bool enabled = true;
-  static constexpr bool is_thread_safe = false;  ///< it needs the pool's lock
+  static constexpr bool is_thread_safe = false;  ///< requires the pool's lock
 
-  constexpr void allocated(std::size_t n) noexcept { allocations_ += n; }
-  constexpr void withdrawn() noexcept { --(allocations_ != 0 ? allocations_ : live_at_reset_); }
+  FASTALLOC_ALWAYS_INLINE constexpr void allocated(std::size_t n) noexcept { allocations_ += n; }
+  FASTALLOC_ALWAYS_INLINE constexpr void withdrawn() noexcept { --(allocations_ != 0 ? allocations_ : live_at_reset_); }
   constexpr void failed() noexcept { ++failures_; }
   constexpr void grown() noexcept { ++growths_; }
 

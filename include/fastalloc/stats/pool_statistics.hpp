@@ -11,8 +11,8 @@
 
 namespace fastalloc {
 
-/// A slot is in use from the moment it is taken. Where a constructor then throws, all counts are as before; the peak
-/// is, too, but with BitmapAllocator, LockFree and thread caches, which keep what the slots raised it to.
+/// A slot is in use from the moment it is taken. A throwing constructor leaves all counts as before, except the peak
+/// with BitmapAllocator, LockFree and thread caches.
 struct PoolStatistics {
   std::uint64_t total_allocations = 0;    ///< objects handed out
   std::uint64_t total_deallocations = 0;  ///< objects returned
@@ -26,7 +26,7 @@ struct PoolStatistics {
   [[nodiscard]] double utilization_rate() const noexcept { return percent(current_usage); }
   /// Percent of the capacity in use at the peak; 0 when the capacity is 0.
   [[nodiscard]] double peak_utilization_rate() const noexcept { return percent(peak_usage); }
-  /// Requests that were served, 0 to 1; 0 when there were none.
+  /// Fraction of requests served, 0 to 1; 0 when there were none.
   [[nodiscard]] double hit_rate() const noexcept {
     double const served = static_cast<double>(total_allocations);
     return served == 0 ? 0.0 : served / (served + static_cast<double>(allocation_failures));
@@ -36,7 +36,7 @@ struct PoolStatistics {
     return capacity > current_usage ? capacity - current_usage : 0;
   }
 
-  /// Of several pools together; the peak is the sum of their peaks.
+  /// Effects: adds the statistics of another pool; the peak becomes the sum of both peaks.
   PoolStatistics& operator+=(PoolStatistics const& other) noexcept {
     total_allocations += other.total_allocations;
     total_deallocations += other.total_deallocations;

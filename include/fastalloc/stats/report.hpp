@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Reports: PoolStatistics as text for people, key/value pairs, JSON out and in, and Prometheus' text format.
 //
-// One table, statistics_fields(), drives them all. Nothing here asks for the locale or touches a pool.
-// Requires: the hosted library. What returns a string or a vector may throw std::bad_alloc.
+// All reports use one table, statistics_fields(). They do not depend on the locale and do not access a pool.
+// Requires: the hosted library. Throws: std::bad_alloc from functions that return a string or a vector.
+// The functions are templates (of the unused `Later`), so that files that print no statistics do not compile them.
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -15,7 +16,7 @@
 namespace fastalloc {
 namespace detail {
 
-/// Rates with three decimals. The greatest, 2^64 slots in percent of a capacity of 1, has 22 digits before them.
+/// Rates have three decimals. The greatest, 2^64 slots in percent of a capacity of 1, has 22 digits before them.
 template <class Number> std::string decimal(Number value) {
   if constexpr (std::is_integral_v<Number>) return std::to_string(value);
   char text[32];
@@ -23,23 +24,23 @@ template <class Number> std::string decimal(Number value) {
       text, std::to_chars(text, text + sizeof text, static_cast<double>(value), std::chars_format::fixed, 3).ptr);
 }
 
-/// Appends each part. In place of operator+, about which g++ 12 warns (-Wrestrict) when a literal comes first.
+/// Appends each part. Replaces operator+, for which g++ 12 warns (-Wrestrict) when a literal comes first.
 template <class... Parts> std::string& append(std::string& out, Parts const&... parts) {
   return (out.append(parts), ...);
 }
 
 struct StatisticsField {
   std::string_view key;
-  std::string_view metric;  ///< the name in Prometheus; those of counters end in _total
+  std::string_view metric;  ///< the name in Prometheus; names of counters end in _total
   std::string_view help;
   std::string (*text)(PoolStatistics const&);
-  /// false when the value does not fit; null where it is derived
+  /// false when the value does not fit; null for a derived field
   bool (*store)(PoolStatistics&, std::uint64_t) = nullptr;
-  /// what the reader says when there is none, or a second one
+  /// the reader's message when the key is missing or occurs twice
   char const* expected = "";
 };
 
-inline auto const& statistics_fields() noexcept {
+template <class Later> auto const& statistics_fields() noexcept {
 #define FASTALLOC_DERIVED(key, member, metric, help)                               \
   {key, metric, help, [](PoolStatistics const& s) { return decimal(s.member()); }}
 #define FASTALLOC_COUNTED(member, metric, help)                                                             \
@@ -68,8 +69,8 @@ inline auto const& statistics_fields() noexcept {
   return fields;
 }
 
-/// Reads JSON (RFC 8259) in place: no tree, no heap. Each function moves `at` behind what it read, or returns false.
-struct JsonReader {
+/// Reads JSON (RFC 8259) in place: no tree, no heap. Each function moves `at` behind its input, or returns false.
+template <class Later> struct JsonReader {
   std::string_view text;
   std::size_t at = 0;
   Error error{.unit = "bytes"};
@@ -84,14 +85,14 @@ struct JsonReader {
   bool at_end() noexcept { return take_all(" \t\r\n"), at == text.size(); }
   bool expect(std::string_view c, char const* expected) noexcept { return (!at_end() && take(c)) || fail(expected); }
 
-  /// Behind an opening bracket: item() for each item, and `close`.
+  /// After an opening bracket: calls item() for each item, then expects `close`.
   template <class Item> bool list(std::string_view close, Item item) noexcept {
     for (bool first = true; at_end() || !take(close); first = false)
       if ((!first && !expect(",", "statistics_from_json: expected a comma or the closing bracket")) || !item())
         return false;
     return true;
   }
-  /// A key, as it is written, and the colon.
+  /// A key, in its escaped form, and the colon.
   bool key(std::string_view& name) noexcept {
     return string(name) && expect(":", "statistics_from_json: expected ':' after a key");
   }
@@ -137,29 +138,31 @@ struct JsonReader {
 
 }  // namespace detail
 
-/// Every number under its name, as text: whole numbers as such, rates with three decimals, and with the unit in the
-/// name (utilization_percent, hit_ratio).
-[[nodiscard]] inline std::vector<std::pair<std::string_view, std::string>> key_value_pairs(PoolStatistics const& s) {
+/// Every number with its name, as text: whole numbers in full, rates with three decimals and the unit in the name
+/// (utilization_percent, hit_ratio).
+template <class Later = void>
+[[nodiscard]] std::vector<std::pair<std::string_view, std::string>> key_value_pairs(PoolStatistics const& s) {
   std::vector<std::pair<std::string_view, std::string>> pairs;
-  for (auto const& field : detail::statistics_fields()) pairs.emplace_back(field.key, field.text(s));
+  for (auto const& field : detail::statistics_fields<Later>()) pairs.emplace_back(field.key, field.text(s));
   return pairs;
 }
 
 /// One JSON object on one line: key_value_pairs() as numbers.
-[[nodiscard]] inline std::string to_json(PoolStatistics const& s) {
+template <class Later = void> [[nodiscard]] std::string to_json(PoolStatistics const& s) {
   std::string out;
-  for (auto const& f : detail::statistics_fields())
+  for (auto const& f : detail::statistics_fields<Later>())
     detail::append(out, out.empty() ? "{\"" : ",\"", f.key, "\":", f.text(s));
   return out += '}';
 }
 
-/// Prometheus' text format, with the label pool="pool_name". For several pools in one page keep the lines that start
-/// with # of the first only.
-[[nodiscard]] inline std::string to_prometheus(PoolStatistics const& s, std::string_view pool_name) {
+/// Prometheus' text format, with the label pool="pool_name". To put several pools in one page, keep the lines that
+/// start with # from the first only.
+template <class Later = void>
+[[nodiscard]] std::string to_prometheus(PoolStatistics const& s, std::string_view pool_name) {
   std::string label;
   for (char const c : pool_name) (label += c == '\n' || c == '"' || c == '\\' ? "\\" : "") += c == '\n' ? 'n' : c;
   std::string out;
-  for (auto const& f : detail::statistics_fields())
+  for (auto const& f : detail::statistics_fields<Later>())
     detail::append(out, "# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric,
                    f.metric.ends_with("_total") ? " counter\n" : " gauge\n", f.metric, "{pool=\"", label, "\"} ",
                    f.text(s), "\n");
@@ -167,7 +170,7 @@ struct JsonReader {
 }
 
 /// One line: "10 of 100 slots (10.000 %), peak 50, hit rate 1.000, 150 allocations, 140 deallocations, 0 growths".
-[[nodiscard]] inline std::string compact_summary(PoolStatistics const& s) {
+template <class Later = void> [[nodiscard]] std::string compact_summary(PoolStatistics const& s) {
   using detail::decimal;
   std::string out = decimal(s.current_usage);
   return detail::append(out, " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ",
@@ -176,24 +179,25 @@ struct JsonReader {
                         " growths");
 }
 
-/// One line a number: its name, the value, and what it means. Values are aligned at the right.
-[[nodiscard]] inline std::string summary(PoolStatistics const& s) {
+/// One line a number: its name, the value, aligned at the right, and its meaning.
+template <class Later = void> [[nodiscard]] std::string summary(PoolStatistics const& s) {
   std::string out;
-  for (auto const& [key, metric, help, text, store, expected] : detail::statistics_fields())
+  for (auto const& [key, metric, help, text, store, expected] : detail::statistics_fields<Later>())
     detail::append(out, key, std::string(52 - key.size() - text(s).size(), ' '), text(s), "  ", help, "\n");
   return out;
 }
 
 inline namespace FASTALLOC_ABI {
 
-/// Reads what to_json() wrote, whole numbers exactly. The keys may come in any order and among others, which are
-/// skipped; rates are worked out anew. Returns: the statistics, or an error whose message() says what was expected, and
-/// whose `requested` is the byte offset at which it was not found.
-[[nodiscard]] inline Result<PoolStatistics> statistics_from_json(std::string_view json) noexcept {
-  auto const& fields = detail::statistics_fields();
+/// Reads the output of to_json(), whole numbers exactly. Keys may come in any order; unknown keys are skipped, and
+/// rates are recomputed. Returns: the statistics, or an error whose message() states what was expected and whose
+/// `requested` is the byte offset where it was missing.
+template <class Later = void>
+[[nodiscard]] Result<PoolStatistics> statistics_from_json(std::string_view json) noexcept {
+  auto const& fields = detail::statistics_fields<Later>();
   PoolStatistics statistics;
   bool seen[std::extent_v<std::remove_reference_t<decltype(fields)>>] = {};
-  detail::JsonReader reader{json};
+  detail::JsonReader<Later> reader{json};
   bool ok = reader.expect("{", "statistics_from_json: expected '{'") && reader.list("}", [&] {
     std::string_view key;
     if (!reader.key(key)) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanStats: the statistics of a pool that processes share lie in the span, behind its header; so they are of all
-// processes. What is returned follows from what was allocated and what lives, so parts of single processes would mean
-// nothing.
+// SpanStats: the statistics of a pool shared by processes. They lie in the span, behind its header, and cover all
+// processes: returns are derived from allocations and live objects, so counts of single processes would have no
+// meaning.
 #pragma once
 
 #include <fastalloc/stats/basic_stats.hpp>
@@ -10,7 +10,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Stats: a policy that is safe where threads hold no lock, and holds no pointers.
+/// Requires: Stats is safe in threads without a lock, and holds no pointers.
 template <class Stats> class SpanStats {
   static_assert(std::is_standard_layout_v<Stats> && std::is_trivially_destructible_v<Stats>,
                 "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie in the span, where other "
@@ -21,7 +21,7 @@ template <class Stats> class SpanStats {
                                      "leave a greater alignas out of the policy");
 
  public:
-  /// `joins`: another process made them.
+  /// `joins`: another process created the statistics.
   void bind(std::byte* at, bool joins) noexcept {
     stats_ = joins ? std::launder(reinterpret_cast<Stats*>(at)) : ::new (static_cast<void*>(at)) Stats;
   }
@@ -35,7 +35,7 @@ template <class Stats> class SpanStats {
   void reset(std::size_t live) noexcept { stats_->reset(live); }
 
  private:
-  Stats* stats_ = nullptr;  ///< of this process
+  Stats* stats_ = nullptr;  ///< the address in this process
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,42 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // ExternalStorage: the pool lives in a span of bytes that the caller owns and that outlives the pool.
 //
-// With FixedPool and LockFree the span may be memory that processes share, at an address of its own in each:
+// With FixedPool and LockFree the span may be memory shared by processes, at a different address in each:
 //
-//   first    FixedPool<T, ExternalStorage, LockFree> pool(span); creates the pool in the span
-//   others   FixedPool<T, ExternalStorage, LockFree> pool(ExternalStorage::attach(span));   find it there
+//   first    FixedPool<T, ExternalStorage, LockFree> pool(span);                           creates the pool in the span
+//   others   FixedPool<T, ExternalStorage, LockFree> pool(ExternalStorage::attach(span));  attach to it
 //
-//   what lies in the span   slots, links and head of the free list, generations, marks of the checks, statistics of all
-//                           processes,
-//                           a header by which others find the pool, and notice where theirs differs
-//   what each has           the pool object, its handles, iterations that run; a handle is used in the process that
-//                           made it
-//   what is handed on       a Key (pool.key, pool.get), or an index (pool.index_of, pool.object_at); pool.adopt() makes
-//                           a handle of the
-//                           object, after the other one has let go of it by Handle::release()
-//   T                       holds no pointers or references, to itself neither, and no virtual functions or bases:
-//                           these are addresses of
-//                           one process. Indices, keys, arrays, and atomics that are lock free are well. What is in an
-//                           object is seen by who gets its key or index in a way that synchronizes: an atomic, a pipe,
-//                           a semaphore
-//   not for it              sharing policies (their counts point to the pool), Recycle, and pools other than FixedPool
-//                           with LockFree
+//   in the span       slots, links and head of the free list, generations, check marks, statistics of all processes,
+//                     and a header by which other processes find the pool and detect a different layout
+//   in each process   the pool object, its handles, running iterations. Use a handle only in the process that made it
+//   passed on         a Key (pool.key, pool.get) or an index (pool.index_of, pool.object_at). pool.adopt() makes a
+//                     handle of the object after the previous owner called Handle::release()
+//   T                 no pointers or references, not even to itself, no virtual functions or bases: these are addresses
+//                     of one process. Indices, keys, arrays and lock-free atomics are fine. To make its contents
+//                     visible, pass its key or index through an atomic, a pipe, a semaphore: anything that synchronizes
+//   not supported     sharing policies (their counts point to the pool), Recycle, pools other than FixedPool + LockFree
 //
-// Who ends when: those who attached, whenever they like, with no handles of their own left (objects may stay, for
-// others to adopt). Their destructors say nothing about objects, and change nothing. That of the pool that was created
-// reports what lives, as always, whoever has it; those who are attached may go on, but nobody may attach any more, and
-// the bytes must stay as long as one is there. A creator that is to go before the others ends without that destructor
-// (by _exit(), say, or by a signal): then the pool stays as it is. A forked process may use its copy of a pool object
-// as it is, without attaching. A copy of the one that created the pool counts as that one, so its destructor must not
-// run: leave by _exit(). Who creates a pool where one is still used takes the memory from under it; the end of the
-// older one keeps nobody from attaching to the newer one. Who attaches trusts those who write there: bytes that a
-// process spoils are spoilt for all. A process that is killed keeps what it had, and loses the slots that it was just
-// taking or giving back: one at most, in an operation on many objects (batches) those of that operation; all else stays
-// whole and exact. for_each() meets its objects: where T has the process's number, `if (object.process == dead)
-// pool.adopt(&object).reset()` gets them back. This requires that no other process is inside an operation of the pool
-// meanwhile: for_each() meets what one is just building, too, where the number of a dead process may still stand. It
-// also meets an object that the dead one had not built to the end; what it had begun to destroy only without a checks
-// policy, with one that slot is lost. ~T() must bear both.
+// - An attached process may leave at any time, once it has no handles of its own; objects may stay for others to adopt.
+//   Its destructor reports no objects and changes nothing.
+// - The destructor of the creating pool reports live objects, whichever process owns them. Attached processes may go
+//   on, but no process can attach any more; keep the bytes while any is attached. To leave before the others, the
+//   creator ends without the destructor (by _exit() or a signal): the pool stays as it is.
+// - A forked process may use its copy of a pool object without attaching. A copy of the creating pool counts as the
+//   creator: do not run its destructor, leave by _exit().
+// - Creating a pool over a live one corrupts it. Destroying the older one still lets processes attach to the newer one.
+// - Attached processes trust each other: bytes corrupted by one are corrupted for all.
+// - A process that is killed keeps its objects allocated and leaks the slots it was taking or giving back: at most one,
+//   or those of one batch. Everything else stays intact and exact. for_each() visits its objects: if T holds the
+//   process's number, `if (object.process == dead) pool.adopt(&object).reset()` reclaims them. Requires: no other
+//   process is inside an operation of the pool, because for_each() also visits objects under construction, which may
+//   still hold the number of a dead process. It also visits an object that the dead process had not finished building
+//   and, without a checks policy, one it had begun to destroy (with one, that slot is leaked). ~T() must handle both.
 #pragma once
 
 #include <fastalloc/storage/storage.hpp>
@@ -46,8 +40,8 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// `FixedPool<T, ExternalStorage> pool(span)` takes as many slots as fit; P::required_bytes(n) bytes, aligned to
-/// P::required_alignment(), hold exactly n. The pool writes nowhere outside the span and never frees it. Complexity: 1
+/// `FixedPool<T, ExternalStorage> pool(span)` has as many slots as fit; P::required_bytes(n) bytes, aligned to
+/// P::required_alignment(), hold exactly n. The pool never writes outside the span and never frees it. Complexity: 1
 /// step.
 struct ExternalStorage {
   static constexpr bool can_grow = false;
@@ -56,13 +50,13 @@ struct ExternalStorage {
 
   constexpr ExternalStorage(std::span<std::byte> bytes) noexcept : ExternalStorage(bytes, false) {}
 
-  /// For a pool that another process, or another pool of this one, created in the same bytes; see the top of this file.
-  /// With a PoolConfig, capacity and alignment must be the same; without, they are taken as they are (and pages are not
-  /// touched in advance). Where there is no such pool, or not yet, construction fails with invalid_configuration; to
-  /// try again, use try_create().
+  /// Attaches to a pool that another process, or another pool of this one, created in the same bytes; see the top of
+  /// this file. Requires: a PoolConfig, if given, has the same capacity and alignment; without one, the pool's values
+  /// apply (and pages are not touched in advance). Construction fails with invalid_configuration if there is no such
+  /// pool yet; to retry, use try_create().
   [[nodiscard]] static constexpr Attached attach(std::span<std::byte> bytes) noexcept;
 
-  /// Returns: the start of the span; null when the span is too small or its start not aligned enough.
+  /// Returns: the start of the span; null when the span is too small or not aligned enough.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     return bytes <= this->bytes().size() && is_aligned(alignment) ? data_ : nullptr;
   }
@@ -79,11 +73,11 @@ struct ExternalStorage {
       : data_(bytes.data()), size_(bytes.size() * 2 + (attaches ? 1 : 0)) {}
 
   std::byte* data_;
-  std::size_t size_;  ///< twice the bytes, and 1 where it attaches; no object has more than half of all bytes
+  std::size_t size_;  ///< twice the bytes, plus 1 if it attaches; no object has more than half of all bytes
 };
 
-/// What attach() returns. A type of its own, so that pools that cannot be shared refuse it when they are compiled;
-/// copied to an ExternalStorage it attaches still, and they refuse it when they are constructed.
+/// The result of attach(). A separate type, so that pools that cannot be shared refuse it at compile time. A copy as
+/// ExternalStorage still attaches, and these pools refuse it at construction.
 struct ExternalStorage::Attached : ExternalStorage {
  private:
   friend ExternalStorage;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// InlineStorage<N>: room for N slots, and for what the other policies keep about them, inside the pool object itself.
+// InlineStorage<N>: N slots and the bookkeeping of the other policies, inside the pool object itself.
 //
-// The policy names a number of slots; the pool turns that into bytes once it knows T (region<bytes, alignment>).
+// The policy states a number of slots; the pool, which knows T, turns it into bytes (region<bytes, alignment>).
 #pragma once
 
 #include <fastalloc/storage/storage.hpp>
@@ -17,18 +17,18 @@ template <std::size_t Slots> struct InlineStorage {
    public:
     static constexpr bool can_grow = false;
     static constexpr bool is_borrowed = true;
-    static constexpr std::size_t fixed_alignment = Alignment;  ///< bytes, of the block; more is refused
+    static constexpr std::size_t fixed_alignment = Alignment;  ///< bytes; a greater alignment is refused
 
     constexpr region() noexcept : unused_() {}
 
-    /// Returns: the one block there is; null when it is too small or not aligned enough.
+    /// Returns: the only block; null when it is too small or not aligned enough.
     [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
       return bytes <= Bytes && alignment <= Alignment ? bytes_ : nullptr;
     }
     void release(void*, std::size_t, std::size_t) noexcept {}
 
    private:
-    // A union, so that a pool on the stack does not clear its slots and one in static storage lies in .bss.
+    // A union: a pool on the stack does not clear its slots, and one in static storage lies in .bss.
     union {
       char unused_;
       alignas(Alignment) std::byte bytes_[Bytes];

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What PageStorage asks of the operating system. Nothing here throws, allocates, or keeps state; calls return 0 or an
-// errno.
+// The operating system calls of PageStorage. They do not throw, allocate or keep state, and return 0 or an errno.
 //
-//   map_pages         whole pages at an aligned address                mmap, munmap of what lies around
-//   map_huge_pages    reserved huge pages mmap(MAP_HUGETLB) Linux; aligned above one: 4.17, else it may fail
-//   advise_huge       transparent huge pages                           madvise(MADV_HUGEPAGE)        Linux
-//   advise_small      none of them                                     madvise(MADV_NOHUGEPAGE)      Linux
-//   populate          the pages are brought in madvise(MADV_POPULATE_WRITE), Linux 5.14; else a write to each
-//   lock_pages        they stay in                                     mlock; munmap unlocks
-//   bind_to_node      they come from a NUMA node                       mbind                         Linux
+//   map_pages        whole pages at an aligned address   mmap, munmap of the rest
+//   map_huge_pages   reserved huge pages                 mmap(MAP_HUGETLB), Linux; aligned above one page: 4.17,
+//                                                        else it may fail
+//   advise_huge      transparent huge pages              madvise(MADV_HUGEPAGE), Linux
+//   advise_small     no transparent huge pages           madvise(MADV_NOHUGEPAGE), Linux
+//   populate         brings the pages in                 madvise(MADV_POPULATE_WRITE), Linux 5.14; else a write to each
+//   lock_pages       keeps them in memory                mlock; munmap unlocks
+//   bind_to_node     takes them from a NUMA node         mbind, Linux
 //
-// Other threads map at any time, and get whatever part of the address space is free. So nothing is unmapped twice, and
-// nothing is mapped with MAP_FIXED: when that fails, for want of huge pages, it has already unmapped what was there,
-// and the place is anybody's.
+// Other threads may map any free part of the address space at any time. So no range is unmapped twice, and MAP_FIXED is
+// not used: when it fails for lack of huge pages, it has already unmapped the range, and another thread may take it.
 //
-// mbind and move_pages are called directly: libnuma's numa_tonode_memory() makes the very call, and a library to link
-// to is more than a header may ask for. The policy is MPOL_PREFERRED, libnuma's, too: with MPOL_BIND a full node ends
-// the program (the OOM killer).
+// mbind and move_pages are called directly: libnuma's numa_tonode_memory() makes the same call, and a header should not
+// require linking a library. The policy is MPOL_PREFERRED, as in libnuma: with MPOL_BIND a full node ends the program
+// (the OOM killer).
 #pragma once
 
 #include <fastalloc/storage/storage.hpp>
@@ -42,7 +41,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// `bytes` in whole pages; 0 on overflow. `unit`: a power of two.
+/// `bytes` rounded up to whole pages; 0 on overflow. Requires: `unit` is a power of two.
 constexpr std::size_t whole_pages(std::size_t bytes, std::size_t unit) noexcept {
   std::size_t const rounded = (bytes + (unit - 1)) & ~(unit - 1);
   return rounded >= bytes ? rounded : 0;
@@ -58,8 +57,8 @@ inline constexpr int private_pages = MAP_PRIVATE | MAP_ANONYMOUS;
 inline constexpr int private_pages = MAP_PRIVATE | MAP_ANON;
 #endif
 
-/// Address space without memory in which `bytes` bytes at a multiple of `alignment` are: [begin, begin + bytes). Null:
-/// there is none.
+/// Reserved address space without memory that contains `bytes` bytes at a multiple of `alignment`: [begin, begin +
+/// bytes). begin is null when there is none.
 class Reservation {
  public:
   Reservation(std::size_t bytes, std::size_t alignment) noexcept : bytes_(bytes), all_(bytes + alignment) {
@@ -69,16 +68,16 @@ class Reservation {
     begin_ = base_ + (alignment - reinterpret_cast<std::uintptr_t>(base_) % alignment) % alignment;
   }
   [[nodiscard]] std::byte* begin() const noexcept { return begin_; }
-  /// Returns: false, and all is still there, when there are too many mappings: a neighbour's may have become one with
-  /// it.
+  /// Returns: false, and everything stays reserved, when there are too many mappings; the kernel may have merged
+  /// neighbours.
   [[nodiscard]] bool drop() const noexcept { return ::munmap(base_, all_) == 0; }
-  /// Effects: only [begin, begin + bytes) is left. Returns: begin; null, and nothing is left (or, as after drop(),
-  /// address space without memory), when there are too many mappings for that.
+  /// Effects: unmaps all but [begin, begin + bytes). Returns: begin; null when there are too many mappings for that.
+  /// Then nothing is left or, as after a failed drop(), address space without memory.
   [[nodiscard]] std::byte* trim() const noexcept {
     std::size_t const before = static_cast<std::size_t>(begin_ - base_), behind = all_ - before - bytes_;
     if (before != 0 && ::munmap(base_, before) != 0) return (void)drop(), nullptr;
     if (behind == 0 || ::munmap(begin_ + bytes_, behind) == 0) return begin_;
-    return ::munmap(begin_, bytes_ + behind), nullptr;  // not what lay before: that may be somebody's by now
+    return ::munmap(begin_, bytes_ + behind), nullptr;  // not the part before: another thread may have it by now
   }
 
  private:
@@ -105,7 +104,7 @@ inline int lock_pages(std::byte* pages, std::size_t bytes) noexcept { return ::m
 
 inline constexpr std::size_t no_limit = ~std::size_t{0};
 
-/// Bytes that a process without the privilege may lock in all.
+/// Bytes that an unprivileged process may lock in total.
 inline std::size_t lock_limit() noexcept {
   struct rlimit limit{};
   if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return no_limit;
@@ -114,7 +113,7 @@ inline std::size_t lock_limit() noexcept {
 
 #if defined(__linux__)
 
-/// Effects: reads the start of a small file. Returns: what was read, in `buffer`; empty when it cannot be.
+/// Effects: reads the start of a small file into `buffer`. Returns: `buffer`; empty when the file cannot be read.
 template <std::size_t Size> char const* read_file(char const* path, char (&buffer)[Size]) noexcept {
   int const file = ::open(path, O_RDONLY | O_CLOEXEC);
   ::ssize_t const count = file < 0 ? -1 : ::read(file, buffer, Size - 1);
@@ -123,7 +122,7 @@ template <std::size_t Size> char const* read_file(char const* path, char (&buffe
   return buffer;
 }
 
-/// Bytes in reserved huge pages of this size that nobody has or was promised.
+/// Bytes in reserved huge pages of this size that are neither used nor promised.
 inline std::size_t free_huge_bytes(std::size_t huge_page) noexcept {
   auto const pages = [&](char const* which) {
     char path[96];
@@ -139,9 +138,9 @@ inline std::size_t free_huge_bytes(std::size_t huge_page) noexcept {
   return free > promised ? (free - promised) * huge_page : 0;
 }
 
-/// Requires: `bytes` is in whole huge pages. Returns: null, and an errno, when they are not to be had.
+/// Requires: `bytes` is in whole huge pages. Returns: null, and sets an errno, when they are not available.
 inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::size_t huge_page, int& error) noexcept {
-  // MAP_HUGE_SHIFT, MAP_FIXED_NOREPLACE, which older headers lack
+  // MAP_HUGE_SHIFT and MAP_FIXED_NOREPLACE, which older headers lack
   constexpr int size_shift = 26, no_replace = 0x100000;
   int log = 0;
   while (std::size_t{1} << log < huge_page) ++log;
@@ -152,8 +151,8 @@ inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::
     return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
   };
   if (alignment <= huge_page) return map(nullptr, 0);
-  // The address is looked up and given back first; whoever takes it before the next call has it. A kernel that does not
-  // know the flag takes the address as a wish.
+  // Finds an address and gives it back first; another thread may take it before the next call. Kernels without the flag
+  // treat the address as a hint.
   for (int attempts = 16; attempts != 0; --attempts) {
     Reservation const space(bytes, alignment);
     if (space.begin() == nullptr || !space.drop()) break;
@@ -164,7 +163,7 @@ inline std::byte* map_huge_pages(std::size_t bytes, std::size_t alignment, std::
   return error = ENOMEM, nullptr;
 }
 
-/// EINVAL: the kernel has no transparent huge pages, or they are switched off there, or for the process.
+/// Returns: EINVAL when the kernel has no transparent huge pages, or they are disabled for the system or the process.
 inline int advise_huge(std::byte* pages, std::size_t bytes) noexcept {
 #if defined(MADV_HUGEPAGE)
   if (::madvise(pages, bytes, MADV_HUGEPAGE) != 0) return errno;
@@ -178,14 +177,14 @@ inline int advise_huge(std::byte* pages, std::size_t bytes) noexcept {
 
 inline void advise_small([[maybe_unused]] std::byte* pages, [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(MADV_NOHUGEPAGE)
-  (void)::madvise(pages, bytes, MADV_NOHUGEPAGE);  // a kernel that refuses has none
+  (void)::madvise(pages, bytes, MADV_NOHUGEPAGE);  // a kernel that refuses has no huge pages
 #endif
 }
 
 inline int populate(std::byte* pages, std::size_t bytes) noexcept {
   constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, which older headers lack
   if (::madvise(pages, bytes, populate_write) == 0) return 0;
-  if (errno == ENOMEM || errno == EFAULT || errno == EHWPOISON) return errno;  // to touch them would end the program
+  if (errno == ENOMEM || errno == EFAULT || errno == EHWPOISON) return errno;  // touching them would end the program
   return touch_pages(pages, bytes), 0;
 }
 
@@ -196,13 +195,13 @@ inline int bind_to_node(std::byte* pages, std::size_t bytes, int node) noexcept 
   if (node < 0 || node >= most_nodes) return EINVAL;
   unsigned long mask[most_nodes / word] = {};
   mask[node / word] = 1UL << node % word;
-  // The kernel looks at one bit less than it is told.
+  // The kernel reads one bit less than maxnode.
   if (::syscall(SYS_mbind, pages, bytes, preferred, mask, static_cast<unsigned long>(most_nodes) + 1, 0UL) == 0)
     return 0;
   return errno == ENOSYS && node == 0 ? 0 : errno;  // a kernel without NUMA has one node
 }
 
-/// True when none of the pages, one each `step` bytes, is on another node. Those that are not there yet are on none.
+/// False when a page, one every `step` bytes, is on another node. Pages not yet present are on no node.
 inline bool all_on_node(std::byte* pages, std::size_t bytes, std::size_t step, int node) noexcept {
   constexpr std::size_t at_once = 128;
   for (std::size_t at = 0; at < bytes;) {
@@ -210,7 +209,7 @@ inline bool all_on_node(std::byte* pages, std::size_t bytes, std::size_t step, i
     int nodes[at_once];
     std::size_t count = 0;
     for (; count != at_once && at < bytes; at += step) addresses[count++] = pages + at;
-    // asks only; not allowed everywhere
+    // a query only; not permitted everywhere
     if (::syscall(SYS_move_pages, 0, count, addresses, nullptr, nodes, 0) != 0) return true;
     for (std::size_t i = 0; i != count; ++i)
       if (nodes[i] >= 0 && nodes[i] != node) return false;

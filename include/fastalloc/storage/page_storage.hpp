@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PageStorage: blocks of whole pages straight from the operating system: on huge pages, brought in, locked, from a NUMA
-// node.
+// PageStorage: blocks of whole pages straight from the operating system: huge, prefaulted, locked, from a NUMA node.
 //
-//   FixedPool<Order, PageStorage> pool(PoolConfig{.capacity = 100'000, .pre_initialize = true},
-//                                      PageStorage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node
-//                                      = 0}});
+//   FixedPool<Order, PageStorage> pool(
+//       PoolConfig{.capacity = 100'000, .pre_initialize = true},
+//       PageStorage{{.huge_pages = HugePages::reserved, .lock_memory = true, .numa_node = 0}});
 //   if (pool.storage().has_note()) std::puts(pool.storage().note().to_string().c_str());
 //
-// A system that cannot do what was asked for still gives memory, and the storage keeps a note that says what is missing
-// and what to type. With `required` there is no memory then, and that note is the error of the pool.
+// If the system cannot provide a requested feature, the storage still returns memory and keeps a note on what is
+// missing and how to get it. With `required`, it returns no memory, and the note becomes the pool's error.
 #pragma once
 
 #include <fastalloc/storage/os_pages.hpp>
@@ -21,48 +20,47 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// none: pages of the usual size, on a system set to "always", too. transparent: blocks of a huge page or more begin
-/// at one, and the kernel is advised to use them; it may split them again. reserved: from the kernel's own stock of
-/// them (hugetlbfs: sysctl vm.nr_hugepages=N), which stay whole and are never swapped; every block takes whole ones,
-/// the directory of a growing pool, too.
+/// none: pages of the usual size, even on a system set to "always". transparent: blocks of at least a huge page begin
+/// at one, and the kernel is advised to use them; it may split them again. reserved: from the kernel's own stock
+/// (hugetlbfs: sysctl vm.nr_hugepages=N); they stay whole and are never swapped, and every block takes whole ones, the
+/// directory of a growing pool included.
 enum class HugePages : unsigned char { none, transparent, reserved };
 
-/// What a note may be about, the gravest first.
+/// The subjects of notes, the gravest first.
 enum class PageFeature : unsigned char { lock_memory, prefault, huge_pages, numa_node };
 
 struct PageOptions {
   HugePages huge_pages = HugePages::transparent;
-  /// all pages are brought in before acquire() returns: no page fault later
+  /// brings in all pages before acquire() returns: no page fault later
   bool prefault = false;
-  /// the same, and they stay in memory: never swapped or written back
+  /// prefault, and keeps the pages in memory: never swapped or written back
   bool lock_memory = false;
-  int numa_node = -1;                                 ///< the node that pages come from, while it has memory; -1: any
-  std::size_t huge_page_size = std::size_t{2} << 20;  ///< bytes; those that the processor has: 2 MiB, 1 GiB, ...
-  /// what is asked for and cannot be had is a failure; not transparent huge pages, which are advice
+  int numa_node = -1;                                 ///< the preferred node, while it has memory; -1: any
+  std::size_t huge_page_size = std::size_t{2} << 20;  ///< bytes; a size the processor has: 2 MiB, 1 GiB, ...
+  /// a missing feature is a failure, except transparent huge pages, which are advice
   bool required = false;
 };
 
-/// When to use: where the first touch of a page, or swap, would come at the wrong time; where page walks are what a
-/// program waits for; to say which NUMA node memory is on. Every block is a mapping of its own in whole pages, so it is
-/// no storage for many small pools.
+/// When to use: where a page fault or swapping at the first touch would come at the wrong time; where page walks
+/// dominate; to choose a NUMA node. Every block is a separate mapping in whole pages: do not use it for many small
+/// pools.
 ///
-/// Linux has all features; other POSIX systems map, bring in and lock, and note the rest. The kernel works on a block
-/// as long as it takes to clear the pages: with prefault or lock_memory growth is nothing for a real-time thread. After
-/// fork() the child's memory is not locked, and both processes copy pages at their next write.
-/// Thread safety: as a pool's storage; notes may be read by any thread at any time.
+/// Linux has all features; other POSIX systems map, prefault and lock, and note the rest. With prefault or lock_memory
+/// the kernel clears all pages of a block during the call: do not grow from a real-time thread. After fork() the
+/// child's memory is not locked, and both processes copy pages at their next write.
+/// Thread safety: as the pool's storage; any thread may read notes at any time.
 class PageStorage {
  public:
   static constexpr bool can_grow = true;
 
   constexpr PageStorage(PageOptions options = {}) noexcept : options_(options) {}
-  /// A copy has the options, and no notes: those are about the blocks of the other.
+  /// Copies the options only: notes are about the blocks of their storage.
   constexpr PageStorage(PageStorage const& other) noexcept : options_(other.options_) {}
-  /// The options; notes about its own blocks stay.
+  /// Copies the options; the notes about its own blocks stay.
   constexpr PageStorage& operator=(PageStorage const& other) noexcept { return options_ = other.options_, *this; }
 
-  /// Effects: maps `bytes` bytes, rounded up to whole pages, then does what the options say. What cannot be had leaves
-  /// a note.
-  /// Returns: null when there is no memory, or a feature that is required is missing; nothing is held then (but see
+  /// Effects: maps `bytes` bytes, rounded up to whole pages, and applies the options. A missing feature leaves a note.
+  /// Returns: null when there is no memory or a required feature is missing; nothing stays mapped then (but see
   /// release()).
   /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
@@ -90,38 +88,38 @@ class PageStorage {
     return nullptr;
   }
 
-  /// A process that has as many mappings as it may (sysctl vm.max_map_count) cannot always give a block back: the
-  /// kernel joins neighbours to one mapping, and to take from its middle makes two. Such a block stays mapped, with its
-  /// pages, until the process ends.
+  /// A process at its limit of mappings (sysctl vm.max_map_count) cannot always release a block: the kernel merges
+  /// neighbours into one mapping, and releasing its middle makes two. Such a block stays mapped, with its pages, until
+  /// the process ends.
   void release(void* block, std::size_t bytes, std::size_t) noexcept {
-    // EINVAL: a mapping of reserved huge pages, which cannot be cut in the middle of one; it goes in whole ones. After
-    // any other failure the block may be of other pages, and what lies behind it somebody else's.
+    // EINVAL: a mapping of reserved huge pages, which can only be released in whole ones. Do not retry after any other
+    // failure: the block may have other pages, and the memory behind it may belong to another thread.
     if (::munmap(block, detail::whole_pages(bytes, detail::page_size())) != 0 && errno == EINVAL &&
         options_.huge_pages == HugePages::reserved)
       ::munmap(block, detail::whole_pages(bytes, options_.huge_page_size));
   }
 
-  /// After acquire() returned null: why, where it is for want of a required feature.
+  /// The reason why acquire() returned null, if a required feature was missing.
   void explain(Error& error) const noexcept {
     if (failure_.text != nullptr) describe(failed_, failure_, error);
   }
-  /// True when acquire() brings in every page itself (where it can).
+  /// True when acquire() brings in every page itself, as far as the system can.
   [[nodiscard]] constexpr bool is_prefaulted() const noexcept { return options_.prefault || options_.lock_memory; }
 
   [[nodiscard]] constexpr PageOptions const& options() const noexcept { return options_; }
 
-  /// True when some feature that was asked for could not be had.
+  /// True when a requested feature was not available.
   [[nodiscard]] bool has_note() const noexcept { return note().code != detail::no_error; }
   [[nodiscard]] bool has_note(PageFeature feature) const noexcept { return text_of(feature) != nullptr; }
 
-  /// What is missing, the gravest first; where nothing is, the note says so, and has_note() is false. Of several blocks
-  /// the first that missed a feature is noted, and that note stays.
+  /// The gravest missing feature; if none is missing, the note says so, and has_note() is false. Of several blocks, the
+  /// first that missed a feature is noted, and that note stays.
   [[nodiscard]] Error note() const noexcept {
     for (std::size_t f = 0; f != features; ++f)
       if (has_note(static_cast<PageFeature>(f))) return note(static_cast<PageFeature>(f));
     return nothing();
   }
-  /// What is missing of one feature.
+  /// The note on one feature.
   [[nodiscard]] Error note(PageFeature feature) const noexcept {
     Error error = nothing();
     if (has_note(feature)) describe(feature, notes_[static_cast<std::size_t>(feature)], error);
@@ -170,7 +168,7 @@ class PageStorage {
   struct Missing {
     char const* text = nullptr;  ///< null: nothing is missing
     std::size_t requested = 0;   ///< bytes, or the number of the node
-    std::size_t limit = 0;       ///< bytes; 0: plays no part
+    std::size_t limit = 0;       ///< bytes; 0: not applicable
   };
 
   static void describe(PageFeature feature, Missing const& missing, Error& error) noexcept {
@@ -182,7 +180,7 @@ class PageStorage {
   }
 
   [[nodiscard]] char const* text_of(PageFeature feature) const noexcept {
-    // acquire: pairs with the release in keep(), so the values of a note are there with its text.
+    // acquire: pairs with the release in keep(): the values of a note are visible with its text.
     return detail::AtomicRef(notes_[static_cast<std::size_t>(feature)].text).load(std::memory_order_acquire);
   }
   void keep(PageFeature feature, Missing missing) noexcept {
@@ -192,7 +190,7 @@ class PageStorage {
     note.limit = missing.limit;
     detail::AtomicRef(note.text).store(missing.text, std::memory_order_release);  // release: see text_of()
   }
-  /// Notes what is missing. Returns: false when that is a failure.
+  /// Notes a missing feature. Returns: false when it is required.
   [[nodiscard]] bool miss(PageFeature feature, Missing missing) noexcept {
     if (!options_.required) return keep(feature, missing), true;
     failed_ = feature;
@@ -204,8 +202,8 @@ class PageStorage {
     return options_.huge_page_size >= 4096 && (options_.huge_page_size & (options_.huge_page_size - 1)) == 0;
   }
 
-  /// Null, with a note or a failure, when there are not so many, or they cannot be brought in (the control group's
-  /// limit): to touch them then would end the program.
+  /// Returns: null, with a note or a failure, when there are too few, or they cannot be brought in (the control group's
+  /// limit); touching them then would end the program.
   [[nodiscard]] std::byte* acquire_reserved(std::size_t bytes, std::size_t alignment) noexcept {
     std::size_t const page = options_.huge_page_size;
     std::size_t const size = is_huge_page_size() ? detail::whole_pages(bytes, page) : 0;
@@ -226,7 +224,7 @@ class PageStorage {
 
   enum class State : unsigned char { ready, short_of_pages, failed };
 
-  /// Effects: node and prefault for fresh pages.
+  /// Effects: applies node and prefault to fresh pages.
   [[nodiscard]] State bring_in(std::byte* block, std::size_t size) noexcept {
     if (options_.numa_node >= 0) {
       int const error = detail::bind_to_node(block, size, options_.numa_node);
@@ -235,7 +233,7 @@ class PageStorage {
     }
     return is_prefaulted() && detail::populate(block, size) != 0 ? State::short_of_pages : State::ready;
   }
-  /// Effects: locks the pages, of `page` bytes each, and looks where they are. Returns: false for a failure.
+  /// Effects: locks the pages, of `page` bytes each, and verifies their node. Returns: false on failure.
   [[nodiscard]] bool secure(std::byte* block, std::size_t size, std::size_t page) noexcept {
     if (options_.lock_memory && detail::lock_pages(block, size) != 0) {
       std::size_t const limit = detail::lock_limit();
@@ -251,7 +249,7 @@ class PageStorage {
   }
 
   PageOptions options_;
-  PageFeature failed_ = PageFeature::lock_memory;  ///< what failure_ is about
+  PageFeature failed_ = PageFeature::lock_memory;  ///< the subject of failure_
   Missing failure_{};
   mutable Missing notes_[features]{};
 };
@@ -264,7 +262,7 @@ static_assert(Storage<PageStorage> && ExplainsFailure<PageStorage> && Prefaults<
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// Here there is no mmap: to use it does not compile.
+/// No mmap on this system: using the class does not compile.
 class PageStorage {
  public:
   static constexpr bool can_grow = true;

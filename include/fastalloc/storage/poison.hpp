@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Tells AddressSanitizer which bytes of a block may be touched: slots that are not handed out may not. Free without it.
+// Tells AddressSanitizer that only slots in use may be accessed. No cost without AddressSanitizer.
 //
-// Every block is wholly unpoisoned again before it goes back to its storage, so an upstream may recycle it.
+// Every block is unpoisoned completely before it goes back to its storage, so an upstream may recycle it.
 #pragma once
 
 #include <fastalloc/config.hpp>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanHeader: what a pool that processes share writes in front of its slots, so that others find it, and notice where
-// they differ.
+// SpanHeader: the header in front of the slots of a pool shared by processes. Other processes find the pool by it and
+// detect differences.
 //
-//   state     creating -> ready -> ended; anything else: no pool. `creating` is written before all else, `ready` after
-//             it
-//   number    of the pool: those who are created in the same bytes, one after the other, have other ones
-//   layout    where everything lies, as numbers of 64 bits: programs of 32 and of 64 bits read the same
-//   behind    the pool's statistics, where it has some
+//   state     creating -> ready -> ended; any other value: no pool. `creating` is written first, `ready` last
+//   number    identifies the pool: pools created in the same bytes, one after the other, have different numbers
+//   layout    the position of everything, as 64-bit numbers: 32-bit and 64-bit programs read the same
+//   behind    the pool's statistics, if any
 #pragma once
 
 #include <fastalloc/error.hpp>
@@ -20,11 +19,11 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// What must be equal in all programs that use the pool.
+/// The values that must be equal in all programs that use the pool.
 struct SpanLayout {
-  std::uint64_t version = 2;     ///< of what pools write into spans; goes up whenever any of it changes
-  std::uint64_t word_bytes = 0;  ///< of a size
-  std::uint64_t swap_bytes = 0;  ///< of what is compared and swapped
+  std::uint64_t version = 2;     ///< of the format in the span; increases with every change of it
+  std::uint64_t word_bytes = 0;  ///< of a std::size_t
+  std::uint64_t swap_bytes = 0;  ///< of the words that compare-and-swap changes
   std::uint64_t slot_bytes = 0;
   std::uint64_t stride = 0;
   std::uint64_t alignment = 0;
@@ -32,10 +31,9 @@ struct SpanLayout {
   std::uint64_t generation_bits = 0;
   std::uint64_t checks = 0;
   std::uint64_t stats_bytes = 0;
-  std::uint64_t bytes = 0;  ///< of the whole; what the others add up to
+  std::uint64_t bytes = 0;  ///< of the whole pool, the sum of the parts
 
-  /// True when this is the pool that `there` describes; otherwise the error says what differs: requested here, limit
-  /// there.
+  /// True when `there` describes this pool; otherwise the error states the difference: requested here, limit there.
   [[nodiscard]] bool matches(SpanLayout const& there, Error& error) const noexcept {
     struct Row {
       std::uint64_t SpanLayout::* field;
@@ -91,27 +89,27 @@ class SpanHeader {
   enum : std::uint32_t { creating = 0xFA57'A110, ready, ended };
 
  public:
-  /// A pool begins. Nothing of what was there before is looked at: it may be bytes that nobody wrote.
+  /// Begins a pool. Reads nothing of the previous contents, which may be uninitialised.
   static void create(std::byte* at, SpanLayout const& layout, std::uint32_t number) noexcept {
     auto* const state = ::new (static_cast<void*>(at)) std::atomic<std::uint32_t>;
     state->store(creating, std::memory_order_relaxed);  // relaxed: the fence orders it
 #if FASTALLOC_TSAN
-    // seq_cst: for the fence, which ThreadSanitizer does not know
+    // seq_cst: replaces the fence, which ThreadSanitizer does not support
     state->exchange(creating, std::memory_order_seq_cst);
 #else
-    // release: what is written from here on, also by the pool, comes after the state
+    // release: all later writes, those of the pool included, come after the state
     std::atomic_thread_fence(std::memory_order_release);
 #endif
     std::memcpy(at + offsetof(SpanHeader, number_), &number, sizeof number);
     std::memcpy(at + offsetof(SpanHeader, layout_), &layout, sizeof layout);
   }
-  /// The number of the pool that was created in these bytes before, or 0. Requires: they have values.
+  /// The number of the pool that was created in these bytes before, or 0. Requires: the bytes are initialised.
   [[nodiscard]] static std::uint32_t number_before(std::byte const* at) noexcept {
     std::uint32_t words[2];  // state, number
     std::memcpy(words, at, sizeof words);
     return words[0] >= creating && words[0] <= ended ? words[1] : 0;
   }
-  /// The header of the pool in the span, or null, with the error, where there is none to attach to.
+  /// The header of the pool in the span. Returns: null, and sets the error, when there is no pool to attach to.
   static SpanHeader* find(std::span<std::byte> bytes, Error& error) noexcept {
     auto const refuse = [&](char const* text) { return error = Error{.text = text}, nullptr; };
     if (bytes.size() < sizeof(SpanHeader))
@@ -133,13 +131,13 @@ class SpanHeader {
   }
 
   void publish() noexcept { state_.store(ready, std::memory_order_release); }  // release: all that the pool wrote
-  /// Of the pool that was created with this number; not of one that was created in its place since.
+  /// Ends the pool created with this number, not one created in its place since.
   void end(std::uint32_t number) noexcept {
-    if (number_ == number) state_.store(ended, std::memory_order_relaxed);  // relaxed: nothing follows from it
+    if (number_ == number) state_.store(ended, std::memory_order_relaxed);  // relaxed: publishes nothing
   }
 
   [[nodiscard]] SpanLayout const& layout() const noexcept { return layout_; }
-  /// What generations follow from, too.
+  /// Also the seed of the pool's generations.
   [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
 
  private:

@@ -117,6 +117,20 @@ TEST_CASE("custom growth: SIZE_MAX without a cap is an error") {
   }
 }
 
+TEST_CASE("a fixed pool with a stack of codes has at most 32 GiB, and says what to use instead") {
+  if constexpr (sizeof(std::size_t) == 8) {
+    struct Line {
+      char bytes[64];
+    };
+    std::size_t const slots = std::size_t{1} << 29;
+    auto const pool = FixedPool<Line>::try_create(PoolConfig{.capacity = slots});
+    REQUIRE_FALSE(pool.has_value());
+    CHECK(pool.error().code == ErrorCode::invalid_configuration);
+    CHECK_THAT(pool.error().to_string(), ContainsSubstring("use GrowingPool"));
+    CHECK((FASTALLOC_ASAN || pool.error().limit == slots - 1));
+  }
+}
+
 TEST_CASE("custom growth: the function may use the pool") {
   struct State {
     GrowingPool<int>* pool = nullptr;

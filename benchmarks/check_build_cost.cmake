@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# cmake -D COMPILER=<program> -D WORK_DIR=<folder> -P check_build_cost.cmake
+# A tiny run of build_cost.cmake: each way to own objects and each header has its figures, and the picture is whole. Times decide nothing.
+# Then a run whose programs do not compile, which has to fail.
+cmake_minimum_required(VERSION 3.23)
+include(${CMAKE_CURRENT_LIST_DIR}/../tests/support/fail.cmake)
+
+set(measure ${CMAKE_COMMAND} -D COMPILER=${COMPILER} -D WORK_DIR=${WORK_DIR} -D TYPES=3 -D REPETITIONS=1)
+set(script -P ${CMAKE_CURRENT_LIST_DIR}/build_cost.cmake)
+file(REMOVE ${WORK_DIR}/build_cost.svg)
+execute_process(COMMAND ${measure} -D OPTIMISE=-O0 -D "SUBJECTS=FixedPool;boost::object_pool;std::make_unique;new" ${script}
+  RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE errors)
+if(NOT result EQUAL 0)
+  fail("build_cost.cmake ended with ${result}\n${text}${errors}")
+endif()
+
+set(problems "")
+set(figure "-?[0-9]+[.0-9]*")
+set(programs FixedPool std::make_unique new)
+set(headers "memory, vector" fastalloc/pool/fixed_pool.hpp fastalloc/fastalloc.hpp)
+if(NOT errors MATCHES "without Boost")
+  list(APPEND programs boost::object_pool)
+  list(APPEND headers boost/pool/object_pool.hpp)
+endif()
+function(expect name columns)
+  string(REPEAT "\\| +${figure} " ${columns} cells)
+  if(NOT text MATCHES "\n\\| ${name} +${cells}\\|\n")
+    set(problems "${problems}\n  no line of '${name}' with ${columns} figures" PARENT_SCOPE)
+  endif()
+endfunction()
+foreach(program IN LISTS programs)
+  expect("${program}" 3)
+endforeach()
+foreach(header IN LISTS headers)
+  expect("${header}" 2)
+endforeach()
+expect(FixedPool 2)
+if(NOT text MATCHES "\n\\| FixedPool, text of a further type, bytes +\\| +– \\| +≤ ${figure} \\| +${figure} \\| ")
+  string(APPEND problems "\n  no target for the text of a further type")
+endif()
+
+file(READ ${WORK_DIR}/build_cost.svg picture)
+string(REGEX MATCHALL "<rect x='[0-9.]+' y='[0-9.]+' width='[-0-9.]+' height='[0-9.]+' fill='#[0-9a-f]+'/>" bars "${picture}")
+list(LENGTH bars count)
+if(count LESS 12 OR NOT picture MATCHES "^<svg .*</svg>\n$")
+  string(APPEND problems "\n  the picture has ${count} bars, or no end")
+endif()
+if(problems)
+  fail("not as it should be:${problems}\n${text}${errors}")
+endif()
+
+execute_process(COMMAND ${measure} -D OPTIMISE=-fno-such-option -D SUBJECTS=new ${script}
+  RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE errors)
+if(result EQUAL 0 OR NOT errors MATCHES "this command failed: [^\n]*-fno-such-option")
+  fail("build_cost.cmake ended with ${result} where no program compiles\n${text}${errors}")
+endif()
