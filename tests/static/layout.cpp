@@ -113,7 +113,7 @@ struct Line {
 template <class... Ps>
 constexpr bool fits = FixedPool<Line, ExternalStorage, NoChecks, Ps...>::required_bytes(std::size_t{1} << 29) !=
                       (std::numeric_limits<std::size_t>::max)();
-static_assert(word == 4 || (!fits<> && fits<BitmapAllocator> && fits<FreeListAllocator>));
+static_assert(word == 4 || FASTALLOC_ASAN || (!fits<> && fits<BitmapAllocator> && fits<FreeListAllocator>));
 
 // Handles are two words.
 template <class H>

@@ -117,8 +117,8 @@ TEST_CASE("custom growth: SIZE_MAX without a cap is an error") {
   }
 }
 
-TEST_CASE("a fixed pool with a stack of codes has at most 32 GiB, and says what to use instead") {
-  if constexpr (sizeof(std::size_t) == 8) {
+TEST_CASE("a fixed pool with a stack of codes has at most 32 GiB and says what to use instead") {
+  if constexpr (sizeof(std::size_t) == 8 && !FASTALLOC_ASAN) {  // there each size has a granule of its own
     struct Line {
       char bytes[64];
     };
@@ -127,7 +127,7 @@ TEST_CASE("a fixed pool with a stack of codes has at most 32 GiB, and says what 
     REQUIRE_FALSE(pool.has_value());
     CHECK(pool.error().code == ErrorCode::invalid_configuration);
     CHECK_THAT(pool.error().to_string(), ContainsSubstring("use GrowingPool"));
-    CHECK((FASTALLOC_ASAN || pool.error().limit == slots - 1));
+    CHECK(pool.error().limit == slots - 1);
   }
 }
 
