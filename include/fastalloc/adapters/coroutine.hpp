@@ -12,6 +12,7 @@
 //   TryPooledFrame<...>     without the heap, for promises with get_return_object_on_allocation_failure()
 #pragma once
 
+#include <fastalloc/arithmetic.hpp>
 #include <fastalloc/handle/handle.hpp>
 #include <fastalloc/lifetime/hooks.hpp>
 
@@ -28,8 +29,7 @@ template <std::size_t Bytes> struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Fr
   static_assert(Bytes > sizeof(void*),
                 "fastalloc: a FrameSlot holds a frame and one word; a frame takes 100 bytes and more, so "
                 "write FrameSlot<256>");
-  static constexpr std::size_t max_frame =
-      (Bytes + alignof(FrameSlot) - 1) / alignof(FrameSlot) * alignof(FrameSlot) - sizeof(void*);
+  static constexpr std::size_t max_frame = detail::round_up(Bytes, alignof(FrameSlot)) - sizeof(void*);
 
   FrameSlot() noexcept {}  // = default would make the pool fill the slot with zeros
 
@@ -124,9 +124,7 @@ template <auto Pool> struct Frames {
   static inline std::atomic<std::size_t> heap_count{0}, heap_largest{0};
 
  private:
-  static constexpr std::size_t place(std::size_t size) noexcept {
-    return (size + alignof(Word) - 1) / alignof(Word) * alignof(Word);
-  }
+  static constexpr std::size_t place(std::size_t size) noexcept { return round_up(size, alignof(Word)); }
   static void* mark(void* frame, std::size_t size, Word owner) noexcept {
     ::new (static_cast<void*>(static_cast<std::byte*>(frame) + place(size))) Word(owner);
     return frame;

@@ -73,7 +73,7 @@ class SlotMarks {
   template <bool Shared> FASTALLOC_ALWAYS_INLINE static bool test(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]]
       return false;
-    std::uint32_t& word = reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
+    std::uint32_t& word = word_of(block, place);
     // relaxed: as in flip()
     std::uint32_t const bits = Shared ? AtomicRef(word).load(std::memory_order_relaxed) : word;
     return (bits >> place % 32 & 1U) != 0;
@@ -82,23 +82,27 @@ class SlotMarks {
   template <bool Shared> FASTALLOC_ALWAYS_INLINE static bool clear(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]]
       return false;
-    std::uint32_t& word = reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
+    std::uint32_t& word = word_of(block, place);
     std::uint32_t const mask = std::uint32_t{1} << place % 32;
     // relaxed: as in flip()
     if constexpr (Shared) return (AtomicRef(word).fetch_and(~mask, std::memory_order_relaxed) & mask) != 0;
     if ((word & mask) == 0) return false;
-    word &= ~mask;
-    return true;
+    return word &= ~mask, true;
   }
   /// `Shared`: threads without a lock flip, too. Returns: the previous mark.
   template <bool Shared> FASTALLOC_ALWAYS_INLINE static bool flip(Block const& block, std::size_t place) noexcept {
     if (block.tail == nullptr) [[unlikely]]
       return false;
-    std::uint32_t& word = reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
+    std::uint32_t& word = word_of(block, place);
     std::uint32_t const mask = std::uint32_t{1} << place % 32;
     // relaxed: the operation that hands the slot on orders the accesses to it.
     if constexpr (Shared) return (AtomicRef(word).fetch_xor(mask, std::memory_order_relaxed) & mask) != 0;
     return ((word ^= mask) & mask) == 0;
+  }
+
+ private:
+  FASTALLOC_ALWAYS_INLINE static std::uint32_t& word_of(Block const& block, std::size_t place) noexcept {
+    return reinterpret_cast<std::uint32_t*>(block.tail)[place / 32];
   }
 };
 

@@ -84,11 +84,14 @@ template <class Core> class PoolBase : public AnyOwner {
 
   /// Marks the object's slot as returned. Returns: false, after a report, if `object` is not in use.
   FASTALLOC_OPTIMIZED FASTALLOC_NOINLINE bool claim_for_release(void* object, ObjectType const& type) noexcept {
-    return core_.claim(object) || is_live_or_report(object, type, true);
+    return core_.claim(object) || verify_live(object, type, true);
   }
-  /// The same check without marking the slot.
-  FASTALLOC_NOINLINE bool verify_live(void const* object, ObjectType const& type) const noexcept {
-    return is_live_or_report(object, type, false);
+  /// The same check without marking the slot. Refused: claim() failed, whatever happened since.
+  FASTALLOC_NOINLINE bool verify_live(void const* object, ObjectType const& type, bool refused = false) const noexcept {
+    Error error;
+    if (core_.check_in_use(object, error, refused)) return true;
+    report_as(error, type);
+    return false;
   }
 
   /// False for a slot that was handed out but holds no object: WeakHandles keep it.
@@ -149,12 +152,6 @@ template <class Core> class PoolBase : public AnyOwner {
                        "HeapStorage and a lock"};
     else if (core_.open(config, type, error)) return true;
     error.type_name = type.name;
-    return false;
-  }
-  FASTALLOC_COLD bool is_live_or_report(void const* object, ObjectType const& type, bool refused) const noexcept {
-    Error error;
-    if (core_.check_in_use(object, error, refused)) return true;
-    report_as(error, type);
     return false;
   }
   FASTALLOC_COLD void report_live_handles(ObjectType const& type) noexcept {
