@@ -145,8 +145,11 @@ template <auto Pool = nullptr> struct TryPooledFrame;
 
 }  // namespace FASTALLOC_MODE
 
+namespace detail::inline FASTALLOC_ABI {
+template <class T, class Owner, class Slots> class OwnedSlots;
+}  // namespace detail::inline FASTALLOC_ABI
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
-template <class Pool, class T, class Owner, class Base> class Batches;
+template <class Pool> class Batches;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -18,7 +18,7 @@ set(type_table
   "FixedPool|530|126|51"
   "GrowingPool|515|83|50"
   "ThreadSafePool|575|126|51"
-  "ThreadLocalPool|5200|136|100")
+  "ThreadLocalPool|4500|136|100")
 
 # Lines of include/fastalloc that a header leaves to the compiler once it is preprocessed, without empty ones. Lines of the standard
 # library do not count: their number depends on its version. The limit of core.hpp is the promise that was made for it.

@@ -63,8 +63,8 @@ struct SharedResource {
 template <class Kind> class BasicPoolResource : public std::pmr::memory_resource {
   using Lock = typename Kind::lock;
   using Checks = typename Defaults::checks;
-  using Core = PoolCore<AnySizeShape<SizeClasses::granule, true>, StackAllocator, UpstreamStorage<Lock>, Lock, NoStats,
-                        Checks, typename Kind::caches, NoWaiters, false, 0>;
+  using Core = PoolCore<CoreChoices<AnySizeShape<SizeClasses::granule, true>, StackAllocator, UpstreamStorage<Lock>,
+                                    Lock, NoStats, Checks, typename Kind::caches>>;
 
  public:
   static constexpr std::size_t size_classes = SizeClasses::count;

@@ -282,9 +282,11 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   /// Returns: null for one of the thread's first operations, without memory, at the thread's end, or without a heavy
   /// fence; the caller then goes to the depot.
   [[nodiscard]] FASTALLOC_COLD Magazine* attach(unsigned uses = uses_before_cache) noexcept {
-    constexpr auto any = [](ThreadPart const&) noexcept { return true; };
-    constexpr auto make = []() noexcept { return Magazine::make(smaller(max_cached, Magazine::least_room)); };
-    return static_cast<Magazine*>(ThreadParts::attach(any, make, true, uses));
+    static constexpr PartSource source{[](PartSource const&) noexcept -> ThreadPart* {
+                                         return Magazine::make(smaller(max_cached, Magazine::least_room));
+                                       },
+                                       [](ThreadPart const&) noexcept { return true; }};
+    return static_cast<Magazine*>(ThreadParts::attach(source, true, uses));
   }
   /// Allocates memory for a cache that wants it. Requires: no lock is held.
   void more_room(Magazine const& magazine, MagazineRoom& room) const noexcept {

@@ -70,6 +70,12 @@ struct ThreadPart {
   ThreadPart* previous = nullptr;             ///< in first_
 };
 
+/// How a pool gets its parts.
+struct PartSource {
+  ThreadPart* (*make)(PartSource const&) noexcept;  ///< a new part; null without memory. Runs without a lock
+  bool (*suits)(ThreadPart const&) noexcept;        ///< a spare may serve another thread. Under the pool's lock
+};
+
 /// Memory of `bytes` bytes for a part. Returns: null when there is no memory.
 inline void* part_memory(std::size_t bytes) noexcept {
   return ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow);
@@ -314,11 +320,10 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return part;
   }
 
-  /// Returns: mine(), or a spare for which suits(part), called under the pool's lock, is true, or a part built by
-  /// make(), which runs without a lock. Null in the first `uses` calls by this thread, without memory, at the thread's
-  /// end, without a heavy fence if needed, or when this code uses another registry than the pool.
-  template <class Suits, class Make>
-  FASTALLOC_COLD ThreadPart* attach(Suits&& suits, Make&& make, bool needs_fence, unsigned uses) noexcept {
+  /// Returns: mine(), or a spare that suits, or a new part. Null in the first `uses` calls by this thread, without
+  /// memory, at the thread's end, without a heavy fence if needed, or when this code uses another registry than the
+  /// pool.
+  FASTALLOC_COLD ThreadPart* attach(PartSource const& source, bool needs_fence, unsigned uses) noexcept {
     if (ThreadPart* const part = mine()) return part;
     if (!is_at_home()) return nullptr;
     enroll();
@@ -329,7 +334,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     std::size_t const place = this->place();
     if (uses != 0 && !used(*record, place, uses)) return nullptr;
     if (!make_entry(*record, place)) return nullptr;
-    ThreadPart* const part = take_part(suits, make, orphaned());
+    ThreadPart* const part = take_part(source, orphaned());
     if (part == nullptr) return nullptr;
     if (ThreadPart* const other = mine()) {  // operator new used this pool, and gave the thread a part
       lock_pool();
@@ -345,11 +350,10 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return part;
   }
 
-  /// Returns: a spare for which suits(part) is true, or a part built by make(), for the calling thread until
-  /// give_back(). Null without memory.
-  template <class Suits, class Make> FASTALLOC_COLD ThreadPart* borrow(Suits&& suits, Make&& make) noexcept {
+  /// Returns: a spare that suits, or a new part, for the calling thread until give_back(). Null without memory.
+  FASTALLOC_COLD ThreadPart* borrow(PartSource const& source) noexcept {
     enroll();
-    return take_part(suits, make, borrowed());
+    return take_part(source, borrowed());
   }
   /// Effects: `part` becomes a spare. Requires: no other thread uses the pool.
   void add(ThreadPart& part) noexcept {
@@ -420,14 +424,14 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry);  // relaxed: this thread saw it written
   }
 
-  template <class Suits, class Make> ThreadPart* take_part(Suits&& suits, Make&& make, ThreadRecord* owner) noexcept {
+  FASTALLOC_NOINLINE ThreadPart* take_part(PartSource const& source, ThreadRecord* owner) noexcept {
     lock_pool();
     ThreadPart* part = nullptr;
     // Tries a bounded number instead of all spares. Unsuitable ones move behind the others, which are tried next.
     for (int looks = 8; spare_ != nullptr && looks != 0; --looks) {
       ThreadPart* const at = spare_;
       // acquire: pairs with the release in end_thread(), after which the thread has left the part.
-      if (at->owner.load(std::memory_order_acquire) == nullptr && suits(*at)) {
+      if (at->owner.load(std::memory_order_acquire) == nullptr && source.suits(*at)) {
         if ((spare_ = at->next) == nullptr) last_spare_ = nullptr;
         to_first(part = at, owner);
         break;
@@ -438,7 +442,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
       last_spare_ = last_spare_->next = at;
     }
     unlock_pool();
-    if (part != nullptr || (part = make()) == nullptr) return part;
+    if (part != nullptr || (part = source.make(source)) == nullptr) return part;
     lock_pool();
     to_first(part, owner);
     unlock_pool();

@@ -71,7 +71,7 @@ template <class T, class Owner> class [[nodiscard]] BatchHandle : public detail:
   friend void swap(BatchHandle& a, BatchHandle& b) noexcept { a.swap(b); }
 
  private:
-  template <class Pool, class U, class O, class B> friend class detail::Batches;
+  template <class> friend class detail::Batches;
   using Base::Base;
 };
 

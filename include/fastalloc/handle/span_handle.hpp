@@ -32,7 +32,7 @@ class [[nodiscard]] SpanHandle : public detail::OwnedSlots<T, Owner, detail::Adj
   friend void swap(SpanHandle& a, SpanHandle& b) noexcept { a.swap(b); }
 
  private:
-  template <class Pool, class U, class O, class B> friend class detail::Batches;
+  template <class> friend class detail::Batches;
   using Base::Base;
 };
 

@@ -22,6 +22,12 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// Functions on many objects at once; the specialization is in pool/batches.hpp.
+template <class Objects> class Batches {
+  static_assert(sizeof(Objects) == 0,
+                "fastalloc: batches have a header of their own; add #include <fastalloc/pool/batches.hpp>");
+};
+
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: its traits.
 template <class Derived, class T, class Kind, class... Ps>
 class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
@@ -43,6 +49,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   static constexpr bool has_keys = Types::P::keys::generation_bits != 0;
   using value_type = T;
   using handle_type = Handle<T, Owner>;
+  using span_handle_type = SpanHandle<T, Owner>;
+  using batch_handle_type = BatchHandle<T, Owner>;
   using lifetime_type = Lifetime;
   using storage_type = typename Types::storage;
 
@@ -150,6 +158,79 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       if (taken.slot == nullptr) return {};
     }
     return build(taken, static_cast<Args&&>(args)...);
+  }
+
+  // Many objects at once: include <fastalloc/pool/batches.hpp>, or the umbrella.
+
+  /// Effects: builds n objects from `args`, with slots taken in one step, and writes their handles to `out`.
+  /// Returns: the end of the output. Throws: as allocate(), before anything is written; the pool is then unchanged.
+  /// (Exempt: constructors that take slots of this pool may use up those that the batch needs; some handles are then
+  /// already written.)
+  template <class OutputIt, class... Args> requires(!std::is_reference_v<OutputIt>)
+  FASTALLOC_ALWAYS_INLINE OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
+    if (auto error = many().write(n, out, args...)) [[unlikely]]
+      this->fail_as(*error, type);
+    return out;
+  }
+  /// The same; returns false if allocate_batch() would throw for lack of slots.
+  template <class OutputIt, class... Args>
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool try_allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
+    return !many().write(n, out, args...);
+  }
+#if __STDC_HOSTED__
+  /// Returns: a std::vector of handles to objects built from `values`, one each; elements are moved from an rvalue range that owns them.
+  /// Throws: as allocate_batch(n, out), and std::bad_alloc if n slots are free but the heap has no room for the vector.
+  /// The pool is then unchanged.
+  template <class Range> requires requires(Range& values) {
+    std::end(values);
+    { std::begin(values) } -> std::forward_iterator;
+  } [[nodiscard]] auto allocate_batch(Range&& values) {
+    return many().move_from(std::forward<Range>(values));
+  }
+#endif
+
+  /// Returns: one owner for n objects, each built from `args`, in the order of taking their slots; an empty handle for
+  /// n == 0. (A distinct name, because the second argument of allocate_batch(n, out, args...) is an iterator.)
+  /// Throws: as allocate(), and AllocationFailed if the heap has no room for n addresses. The pool is then unchanged.
+  /// Complexity: linear: n times that of allocate() and of releasing a handle, under one lock.
+  template <class... Args> [[nodiscard]] batch_handle_type allocate_batch_handle(std::size_t n, Args const&... args) {
+    batch_handle_type handle;
+    if (auto error = many().listed(handle, n, args...)) [[unlikely]]
+      this->fail_as(*error, type);
+    return handle;
+  }
+  /// The same; returns an empty handle if the other would throw for lack of slots or memory.
+  template <class... Args>
+  [[nodiscard]] batch_handle_type try_allocate_batch_handle(std::size_t n, Args const&... args) {
+    batch_handle_type handle;
+    (void)many().listed(handle, n, args...);
+    return handle;
+  }
+
+  /// Returns: one owner for n adjacent objects, an array, each built from `args`; an empty handle for n == 0.
+  /// Requires: BitmapAllocator, and slots of sizeof(T) bytes: no Recycle, Shared or PoolConfig::alignment, and
+  /// Generations only in a pool that does not grow.
+  /// Effects: takes the lowest n adjacent free slots of one block (first fit); fresh slots may follow used ones. A
+  /// growing pool without such a run adds a block of at least n slots. Slots in thread caches are gathered first.
+  /// Throws: PoolExhausted, MaxCapacityExceeded; the pool is then unchanged. If enough slots are free, but no n of them
+  /// adjacent, the message says so (Error::requested is n; capacity less allocated are free). Release handles, allocate
+  /// runs before single objects, allocate shorter runs, or let the pool grow.
+  /// Complexity: linear in the bitmap's words (64 slots each) up to the run, log2 n steps per word, under the lock. No
+  /// other way to take slots searches for them.
+  /// Fragmentation: none inside a run. A buddy system finds a run in log n steps, but rounds it up to a power of two
+  /// and wastes up to half of it. First fit leaves gaps between runs instead; single objects fill them, as they take
+  /// the lowest free slot. Runs of one length leave no gap that the next one does not fit.
+  template <class... Args> [[nodiscard]] span_handle_type allocate_n(std::size_t n, Args const&... args) {
+    span_handle_type handle;
+    if (auto error = many().adjacent(handle, n, args...)) [[unlikely]]
+      this->fail_as(*error, type);
+    return handle;
+  }
+  /// The same; returns an empty handle if the other would throw for lack of slots.
+  template <class... Args> [[nodiscard]] span_handle_type try_allocate_n(std::size_t n, Args const&... args) {
+    span_handle_type handle;
+    (void)many().adjacent(handle, n, args...);
+    return handle;
   }
 
   /// Effects: does now what this thread's first allocation would do: opens inline storage; in a ThreadSafePool creates
@@ -366,6 +447,13 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   void reserve_slots(std::size_t slot_count) requires Growing { Objects::reserve_slots(slot_count, type); }
 
  private:
+  template <class U, class O, class Slots> friend class detail::OwnedSlots;
+
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
+  /// For handles that own many slots; at(i) is the i-th.
+  template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
+    many().release_all(at, n);
+  }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(Key key) const noexcept {
     std::byte* const slot = core_.find_key(key.index(), key.generation());
     return slot == nullptr ? nullptr : uncovered(slot);

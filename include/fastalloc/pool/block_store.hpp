@@ -6,8 +6,10 @@
 #pragma once
 
 #include <fastalloc/error.hpp>
-#include <fastalloc/pool/span_block.hpp>
+#include <fastalloc/pool/pool_config.hpp>
+#include <fastalloc/pool/pool_layout.hpp>
 #include <fastalloc/storage/poison.hpp>
+#include <fastalloc/storage/storage.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -44,6 +46,14 @@ struct Purse {
   Item items[room] = {};
   std::size_t count = 0;
   std::size_t wanted = 0;  ///< bytes
+};
+
+/// The block of a pool that processes share; the specialization is in pool/shared_memory.hpp.
+template <class Shape, class Checks, class Layout> struct SpanBlock {
+  static_assert(!Shape::spans_processes, "fastalloc: processes may share this pool, which has a header of its own; add "
+                                         "#include <fastalloc/pool/shared_memory.hpp>");
+  /// Not reached: such pools refuse to attach.
+  static PoolConfig config_in(ExternalStorage const&, SlotType const&) noexcept { return {.capacity = 1}; }
 };
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
@@ -114,8 +124,7 @@ class BlockStore : public Blocks<Shape::growing> {
     if (memory == nullptr) return false;
     std::byte* const data = memory + plan.data;
     if constexpr (Shape::spans_processes) {
-      number_ = number_for_pool(memory);
-      SpanHeader::create(memory, Span::describe(plan, slot_count, this->stride(), alignment_), number_);
+      number_ = Span::create(memory, Span::describe(plan, slot_count, this->stride(), alignment_));
     }
     if constexpr (growing) {
       // The generation words come last: existing ones stay, and they determine how many a new block needs.
@@ -188,9 +197,7 @@ class BlockStore : public Blocks<Shape::growing> {
     if constexpr (Shape::spans_processes) return storage_.attaches();
     else return false;
   }
-  [[nodiscard]] SpanHeader& header() noexcept requires(Shape::spans_processes) {
-    return *std::launder(reinterpret_cast<SpanHeader*>(storage_.bytes().data()));
-  }
+  [[nodiscard]] auto& header() noexcept requires(Shape::spans_processes) { return Span::header(storage_); }
 
   /// Effects: gives a block's memory back to the storage. Returns: its bytes.
   std::size_t release(Block* block) noexcept {
@@ -244,7 +251,7 @@ class BlockStore : public Blocks<Shape::growing> {
     (*this)[0] = divide(data, plan, slot_count);
     if constexpr (Shape::spans_processes && Shape::keyed)
       keys_.bind(data + plan.words, slot_count, owns_frontier, number_);
-    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier, next_generation_seed());
+    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier);
     allocator.bind(data + plan.metadata, *this);
   }
 

@@ -7,7 +7,7 @@
 #include <fastalloc/handle/sharing.hpp>
 #include <fastalloc/lifetime/construct_on_allocate.hpp>
 #include <fastalloc/lock/lock.hpp>
-#include <fastalloc/slots/generations.hpp>
+#include <fastalloc/slots/keys.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
 #include <fastalloc/stats/basic_stats.hpp>
 #include <fastalloc/storage/heap_storage.hpp>

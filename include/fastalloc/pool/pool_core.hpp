@@ -11,12 +11,16 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// KeepsObjects: returned slots hold objects and are not written to. The other parameters are those of PoolDepot.
-template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches,
-          class Waiters, bool KeepsObjects, std::size_t Inline>
-class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, Checks, Caches, Waiters, Inline> {
-  using Depot = PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, Checks, Caches, Waiters, Inline>;
-  using Bytes = SlotGuard<Shape, Checks, KeepsObjects, Depot::shared_marks, Depot::Supply::clears_links>;
+/// Choices: a CoreChoices.
+template <class Choices> class PoolCore : public PoolDepot<Choices> {
+  using Depot = PoolDepot<Choices>;
+  using Shape = typename Choices::shape;
+  using Lock = typename Choices::lock;
+  using Stats = typename Choices::stats;
+  using Checks = typename Choices::checks;
+  using Caches = typename Choices::caches;
+  using Waiters = typename Choices::waiters;
+  using Bytes = SlotGuard<Choices>;
   using Depot::caches_, Depot::lock_, Depot::lock_free, Depot::stats_, Depot::supply_, Depot::waiters_;
   using Depot::collect, Depot::describe_here, Depot::locked, Depot::locked_slow, Depot::make_room, Depot::mark_taken,
       Depot::note_peak, Depot::note_taken, Depot::serve, Depot::serve_all;
@@ -24,7 +28,7 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
  public:
   using shape_type = Shape;
   using checks_policy = Checks;
-  static constexpr std::size_t inline_slots = Inline;
+  static constexpr std::size_t inline_slots = Choices::inline_slots;
   /// One thread and one block.
   static constexpr bool alone = !Shape::growing && std::same_as<Lock, NoLock> && std::same_as<Caches, NoCaches>;
   /// True if a full pool can only fail: no growth, no caches, no waiting.
@@ -398,7 +402,8 @@ class PoolCore : public PoolDepot<Shape, SlotPolicy, StorageState, Lock, Stats, 
       for (;;) {
         bool counted = false;
         supply_.check_links(max_links);  // before the cache asks for the number of slots
-        Taken const taken = caches_.take(cache, room, supply_, KeepsObjects || Checks::verifies_fill, counted);
+        Taken const taken =
+            caches_.take(cache, room, supply_, Choices::keeps_objects || Checks::verifies_fill, counted);
         if (taken.slot == nullptr || (counted ? mark_taken(taken.slot) : note_taken(taken.slot))) return taken;
       }
     } else {

@@ -12,9 +12,11 @@
 #include <fastalloc/lock/lock.hpp>
 #include <fastalloc/pool/pool_config.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
-#include <fastalloc/stats/span_stats.hpp>
+#include <fastalloc/stats/basic_stats.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+template <class Stats> class SpanStats;  // of pools that processes share
 
 /// For pools without waiting; same interface as WaitQueue.
 struct NoWaiters {
@@ -23,10 +25,36 @@ struct NoWaiters {
   constexpr void forget() noexcept {}
 };
 
-/// Caches: per-thread slots. Waiters: threads waiting for a slot. Inline: slots of InlineStorage, else 0.
-template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks, class Caches,
-          class Waiters, std::size_t Inline>
-class PoolDepot {
+/// The choices that a pool's core is compiled for. Pools with equal choices share its code.
+/// Caches: per-thread slots. Waiters: threads waiting for a slot. KeepsObjects: returned slots hold objects and are not
+/// written to. Inline: slots of InlineStorage, else 0.
+template <class Shape, class SlotPolicy, class StorageState, class Lock, class Stats, class Checks,
+          class Caches = NoCaches, class Waiters = NoWaiters, bool KeepsObjects = false, std::size_t Inline = 0>
+struct CoreChoices {
+  using shape = Shape;
+  using slot_policy = SlotPolicy;
+  using storage = StorageState;
+  using lock = Lock;
+  using stats = Stats;
+  using checks = Checks;
+  using caches = Caches;
+  using waiters = Waiters;
+  static constexpr bool keeps_objects = KeepsObjects;
+  static constexpr std::size_t inline_slots = Inline;
+};
+
+/// Choices: a CoreChoices.
+template <class Choices> class PoolDepot {
+  using Shape = typename Choices::shape;
+  using SlotPolicy = typename Choices::slot_policy;
+  using StorageState = typename Choices::storage;
+  using Lock = typename Choices::lock;
+  using Stats = typename Choices::stats;
+  using Checks = typename Choices::checks;
+  using Caches = typename Choices::caches;
+  using Waiters = typename Choices::waiters;
+  static constexpr std::size_t Inline = Choices::inline_slots;
+
  public:
   using Supply = SlotSupply<Shape, SlotPolicy, StorageState, Checks>;
   /// True if any thread may ask how many slots are live.

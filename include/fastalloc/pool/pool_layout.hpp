@@ -9,11 +9,14 @@
 
 #include <fastalloc/arithmetic.hpp>
 #include <fastalloc/checks/link_checks.hpp>
-#include <fastalloc/slots/generations.hpp>
+#include <fastalloc/slots/blocks.hpp>
+#include <fastalloc/slots/keys.hpp>
 #include <fastalloc/slots/slot_allocator.hpp>
-#include <fastalloc/storage/span_header.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// Of the header in front of the slots of a pool that processes share: SpanHeader.
+constexpr std::size_t span_header_bytes = 96, span_header_alignment = 8;
 
 template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   using Slots = typename SlotPolicy::template Slots<Shape>;
@@ -24,7 +27,7 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   }();
   /// The minimum alignment of every block.
   static constexpr std::size_t block_alignment =
-      greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? alignof(SpanHeader) : 1);
+      greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? span_header_alignment : 1);
   /// Maximum bytes for the slots of a fixed block, so that 32-bit offsets in granules reach all of them.
   static constexpr std::size_t
       max_fixed_bytes = (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU

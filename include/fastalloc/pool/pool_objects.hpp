@@ -6,16 +6,38 @@
 #pragma once
 
 #include <fastalloc/handle/handle.hpp>
-#include <fastalloc/pool/batches.hpp>
+#include <fastalloc/lifetime/hooks.hpp>
 #include <fastalloc/pool/pool_base.hpp>
 #include <fastalloc/pool/pool_types.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// Slots taken together; at(i) is the i-th. [next, built) hold objects without an owner, [built, count) hold none.
+template <class Pool, class At> struct Building {
+  Pool& pool;
+  At at;
+  std::size_t count;
+  std::size_t fresh;
+  std::size_t built = 0;
+  std::size_t acquired = 0;  ///< objects whose on_acquire() has run
+  std::size_t next = 0;
+
+  ~Building() {
+    for (std::size_t i = count; i-- > next;) pool.unbuild({at(i), i >= fresh}, i < built, i < acquired);
+  }
+  template <class Build> FASTALLOC_ALWAYS_INLINE void build_all(Build& build) {
+    while (built != count) {
+      auto* const object = build(Taken{at(built), built >= fresh});
+      ++built;
+      call_on_acquire(*object);
+      ++acquired;
+    }
+  }
+};
+
 /// The parameters are those of BasicPool, which derives from this and is its public interface.
 template <class Derived, class T, class Kind, class... Ps>
-class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, typename Kind::template owner<Derived>,
-                                   PoolBase<typename PoolTypes<T, Kind, Ps...>::core>> {
+class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
                 "fastalloc: T must be an object type without const or volatile; for arrays use std::array<T, N>");
   static_assert(std::is_nothrow_destructible_v<T>,
@@ -23,13 +45,13 @@ class PoolObjects : public Batches<PoolObjects<Derived, T, Kind, Ps...>, T, type
   static_assert(HookCheck<T>::done);
 
   template <class> friend class fastalloc::detail::OwnerWord;
-  template <class Pool, class U, class O, class B> friend class Batches;
+  template <class> friend class Batches;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
 
   using Types = PoolTypes<T, Kind, Ps...>;
   using Core = typename Types::core;
-  using Base = Batches<PoolObjects, T, typename Kind::template owner<Derived>, PoolBase<Core>>;
+  using Base = PoolBase<Core>;
   using Supply = typename Core::Supply;
   using Lifetime = typename Types::P::lifetime;
   using Checks = typename Types::P::checks;

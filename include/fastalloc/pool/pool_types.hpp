@@ -7,6 +7,7 @@
 
 #include <fastalloc/pool/policies.hpp>
 #include <fastalloc/pool/pool_core.hpp>
+#include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
@@ -28,6 +29,26 @@ struct GrowingKind : FixedKind {
 
 template <class SlotPolicy, bool Growing> constexpr bool takes_runs() noexcept {
   return TakesRuns<typename SlotPolicy::template Slots<SlotShape<16, 8, Growing, 0, 8>>>;
+}
+
+/// Value: a constructor argument's type. If it is a span to attach to and the pool cannot attach, says what to type.
+template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps>
+constexpr void check_attached() noexcept {
+  if constexpr (std::same_as<Value, ExternalStorage::Attached>) {
+    static_assert(LockFreeInSpan, "fastalloc: processes can share only what lies in the span, and this pool keeps free "
+                                  "slots, or those who wait for one, in the pool object; attach to a "
+                                  "FixedPool<T, ExternalStorage, LockFree>");
+    static_assert(
+        !Shares,
+        "fastalloc: owners of shared objects find the pool by its address, which is another one in each process; leave "
+        "Shared or AtomicShared out of a pool to attach to, and hand on keys");
+    static_assert(!Keeps, "fastalloc: a pool with Recycle destroys what it keeps when it ends, which other processes "
+                          "may still use; leave Recycle "
+                          "out of a pool to attach to");
+    static_assert(
+        Joins || !LockFreeInSpan,
+        "fastalloc: the slots of this lock policy have no join(); attach to a FixedPool<T, ExternalStorage, LockFree>");
+  }
 }
 
 /// The component types of a pool of T.
@@ -56,7 +77,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   static constexpr bool joins = requires { requires slot_allocator::can_be_joined; };
   static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
   static constexpr std::size_t header =
-      spans_processes ? sizeof(SpanHeader) + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
+      spans_processes ? span_header_bytes + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
   /// AddressSanitizer separates slots only if they do not share an 8-byte granule. Slot sizes stay unchanged where
   /// other code depends on them: runs are arrays, inline slots are part of the pool's type, and processes with and
   /// without the sanitizer may share a span.
@@ -146,8 +167,9 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   }
 
   using caches = typename Kind::template caches<P, shape>;
-  using core = PoolCore<shape, slot_allocator, storage, typename P::lock, typename P::stats, typename P::checks, caches,
-                        typename Kind::waiters, P::lifetime::keeps_objects, inline_slots>;
+  using core =
+      PoolCore<CoreChoices<shape, slot_allocator, storage, typename P::lock, typename P::stats, typename P::checks,
+                           caches, typename Kind::waiters, P::lifetime::keeps_objects, inline_slots>>;
 
  private:
   template <class V>

@@ -7,13 +7,17 @@
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
-#include <fastalloc/pool/slot_supply.hpp>
+#include <fastalloc/pool/pool_depot.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// KeepsObjects: returned slots hold objects and are not written to. SharedMarks: threads flip marks without a lock.
-/// ClearsLinks: a slot that is handed out contains no link.
-template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool ClearsLinks> class SlotGuard {
+/// Choices: a CoreChoices.
+template <class Choices> class SlotGuard {
+  using Shape = typename Choices::shape;
+  using Checks = typename Choices::checks;
+  static constexpr bool KeepsObjects = Choices::keeps_objects;
+  static constexpr bool SharedMarks = HasSlowLock<typename Choices::lock>;
+
  public:
   /// The shape's number of bytes if it knows them, else the stride.
   FASTALLOC_ALWAYS_INLINE static std::size_t bytes_of(std::size_t known, std::size_t stride) noexcept {
@@ -24,7 +28,7 @@ template <class Shape, class Checks, bool KeepsObjects, bool SharedMarks, bool C
                                               [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, bytes_of(Shape::size, stride));
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      constexpr std::size_t skipped = ClearsLinks ? 0 : Shape::link_size;
+      constexpr std::size_t skipped = PoolDepot<Choices>::Supply::clears_links ? 0 : Shape::link_size;
       if (!taken.fresh &&
           !is_filled(taken.slot, bytes_of(Shape::payload, stride), fill_dead, Shape::link_offset, skipped))
         report(Error{.code = ErrorCode::invalid_handle, .text = free_slot_written, .address = taken.slot});

@@ -288,14 +288,23 @@ template <class T, class... Policies> class ThreadLocalPool final {
     detail::PoolTypes<T, detail::ThreadLocalKind, Policies...>::template check_values<std::remove_cvref_t<Values>...>();
   }
 
+  struct Source : detail::PartSource {
+    ThreadLocalPool const& pool;
+    Error& error;
+  };
+  static detail::ThreadPart* make_part(detail::PartSource const& source) noexcept {
+    auto const& self = static_cast<Source const&>(source);
+    return self.pool.make(self.error);
+  }
+
   /// The calling thread's sub-pool for one operation. An exiting thread has none; it borrows one for the call.
   struct Visit {
     explicit Visit(ThreadLocalPool const& pool) noexcept : sub(pool.mine()) {
       if (sub != nullptr) return;
-      auto const make = [&]() noexcept { return pool.make(error); };
-      sub = static_cast<Sub*>(pool.parts_.attach(&is_unused, make, false, 0));
+      Source const source{{&make_part, &is_unused}, pool, error};
+      sub = static_cast<Sub*>(pool.parts_.attach(source, false, 0));
       if (sub == nullptr)
-        sub = static_cast<Sub*>(pool.parts_.borrow(&is_unused, make)), lender = sub != nullptr ? &pool.parts_ : nullptr;
+        sub = static_cast<Sub*>(pool.parts_.borrow(source)), lender = sub != nullptr ? &pool.parts_ : nullptr;
     }
     ~Visit() {
       if (lender != nullptr) lender->give_back(*sub);

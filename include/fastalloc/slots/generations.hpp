@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The keys axis: a word for each slot, by which a key (index and generation) names one object of its pool, and never
+// Generations: a word for each slot, by which a key (index and generation) names one object of its pool, and never
 // another.
 //
 //   word     | generation | keyed |       keyed: the object that lives there now has a key
@@ -27,26 +27,14 @@
 
 #include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/slots/blocks.hpp>
+#include <fastalloc/slots/keys.hpp>
 #include <fastalloc/storage/poison.hpp>
 
-#include <atomic>
-#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <new>
 
 namespace fastalloc::inline FASTALLOC_MODE {
-
-/// A policy for the keys axis: `P::generation_bits`, or 0 for none.
-template <class P>
-concept KeysPolicy = requires {
-  { P::generation_bits } -> std::convertible_to<int>;
-};
-
-/// Default: no keys, 0 bytes.
-struct NoKeys {
-  static constexpr int generation_bits = 0;
-};
 
 /// When to use: something outside refers to objects that may be gone: entity ids, network ids, scripts, undo lists.
 /// Costs 4 bytes a slot; 8 and an eighth in growing pools, up to 16 in blocks of fewer than 128 slots. A slot serves
@@ -58,39 +46,11 @@ template <int Bits> struct BasicGenerations {
   static constexpr int generation_bits = Bits;
 };
 
-static_assert(KeysPolicy<NoKeys> && KeysPolicy<Generations>);
+static_assert(KeysPolicy<Generations>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
 
-namespace fastalloc::detail::inline FASTALLOC_STATE {
-
-/// One variable for pools of all modes, so outside their namespaces: multiples of the golden ratio of 2^32, which lie
-/// far apart.
-FASTALLOC_ONE std::atomic<std::uint32_t> generation_seed{0};
-
-}  // namespace fastalloc::detail::inline FASTALLOC_STATE
-
 namespace fastalloc::detail::inline FASTALLOC_MODE {
-
-using GenerationWord = std::uint32_t;
-
-/// Returns: a number that no other pool of the process gets. A library that hides its symbols has its own seed, at
-/// another address.
-[[nodiscard]] inline GenerationWord next_generation_seed() noexcept {
-  constexpr GenerationWord step = 0x9E3779B9U;
-  auto const place = static_cast<GenerationWord>(
-      (reinterpret_cast<std::uintptr_t>(&generation_seed) * std::uint64_t{0xD6E8FEB86659FD93U}) >> 32);
-  if constexpr (std::atomic<GenerationWord>::is_always_lock_free) {
-    // relaxed: only the uniqueness of the number matters
-    return place + generation_seed.fetch_add(step, std::memory_order_relaxed);
-    // single core without atomic addition (Cortex-M0): a pool opened by an interrupt handler meanwhile may get the same
-    // number
-  } else {
-    GenerationWord const number = generation_seed.load(std::memory_order_relaxed);  // relaxed: as above
-    generation_seed.store(number + step, std::memory_order_relaxed);                // relaxed: as above
-    return place + number;
-  }
-}
 
 /// Writes under the pool's lock. Publishes the value, and all earlier writes, to readers without the lock.
 template <class V> FASTALLOC_ALWAYS_INLINE void publish(V& place, std::type_identity_t<V> value) noexcept {
@@ -151,11 +111,6 @@ template <int Bits> class GenerationWords {
   }
 };
 
-/// For pools without keys.
-struct NoGenerations {
-  static constexpr std::size_t block_bytes(std::size_t) noexcept { return 0; }
-};
-
 /// The words of a pool of one block.
 template <class Shape> class BlockGenerations : public GenerationWords<Shape::generation_bits> {
  public:
@@ -164,7 +119,8 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
   }
 
   /// `at_once`: fresh() will not be called. `number`: the seed of the words.
-  void bind(std::byte* memory, std::size_t slot_count, bool at_once, GenerationWord number) noexcept {
+  void bind(std::byte* memory, std::size_t slot_count, bool at_once,
+            GenerationWord number = next_generation_seed()) noexcept {
     this->seed(number);
     words_ = reinterpret_cast<GenerationWord*>(memory);
     if (!at_once) return;
@@ -402,11 +358,5 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   Index free_page_ = none;  ///< the list of opened pages without a block, by their first index
   Index free_single_ = none;
 };
-
-/// The table of a pool whose slots are of this shape.
-template <class Shape>
-using GenerationTable =
-    std::conditional_t<Shape::generation_bits == 0, NoGenerations,
-                       std::conditional_t<Shape::growing, PagedGenerations<Shape>, BlockGenerations<Shape>>>;
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

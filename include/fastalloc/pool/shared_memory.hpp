@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanBlock: the block of a pool that processes share, as its header describes it; validates attaching pools.
+// Pools in memory that processes share: FixedPool<T, ExternalStorage, LockFree>. See storage/external_storage.hpp.
+// SpanBlock: the pool's block, as its header describes it; creates the header, and validates attaching pools.
 #pragma once
 
-#include <fastalloc/pool/pool_config.hpp>
-#include <fastalloc/pool/pool_layout.hpp>
+#include <fastalloc/pool/basic_pool.hpp>
+#include <fastalloc/slots/keys.hpp>
+#include <fastalloc/stats/span_stats.hpp>
 #include <fastalloc/storage/external_storage.hpp>
 #include <fastalloc/storage/span_header.hpp>
 
@@ -48,11 +50,25 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
   return static_cast<std::uint32_t>(bits);
 }
 
+static_assert(span_header_bytes == sizeof(SpanHeader) && span_header_alignment == alignof(SpanHeader));
+
 /// No data. Layout: a PoolLayout.
-template <class Shape, class Checks, class Layout> struct SpanBlock {
+template <class Shape, class Checks, class Layout> requires(Shape::spans_processes)
+struct SpanBlock<Shape, Checks, Layout> {
   using Plan = typename Layout::Plan;
-  static_assert(!Shape::spans_processes || Layout::block_alignment >= alignof(SpanHeader),
+  static_assert(Layout::block_alignment >= alignof(SpanHeader),
                 "the header of a pool that processes share lies where its block begins");
+
+  /// Begins a pool at the start of the block. Returns: its number.
+  static std::uint32_t create(std::byte* memory, SpanLayout const& layout) noexcept {
+    std::uint32_t const number = number_for_pool(memory);
+    SpanHeader::create(memory, layout, number);
+    return number;
+  }
+  /// Requires: the span holds a pool.
+  static SpanHeader& header(ExternalStorage const& storage) noexcept {
+    return *std::launder(reinterpret_cast<SpanHeader*>(storage.bytes().data()));
+  }
 
   static SpanLayout describe(Plan const& plan, std::size_t slot_count, std::size_t stride,
                              std::size_t alignment) noexcept {
@@ -90,26 +106,6 @@ template <class Shape, class Checks, class Layout> struct SpanBlock {
     return config;
   }
 };
-
-/// Value: a constructor argument's type. If it is a span to attach to and the pool cannot attach, says what to type.
-template <class Value, bool LockFreeInSpan, bool Joins, bool Shares, bool Keeps>
-constexpr void check_attached() noexcept {
-  if constexpr (std::same_as<Value, ExternalStorage::Attached>) {
-    static_assert(LockFreeInSpan, "fastalloc: processes can share only what lies in the span, and this pool keeps free "
-                                  "slots, or those who wait for one, in the pool object; attach to a "
-                                  "FixedPool<T, ExternalStorage, LockFree>");
-    static_assert(
-        !Shares,
-        "fastalloc: owners of shared objects find the pool by its address, which is another one in each process; leave "
-        "Shared or AtomicShared out of a pool to attach to, and hand on keys");
-    static_assert(!Keeps, "fastalloc: a pool with Recycle destroys what it keeps when it ends, which other processes "
-                          "may still use; leave Recycle "
-                          "out of a pool to attach to");
-    static_assert(
-        Joins || !LockFreeInSpan,
-        "fastalloc: the slots of this lock policy have no join(); attach to a FixedPool<T, ExternalStorage, LockFree>");
-  }
-}
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
