@@ -179,8 +179,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
 #if __STDC_HOSTED__
   /// Returns: a std::vector of handles to objects built from `values`, one each; elements are moved from an rvalue
-  /// range that owns them. Throws: as allocate_batch(n, out), and std::bad_alloc if n slots are free but the heap has no
-  /// room for the vector. The pool is then unchanged.
+  /// range that owns them.
+  /// Throws: as allocate_batch(n, out), and std::bad_alloc if n slots are free but the heap has no room for the vector.
+  /// The pool is then unchanged.
   template <class Range> requires requires(Range& values) {
     std::end(values);
     { std::begin(values) } -> std::forward_iterator;
