@@ -150,6 +150,7 @@ template <class T, class Owner, class Slots> class OwnedSlots;
 }  // namespace detail::inline FASTALLOC_ABI
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
-template <class Pool> class Batches;
+template <class Objects> class Batches;  // pool/batches.hpp
+template <class Objects> class Sharing;  // pool/sharing.hpp
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -152,3 +152,43 @@ TEST_CASE("keys: threads ask for a key while its object goes, then its block, an
   test::check_faults();
   CHECK(pool.check_invariants());
 }
+
+TEMPLATE_TEST_CASE("keys: threads lock a key while the last owner goes and the slot serves the next object", "",
+                   (ThreadSafePool<Payload, AtomicShared, Generations, NoChecks>),
+                   (ThreadSafePool<Payload, AtomicShared, Generations, FullChecks, NoCache>),
+                   (ThreadSafePool<Payload, AtomicShared, Generations, LockFree>)) {
+  TestType pool(4);
+  std::atomic<std::uint64_t> key{0};
+  std::atomic<bool> done{false};
+  std::atomic<std::size_t> locked{0};
+  test::Stopwatch const watch;
+  test::run(3, [&](std::size_t me) {
+    if (me != 0) {
+      while (!done) {
+        // relaxed: the key alone finds the object
+        auto const owner = pool.lock(Key::from_value(key.load(std::memory_order_relaxed)));
+        if (!owner) continue;
+        owner->verify();
+        locked.fetch_add(1, std::memory_order_relaxed);  // relaxed: a count
+      }
+      return;
+    }
+    for (std::size_t round = 0; watch.time() < test::short_slice(0.25) || (locked == 0 && round != 10'000'000);
+         ++round) {
+      auto handle = pool.try_allocate(round);
+      if (!handle) continue;                                             // the others still own them
+      if (round % 3 == 0) {                                              // an object of one Handle is nobody else's
+        key.store(pool.key(handle).value(), std::memory_order_relaxed);  // relaxed: as above
+        continue;
+      }
+      auto owner = handle.share();
+      key.store(pool.key(owner.get()).value(), std::memory_order_relaxed);  // relaxed: as above
+      if (round % 2 == 0) std::this_thread::yield();
+      owner->verify();
+    }
+    done = true;
+  });
+  CHECK(locked > 0);
+  CHECK(pool.is_empty());
+  test::check_faults();
+}

@@ -130,6 +130,14 @@ template <class T> class [[nodiscard]] SharedHandle : public detail::CountedHand
   /// Returns: a handle that does not keep the object alive; empty if this one is.
   WeakHandle<T> downgrade() const noexcept { return *this; }
 
+  /// Effects: gives up this owner without counting it off, as for the `void*` of a C library; adopt_shared() of the
+  /// pool takes it back. Returns: the object.
+  [[nodiscard]] T* release() noexcept {
+    T* const object = this->object_;
+    this->clear();
+    return object;
+  }
+
   void swap(SharedHandle& other) noexcept { this->exchange(other); }
   friend void swap(SharedHandle& a, SharedHandle& b) noexcept { a.swap(b); }
 
@@ -143,6 +151,7 @@ template <class T> class [[nodiscard]] SharedHandle : public detail::CountedHand
  private:
   template <class U, class O> friend class Handle;
   template <class U> friend class WeakHandle;
+  template <class Objects> friend class detail::Sharing;
   SharedHandle(T* object, detail::CountsRef counts) noexcept : Base(object, counts) {}
 };
 

@@ -73,7 +73,8 @@ struct SharedCounts {
   AnyOwner* owner;  ///< written by share()
 };
 
-/// The address of the counts, with bit 0 set if they are atomic, so that the check reads no memory. Null for none.
+/// The address of the counts, with bit 0 set if they are atomic, and bit 1 if lock_shared() may add to them at any
+/// time, so that the checks read no memory. Null for none.
 class CountsRef {
   using Counts = SharedCounts;
 
@@ -81,8 +82,9 @@ class CountsRef {
   static constexpr bool can_be_atomic = AtomicRef<std::uint64_t>::is_always_lock_free;
 
   constexpr CountsRef() noexcept = default;
-  CountsRef(void* counts, bool atomic) noexcept
-      : word_(reinterpret_cast<std::uintptr_t>(counts) | std::uintptr_t{atomic}) {}
+  CountsRef(void* counts, bool atomic, bool locked_by_key = false) noexcept
+      : word_(reinterpret_cast<std::uintptr_t>(counts) | std::uintptr_t{atomic} |
+              std::uintptr_t{locked_by_key} * std::uintptr_t{by_key}) {}
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE CountsRef copy() const noexcept {
     CountsRef result;
     result.word_ = opaque(word_);
@@ -100,7 +102,8 @@ class CountsRef {
   /// Marks the object as owned by one SharedHandle.
   void set_shared(AnyOwner* owner) const noexcept {
     counts().owner = owner;
-    store(Counts::strong + Counts::weak);
+    // release: pairs with the acquire in lock_shared(), which then sees that the keys of earlier objects have ended.
+    store(Counts::strong + Counts::weak, std::memory_order_release);
   }
   [[nodiscard]] bool is_shared() const noexcept { return load() >= Counts::weak; }
   [[nodiscard]] bool is_dead() const noexcept { return strong() == 0; }
@@ -137,29 +140,33 @@ class CountsRef {
     return false;
   }
   /// Effects: adds a SharedHandle, from a WeakHandle. Returns: false if the object is dead, or there is none.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool lock() const noexcept {
-    if (word_ == 0) return false;
-    if (!atomic()) return add_plain<Counts::strong>(0) != 0 && add_plain<Counts::strong>(1) != 0;
-    if constexpr (can_be_atomic) {
-      std::uint64_t word = ref().load(std::memory_order_relaxed);  // relaxed: compare_exchange reads it again
-      while (static_cast<std::uint32_t>(word) != 0)
-        // acquire: sees the object accesses of threads that dropped their handles. relaxed: a failure only reloads.
-        if (ref().compare_exchange_weak(word, word + Counts::strong, std::memory_order_acquire,
-                                        std::memory_order_relaxed))
-          return true;
-    }
-    return false;
-  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool lock() const noexcept { return word_ != 0 && lock_from<1>(); }
+  /// The same, without a handle: false, too, for an object that one Handle owns.
+  [[nodiscard]] bool lock_shared() const noexcept { return is_shared() && lock_from<Counts::weak>(); }
 
  private:
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE SharedCounts& counts() const noexcept {
-    return *reinterpret_cast<SharedCounts*>(word_ & ~std::uintptr_t{1});
+    return *reinterpret_cast<SharedCounts*>(word_ & ~std::uintptr_t{1 | by_key});
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE AtomicRef<std::uint64_t> ref() const noexcept {
     return AtomicRef(counts().word);
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool atomic() const noexcept {
     return can_be_atomic && (word_ & 1) != 0 && !FASTALLOC_ONLY_THREAD;
+  }
+
+  /// Adds a strong one to a word of at least `Least` with strong ones.
+  template <std::uint64_t Least> [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool lock_from() const noexcept {
+    if (!atomic()) return add_plain<Counts::strong>(0) != 0 && add_plain<Counts::strong>(1) != 0;
+    if constexpr (can_be_atomic) {
+      std::uint64_t word = ref().load(std::memory_order_relaxed);  // relaxed: compare_exchange reads it again
+      while (static_cast<std::uint32_t>(word) != 0 && word >= Least)
+        // acquire: sees the object accesses of threads that dropped their handles. relaxed: a failure only reloads.
+        if (ref().compare_exchange_weak(word, word + Counts::strong, std::memory_order_acquire,
+                                        std::memory_order_relaxed))
+          return true;
+    }
+    return false;
   }
 
   /// Returns: the sum. Uses half of the word, which processors forward faster: a copy and its drop take 1 ns, not 4.
@@ -179,9 +186,10 @@ class CountsRef {
       if (atomic()) return ref().load(std::memory_order_relaxed);
     return counts().word;
   }
-  FASTALLOC_ALWAYS_INLINE void store(std::uint64_t value) const noexcept {
+  FASTALLOC_ALWAYS_INLINE void store(std::uint64_t value,
+                                     std::memory_order order = std::memory_order_relaxed) const noexcept {
     if constexpr (can_be_atomic)
-      if ((word_ & 1) != 0) return ref().store(value, std::memory_order_relaxed);
+      if ((word_ & 1) != 0) return ref().store(value, order);
     counts().word = value;
   }
 
@@ -191,9 +199,15 @@ class CountsRef {
     if (!atomic()) return add_plain<Counts::strong>(-1) == 0;
     if constexpr (can_be_atomic) {
       // acquire here, acq_rel below: as in drop_weak().
-      if (ref().load(std::memory_order_acquire) == Counts::strong + Counts::weak) {
-        ref().store(Counts::weak, std::memory_order_relaxed);  // relaxed: no other thread has a handle
-        return true;
+      std::uint64_t word = ref().load(std::memory_order_acquire);
+      if (word == Counts::strong + Counts::weak) {
+        if ((word_ & by_key) == 0) {
+          ref().store(Counts::weak, std::memory_order_relaxed);  // relaxed: no other thread has a handle
+          return true;
+        }
+        // acq_rel: as below. relaxed: a failure is followed by the subtraction.
+        if (ref().compare_exchange_weak(word, Counts::weak, std::memory_order_acq_rel, std::memory_order_relaxed))
+          return true;
       }
       return static_cast<std::uint32_t>(ref().fetch_sub(Counts::strong, std::memory_order_acq_rel)) == 1;
     }
@@ -205,6 +219,8 @@ class CountsRef {
   static void release(SharedCounts& counts, ReleaseOf what) noexcept {
     counts.owner->release_(*counts.owner, &counts, what);
   }
+
+  static constexpr std::uintptr_t by_key = 2;  ///< in word_
 
   std::uintptr_t word_ = 0;
 };

@@ -20,12 +20,23 @@
                         "FixedPool<T, Generations>",                                                     \
                         type, __VA_ARGS__)
 
+#define FASTALLOC_NEEDS_SHARING(type, ...)                                                                         \
+  FASTALLOC_UNAVAILABLE("fastalloc: objects of this pool have one owner each; write a sharing policy after T, as " \
+                        "in FixedPool<T, Shared>, or AtomicShared where threads share them",                       \
+                        type, __VA_ARGS__)
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Functions on many objects at once; the specialization is in pool/batches.hpp.
 template <class Objects> class Batches {
   static_assert(sizeof(Objects) == 0,
                 "fastalloc: batches have a header of their own; add #include <fastalloc/pool/batches.hpp>");
+};
+
+/// Owners of objects known by address or key; the specialization is in pool/sharing.hpp.
+template <class Objects> class Sharing {
+  static_assert(sizeof(Objects) == 0,
+                "fastalloc: sharing has a header of its own; add #include <fastalloc/pool/sharing.hpp>");
 };
 
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: its traits.
@@ -47,6 +58,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
  public:
   static constexpr bool has_statistics = Types::P::stats::enabled;
   static constexpr bool has_keys = Types::P::keys::generation_bits != 0;
+  static constexpr bool has_counts = Types::shares;
   using value_type = T;
   using handle_type = Handle<T, Owner>;
   using span_handle_type = SpanHandle<T, Owner>;
@@ -335,6 +347,41 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return HandleAccess::make<Owner>(object, derived());
   }
 
+  // Owners of objects that are known by address or key; Shared or AtomicShared. Include <fastalloc/pool/sharing.hpp>,
+  // or the umbrella.
+
+  /// Returns: one more owner of an object whose Handle was released, or which has SharedHandles, such as `this` in a
+  /// member function; empty for null, and for an object that only WeakHandles keep.
+  /// Requires: `object` is live until the call returns, and no Handle owns it. With AtomicShared, too, only one thread
+  /// at a time makes the first SharedHandle. A checks policy reports a pointer to no live object; the result is then
+  /// empty.
+  /// Complexity: 1 step.
+  [[nodiscard]] SharedHandle<T> share(T* object) requires has_counts { return sharing().share(object); }
+  /// The same for get(key); empty when the key is stale.
+  [[nodiscard]] SharedHandle<T> share(Key key) requires has_counts && has_keys { return sharing().share(find(key)); }
+  /// Returns: one more owner of the object that `key` was made for; empty when the key is stale, the object is being
+  /// destroyed, or a Handle owns it.
+  /// Thread safety: with AtomicShared, any threads may call it while others drop the last SharedHandle and allocate
+  /// again; not beside shrink_to_fit(). Complexity: at most 8 steps, and 1 for each other thread that counts meanwhile.
+  [[nodiscard]] SharedHandle<T> lock(Key key) noexcept requires has_counts && has_keys {
+    return sharing().lock([&] { return find(key); });
+  }
+  /// Effects: takes back an owner that SharedHandle::release() gave up. Returns: an empty handle for null. A checks
+  /// policy reports a pointer to no live object; every pool reports an object without SharedHandles.
+  /// Requires: `object` is what release() of a SharedHandle<T> returned. Complexity: 0 steps.
+  [[nodiscard]] SharedHandle<T> adopt_shared(T* object) requires has_counts { return sharing().adopt(object); }
+  /// For intrusive pointers: one more, and one less, SharedHandle. The last one destroys the object. Requires: the
+  /// object has SharedHandles. As in:
+  ///   void intrusive_ptr_add_ref(T* object) { Pool::add_owner(object); }
+  ///   void intrusive_ptr_release(T* object) { Pool::drop_owner(object); }
+  static void add_owner(T* object) noexcept requires has_counts { Sharing<Objects>::add(object); }
+  static void drop_owner(T* object) noexcept requires has_counts { Sharing<Objects>::drop(object); }
+  FASTALLOC_NEEDS_SHARING(SharedHandle<T>, share(auto const&) requires(!has_counts));
+  FASTALLOC_NEEDS_SHARING(SharedHandle<T>, lock(Key) requires(!has_counts));
+  FASTALLOC_NEEDS_SHARING(SharedHandle<T>, adopt_shared(T*) requires(!has_counts));
+  FASTALLOC_NEEDS_KEYS(SharedHandle<T>, share(Key) requires(has_counts && !has_keys));
+  FASTALLOC_NEEDS_KEYS(SharedHandle<T>, lock(Key) requires(has_counts && !has_keys));
+
   /// Effects: calls f(T&) for the live objects in address order. f may release any of them, and allocate. Objects
   /// released meanwhile are skipped; objects allocated meanwhile may or may not be visited. BitmapAllocator visits
   /// those after the current one, so an f that allocates at each call runs until the pool is full. Objects under
@@ -451,6 +498,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <class U, class O, class Slots> friend class detail::OwnedSlots;
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sharing<Objects> sharing() noexcept { return Sharing<Objects>(*this); }
   /// For handles that own many slots; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
     many().release_all(at, n);
@@ -470,3 +518,4 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
 #undef FASTALLOC_NEEDS_STATISTICS
 #undef FASTALLOC_NEEDS_KEYS
+#undef FASTALLOC_NEEDS_SHARING

@@ -19,8 +19,9 @@ enum class Axis { none, several, slot_allocator, storage, lock, stats, checks, l
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
 
-/// The axis whose members P has; `several` if there is more than one.
-template <class P> constexpr Axis axis_of() noexcept {
+/// The axis whose members P has; `several` if there is more than one; `none`, too, for a type that is only declared.
+template <class P> constexpr Axis axis_of() noexcept { return Axis::none; }
+template <class P> requires(sizeof(P) != 0) constexpr Axis axis_of() noexcept {
   Axis axis = Axis::none;
   auto const claim = [&](bool fits, Axis mine) { axis = !fits ? axis : axis == Axis::none ? mine : Axis::several; };
   claim(SlotAllocator<P>, Axis::slot_allocator);
@@ -76,7 +77,8 @@ template <class D, class... Ps> struct Policies {
       "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, "
       "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
       "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, "
-      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared");
+      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared. Beside "
+      "core.hpp include the policy's own header, as <fastalloc/slots/generations.hpp>");
   static_assert(
       ((axis_of<Ps>() != Axis::several) && ...),
       "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");

@@ -121,6 +121,13 @@ template <class Core> class PoolBase : public AnyOwner {
     error.address = object;
     report_as(error, type);
   }
+  FASTALLOC_COLD void report_unshared(void* object, ObjectType const& type) noexcept {
+    Error error{.code = ErrorCode::invalid_handle,
+                .text = "the object has no SharedHandle that could be taken back; pass what SharedHandle::release() "
+                        "returned, or share() it first"};
+    error.address = object;
+    report_as(error, type);
+  }
   FASTALLOC_COLD void report_no_slot(std::size_t index, ObjectType const& type) noexcept {
     Error error = core_.describe(
         ErrorCode::invalid_handle,

@@ -46,6 +46,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
 
   template <class> friend class fastalloc::detail::OwnerWord;
   template <class> friend class Batches;
+  template <class> friend class Sharing;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
 
@@ -212,7 +213,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     core_.give_many(at, n);
   }
   [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept {
-    return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic);
+    return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic, Types::generation_bits != 0);
   }
   [[nodiscard]] static bool is_shared([[maybe_unused]] T* object) noexcept {
     if constexpr (Types::shares) return counts_of(reinterpret_cast<std::byte*>(object)).is_shared();

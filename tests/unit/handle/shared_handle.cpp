@@ -576,3 +576,107 @@ TEST_CASE("shared handles: a dead object cannot be used while weak handles keep 
   CHECK_THAT(errors[0].to_string(), ContainsSubstring("a free slot was written to"));
 #endif
 }
+
+namespace {
+
+/// Pools whose objects have owners and keys.
+template <class F> void for_each_keyed_pool(F&& f) {
+  test::Scene const scene("pool of Tracked with keys");
+  f.template operator()<FixedPool<Tracked, Shared, Generations>>();
+  f.template operator()<FixedPool<Tracked, AtomicShared, Generations, FreeListAllocator, FullChecks>>();
+  f.template operator()<GrowingPool<Tracked, Shared, Generations, BitmapAllocator, NoChecks>>();
+  f.template operator()<ThreadSafePool<Tracked, AtomicShared, Generations>>();
+  f.template operator()<ThreadSafePool<Tracked, AtomicShared, Generations, LockFree>>();
+}
+
+}  // namespace
+
+TEST_CASE("shared handles: owners of an object that is known by address or by key") {
+  for_each_keyed_pool([]<class Pool>() {
+    test::Audit const audit;
+    Pool pool(4);
+    Tracked* const object = pool.allocate(7U).release();
+    Key const key = pool.key(object);
+    EXPECT(!pool.lock(key));  // no SharedHandle yet
+    EXPECT(!pool.share(static_cast<Tracked*>(nullptr)) && !pool.adopt_shared(nullptr) && !pool.share(Key()));
+
+    auto first = pool.share(object);  // the first owner takes the released object
+    auto second = pool.share(object);
+    auto third = pool.share(key);
+    auto fourth = pool.lock(key);
+    EXPECT(first.get() == object && second == first && third == first && fourth == first && first.use_count() == 4);
+    first.reset(), second.reset(), third.reset();
+    EXPECT(audit.live() == 1 && fourth.use_count() == 1 && pool.contains(key));
+
+    auto const weak = fourth.downgrade();
+    fourth.reset();  // the WeakHandle keeps the slot, not the object
+    EXPECT(audit.live() == 0 && !pool.lock(key) && !pool.share(key) && pool.allocated() == 1);
+  });
+}
+
+TEST_CASE("shared handles: release() and adopt_shared() hand an owner through a void pointer") {
+  for_each_keyed_pool([]<class Pool>() {
+    test::Audit const audit;
+    Pool pool(2);
+    auto owner = pool.allocate(3U).share();
+    auto copy = owner;
+    void* const user_data = owner.release();
+    EXPECT(!owner && copy.use_count() == 2);
+    copy.reset();
+    EXPECT(audit.live() == 1);
+    auto back = pool.adopt_shared(static_cast<Tracked*>(user_data));
+    EXPECT(back.use_count() == 1 && back->value() == 3);
+
+    Pool::add_owner(back.get());  // as an intrusive pointer does
+    Tracked* const object = back.get();
+    back.reset();
+    EXPECT(audit.live() == 1);
+    Pool::drop_owner(object);
+    EXPECT(audit.live() == 0 && pool.is_empty());
+  });
+}
+
+TEST_CASE("shared handles: a checks policy refuses to share what is not live, every pool to adopt what is not shared") {
+  test::Audit const audit;
+  FixedPool<Tracked, Shared, FullChecks> pool(2);
+  Tracked* const object = pool.allocate(1U).release();
+  Tracked foreign(2U);
+  {
+    test::RecordedErrors const errors;
+    CHECK(!pool.adopt_shared(object));
+    CHECK(!pool.share(&foreign));
+    CHECK(!pool.adopt_shared(&foreign));
+    REQUIRE(errors.count() == 3);
+    CHECK_THAT(std::string(errors[0].text), ContainsSubstring("SharedHandle::release()"));
+    CHECK(errors[1].code == ErrorCode::invalid_handle);
+    CHECK(errors[2].code == ErrorCode::invalid_handle);
+  }
+  pool.adopt(object).reset();
+  {
+    test::RecordedErrors const errors;
+    CHECK(!pool.share(object));
+    REQUIRE(errors.count() == 1);
+    CHECK(errors[0].code == ErrorCode::double_free);
+  }
+}
+
+namespace {
+
+struct Timer {
+  using Pool = FixedPool<Timer, Shared>;
+  explicit Timer(Pool& where) : pool(&where) {}
+  SharedHandle<Timer> self();  // as enable_shared_from_this
+  Pool* pool;
+};
+SharedHandle<Timer> Timer::self() { return pool->share(this); }
+
+}  // namespace
+
+TEST_CASE("shared handles: an object shares itself") {
+  Timer::Pool pool(1);
+  auto timer = pool.allocate(pool).share();
+  auto again = timer->self();
+  CHECK(timer.use_count() == 2);
+  timer.reset();
+  CHECK(again.use_count() == 1);
+}
