@@ -65,6 +65,7 @@ struct Error {
   bool has_factor = false;                ///< factor is meaningful
   void const* address = nullptr;          ///< the rejected pointer
   std::string_view type_name = {};        ///< of the objects in the pool
+  std::string_view pool_name = {};        ///< PoolConfig::name; valid while the pool lives (that of PoolConfig before)
   std::size_t indices[max_indices] = {};  ///< of the first live slots (live_handles)
   std::size_t index_count = 0;
 
@@ -128,6 +129,7 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
   put("fastalloc: %s: %s", name(code), text);
   std::size_t const begin = used;
   auto const separator = [&] { return used == begin ? " (" : ", "; };
+  if (!pool_name.empty()) put("%spool %.*s", separator(), static_cast<int>(pool_name.size()), pool_name.data());
   if (!type_name.empty()) put("%stype %.*s", separator(), static_cast<int>(type_name.size()), type_name.data());
   if (capacity != 0) put("%scapacity %zu slots", separator(), capacity);
   if (allocated != 0) put("%sallocated %zu slots", separator(), allocated);

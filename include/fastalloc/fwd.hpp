@@ -63,6 +63,8 @@ struct HeapStorage;
 template <std::size_t Slots> struct InlineStorage;
 struct ExternalStorage;
 class PageStorage;
+class MemoryBudget;
+template <class S = HeapStorage> class Budgeted;
 struct PageOptions;
 enum class HugePages : unsigned char;
 enum class PageFeature : unsigned char;
@@ -106,6 +108,11 @@ template <class Init, class Reset> class Recycle;
 // sharing: several owners per object; none by default
 struct Shared;
 struct AtomicShared;
+
+// registration: the list of all pools; none by default
+struct Registered;
+struct PoolInfo;
+class PoolRegistry;
 
 /// The policy of each axis for which a pool is given none.
 struct Defaults {

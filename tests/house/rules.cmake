@@ -8,7 +8,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
 
 # From the top: each entry is a folder or a file of include/fastalloc and may include only what stands above it.
 set(layers version.hpp config.hpp arithmetic.hpp atomic_ref.hpp error.hpp fwd.hpp storage slots checks lock cache stats lifetime handle pool
-  core.hpp adapters debug fastalloc.hpp)
+  core.hpp registry.hpp adapters debug fastalloc.hpp)
 # Standard headers that no header may include which the umbrella reaches; and none that core.hpp reaches.
 set(heavy_headers iostream functional regex memory algorithm)
 set(not_in_core vector chrono mutex condition_variable stop_token charconv)
@@ -27,14 +27,14 @@ set(threads_names "thread_|system_slot|/cache/remote|/(spin|adaptive|interrupt)_
 set(ownership_names "generations|/keys?\\.hpp|/bound|sharing|shared_handle|live_cursor|live_range|batches|span_handle|batch_handle|owned_slots")
 set(pages_names "/(page_storage|os_pages)\\.hpp")
 set(core_names "")
-set(threads_limit 1990)
-set(ownership_limit 1155)
+set(threads_limit 1998)
+set(ownership_limit 1160)
 set(pages_limit 371)
 if(NOT DEFINED core_limit)
-  set(core_limit 5439)
+  set(core_limit 5604)
 endif()
-set(umbrella_limit 9230)
-set(core_hpp_limit 5593)
+set(umbrella_limit 9408)
+set(core_hpp_limit 5741)
 
 set(problems "")
 macro(problem text)

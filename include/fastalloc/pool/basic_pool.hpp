@@ -72,10 +72,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: a few steps plus the storage's time; touches no slot.
   /// BitmapAllocator: one step per 4096 slots (clears the levels above the lowest). A checks policy: one per 64 slots
   /// (marks). LockFree with Generations: one per slot.
-  explicit BasicPool(std::size_t capacity) requires sizes_itself
-      : BasicPool(
-            PoolConfig{.capacity = capacity,
-                       .growth_strategy = Kind::doubles ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()}) {}
+  explicit BasicPool(std::size_t capacity) requires sizes_itself : Objects(capacity) {}
 
   BasicPool(std::size_t, FASTALLOC_ADVICE("fastalloc: pass the memory: FixedPool<T, ExternalStorage> pool(span)"))
       requires is_external
@@ -117,6 +114,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       failure = core_.describe(ErrorCode::allocation_failed,
                                "the init function of recycle() threw while objects were built up front");
       failure->type_name = type.name;
+      failure->pool_name = config.name;
     }
   }
 
@@ -136,6 +134,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// except those of Recycle. An attached pool does not report live objects, since other processes may own them; it
   /// requires only that this process holds no handles.
   ~BasicPool() {
+    entry_.leave();
     this->close(type);
     if constexpr (Lifetime::keeps_objects)
       if (!core_.is_attached()) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
@@ -262,13 +261,25 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// True if no slot is in use.
   [[nodiscard]] bool is_empty() const { return core_.allocated() == 0; }
 
-  [[nodiscard]] PoolStatistics statistics() const requires has_statistics { return core_.statistics(); }
+  [[nodiscard]] PoolStatistics statistics() const requires has_statistics {
+    PoolStatistics result = core_.statistics();
+    result.name = name();
+    return result;
+  }
   /// Effects: sets totals, failures and growth to 0, and the peak to the current usage.
   /// Complexity: at most 8 steps, and one per thread cache. During an iteration every slot allocator takes one step per
   /// slot returned since the iteration began.
   void reset_statistics() requires has_statistics { core_.reset_statistics(); }
   FASTALLOC_NEEDS_STATISTICS(PoolStatistics, statistics() const requires(!has_statistics));
   FASTALLOC_NEEDS_STATISTICS(void, reset_statistics() requires(!has_statistics));
+
+  /// PoolConfig::name, valid while the pool lives; empty if it has none, and in freestanding programs. Complexity:
+  /// linear in the named pools of the program.
+  [[nodiscard]] std::string_view name() const noexcept { return this->pool_name(); }
+
+  /// Bytes that the pool holds from its storage: slots and metadata, without thread caches. Complexity: as owns(); in
+  /// growing pools linear in the blocks.
+  [[nodiscard]] std::size_t bytes() const { return core_.bytes(); }
 
   /// The storage, for its own queries, such as PageStorage::note(). Complexity: 0 steps.
   [[nodiscard]] storage_type const& storage() const noexcept { return core_.storage(); }
@@ -512,6 +523,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     if constexpr (Types::spans_processes) unpoison(slot, sizeof(T));
     return object_in(slot);
   }
+
+  FASTALLOC_NO_UNIQUE_ADDRESS typename Types::P::registration::template entry<BasicPool> entry_{*this};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -39,7 +39,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
   template <class Range> [[nodiscard]] std::vector<handle_type> move_from(Range&& values) {
     std::size_t const n = slots_for(std::begin(values), std::end(values));
     pool_.open_inline();
-    if (Error error; !pool_.core_.bring_to_hand(n, error)) Pool::fail_typed(error);
+    if (Error error; !pool_.core_.bring_to_hand(n, error)) pool_.fail_typed(error);
     std::vector<handle_type> handles;
     handles.reserve(n);
     auto next = std::begin(values);
@@ -52,7 +52,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
         return pool_.construct(taken, std::move(*next++));
       }
     });
-    if (error) Pool::fail_typed(*error);
+    if (error) pool_.fail_typed(*error);
     return handles;
   }
 #endif

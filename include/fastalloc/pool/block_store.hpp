@@ -202,14 +202,17 @@ class BlockStore : public Blocks<Shape::growing> {
   /// Effects: gives a block's memory back to the storage. Returns: its bytes.
   std::size_t release(Block* block) noexcept {
     std::size_t bytes = 0;  // a copy: the record may lie in the released memory
-    if constexpr (growing) bytes = block->bytes;
-    else if constexpr (!is_borrowed || FASTALLOC_ASAN) {
-      using Others = PoolLayout<Shape, SlotPolicy, std::conditional_t<Checks::tracks_slots, NoChecks, DebugChecks>>;
-      bool const as_here = (block->tail != nullptr) == Checks::tracks_slots;  // false: made by a file with other checks
-      bytes = as_here ? bytes_from_slots<Layout>(*block) : bytes_from_slots<Others>(*block);
-    }
+    if constexpr (growing || !is_borrowed || FASTALLOC_ASAN) bytes = bytes_of(*block);
     give_back(block->data, bytes);
     return bytes;
+  }
+  /// The bytes of all blocks, of the directory, and of keys.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    std::size_t sum = 0;
+    for (std::size_t b = 0; b != this->count(); ++b) sum += bytes_of((*this)[b]);
+    if constexpr (growing) sum += many_.directory_bytes;
+    if constexpr (Shape::keyed && growing) sum += keys_.bytes();
+    return sum;
   }
 
   /// True if a file with other checks made some block.
@@ -220,6 +223,14 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
  private:
+  [[nodiscard]] std::size_t bytes_of(Block const& block) const noexcept {
+    if constexpr (growing) return block.bytes;
+    else {
+      using Others = PoolLayout<Shape, SlotPolicy, std::conditional_t<Checks::tracks_slots, NoChecks, DebugChecks>>;
+      bool const as_here = (block.tail != nullptr) == Checks::tracks_slots;  // false: made by a file with other checks
+      return as_here ? bytes_from_slots<Layout>(block) : bytes_from_slots<Others>(block);
+    }
+  }
   template <class L> [[nodiscard]] std::size_t bytes_from_slots(Block const& block) const noexcept {
     auto const plan = L::block(block.slot_count, this->stride());
     return plan.bytes - plan.data;

@@ -14,7 +14,20 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-enum class Axis { none, several, slot_allocator, storage, lock, stats, checks, lifetime, cache, keys, sharing };
+enum class Axis {
+  none,
+  several,
+  slot_allocator,
+  storage,
+  lock,
+  stats,
+  checks,
+  lifetime,
+  cache,
+  keys,
+  sharing,
+  registration
+};
 
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
@@ -33,6 +46,7 @@ template <class P> requires(sizeof(P) != 0) constexpr Axis axis_of() noexcept {
   claim(CachePolicy<P>, Axis::cache);
   claim(KeysPolicy<P>, Axis::keys);
   claim(SharingPolicy<P>, Axis::sharing);
+  claim(requires { P::is_registered; }, Axis::registration);
   return axis;
 }
 
@@ -69,6 +83,15 @@ template <class P> constexpr bool may_be_shared() noexcept {
   else return true;
 }
 
+/// Default: the pool is in no list. Registered (registry.hpp) has the same members.
+struct NotRegistered {
+  static constexpr bool is_registered = false;
+  template <class Pool> struct entry {
+    explicit constexpr entry(Pool&) noexcept {}
+    constexpr void leave() noexcept {}
+  };
+};
+
 template <class D, class... Ps> struct Policies {
   static_assert(
       ((axis_of<Ps>() != Axis::none) && ...),
@@ -77,7 +100,8 @@ template <class D, class... Ps> struct Policies {
       "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, "
       "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
       "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, "
-      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared. Beside "
+      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared; Registered. "
+      "Beside "
       "core.hpp include the policy's own header, as <fastalloc/slots/generations.hpp>");
   static_assert(
       ((axis_of<Ps>() != Axis::several) && ...),
@@ -113,6 +137,7 @@ template <class D, class... Ps> struct Policies {
                                     Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
+  using registration = typename PickPolicy<Axis::registration, NotRegistered, Ps...>::type;
   template <class V>
   static constexpr bool names =
       one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;

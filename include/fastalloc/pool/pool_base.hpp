@@ -7,6 +7,9 @@
 #include <fastalloc/handle/handle.hpp>
 #include <fastalloc/handle/sharing.hpp>
 #include <fastalloc/pool/pool_core.hpp>
+#if __STDC_HOSTED__
+#include <fastalloc/pool/pool_names.hpp>
+#endif
 
 #include <optional>
 
@@ -18,6 +21,7 @@ struct ObjectType : SlotType {
   Release release;                 ///< for type-erased handles
   bool counts_are_atomic = false;  ///< owner counts
   bool refuses_growth = false;     ///< a growth strategy is an error
+  bool doubles = false;            ///< grows by its capacity, if the constructor gets only a number of slots
 };
 
 /// Core: a PoolCore. Functions that every pool runs are not FASTALLOC_COLD: g++ treats a function that always calls a
@@ -36,6 +40,14 @@ template <class Core> class PoolBase : public AnyOwner {
     Error error;
     if (!open(config, type, error)) fail(error);
   }
+  /// The same for a number of slots; the configuration is built here, once.
+  template <class S>
+  FASTALLOC_NOINLINE PoolBase(S storage, std::size_t capacity, ObjectType const& type)
+      : PoolBase(
+            std::move(storage),
+            PoolConfig{.capacity = capacity,
+                       .growth_strategy = type.doubles ? GrowthStrategy::exponential(2.0) : GrowthStrategy::none()},
+            type) {}
   /// The same; sets `failure` instead of throwing.
   template <class S>
   FASTALLOC_NOINLINE PoolBase(S storage, std::optional<Error>& failure, PoolConfig const& config,
@@ -44,7 +56,11 @@ template <class Core> class PoolBase : public AnyOwner {
     Error error;
     if (!open(config, type, error)) failure = error;
   }
-  FASTALLOC_NOINLINE ~PoolBase() {}  // once, not in each pool type
+  FASTALLOC_NOINLINE ~PoolBase() {  // once, not in each pool type
+#if __STDC_HOSTED__
+    forget_name(this);
+#endif
+  }
 
   /// Closes the pool: reports live handles and mixed checks, and detaches the threads.
   FASTALLOC_NOINLINE void close(ObjectType const& type) noexcept {
@@ -105,13 +121,20 @@ template <class Core> class PoolBase : public AnyOwner {
     return !core_.is_lost(slot);
   }
 
-  [[noreturn]] FASTALLOC_COLD static void fail_as(Error& error, ObjectType const& type) {
+  [[noreturn]] FASTALLOC_COLD void fail_as(Error& error, ObjectType const& type) const { fail(named(error, type)); }
+  FASTALLOC_COLD void report_as(Error error, ObjectType const& type) const noexcept { report(named(error, type)); }
+  /// The same error with the names of the pool and of its objects.
+  Error& named(Error& error, ObjectType const& type) const noexcept {
     error.type_name = type.name;
-    fail(error);
+    error.pool_name = pool_name();
+    return error;
   }
-  FASTALLOC_COLD static void report_as(Error error, ObjectType const& type) noexcept {
-    error.type_name = type.name;
-    report(error);
+  [[nodiscard]] std::string_view pool_name() const noexcept {
+#if __STDC_HOSTED__
+    return name_of(this);
+#else
+    return {};
+#endif
   }
   FASTALLOC_COLD void report_shared(void* object, ObjectType const& type) noexcept {
     constexpr char const* text =
@@ -157,8 +180,16 @@ template <class Core> class PoolBase : public AnyOwner {
       error = {.capacity = config.capacity,
                .text = "a pool in this storage, or with LockFree, cannot grow; set growth_strategy to none(), or use "
                        "HeapStorage and a lock"};
-    else if (core_.open(config, type, error)) return true;
+    else if (core_.open(config, type, error)) {
+#if __STDC_HOSTED__
+      if (config.name.empty() || set_name(this, config.name)) return true;
+      error = {.code = ErrorCode::allocation_failed, .text = "no memory for a copy of PoolConfig::name"};
+#else
+      return true;
+#endif
+    }
     error.type_name = type.name;
+    error.pool_name = config.name;
     return false;
   }
   FASTALLOC_COLD void report_live_handles(ObjectType const& type) noexcept {

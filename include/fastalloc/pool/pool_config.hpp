@@ -14,6 +14,8 @@ struct PoolConfig {
   GrowthStrategy growth_strategy = GrowthStrategy::none();  ///< for GrowingPool; a FixedPool never grows
   std::size_t alignment = 0;                                ///< bytes, of every slot; 0 = alignof(T); a power of two
   bool pre_initialize = false;  ///< touch every page; Recycle: build the objects of `capacity` up front
+  std::string_view name =
+      {};  ///< copied; in errors, statistics and reports. Without a heap only in construction errors
 
   static PoolConfigBuilder builder() noexcept;
 
@@ -44,6 +46,8 @@ class PoolConfigBuilder {
     return config_.growth_strategy = strategy, *this;
   }
   PoolConfigBuilder& alignment(std::size_t bytes) noexcept { return config_.alignment = bytes, *this; }
+  /// Requires: the characters live until the pool is constructed.
+  PoolConfigBuilder& name(std::string_view text) noexcept { return config_.name = text, *this; }
   PoolConfigBuilder& pre_initialize(bool value = true) noexcept { return config_.pre_initialize = value, *this; }
 
   /// Throws: InvalidConfiguration.
@@ -63,3 +67,24 @@ class PoolConfigBuilder {
 inline PoolConfigBuilder PoolConfig::builder() noexcept { return {}; }
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
+
+namespace fastalloc::detail::inline FASTALLOC_ABI {
+
+/// The part of a PoolConfig that pools keep.
+struct PoolLimits {
+  std::size_t capacity = 0;
+  std::size_t max_capacity = 0;
+  GrowthStrategy growth_strategy = GrowthStrategy::none();
+  std::size_t alignment = 0;
+  bool pre_initialize = false;
+
+  constexpr PoolLimits() noexcept = default;
+  explicit PoolLimits(PoolConfig const& config) noexcept
+      : capacity(config.capacity), max_capacity(config.max_capacity), growth_strategy(config.growth_strategy),
+        alignment(config.alignment), pre_initialize(config.pre_initialize) {}
+  [[nodiscard]] PoolConfig named(std::string_view name) const noexcept {
+    return {capacity, max_capacity, growth_strategy, alignment, pre_initialize, name};
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_ABI

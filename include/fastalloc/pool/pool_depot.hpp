@@ -199,6 +199,11 @@ template <class Choices> class PoolDepot {
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
+  /// Bytes held from the storage.
+  [[nodiscard]] std::size_t bytes() const {
+    return locked_blocks([&] { return supply_.total() == 0 ? 0 : supply_.blocks().bytes(); });
+  }
+
   /// The start of the slot that contains `p`. Requires: there is one.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
     [[maybe_unused]] auto const guard = inside_blocks();
@@ -501,12 +506,12 @@ template <class Choices> class PoolDepot {
       turn_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Waiters waiters_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolConfig, Nothing> config_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolLimits, Nothing> config_{};
 
  private:
   void configure(PoolConfig const& config, SlotType const& type) noexcept {
     supply_.blocks().configure(type, config.alignment);
-    if constexpr (growing) config_ = config;
+    if constexpr (growing) config_ = PoolLimits(config);
     caches_.begin();
   }
 

@@ -71,6 +71,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using Base::core_;
 
   constexpr PoolObjects() noexcept = default;
+  explicit PoolObjects(std::size_t capacity) : Base(pick_storage(), capacity, type) {}
   template <class... Values>
   explicit PoolObjects(PoolConfig const& config, Values&&... values)
       : Base(pick_storage(std::forward<Values>(values)...), config, type),
@@ -124,7 +125,8 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
                                                    type_name<T>(),
                                                    pick_release(),
                                                    Types::P::sharing::counts_are_atomic,
-                                                   Kind::shared && !Types::Growing};
+                                                   Kind::shared && !Types::Growing,
+                                                   Kind::doubles};
 
   void prebuild([[maybe_unused]] PoolConfig const& config) {
     if constexpr (Lifetime::keeps_objects)
@@ -233,7 +235,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if (what == ReleaseOf::slot || (dispose(object_in(slot)) && counts_of(slot).drop_weak())) return_slot(slot);
   }
 
-  [[noreturn]] FASTALLOC_COLD static void fail_typed(Error& error) { Base::fail_as(error, type); }
+  [[noreturn]] FASTALLOC_COLD void fail_typed(Error& error) const { this->fail_as(error, type); }
   void open_inline() noexcept { Base::open_inline(type.release); }
   /// Inline pools share no code with other types, so this is smaller there than passing `release`.
   FASTALLOC_COLD Taken try_take_slow() requires(Types::inline_slots != 0) { return open_inline(), Base::try_take(); }

@@ -99,6 +99,9 @@ template <class T, class... Policies> class ThreadLocalPool final {
       !Sub::has_keys,
       "fastalloc: a key names a slot of one pool, and a ThreadLocalPool has one for each thread; use Generations "
       "with ThreadSafePool, or leave it out");
+  static_assert((!requires { Policies::is_registered; } && ...),
+                "fastalloc: other threads cannot read a thread's sub-pool, so a ThreadLocalPool is in no list; leave "
+                "Registered out, or use ThreadSafePool");
   using Parts = detail::ThreadParts;
 
  public:
@@ -114,13 +117,13 @@ template <class T, class... Policies> class ThreadLocalPool final {
   explicit ThreadLocalPool(PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
     Error error;
-    if (!adopt_first(error)) detail::fail(error);
+    if (!adopt_first(config.name, error)) detail::fail(error);
   }
   /// For Result: sets `failure` instead of throwing; throws only what copying `values` throws.
   template <class... Values>
   explicit ThreadLocalPool(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : ThreadLocalPool(PrivateTag{}, config, std::forward<Values>(values)...) {
-    if (Error error; !adopt_first(error)) failure = error;
+    if (Error error; !adopt_first(config.name, error)) failure = error;
   }
   template <class... Values>
   [[nodiscard]] static Result<ThreadLocalPool> try_create(PoolConfig const& config, Values&&... values) noexcept {
@@ -136,6 +139,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
       auto* const sub = static_cast<Sub*>(std::exchange(part, part->next));
       if (!Parts::is_orphaned(*sub)) delete sub;
     }
+    detail::forget_name(this);
   }
 
   /// Effects: gives the calling thread its sub-pool: a new one, or one of an ended thread. Call it before a real-time
@@ -196,7 +200,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   [[nodiscard]] bool is_empty() const { return allocated() == 0; }
   // Each condition appears twice: clang 14 compiles bodies with a false requires-clause in explicit instantiations.
   [[nodiscard]] PoolStatistics statistics() const requires Sub::has_statistics {
-    PoolStatistics const none{.capacity = config_.capacity};
+    PoolStatistics const none{.capacity = config_.capacity, .name = name()};
     if constexpr (Sub::has_statistics) return ask(none, [](Sub& sub) { return sub.statistics(); });
     else return none;
   }
@@ -245,6 +249,9 @@ template <class T, class... Policies> class ThreadLocalPool final {
   /// Effects: creates the calling thread's sub-pool if it has none. Returns: its storage. Throws: AllocationFailed.
   [[nodiscard]] typename Sub::storage_type const& storage() const { return Visit(*this).get().storage(); }
 
+  /// As in FixedPool.
+  [[nodiscard]] std::string_view name() const noexcept { return detail::name_of(this); }
+
   /// The number of sub-pools; below, the slots in all of them. Complexity, also of the other totals: linear in the
   /// sub-pools; total_allocated() and total_statistics() also in the remote frees not yet taken back.
   [[nodiscard]] std::size_t sub_pools() const {
@@ -261,6 +268,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   [[nodiscard]] PoolStatistics total_statistics() const requires Sub::has_statistics {
     PoolStatistics total{};
     if constexpr (Sub::has_statistics) sum([&](Sub& sub) { return total += sub.statistics(), std::size_t{0}; });
+    total.name = name();
     return total;
   }
 
@@ -339,18 +347,20 @@ template <class T, class... Policies> class ThreadLocalPool final {
   }
 
   [[nodiscard]] Sub* make(Error& error) const noexcept {
+    PoolConfig const config = config_.named(detail::name_of(this));
     std::optional<Error> failure;
     Sub* sub = nullptr;
-    bool const copied = detail::swallow([&] { sub = new (std::nothrow) Sub(failure, config_, lifetime_, storage_); });
+    bool const copied = detail::swallow([&] { sub = new (std::nothrow) Sub(failure, config, lifetime_, storage_); });
     if (!copied) failure = detail::value_threw();
     if (!failure) return sub;
     delete sub;
     return error = *failure, nullptr;
   }
-  bool adopt_first(Error& error) noexcept {
-    Error found{.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool"};
-    Sub* const sub = make(found);
-    if (sub == nullptr) return error = found, false;
+  bool adopt_first(std::string_view name, Error& error) noexcept {
+    error = {.code = ErrorCode::allocation_failed, .text = "no memory for the first sub-pool", .pool_name = name};
+    if (!name.empty() && !detail::set_name(this, name)) return false;
+    Sub* const sub = make(error);
+    if (sub == nullptr) return error.pool_name = name, false;
     return parts_.add(*sub), true;
   }
   /// A sub-pool of an ended thread is reused only when all its objects are gone, so each thread has the full capacity.
@@ -380,7 +390,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
     return home;
   }
 
-  PoolConfig config_;
+  detail::PoolLimits config_;
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_;
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_;
   static void listen(void* self, detail::PoolEvent event, detail::ThreadPart*) noexcept {

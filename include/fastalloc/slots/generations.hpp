@@ -244,6 +244,13 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     }
   }
 
+  /// Of all acquired memory.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    std::size_t sum = 0;
+    for (Memory const* memory = memory_; memory != nullptr; memory = memory->next) sum += memory->bytes;
+    return sum;
+  }
+
   /// Called at a slot's first use.
   void fresh(std::byte* slot, Block const& block, std::size_t place, std::size_t stride) noexcept {
     Index const index = place >= block.paged      ? take_single(slot)

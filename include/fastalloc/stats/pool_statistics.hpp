@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace fastalloc {
 
@@ -21,6 +22,7 @@ struct PoolStatistics {
   std::size_t capacity = 0;               ///< slots
   std::uint64_t growth_count = 0;         ///< blocks added after construction
   std::uint64_t allocation_failures = 0;  ///< requests that found no slot
+  std::string_view name = {};             ///< PoolConfig::name; valid while the pool lives
 
   /// Percent of the capacity in use; 0 when the capacity is 0.
   [[nodiscard]] double utilization_rate() const noexcept { return percent(current_usage); }

@@ -29,6 +29,25 @@ template <class... Parts> std::string& append(std::string& out, Parts const&... 
   return (out.append(parts), ...);
 }
 
+/// A string in JSON (RFC 8259), in quotes.
+template <class Later = void> std::string json_string(std::string_view text) {
+  constexpr char const* hex = "0123456789abcdef";
+  std::string out = "\"";
+  for (char const c : text) {
+    auto const code = static_cast<unsigned char>(c);
+    if (code < ' ') append(out, "\\u00", std::string_view(hex + code / 16, 1), std::string_view(hex + code % 16, 1));
+    else (out += c == '"' || c == '\\' ? "\\" : "") += c;
+  }
+  return out += '"';
+}
+
+/// The value of a label in Prometheus' text format, without the quotes.
+template <class Later = void> std::string label(std::string_view text) {
+  std::string out;
+  for (char const c : text) (out += c == '\n' || c == '"' || c == '\\' ? "\\" : "") += c == '\n' ? 'n' : c;
+  return out;
+}
+
 struct StatisticsField {
   std::string_view key;
   std::string_view metric;  ///< the name in Prometheus; names of counters end in _total
@@ -147,20 +166,20 @@ template <class Later = void>
   return pairs;
 }
 
-/// One JSON object on one line: key_value_pairs() as numbers.
+/// One JSON object on one line: the name, if there is one, and key_value_pairs() as numbers.
 template <class Later = void> [[nodiscard]] std::string to_json(PoolStatistics const& s) {
   std::string out;
+  if (!s.name.empty()) detail::append(out, "{\"name\":", detail::json_string(s.name));
   for (auto const& f : detail::statistics_fields<Later>())
     detail::append(out, out.empty() ? "{\"" : ",\"", f.key, "\":", f.text(s));
   return out += '}';
 }
 
-/// Prometheus' text format, with the label pool="pool_name". To put several pools in one page, keep the lines that
-/// start with # from the first only.
+/// Prometheus' text format, with the label pool="pool_name", by default the pool's name. To put several pools in one
+/// page, keep the lines that start with # from the first only.
 template <class Later = void>
-[[nodiscard]] std::string to_prometheus(PoolStatistics const& s, std::string_view pool_name) {
-  std::string label;
-  for (char const c : pool_name) (label += c == '\n' || c == '"' || c == '\\' ? "\\" : "") += c == '\n' ? 'n' : c;
+[[nodiscard]] std::string to_prometheus(PoolStatistics const& s, std::string_view pool_name = {}) {
+  std::string const label = detail::label(pool_name.empty() ? s.name : pool_name);
   std::string out;
   for (auto const& f : detail::statistics_fields<Later>())
     detail::append(out, "# HELP ", f.metric, " ", f.help, "\n# TYPE ", f.metric,
@@ -172,16 +191,18 @@ template <class Later = void>
 /// One line: "10 of 100 slots (10.000 %), peak 50, hit rate 1.000, 150 allocations, 140 deallocations, 0 growths".
 template <class Later = void> [[nodiscard]] std::string compact_summary(PoolStatistics const& s) {
   using detail::decimal;
-  std::string out = decimal(s.current_usage);
-  return detail::append(out, " of ", decimal(s.capacity), " slots (", decimal(s.utilization_rate()), " %), peak ",
-                        decimal(s.peak_usage), ", hit rate ", decimal(s.hit_rate()), ", ", decimal(s.total_allocations),
-                        " allocations, ", decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count),
-                        " growths");
+  std::string out;
+  if (!s.name.empty()) detail::append(out, s.name, ": ");
+  return detail::append(out, decimal(s.current_usage), " of ", decimal(s.capacity), " slots (",
+                        decimal(s.utilization_rate()), " %), peak ", decimal(s.peak_usage), ", hit rate ",
+                        decimal(s.hit_rate()), ", ", decimal(s.total_allocations), " allocations, ",
+                        decimal(s.total_deallocations), " deallocations, ", decimal(s.growth_count), " growths");
 }
 
-/// One line a number: its name, the value, aligned at the right, and its meaning.
+/// One line a number: its name, the value, aligned at the right, and its meaning. The pool's name, if any, comes first.
 template <class Later = void> [[nodiscard]] std::string summary(PoolStatistics const& s) {
   std::string out;
+  if (!s.name.empty()) detail::append(out, s.name, "\n");
   for (auto const& [key, metric, help, text, store, expected] : detail::statistics_fields<Later>())
     detail::append(out, key, std::string(52 - key.size() - text(s).size(), ' '), text(s), "  ", help, "\n");
   return out;
