@@ -19,6 +19,7 @@
 #include <fastalloc/lifetime/recycle.hpp>
 #include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
+#include <fastalloc/pool/movable_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/slots/generations.hpp>
 #include <fastalloc/stats/atomic_stats.hpp>

@@ -116,7 +116,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// except those of Recycle. An attached pool does not report live objects, since other processes may own them; it
   /// requires only that this process holds no handles.
   ~BasicPool() {
-    this->close(type);
+    if constexpr (Types::abandonable) this->close_abandonable();
+    else this->close(type);
     if constexpr (Lifetime::keeps_objects)
       if (!core_.is_attached()) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }

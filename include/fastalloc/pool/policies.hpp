@@ -14,7 +14,20 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-enum class Axis { none, several, slot_allocator, storage, lock, stats, checks, lifetime, cache, keys, sharing };
+enum class Axis { none, several, slot_allocator, storage, lock, stats, checks, lifetime, cache, keys, sharing, ending };
+
+/// `P::state<locked>`: what the pool keeps to learn that its owner is gone (movable_pool.hpp).
+template <class P>
+concept EndingPolicy = requires {
+  { P::can_be_abandoned } -> std::convertible_to<bool>;
+};
+
+/// Default: the pool ends with its owner, after its handles.
+struct EndsWithOwner {
+  static constexpr bool can_be_abandoned = false;
+  struct Nothing {};
+  template <bool> using state = Nothing;
+};
 
 template <class P>
 concept SizedStorage = requires { typename P::template region<64, 8>; };
@@ -32,6 +45,7 @@ template <class P> constexpr Axis axis_of() noexcept {
   claim(CachePolicy<P>, Axis::cache);
   claim(KeysPolicy<P>, Axis::keys);
   claim(SharingPolicy<P>, Axis::sharing);
+  claim(EndingPolicy<P>, Axis::ending);
   return axis;
 }
 
@@ -111,6 +125,7 @@ template <class D, class... Ps> struct Policies {
                                     Ps...>::type;
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
+  using ending = typename PickPolicy<Axis::ending, EndsWithOwner, Ps...>::type;
   template <class V>
   static constexpr bool names =
       one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;
