@@ -114,6 +114,9 @@ struct Registered;
 struct PoolInfo;
 class PoolRegistry;
 
+// ending: what becomes of a pool whose owner ends before its handles
+struct Abandonable;
+
 /// The policy of each axis for which a pool is given none.
 struct Defaults {
   using slot_allocator = StackAllocator;
@@ -140,6 +143,7 @@ template <class T, class... Policies> class FixedPool;
 template <class T, class... Policies> class GrowingPool;
 template <class T, class... Policies> class ThreadSafePool;
 template <class T, class... Policies> class ThreadLocalPool;
+template <class P> class MovablePool;
 
 // adapters, each with its own header
 class PoolResource;

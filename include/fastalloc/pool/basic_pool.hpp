@@ -135,7 +135,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// requires only that this process holds no handles.
   ~BasicPool() {
     entry_.leave();
-    this->close(type);
+    if constexpr (Types::abandonable) this->close_abandonable();
+    else this->close(type);
     if constexpr (Lifetime::keeps_objects)
       if (!core_.is_attached()) core_.for_each_block([&](BlockOf<Growing> const& block) { destroy_objects(block); });
   }

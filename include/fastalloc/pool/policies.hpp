@@ -26,7 +26,21 @@ enum class Axis {
   cache,
   keys,
   sharing,
-  registration
+  registration,
+  ending
+};
+
+/// `P::state<locked>`: what the pool keeps to learn that its owner is gone (movable_pool.hpp).
+template <class P>
+concept EndingPolicy = requires {
+  { P::can_be_abandoned } -> std::convertible_to<bool>;
+};
+
+/// Default: the pool ends with its owner, after its handles.
+struct EndsWithOwner {
+  static constexpr bool can_be_abandoned = false;
+  struct Nothing {};
+  template <bool> using state = Nothing;
 };
 
 template <class P>
@@ -47,6 +61,7 @@ template <class P> requires(sizeof(P) != 0) constexpr Axis axis_of() noexcept {
   claim(KeysPolicy<P>, Axis::keys);
   claim(SharingPolicy<P>, Axis::sharing);
   claim(requires { P::is_registered; }, Axis::registration);
+  claim(EndingPolicy<P>, Axis::ending);
   return axis;
 }
 
@@ -138,6 +153,7 @@ template <class D, class... Ps> struct Policies {
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
   using registration = typename PickPolicy<Axis::registration, NotRegistered, Ps...>::type;
+  using ending = typename PickPolicy<Axis::ending, EndsWithOwner, Ps...>::type;
   template <class V>
   static constexpr bool names =
       one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;

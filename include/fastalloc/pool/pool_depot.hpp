@@ -275,6 +275,11 @@ template <class Choices> class PoolDepot {
   }
   /// Ends the pool's use: later calls do not count as a first use.
   void end_use() noexcept { caches_.end(); }
+  /// Effects: waiting threads leave without a slot. Returns when all have.
+  void dismiss_waiters() noexcept {
+    if constexpr (Waiters::enabled)
+      while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
+  }
   template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
   void stay_alone() noexcept {
     if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread lost in the fork may have held it
@@ -308,8 +313,7 @@ template <class Choices> class PoolDepot {
   /// Waiting threads are dismissed without a slot.
   ~PoolDepot() {
     end_use();
-    if constexpr (Waiters::enabled)
-      while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
+    dismiss_waiters();
   }
 
   /// Holds one of the pool's locks. From the first use on a fork takes them as well, so a forking thread already holds

@@ -49,6 +49,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class> friend class Sharing;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
+  template <class> friend class fastalloc::MovablePool;
 
   using Types = PoolTypes<T, Kind, Ps...>;
   using Core = typename Types::core;
@@ -67,6 +68,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
  protected:
   static constexpr bool Growing = Types::Growing;
   static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
+  static constexpr bool abandonable = Types::abandonable;
 
   using Base::core_;
 
@@ -118,7 +120,8 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
   }
   static constexpr Release pick_release() noexcept {
-    if constexpr (ends_by_user_code || Checks::tracks_slots || Types::shares || Kind::local) return &release_erased;
+    if constexpr (ends_by_user_code || Checks::tracks_slots || Types::shares || Kind::local || abandonable)
+      return &release_erased;
     else return &Base::release_bytes;
   }
   FASTALLOC_LOCAL static constexpr ObjectType type{{Types::size, Types::least_stride_alignment},
@@ -173,6 +176,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     } else if constexpr (Lifetime::keeps_objects) {
       if (taken.fresh) lifetime_.template begin<T>(taken.slot);  // a batch may return slots that acquire() never saw
     }
+    if constexpr (abandonable) return give_or_end(1, [&] { core_.withdraw(taken); });
     core_.withdraw(taken);
   }
 
@@ -202,6 +206,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (!derived()->is_home()) [[unlikely]]
         return core_.give_remote(slot);
     }
+    if constexpr (abandonable) return give_or_end(1, [&] { this->give(slot); });
     this->give(slot);
   }
   /// The same for n slots, in one step; at(i) is the i-th.
@@ -212,7 +217,42 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
         return;
       }
     }
+    if constexpr (abandonable) return give_or_end(n, [&] { core_.give_many(at, n); });
     core_.give_many(at, n);
+  }
+  /// Returns n slots by give(). If the pool is abandoned and they were the last, ends it.
+  template <class Give> FASTALLOC_ALWAYS_INLINE void give_or_end(std::size_t n, Give&& give) noexcept {
+    if constexpr (is_locked) {
+      if (!ending_.run(give)) [[unlikely]]
+        end_counted(n);
+    } else {
+      give();
+      if (ending_.abandoned) [[unlikely]]
+        end_unused();
+    }
+  }
+  FASTALLOC_COLD void end_counted(std::size_t n) noexcept {
+    if (ending_.slots_gone(n)) delete derived();
+  }
+  FASTALLOC_COLD void end_unused() noexcept {
+    if (core_.allocated() == 0) delete derived();
+  }
+  /// Called at the end of a MovablePool. Returns: true if no slot is in use, so the caller has to end the pool;
+  /// otherwise the last slot that comes back ends it.
+  FASTALLOC_NOINLINE bool abandon() noexcept requires abandonable {
+    if constexpr (is_locked) {
+      ending_.abandon();
+      core_.dismiss_waiters();
+      return ending_.expect(core_.allocated());
+    } else {
+      ending_.abandoned = core_.allocated() != 0;
+      return !ending_.abandoned;
+    }
+  }
+  void close_abandonable() noexcept requires abandonable {
+    if constexpr (is_locked)
+      if (ending_.is_abandoned()) return core_.end_use();  // slots were counted instead of given back
+    this->close(type);
   }
   [[nodiscard]] static CountsRef counts_of(std::byte* slot) noexcept {
     return CountsRef(slot + Types::counts_offset, Types::P::sharing::counts_are_atomic, Types::generation_bits != 0);
@@ -243,6 +283,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return Base::holds_object(slot, type); }
 
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS typename Types::ending ending_{};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

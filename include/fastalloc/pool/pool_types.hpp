@@ -138,6 +138,13 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   static_assert(
       !shares || !P::sharing::counts_are_atomic || CountsRef::can_be_atomic,
       "fastalloc: this processor cannot swap 64 bits at once, as AtomicShared must; use Shared, and one thread");
+  static constexpr bool abandonable = P::ending::can_be_abandoned;
+  using ending = typename P::ending::template state<!std::same_as<typename P::lock, NoLock>>;
+  static_assert(!abandonable || !spans_processes,
+                "fastalloc: a MovablePool cannot know which objects of a pool that processes share are this process's; "
+                "use std::unique_ptr, and release the handles first");
+  static_assert(!abandonable || !Kind::local, "fastalloc: a ThreadLocalPool cannot be Abandonable; use ThreadSafePool");
+
   static_assert(
       Kind::cached || !P::cached,
       "fastalloc: ThreadCache stands between the threads of a ThreadSafePool; use that pool, or leave it out");
