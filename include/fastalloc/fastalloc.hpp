@@ -33,6 +33,7 @@
 #include <fastalloc/pool/thread_safe_pool.hpp>
 #endif
 #if __STDC_HOSTED__
+#include <fastalloc/pool/purge.hpp>
 #include <fastalloc/stats/report.hpp>
 #include <fastalloc/storage/page_storage.hpp>
 #endif

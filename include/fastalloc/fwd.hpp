@@ -117,6 +117,9 @@ class PoolRegistry;
 // ending: what becomes of a pool whose owner ends before its handles
 struct Abandonable;
 
+// poison: by default AddressSanitizer reports accesses to free slots
+struct NoPoison;
+
 /// The policy of each axis for which a pool is given none.
 struct Defaults {
   using slot_allocator = StackAllocator;
@@ -162,6 +165,7 @@ template <class T, class Owner, class Slots> class OwnedSlots;
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
 template <class Objects> class Batches;  // pool/batches.hpp
+template <class Core> class Purging;     // pool/purge.hpp
 template <class Objects> class Sharing;  // pool/sharing.hpp
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -11,6 +11,7 @@
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
+#include <fastalloc/slots/generations.hpp>
 #include <fastalloc/storage/inline_storage.hpp>
 
 #include <cstddef>

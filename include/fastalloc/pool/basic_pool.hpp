@@ -33,6 +33,12 @@ template <class Objects> class Batches {
                 "fastalloc: batches have a header of their own; add #include <fastalloc/pool/batches.hpp>");
 };
 
+/// purge(); the specialization is in pool/purge.hpp.
+template <class Core> class Purging {
+  static_assert(sizeof(Core) == 0,
+                "fastalloc: purge() has a header of its own; add #include <fastalloc/pool/purge.hpp>");
+};
+
 /// Owners of objects known by address or key; the specialization is in pool/sharing.hpp.
 template <class Objects> class Sharing {
   static_assert(sizeof(Objects) == 0,
@@ -444,6 +450,19 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
                         "the call out (shrink_to_fit() of a GrowingPool gives memory back)",
                         void, trim());
+  /// Effects: gives the whole pages between live objects, and those of untouched slots, back to the system; addresses,
+  /// objects, keys and capacity stay. Include <fastalloc/pool/purge.hpp>, or the umbrella.
+  /// Returns: the bytes of pages that were in memory; 0 where the system has no such call (it needs Linux), for
+  /// InlineStorage and ExternalStorage, for locked pages, and without memory for a snapshot as for_each() needs it.
+  /// FreeListAllocator, FullChecks, Recycle and Generations in a growing pool keep something in free slots: only pages
+  /// that no slot was handed out from are given back.
+  /// Complexity: that of for_each(), and 2 system calls for each gap, under the pool's lock: not from a real-time
+  /// thread.
+  std::size_t purge() noexcept requires(!Types::P::lock_free) { return Purging<typename Types::core>::run(core_); }
+  FASTALLOC_UNAVAILABLE("fastalloc: with LockFree other threads take slots at any time, so their pages cannot be given "
+                        "back; use AdaptiveLock",
+                        std::size_t, purge() requires(Types::P::lock_free));
+
   FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; use GrowingPool, or ThreadSafePool with HeapStorage and "
                         "a lock, or give the whole capacity to the constructor",
                         void, reserve(std::size_t) requires(!Types::Growing));

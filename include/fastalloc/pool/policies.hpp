@@ -27,13 +27,19 @@ enum class Axis {
   keys,
   sharing,
   registration,
-  ending
+  ending,
+  poison
 };
 
 /// `P::state<locked>`: what the pool keeps to learn that its owner is gone (movable_pool.hpp).
 template <class P>
 concept EndingPolicy = requires {
   { P::can_be_abandoned } -> std::convertible_to<bool>;
+};
+
+/// Default: AddressSanitizer reports accesses to free slots.
+struct Poisoned {
+  static constexpr bool poisons_slots = true;
 };
 
 /// Default: the pool ends with its owner, after its handles.
@@ -62,6 +68,7 @@ template <class P> requires(sizeof(P) != 0) constexpr Axis axis_of() noexcept {
   claim(SharingPolicy<P>, Axis::sharing);
   claim(requires { P::is_registered; }, Axis::registration);
   claim(EndingPolicy<P>, Axis::ending);
+  claim(requires { P::poisons_slots; }, Axis::poison);
   return axis;
 }
 
@@ -115,7 +122,8 @@ template <class D, class... Ps> struct Policies {
       "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, "
       "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
       "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, "
-      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared; Registered. "
+      "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared; Registered; "
+      "Abandonable; NoPoison. "
       "Beside "
       "core.hpp include the policy's own header, as <fastalloc/slots/generations.hpp>");
   static_assert(
@@ -153,6 +161,7 @@ template <class D, class... Ps> struct Policies {
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
   using registration = typename PickPolicy<Axis::registration, NotRegistered, Ps...>::type;
+  using poison = typename PickPolicy<Axis::poison, Poisoned, Ps...>::type;
   using ending = typename PickPolicy<Axis::ending, EndsWithOwner, Ps...>::type;
   template <class V>
   static constexpr bool names =

@@ -86,7 +86,8 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
       return !takes_runs<slot_allocator, Growing>();
     else return false;
   }();
-  static constexpr bool poisons = std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules;
+  static constexpr bool poisons =
+      P::poison::poisons_slots && (std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules);
   using shape_of_T = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits,
                                shares ? counts_offset : 0, header, whole_granules>;
   static constexpr std::size_t least_stride_alignment = whole_granules && align < 8 ? 8 : align;

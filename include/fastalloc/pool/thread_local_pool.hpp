@@ -210,6 +210,9 @@ template <class T, class... Policies> class ThreadLocalPool final {
   template <class F> void for_each(F&& f) {
     ask(0, [&](Sub& sub) { return sub.for_each(f), 0; });
   }
+  std::size_t purge() noexcept {
+    return ask(std::size_t{0}, [](Sub& sub) { return sub.purge(); });
+  }
   void reserve(std::size_t slot_count) requires Sub::may_grow {
     if constexpr (Sub::may_grow) Visit(*this).get().reserve_slots(slot_count);
   }

@@ -61,8 +61,9 @@ inline constexpr int private_pages = MAP_PRIVATE | MAP_ANON;
 /// bytes). begin is null when there is none.
 class Reservation {
  public:
-  Reservation(std::size_t bytes, std::size_t alignment) noexcept : bytes_(bytes), all_(bytes + alignment) {
-    void* const base = all_ < bytes ? MAP_FAILED : ::mmap(nullptr, all_, PROT_NONE, private_pages, -1, 0);
+  Reservation(std::size_t bytes, std::size_t alignment, int flags = 0) noexcept
+      : bytes_(bytes), all_(bytes + alignment) {
+    void* const base = all_ < bytes ? MAP_FAILED : ::mmap(nullptr, all_, PROT_NONE, private_pages | flags, -1, 0);
     if (base == MAP_FAILED) return;
     base_ = static_cast<std::byte*>(base);
     begin_ = base_ + (alignment - reinterpret_cast<std::uintptr_t>(base_) % alignment) % alignment;
@@ -87,13 +88,19 @@ class Reservation {
   std::byte* begin_ = nullptr;
 };
 
-/// Requires: `bytes` is in whole pages. Returns: null when there is no memory.
-inline std::byte* map_pages(std::size_t bytes, std::size_t alignment) noexcept {
+/// Requires: `bytes` is in whole pages. `reserve_only`: the system sets no memory aside. Returns: null when there is no
+/// memory.
+inline std::byte* map_pages(std::size_t bytes, std::size_t alignment, bool reserve_only = false) noexcept {
+#if defined(MAP_NORESERVE)
+  int const flags = reserve_only ? MAP_NORESERVE : 0;
+#else
+  int const flags = 0 * reserve_only;  // a system that never sets memory aside
+#endif
   if (alignment <= page_size()) {
-    void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, private_pages, -1, 0);
+    void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, private_pages | flags, -1, 0);
     return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
   }
-  Reservation const space(bytes, alignment);
+  Reservation const space(bytes, alignment, flags);
   std::byte* const pages = space.begin() == nullptr ? nullptr : space.trim();
   if (pages == nullptr || ::mprotect(pages, bytes, PROT_READ | PROT_WRITE) == 0) return pages;
   ::munmap(pages, bytes);

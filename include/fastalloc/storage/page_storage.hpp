@@ -35,6 +35,9 @@ struct PageOptions {
   bool prefault = false;
   /// prefault, and keeps the pages in memory: never swapped or written back
   bool lock_memory = false;
+  /// address space only: the system sets no memory aside, and pages come at their first use. For capacities above what
+  /// the machine has; a page that is missing then ends the program. Not with prefault, lock_memory or reserved pages
+  bool reserve_only = false;
   int numa_node = -1;                                 ///< the preferred node, while it has memory; -1: any
   std::size_t huge_page_size = std::size_t{2} << 20;  ///< bytes; a size the processor has: 2 MiB, 1 GiB, ...
   /// a missing feature is a failure, except transparent huge pages, which are advice
@@ -65,6 +68,11 @@ class PageStorage {
   /// Complexity: a few system calls; linear in the pages with prefault or lock_memory.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     failure_ = {};
+    if (options_.reserve_only && (is_prefaulted() || options_.huge_pages == HugePages::reserved)) {
+      failed_ = PageFeature::prefault;
+      failure_ = {contradiction, bytes, 0};
+      return nullptr;
+    }
     if (options_.numa_node < -1 && !miss(PageFeature::numa_node, {negative_node, 0, 0})) return nullptr;
     std::size_t const size = detail::whole_pages(bytes, detail::page_size());
     if (size == 0) return nullptr;
@@ -73,8 +81,8 @@ class PageStorage {
       if (block != nullptr || failure_.text != nullptr) return block;
     }
     bool const huge = options_.huge_pages != HugePages::none && is_huge_page_size() && bytes >= options_.huge_page_size;
-    std::byte* const block =
-        detail::map_pages(size, huge && alignment < options_.huge_page_size ? options_.huge_page_size : alignment);
+    std::byte* const block = detail::map_pages(
+        size, huge && alignment < options_.huge_page_size ? options_.huge_page_size : alignment, options_.reserve_only);
     if (block == nullptr) return nullptr;
     if (options_.huge_pages == HugePages::none) detail::advise_small(block, size);
     int const advised = huge ? detail::advise_huge(block, size) : 0;
@@ -155,6 +163,9 @@ class PageStorage {
                                          "--hardware lists them. Unless that is required, memory of any node is in use";
   static constexpr char const* negative_node = "PageOptions::numa_node is negative; write 0 or more, or -1 for any "
                                                "node. Unless that is required, memory of any node is in use";
+  static constexpr char const* contradiction =
+      "PageOptions::reserve_only takes address space without memory, but prefault, lock_memory and reserved huge pages "
+      "take memory at once; keep one of the two";
   static constexpr char const* node_refused = "the system does not let this process choose a NUMA node; allow mbind in "
                                               "the sandbox (CAP_SYS_NICE in containers). Unless that is required, "
                                               "memory of any node is in use";
@@ -172,7 +183,8 @@ class PageStorage {
   };
 
   static void describe(PageFeature feature, Missing const& missing, Error& error) noexcept {
-    error.code = missing.text == negative_node ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
+    bool const is_wrong = missing.text == negative_node || missing.text == contradiction;
+    error.code = is_wrong ? ErrorCode::invalid_configuration : ErrorCode::allocation_failed;
     error.text = missing.text;
     error.requested = missing.requested;
     error.limit = missing.limit;

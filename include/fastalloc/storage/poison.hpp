@@ -4,9 +4,7 @@
 // Every block is unpoisoned completely before it goes back to its storage, so an upstream may recycle it.
 #pragma once
 
-#include <fastalloc/config.hpp>
-
-#include <cstddef>
+#include <fastalloc/fwd.hpp>
 
 #if FASTALLOC_ASAN
 #include <sanitizer/asan_interface.h>
@@ -27,3 +25,13 @@ FASTALLOC_ALWAYS_INLINE void unpoison([[maybe_unused]] void const* bytes, [[mayb
 }
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// A policy: AddressSanitizer lets the pool's free slots be read, for readers that look at an object first and learn
+/// afterwards that it was gone (type-stable memory). No effect without AddressSanitizer.
+struct NoPoison {
+  static constexpr bool poisons_slots = false;
+};
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -147,6 +147,29 @@ bool is_aligned(void const* p, std::size_t alignment) { return reinterpret_cast<
 
 }  // namespace
 
+TEST_CASE("page storage: reserve_only takes address space without memory") {
+  constexpr std::size_t terabyte = std::size_t{1} << 40;
+  PageStorage storage(PageOptions{.huge_pages = HugePages::none, .reserve_only = true});
+  for (std::size_t const alignment : {std::size_t{64}, std::size_t{16384}}) {
+    void* const block = storage.acquire(terabyte, alignment);  // more than the machine has
+    REQUIRE(block != nullptr);
+    auto* const bytes = static_cast<char volatile*>(block);
+    bytes[0] = 1;
+    bytes[terabyte / 2] = 2;
+    bytes[terabyte - 1] = 3;
+    CHECK(bytes[0] + bytes[terabyte / 2] + bytes[terabyte - 1] == 6);
+    storage.release(block, terabyte, alignment);
+  }
+  for (PageOptions const wrong :
+       {PageOptions{.prefault = true, .reserve_only = true}, PageOptions{.lock_memory = true, .reserve_only = true},
+        PageOptions{.huge_pages = HugePages::reserved, .reserve_only = true}}) {
+    auto const pool = FixedPool<Item, PageStorage>::try_create(PoolConfig{.capacity = 100}, PageStorage{wrong});
+    REQUIRE(!pool);
+    CHECK(pool.error().code == ErrorCode::invalid_configuration);
+    CHECK(std::string(pool.error().message()).find("reserve_only") != std::string::npos);
+  }
+}
+
 TEST_CASE("page storage: blocks are whole pages, aligned, writable, and go back to the last byte") {
   for (HugePages const kind : {HugePages::none, HugePages::transparent, HugePages::reserved})
     for (std::size_t const alignment : {std::size_t{8}, page, 2 * page, 16 * page, huge, 4 * huge})
