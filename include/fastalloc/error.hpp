@@ -35,6 +35,7 @@ enum class ErrorCode : std::uint8_t {
   double_free,            ///< a slot was returned twice
   allocation_failed,      ///< the storage policy had no memory
   live_handles,           ///< a pool was destroyed while handles to its objects existed
+  slot_taken,             ///< allocate_at() or build() named a slot in use
 };
 
 namespace detail {
@@ -46,7 +47,7 @@ constexpr char const* name(ErrorCode code) noexcept {
   if (code == detail::no_error) return "no error";
   constexpr char const* names[] = {"pool_exhausted",        "invalid_configuration", "invalid_alignment",
                                    "max_capacity_exceeded", "invalid_handle",        "double_free",
-                                   "allocation_failed",     "live_handles"};
+                                   "allocation_failed",     "live_handles",          "slot_taken"};
   return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
 }
 
@@ -66,7 +67,7 @@ struct Error {
   void const* address = nullptr;          ///< the rejected pointer
   std::string_view type_name = {};        ///< of the objects in the pool
   std::string_view pool_name = {};        ///< PoolConfig::name; valid while the pool lives (that of PoolConfig before)
-  std::size_t indices[max_indices] = {};  ///< of the first live slots (live_handles)
+  std::size_t indices[max_indices] = {};  ///< of the first live slots (live_handles), or of the slot
   std::size_t index_count = 0;
 
   /// The error and its remedy, without the values. Never null.
@@ -139,7 +140,7 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
   if (address != nullptr) put("%saddress %p", separator(), address);
   for (std::size_t i = 0; i != index_count; ++i)
     put(i == 0 ? "%sindices %zu" : "%s%zu", i == 0 ? separator() : " ", indices[i]);
-  if (index_count != 0 && index_count < allocated) put("%s", " ...");
+  if (code == ErrorCode::live_handles && index_count < allocated) put("%s", " ...");
   if (used != begin) put("%s", ")");
   return used;
 }
@@ -224,7 +225,7 @@ class MaxCapacityExceeded : public detail::BadAlloc<MaxCapacityExceeded> {
 class AllocationFailed : public detail::BadAlloc<AllocationFailed> {
   using BadAlloc::BadAlloc;
 };
-/// A configuration, buffer or pointer is unusable; error().code says which.
+/// A configuration, buffer, pointer, index or key is unusable; error().code says which.
 class InvalidConfiguration : public std::invalid_argument {
  public:
   explicit InvalidConfiguration(Error const& error) : std::invalid_argument(error.to_string()), error_(error) {}

@@ -40,6 +40,7 @@ namespace fastalloc {
 struct PoolStatistics;
 struct Error;
 class Key;
+template <int IndexBits, int GenerationBits> class ShortKey;
 struct Poolable;  // lifetime/poolable.hpp: opts a type in to hooks
 
 inline namespace FASTALLOC_ABI {
@@ -76,8 +77,9 @@ struct BitmapAllocator;
 
 // keys: numbers that find an object while it is live
 struct NoKeys;
-template <int Bits = 31> struct BasicGenerations;
+template <int Bits = 30, int GenerationBits = 0> struct BasicGenerations;  // <bits>, or <index bits, bits>
 using Generations = BasicGenerations<>;
+using Generations32 = BasicGenerations<20, 12>;
 
 // checks: verification of returned objects
 struct NoChecks;
@@ -164,8 +166,9 @@ template <class T, class Owner, class Slots> class OwnedSlots;
 }  // namespace detail::inline FASTALLOC_ABI
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
-template <class Objects> class Batches;  // pool/batches.hpp
-template <class Core> class Purging;     // pool/purge.hpp
-template <class Objects> class Sharing;  // pool/sharing.hpp
+template <class Objects> class Batches;     // pool/batches.hpp
+template <class Objects> class Identities;  // pool/identities.hpp
+template <class Core> class Purging;        // pool/purge.hpp
+template <class Objects> class Sharing;     // pool/sharing.hpp
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

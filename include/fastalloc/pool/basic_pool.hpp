@@ -33,6 +33,12 @@ template <class Objects> class Batches {
                 "fastalloc: batches have a header of their own; add #include <fastalloc/pool/batches.hpp>");
 };
 
+/// Objects in given slots, and keys without objects; the specialization is in pool/identities.hpp.
+template <class Objects> class Identities {
+  static_assert(sizeof(Objects) == 0, "fastalloc: allocate_at(), reserve_key(), build() and cancel() have a header of "
+                                      "their own; add #include <fastalloc/pool/identities.hpp>");
+};
+
 /// purge(); the specialization is in pool/purge.hpp.
 template <class Core> class Purging {
   static_assert(sizeof(Core) == 0,
@@ -69,6 +75,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   using handle_type = Handle<T, Owner>;
   using span_handle_type = SpanHandle<T, Owner>;
   using batch_handle_type = BatchHandle<T, Owner>;
+  using key_type = typename KeysOf<typename Types::P::keys>::type;  ///< Key; ShortKey for keys of 4 bytes
   using lifetime_type = Lifetime;
   using storage_type = typename Types::storage;
 
@@ -252,6 +259,58 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return handle;
   }
 
+  // Objects in given slots, and keys without objects: include <fastalloc/pool/identities.hpp>, or the umbrella.
+
+  /// Effects: builds a T in the slot that index_of() numbers `index`, or in that of `key`, so that get(key) then finds
+  /// it: an object under the very id that a server or a saved game names. The key may come from another pool or run.
+  /// Requires: BitmapAllocator. For a key: a pool of one block, whose indices are those of keys. Keys of one slot come
+  /// from one authority: key() goes on from the given generation, to keys that were perhaps given away before.
+  /// Throws: InvalidConfiguration with ErrorCode::slot_taken (Error::indices has the index, Error::address the slot) if
+  /// an object lives there or the slot is reserved; invalid_handle for an index that the pool does not have, or a key
+  /// that names nothing. GrowingPool does not grow for an index: reserve() first. Anything that T's constructor throws.
+  /// The pool is then unchanged.
+  /// Complexity: 2 L for the L levels of the bitmap, b with b blocks. A slot beyond those handed out before: linear in
+  /// the slots that are skipped, once; they are free slots from then on. ThreadSafePool: gathers the slots of all
+  /// caches first, as the wanted one may be there.
+  template <class... Args> [[nodiscard]] handle_type allocate_at(std::size_t index, Args&&... args) {
+    return identities().template at<true>(index, static_cast<Args&&>(args)...);
+  }
+  template <class... Args> [[nodiscard]] handle_type allocate_at(key_type key, Args&&... args) {
+    return identities().template at<true>(key, static_cast<Args&&>(args)...);
+  }
+  /// The same; returns an empty handle if the other would throw an error of the pool.
+  template <class... Args> [[nodiscard]] handle_type try_allocate_at(std::size_t index, Args&&... args) {
+    return identities().template at<false>(index, static_cast<Args&&>(args)...);
+  }
+  template <class... Args> [[nodiscard]] handle_type try_allocate_at(key_type key, Args&&... args) {
+    return identities().template at<false>(key, static_cast<Args&&>(args)...);
+  }
+
+  /// Effects: takes a slot, and gives away its key before there is an object: for asynchronous loads, references in
+  /// cycles, commands that spawn. The slot counts as allocated. get() and iterations find nothing there.
+  /// Returns: the key; Key() if the slot's generations are used up, and the slot is then free again.
+  /// Requires: a generation of at most 30 bits, a lock (or one thread): not LockFree.
+  /// A pool may end while keys are reserved: they are dropped without a report, since no object is lost.
+  /// Throws: as allocate(). Complexity: as allocate(), and one acquisition of the lock.
+  [[nodiscard]] key_type reserve_key() { return identities().template reserve<true>(); }
+  /// The same; returns a key that names nothing if the other would throw.
+  [[nodiscard]] key_type try_reserve_key() { return identities().template reserve<false>(); }
+  /// Effects: builds the object of a reserved key; get(key) finds it from then on.
+  /// Throws: InvalidConfiguration with ErrorCode::slot_taken if the object was built before, with invalid_handle if
+  /// this pool did not reserve the key or cancelled it. Anything that T's constructor throws; the key stays reserved.
+  /// Complexity: 3 steps. Thread safety: of several calls for one key one succeeds.
+  template <class... Args> [[nodiscard]] handle_type build(key_type key, Args&&... args) {
+    return identities().template build<true>(key, static_cast<Args&&>(args)...);
+  }
+  /// The same; returns an empty handle if the other would throw an error of the pool.
+  template <class... Args> [[nodiscard]] handle_type try_build(key_type key, Args&&... args) {
+    return identities().template build<false>(key, static_cast<Args&&>(args)...);
+  }
+  /// Effects: frees the slot of a reserved key, which names nothing from then on. Throws: as build().
+  void cancel(key_type key) { (void)identities().template cancel<true>(key); }
+  /// The same; returns false if the other would throw.
+  bool try_cancel(key_type key) { return identities().template cancel<false>(key); }
+
   /// Effects: does now what this thread's first allocation would do: opens inline storage; in a ThreadSafePool creates
   /// the thread's cache (if memory allows). Call it before a real-time thread starts, and for pools used by interrupt
   /// handlers. Complexity: 2 steps; with inline storage also the cost of construction: one bit per slot with a checks
@@ -331,14 +390,14 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: at most 3 steps (index, word of the page, word).
   /// Thread safety: any number of threads that own the object may call it at once.
   template <class O> requires(!std::same_as<O, AnyOwner>)
-  [[nodiscard]] Key key(Handle<T, O> const& handle) const noexcept requires has_keys {
+  [[nodiscard]] key_type key(Handle<T, O> const& handle) const noexcept requires has_keys {
     return key(handle.operator->());
   }
-  [[nodiscard]] Key key(T const* object) const noexcept requires has_keys {
+  [[nodiscard]] key_type key(T const* object) const noexcept requires has_keys {
     if constexpr (Checks::tracks_slots)
-      if (!this->verify_live(object, type)) return Key();
+      if (!this->verify_live(object, type)) return key_type();
     auto const [index, generation] = core_.key_of(reinterpret_cast<std::byte const*>(object));
-    return Key(index, generation);
+    return key_type(index, generation);
   }
   /// Returns: the object that `key` was made for; null if it is gone or being destroyed. Keys end before on_release(),
   /// the destructor or Recycle's reset run; a key made by one of these ends after it. Null, too, for a key that this
@@ -346,10 +405,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// process before or after this one, not until 2^Bits / 3k objects with keys have lived in the slot.
   /// Complexity: at most 3 steps. Thread safety: takes no lock; threads may look up while others allocate and release.
   /// The caller must ensure that no thread releases this object meanwhile.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(Key key) noexcept requires has_keys { return find(key); }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(Key key) const noexcept requires has_keys { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(key_type key) noexcept requires has_keys { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(key_type key) const noexcept requires has_keys {
+    return find(key);
+  }
   /// True if get() would find it.
-  [[nodiscard]] bool contains(Key key) const noexcept requires has_keys { return find(key) != nullptr; }
+  [[nodiscard]] bool contains(key_type key) const noexcept requires has_keys { return find(key) != nullptr; }
   FASTALLOC_NEEDS_KEYS(Key, key(auto const&) const requires(!has_keys));
   FASTALLOC_NEEDS_KEYS(T*, get(Key) const requires(!has_keys));
   FASTALLOC_NEEDS_KEYS(bool, contains(Key) const requires(!has_keys));
@@ -376,12 +437,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: 1 step.
   [[nodiscard]] SharedHandle<T> share(T* object) requires has_counts { return sharing().share(object); }
   /// The same for get(key); empty when the key is stale.
-  [[nodiscard]] SharedHandle<T> share(Key key) requires has_counts && has_keys { return sharing().share(find(key)); }
+  [[nodiscard]] SharedHandle<T> share(key_type key) requires has_counts && has_keys { return sharing().share(find(key)); }
   /// Returns: one more owner of the object that `key` was made for; empty when the key is stale, the object is being
   /// destroyed, or a Handle owns it.
   /// Thread safety: with AtomicShared, any threads may call it while others drop the last SharedHandle and allocate
   /// again; not beside shrink_to_fit(). Complexity: at most 8 steps, and 1 for each other thread that counts meanwhile.
-  [[nodiscard]] SharedHandle<T> lock(Key key) noexcept requires has_counts && has_keys {
+  [[nodiscard]] SharedHandle<T> lock(key_type key) noexcept requires has_counts && has_keys {
     return sharing().lock([&] { return find(key); });
   }
   /// Effects: takes back an owner that SharedHandle::release() gave up. Returns: an empty handle for null. A checks
@@ -395,7 +456,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   static void add_owner(T* object) noexcept requires has_counts { Sharing<Objects>::add(object); }
   static void drop_owner(T* object) noexcept requires has_counts { Sharing<Objects>::drop(object); }
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, share(auto const&) requires(!has_counts));
-  FASTALLOC_NEEDS_SHARING(SharedHandle<T>, lock(Key) requires(!has_counts));
+  FASTALLOC_NEEDS_SHARING(SharedHandle<T>, lock(auto const&) requires(!has_counts));
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, adopt_shared(T*) requires(!has_counts));
   FASTALLOC_NEEDS_KEYS(SharedHandle<T>, share(Key) requires(has_counts && !has_keys));
   FASTALLOC_NEEDS_KEYS(SharedHandle<T>, lock(Key) requires(has_counts && !has_keys));
@@ -530,11 +591,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sharing<Objects> sharing() noexcept { return Sharing<Objects>(*this); }
+  [[nodiscard]] Identities<Objects> identities() noexcept { return Identities<Objects>(*this); }
   /// For handles that own many slots; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
     many().release_all(at, n);
   }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(Key key) const noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(key_type key) const noexcept {
     std::byte* const slot = core_.find_key(key.index(), key.generation());
     return slot == nullptr ? nullptr : uncovered(slot);
   }

@@ -103,11 +103,16 @@ class BlockStore : public Blocks<Shape::growing> {
       error.limit =
           (growing ? (std::numeric_limits<std::size_t>::max)() / 32 : Layout::max_fixed_bytes) / this->stride();
       error.limit = smaller(error.limit, Layout::max_slots);
-      error.text = growing || error.limit == 0 || error.limit >= slot_count
-                       ? "the slots times the size of one are more than can be addressed; lower the capacity or the "
-                         "growth"
-                       : "the slots times the size of one are more than a block of this pool can address (the limit); "
-                         "lower the capacity, or use GrowingPool";
+      if (Shape::keyed && Shape::index_bits < 32 && error.limit == Layout::max_slots)
+        error.text = "the keys of this pool name fewer slots (the limit); lower the capacity, or give BasicGenerations "
+                     "more index bits";
+      else
+        error.text =
+            growing || error.limit == 0 || error.limit >= slot_count
+                ? "the slots times the size of one are more than can be addressed; lower the capacity or the "
+                  "growth"
+                : "the slots times the size of one are more than a block of this pool can address (the limit); "
+                  "lower the capacity, or use GrowingPool";
       return false;
     }
     if constexpr (std::same_as<StorageState, ExternalStorage> && !Shape::spans_processes) {

@@ -70,7 +70,7 @@ template <class Core> class PoolBase : public AnyOwner {
       report_as(core_.describe(ErrorCode::invalid_configuration, other_checks), type);
 #endif
     core_.end_use();
-    if (core_.allocated() != 0) [[unlikely]]
+    if (core_.allocated() != core_.reserved()) [[unlikely]]
       report_live_handles(type);
   }
 
@@ -110,7 +110,7 @@ template <class Core> class PoolBase : public AnyOwner {
     return false;
   }
 
-  /// False for a slot that was handed out but holds no object: WeakHandles keep it.
+  /// False for a slot that was handed out but holds no object: WeakHandles keep it, or a key is reserved.
   [[nodiscard]] bool holds_object([[maybe_unused]] std::byte* slot,
                                   [[maybe_unused]] ObjectType const& type) const noexcept {
     if constexpr (Shape::counted)
@@ -118,7 +118,7 @@ template <class Core> class PoolBase : public AnyOwner {
     // No process can adopt an object marked as returned: its destructor is running, or its process was killed there.
     if constexpr (Shape::spans_processes && Checks::tracks_slots)
       if (Error ignored; !core_.check_in_use(slot, ignored)) return false;
-    return !core_.is_lost(slot);
+    return !core_.is_lost(slot) && !core_.is_reserved(slot);
   }
 
   [[noreturn]] FASTALLOC_COLD void fail_as(Error& error, ObjectType const& type) const { fail(named(error, type)); }
@@ -197,13 +197,15 @@ template <class Core> class PoolBase : public AnyOwner {
                                  "a pool is destroyed while handles to its objects exist; destroy or reset() the "
                                  "handles first, or let the pool live longer");
     bool any_object = false;
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return !core_.is_lost(slot); },
-                                            [&](std::byte* slot) {
-                                              any_object = any_object || holds_object(slot, type);
-                                              if (error.index_count != Error::max_indices)
-                                                error.indices[error.index_count++] = core_.index_of(slot);
-                                              return error.index_count != Error::max_indices || !any_object;
-                                            });
+    error.allocated -= core_.reserved();
+    std::size_t const missing =
+        core_.visit([&](std::byte* slot) { return !core_.is_lost(slot) && !core_.is_reserved(slot); },
+                    [&](std::byte* slot) {
+                      any_object = any_object || holds_object(slot, type);
+                      if (error.index_count != Error::max_indices)
+                        error.indices[error.index_count++] = core_.index_of(slot);
+                      return error.index_count != Error::max_indices || !any_object;
+                    });
     // Lost slots have already been reported.
     if (Core::Supply::Links::enabled && missing == 0 && error.index_count == 0) return;
     if (Shape::counted && missing == 0 && !any_object)

@@ -297,7 +297,11 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     [[maybe_unused]] auto const guard = inside_blocks();
     if constexpr (lock_free)  // as above
       if (supply_.total() == 0) return Bytes::find(Blocks<false>(), p, refused, error);
-    if (Bytes::find(supply_.blocks(), p, refused, error)) return true;
+    if (Bytes::find(supply_.blocks(), p, refused, error)) {
+      if (!is_reserved(static_cast<std::byte const*>(p))) return true;
+      error = {
+          .code = ErrorCode::invalid_handle, .text = "the slot is reserved; build() its object first", .address = p};
+    }
     error.capacity = this->slots_usable();
     if constexpr (Depot::counts_for_all) error.allocated = this->live();
     return false;
@@ -320,7 +324,17 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find_key(std::size_t index,
                                                             std::uint32_t generation) const noexcept {
-    return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation, supply_.blocks());
+    return supply_.blocks().keys().template find<!std::same_as<Lock, NoLock>>(index, generation | 1, supply_.blocks());
+  }
+  /// True if the slot's key was given away before its object exists. Requires: the lock.
+  [[nodiscard]] bool is_reserved([[maybe_unused]] std::byte const* slot) const noexcept {
+    if constexpr (Shape::keyed) return supply_.blocks().keys().is_reserved(word_of(slot));
+    return false;
+  }
+  /// Slots in use without an object.
+  [[nodiscard]] std::size_t reserved() const {
+    if constexpr (Shape::keyed) return locked([&] { return supply_.blocks().keys().reserved_count(); });
+    return 0;
   }
   /// Ends the keys of the object in `slot`.
   FASTALLOC_ALWAYS_INLINE void end_keys([[maybe_unused]] std::byte const* slot) noexcept {
@@ -383,6 +397,8 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   }
 
  private:
+  template <class> friend class Identities;
+
   /// Returns: a slot for a thread whose own cache is empty.
   Taken take_from_depot() noexcept {
     [[maybe_unused]] auto* const cache = caches_.attach();

@@ -39,7 +39,8 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
 
   /// Maximum slots per block, whatever their size.
   static constexpr std::size_t max_slots = [] {
-    std::size_t const most = (std::numeric_limits<std::size_t>::max)() / 32;
+    std::size_t most = (std::numeric_limits<std::size_t>::max)() / 32;
+    if constexpr (Shape::keyed && !Shape::growing && Shape::index_bits < 32) most = std::size_t{1} << Shape::index_bits;
     if constexpr (requires { Slots::max_slots; }) return smaller(most, Slots::max_slots);
     else return most;
   }();

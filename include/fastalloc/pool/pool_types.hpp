@@ -68,6 +68,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   static constexpr bool link_behind = link != 0 && (P::lifetime::keeps_objects || (shares && link > counts_offset));
   static constexpr std::size_t link_offset = link_behind ? round_up(object, link) : 0;
   static constexpr int generation_bits = P::keys::generation_bits;
+  static constexpr int index_bits = KeysOf<typename P::keys>::index_bits;
   static constexpr std::size_t index_bytes = Growing && generation_bits != 0 ? sizeof(std::uint32_t) : 0;
   static constexpr std::size_t used = greater(link_offset + link, object) + index_bytes;
   static constexpr std::size_t size = round_up(used, align);
@@ -89,7 +90,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   static constexpr bool poisons =
       P::poison::poisons_slots && (std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules);
   using shape_of_T = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits,
-                               shares ? counts_offset : 0, header, whole_granules>;
+                               shares ? counts_offset : 0, header, whole_granules, index_bits>;
   static constexpr std::size_t least_stride_alignment = whole_granules && align < 8 ? 8 : align;
   /// Types whose slots have the same granule share one instantiation of everything below; the size is a run-time value
   /// there. Granules above 8 bytes would let one block exceed 32 GiB, at the price of another instantiation.
@@ -104,7 +105,8 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
       requires { requires std::same_as<typename slot_allocator::takes_any_size, slot_allocator>; } && !FASTALLOC_ASAN &&
       !spans_processes && !shares && link_offset == 0 && index_bytes == 0 && !SizedStorage<typename P::storage> &&
       !requires { requires P::storage::fixed_alignment != 0; };
-  using shape = std::conditional_t<shares_code, AnySizeShape<granule, Growing, link, generation_bits>, shape_of_T>;
+  using shape =
+      std::conditional_t<shares_code, AnySizeShape<granule, Growing, link, generation_bits, index_bits>, shape_of_T>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using span_block = SpanBlock<shape, typename P::checks, layout>;
 

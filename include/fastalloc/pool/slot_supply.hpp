@@ -14,7 +14,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> {
   using Frontier = SlotFrontier<Shape, SlotPolicy, StorageState, Checks>;
   using Frontier::blocks_, Frontier::fresh_, Frontier::hot_, Frontier::many_, Frontier::slots_;
-  using Frontier::begin_frontier, Frontier::cool, Frontier::handed_out;
+  using Frontier::begin_frontier, Frontier::cool, Frontier::hand_out, Frontier::handed_out;
 
  public:
   using typename Frontier::Block, typename Frontier::Links, typename Frontier::Slots;
@@ -203,6 +203,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   }
 
  private:
+  template <class> friend class Identities;
+
   /// Effects: moves the hot slot to slots_, tells running iterations of returned slots, resets the low-water mark.
   void mark() noexcept {
     sync_frontier();

@@ -241,6 +241,10 @@ template <class T, class... Policies> class ThreadLocalPool final {
   FASTALLOC_NEEDS_ONE_POOL(T*, get(Key) const);
   FASTALLOC_NEEDS_ONE_POOL(bool, contains(Key) const);
   FASTALLOC_NEEDS_ONE_POOL(T*, object_at(std::size_t) const);
+  FASTALLOC_NEEDS_ONE_POOL(handle_type, allocate_at(auto const&, auto&&...));
+  FASTALLOC_NEEDS_ONE_POOL(handle_type, try_allocate_at(auto const&, auto&&...));
+  FASTALLOC_NEEDS_ONE_POOL(Key, reserve_key());
+  FASTALLOC_NEEDS_ONE_POOL(handle_type, build(auto const&, auto&&...));
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
   /// As in FixedPool.

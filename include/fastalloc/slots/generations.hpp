@@ -2,17 +2,18 @@
 // Generations: a word for each slot, by which a key (index and generation) names one object of its pool, and never
 // another.
 //
-//   word     | generation | keyed |       keyed: the object that lives there now has a key
+//   word     | reserved | generation | keyed |       keyed: the object that lives there now has a key
+//                                                   reserved: no object lives there, and the generation is given away
 //
 // A key holds the slot's keyed word at its creation, and is valid while the slot's word equals it. The end of a keyed
 // object advances the word to the next generation, unkeyed; objects without keys use up no generations. When a slot's
 // generations are used up, its word is `exhausted` permanently: objects live there as before, and key() returns the key
-// that names nothing.
+// that names nothing. A reserved word equals no key's, so get() finds nothing before build().
 //
 // Generations begin at a number specific to the pool, so keys of other pools are refused, except with a chance of 1 in
 // 2^Bits - 1. The numbers of one process (of each library, if it hides its symbols) are spread by the golden ratio: a
-// key of the k-th pool before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. With 31
-// bits and a hundred pools, that is 7 million objects a slot.
+// key of the k-th pool before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. With 30
+// bits and a hundred pools, that is 3.5 million objects a slot.
 //
 //   one block      | slots | words |                      words_[place], defined below known_
 //   many blocks    directory_ -> | words, first slot |    an entry per page: 128 words, of adjacent slots of one block
@@ -28,6 +29,7 @@
 #include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/slots/blocks.hpp>
 #include <fastalloc/slots/keys.hpp>
+#include <fastalloc/slots/short_key.hpp>
 #include <fastalloc/storage/poison.hpp>
 
 #include <cstdint>
@@ -41,12 +43,24 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// 2^Bits - 1 objects with keys; later objects get the key that names nothing. With LockFree all words are written at
 /// construction. Complexity: lookups at most 3 steps, an object's end 1; in a growing pool the first slot of a page of
 /// 128 takes 128. Growth: linear in the new block's pages.
-template <int Bits> struct BasicGenerations {
-  static_assert(Bits >= 1 && Bits <= 31, "fastalloc: a generation has 1 to 31 bits; write Generations for 31");
-  static constexpr int generation_bits = Bits;
+///
+/// BasicGenerations<Bits>: keys of 8 bytes with generations of so many bits; Generations: 30.
+/// BasicGenerations<IndexBits, GenerationBits>: keys of 4 bytes where that is at most 32 bits in all; a pool of more than
+/// 2^IndexBits slots is an error. Generations32: 20 bits of index, so 1,048,576 slots, and 4095 objects with keys a slot.
+template <int Bits, int GenerationBits> struct BasicGenerations {
+  static constexpr int index_bits = GenerationBits == 0 ? 32 : Bits;
+  static constexpr int generation_bits = GenerationBits == 0 ? Bits : GenerationBits;
+  static_assert(generation_bits >= 1 && generation_bits <= 31,
+                "fastalloc: a generation has 1 to 31 bits; write Generations for 30");
+  static_assert(
+      index_bits >= 1 && index_bits <= 32,
+      "fastalloc: the index in a key has 1 to 32 bits; write BasicGenerations<20, 12>, or Generations for 32");
+  using Key = typename std::conditional_t<(index_bits + generation_bits <= 32),
+                                          std::type_identity<ShortKey<index_bits, generation_bits>>,
+                                          std::type_identity<fastalloc::Key>>::type;
 };
 
-static_assert(KeysPolicy<Generations>);
+static_assert(KeysPolicy<Generations> && KeysPolicy<Generations32>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
 
@@ -67,6 +81,33 @@ template <bool shared, class V> [[nodiscard]] FASTALLOC_ALWAYS_INLINE V look(V c
 template <int Bits> class GenerationWords {
  public:
   static constexpr GenerationWord exhausted = 0;
+  static constexpr bool can_reserve = Bits < 31;
+  static constexpr GenerationWord reserved = can_reserve ? GenerationWord{1} << 31 : 0;
+
+  /// True for a generation that key() may return.
+  [[nodiscard]] static constexpr bool is_generation(GenerationWord generation) noexcept {
+    return generation > 1 && (generation & ~(mask - 1)) == 0;
+  }
+  /// True if the word's slot holds no object yet.
+  [[nodiscard]] bool is_reserved(GenerationWord& word) const noexcept {
+    // relaxed: the lock orders reservations
+    return reserved_count_ != 0 && (AtomicRef(word).load(std::memory_order_relaxed) & reserved) != 0;
+  }
+  [[nodiscard]] std::size_t reserved_count() const noexcept { return reserved_count_; }
+  /// Gives away the generation of a slot without an object. Returns: it; 0 when none is left. Requires: the lock.
+  [[nodiscard]] GenerationWord reserve_word(GenerationWord& word) noexcept {
+    GenerationWord const now = word;
+    if (now != exhausted) change(word, now | reserved), ++reserved_count_;
+    return now;
+  }
+  /// Ends a reservation; `word` becomes `now`. Requires: the lock.
+  void unreserve_word(GenerationWord& word, GenerationWord now) noexcept { change(word, now), --reserved_count_; }
+  /// The word behind that of a key.
+  [[nodiscard]] GenerationWord after(GenerationWord generation) const noexcept { return next(generation | 1); }
+  /// Sets the word of a slot whose object the caller owns.
+  static void change(GenerationWord& word, GenerationWord now) noexcept {
+    AtomicRef(word).store(now, std::memory_order_release);  // release: pairs with the acquire in is()
+  }
 
   /// The generation of the object's key, assigned at the first call. Returns: 0 when none is left. Requires: the
   /// calling thread owns the object.
@@ -79,12 +120,12 @@ template <int Bits> class GenerationWords {
     at.store(now | 1, std::memory_order_release);  // release: pairs with the acquire in is()
     return now & ~GenerationWord{1};
   }
-  /// True when the key's word is current. No word is 1, so the key 0 is never valid.
+  /// True when the word is `wanted`. No word is 1, so the key 0 is never valid.
   template <bool shared>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord generation) noexcept {
-    if constexpr (!shared) return word == (generation | 1);
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static bool is(GenerationWord& word, GenerationWord wanted) noexcept {
+    if constexpr (!shared) return word == wanted;
     // acquire: pairs with the release in key()
-    else return AtomicRef(word).load(std::memory_order_acquire) == (generation | 1);
+    else return AtomicRef(word).load(std::memory_order_acquire) == wanted;
   }
   /// Ends the object.
   FASTALLOC_ALWAYS_INLINE void end(GenerationWord& word) const noexcept {
@@ -100,11 +141,12 @@ template <int Bits> class GenerationWords {
     constexpr std::uint64_t values = (std::uint64_t{1} << Bits) - 1;  // 1 to `values`
     start_ = static_cast<GenerationWord>(1 + (number * values >> 32)) << 1;
   }
-  GenerationWord start_ = 0;  ///< the first word of slots never used
+  GenerationWord start_ = 0;           ///< the first word of slots never used
+  GenerationWord reserved_count_ = 0;  ///< slots
 
  private:
+  static constexpr GenerationWord mask = static_cast<GenerationWord>((std::uint64_t{2} << Bits) - 1);
   [[nodiscard]] GenerationWord next(GenerationWord now) const noexcept {
-    constexpr GenerationWord mask = static_cast<GenerationWord>((std::uint64_t{2} << Bits) - 1);
     GenerationWord const after = (now + 1) & mask;
     GenerationWord const valid = after == 0 ? 2 : after;
     return valid == start_ ? exhausted : valid;
@@ -144,12 +186,13 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
   }
   [[nodiscard]] GenerationWord& word_at(std::size_t index) const noexcept { return words_[index]; }
 
-  /// The slot of a key. Returns: null when the key is stale. `shared`: other threads change the pool meanwhile.
+  /// The slot of an index whose word is `wanted`. Returns: null if the word is another one. `shared`: other threads
+  /// change the pool meanwhile.
   template <bool shared, class Blocks>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation,
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord wanted,
                                                         Blocks const& blocks) const noexcept {
     if (index >= look<shared>(known_)) return nullptr;
-    return this->template is<shared>(words_[index], generation) ? blocks[0].data + index * blocks.stride() : nullptr;
+    return this->template is<shared>(words_[index], wanted) ? blocks[0].data + index * blocks.stride() : nullptr;
   }
 
  private:
@@ -182,8 +225,11 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   };
 
  public:
-  /// a key has 32 bits for the index
-  static constexpr std::size_t max_pages = (std::uint64_t{1} << 32) / page_slots - 1;
+  static_assert(Shape::index_bits >= 7,
+                "fastalloc: a pool that grows keeps generations in pages of 128 slots; give the index 7 bits or more");
+  /// The index `none` is no slot's.
+  static constexpr std::size_t max_pages =
+      (std::uint64_t{1} << Shape::index_bits) / page_slots - (Shape::index_bits == 32 ? 1 : 0);
   static constexpr std::size_t max_slots = max_pages * page_slots;
   static constexpr std::size_t block_bytes(std::size_t) noexcept { return 0; }
   static constexpr std::size_t pages_for(std::size_t slot_count) noexcept {
@@ -273,11 +319,11 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   }
 
   template <bool shared, class Blocks>
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord generation,
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* find(std::size_t index, GenerationWord wanted,
                                                         Blocks const& blocks) const noexcept {
     if (index >= look<shared>(known_)) return nullptr;
     Entry const& entry = look<shared>(directory_)[index / page_slots];
-    if (!this->template is<shared>(word_in(entry, index), generation)) return nullptr;
+    if (!this->template is<shared>(word_in(entry, index), wanted)) return nullptr;
     std::uintptr_t const base = look<shared>(entry.base);
     if ((base & singles) != 0) [[unlikely]]
       return reinterpret_cast<std::byte*>(look<shared>(single_in(base, index)));

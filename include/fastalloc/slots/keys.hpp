@@ -12,7 +12,7 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// A policy for the keys axis: `P::generation_bits`, or 0 for none.
+/// A policy for the keys axis: `P::generation_bits`, or 0 for none. Optional: `P::index_bits` (32), `P::Key`.
 template <class P>
 concept KeysPolicy = requires {
   { P::generation_bits } -> std::convertible_to<int>;
@@ -56,6 +56,16 @@ using GenerationWord = std::uint32_t;
     return place + number;
   }
 }
+
+/// The type of the keys of a pool, and the bits of an index in it.
+template <class P> struct KeysOf {
+  using type = Key;
+  static constexpr int index_bits = 32;
+};
+template <class P> requires(P::index_bits != 0) struct KeysOf<P> {
+  using type = typename P::Key;
+  static constexpr int index_bits = P::index_bits;
+};
 
 template <class Shape> class BlockGenerations;
 template <class Shape> class PagedGenerations;

@@ -38,10 +38,10 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// for keys (slots/generations.hpp). CountsOffset: 0, or the offset of the owner counts (handle/sharing.hpp), which
 /// for_each() may read at any time. Header: bytes in front of the slots of a pool shared by processes
 /// (storage/span_header.hpp). WholeGranules: strides are multiples of eight bytes, so that no two slots share
-/// AddressSanitizer's granule.
+/// AddressSanitizer's granule. IndexBits: of a key.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0,
           bool Poisons = true, int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0,
-          bool WholeGranules = false>
+          bool WholeGranules = false, int IndexBits = 32>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -54,6 +54,7 @@ struct SlotShape {
   static constexpr bool any_size = false;
   static constexpr int generation_bits = GenerationBits;
   static constexpr bool keyed = GenerationBits != 0;
+  static constexpr int index_bits = IndexBits;
   static constexpr bool counted = CountsOffset != 0;
   static constexpr std::size_t header = Header;
   static constexpr bool spans_processes = Header != 0;
@@ -66,9 +67,9 @@ struct SlotShape {
 
 /// Slots whose size and alignment, multiples of Granule, are known at run time only, so that one instantiation serves
 /// many types. `size`, `align` and `payload` have no meaning here.
-template <std::size_t Granule, bool Growing, std::size_t LinkSize = 0, int GenerationBits = 0>
-struct AnySizeShape
-    : SlotShape<(LinkSize > Granule ? LinkSize : Granule), 1, Growing, 0, LinkSize, true, GenerationBits> {
+template <std::size_t Granule, bool Growing, std::size_t LinkSize = 0, int GenerationBits = 0, int IndexBits = 32>
+struct AnySizeShape : SlotShape<(LinkSize > Granule ? LinkSize : Granule), 1, Growing, 0, LinkSize, true,
+                                GenerationBits, 0, 0, false, IndexBits> {
   static constexpr bool any_size = true;
   static constexpr int granule_shift = std::countr_zero(Granule);
 };

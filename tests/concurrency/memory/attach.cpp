@@ -238,11 +238,11 @@ TEST_CASE("shared memory: a pool that differs is refused, and what differs is sa
              ContainsSubstring("another alignment") && ContainsSubstring("requested 128 bytes, limit 64 bytes"));
   CHECK_THAT(text(attach_error<Pool>(span, PoolConfig{.capacity = 4})), ContainsSubstring("another alignment"));
   CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, AtomicStats, FullChecks>>(span)),
-             ContainsSubstring("keys of another size") && ContainsSubstring("limit 31 bits"));
+             ContainsSubstring("keys of another size") && ContainsSubstring("limit 30 bits"));
   CHECK_THAT(
-      text(attach_error<FixedPool<Item, ExternalStorage, LockFree, BasicGenerations<30>, AtomicStats, FullChecks>>(
+      text(attach_error<FixedPool<Item, ExternalStorage, LockFree, BasicGenerations<29>, AtomicStats, FullChecks>>(
           span)),
-      ContainsSubstring("keys of another size") && ContainsSubstring("requested 30 bits, limit 31 bits"));
+      ContainsSubstring("keys of another size") && ContainsSubstring("requested 29 bits, limit 30 bits"));
   CHECK_THAT(text(attach_error<FixedPool<Item, ExternalStorage, LockFree, Generations, AtomicStats, NoChecks>>(span)),
              ContainsSubstring("another checks policy"));
   CHECK_THAT(
