@@ -18,6 +18,7 @@
 #include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/batches.hpp>
+#include <fastalloc/pool/clearing.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/pool/shared_memory.hpp>
 #include <fastalloc/slots/generations.hpp>

@@ -151,5 +151,6 @@ template <class T, class Owner, class Slots> class OwnedSlots;
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
 template <class Pool> class Batches;
+template <class Pool> class Clearing;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -46,6 +46,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
 
   template <class> friend class fastalloc::detail::OwnerWord;
   template <class> friend class Batches;
+  template <class> friend class Clearing;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
 
@@ -66,6 +67,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
  protected:
   static constexpr bool Growing = Types::Growing;
   static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
+
+  /// clear() runs no user code and looks at no counts, so it need not find the live objects.
+  static constexpr bool clears_at_once = !ends_by_user_code && !Types::shares;
 
   using Base::core_;
 
