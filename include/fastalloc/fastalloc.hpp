@@ -18,6 +18,7 @@
 #include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/batches.hpp>
+#include <fastalloc/pool/clearing.hpp>
 #include <fastalloc/pool/identities.hpp>
 #include <fastalloc/pool/movable_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>

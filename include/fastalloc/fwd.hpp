@@ -167,6 +167,7 @@ template <class T, class Owner, class Slots> class OwnedSlots;
 namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
 template <class Objects> class Batches;     // pool/batches.hpp
+template <class Objects> class Clearing;    // pool/clearing.hpp
 template <class Objects> class Identities;  // pool/identities.hpp
 template <class Core> class Purging;        // pool/purge.hpp
 template <class Objects> class Sharing;     // pool/sharing.hpp

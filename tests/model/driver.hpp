@@ -15,6 +15,7 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,19 @@ template <std::size_t Padding> struct Object : test::ThrowOnNth {
   unsigned char padding[Padding] = {};
 };
 
+/// Ends without user code.
+class Inert {
+ public:
+  explicit Inert(std::uint64_t value) : value_((test::fuse().tick(), value)), payload_(cookie ^ value) {}
+  [[nodiscard]] std::uint64_t value() const { return value_; }
+  [[nodiscard]] bool intact() const { return payload_ == (cookie ^ value_); }
+
+ private:
+  static constexpr std::uint64_t cookie = test::Tracked::cookie;
+  std::uint64_t value_;
+  std::uint64_t payload_;
+};
+
 struct Recycled {
   test::ThrowOnNth operator()() const { return test::ThrowOnNth(1); }
 };
@@ -53,6 +67,8 @@ template <template <class, class...> class Template, class T, class... Ps> struc
   static constexpr bool is_bitmap = !is_cached && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
   static constexpr bool takes_runs = !recycles && (false || ... || std::is_same_v<Ps, fastalloc::BitmapAllocator>);
   static constexpr bool lowest_first = is_bitmap && !grows && !recycles;
+  /// clear() keeps slots as returned ones.
+  static constexpr bool keeps_slots = recycles || (false || ... || std::is_same_v<Ps, fastalloc::FullChecks>);
   static constexpr bool can_fail = (false || ... || std::is_same_v<Ps, test::FailingStorage>);
 };
 
@@ -145,7 +161,7 @@ template <class Pool, class Source> class Driver {
     } else if (choice < 98) {
       if constexpr (Is::grows) reserve();
     } else if (choice < 99) {
-      reset_statistics();
+      source_.below(8) == 0 ? clear() : reset_statistics();
     } else {
       if constexpr (Is::can_fail) no_memory();
     }
@@ -560,6 +576,18 @@ template <class Pool, class Source> class Driver {
     }
   }
 
+  /// All objects end at once; before, nobody owns one.
+  void clear() {
+    while (!groups_.empty()) drop_group(groups_.size() - 1);
+    for (Owned& owned : owned_) {
+      if (owned.loose == nullptr) owned.loose = owned.typed ? owned.typed.release() : owned.erased.release();
+      forget(owned);
+    }
+    owned_.clear();
+    pool_.clear();
+    if constexpr (!Is::keeps_slots) returned_.clear();
+  }
+
   void reset_statistics() {
     if constexpr (Is::counts) {
       pool_.reset_statistics();
@@ -620,7 +648,7 @@ template <class Pool, class Source> class Driver {
         require(indices.insert(pool_.index_of(group.get(i))).second, "two live objects have one index");
       }
     require(owned_.size() + grouped_ == live(), "the driver lost count");
-    if constexpr (!Is::recycles)
+    if constexpr (!Is::recycles && std::derived_from<T, test::Tracked>)
       require(test::ledger().live() == before_ + live(), "objects were leaked, or destroyed too early");
   }
 

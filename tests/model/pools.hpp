@@ -66,6 +66,12 @@ template <class SlotPolicy, class Run> void run_pools(Run&& run) {
   growing(Plain{}, "big growing pool, exponential, capped",
           {.capacity = 100, .max_capacity = 1500, .check_every = 1024}, 600'000);
 
+  using Dropping = std::type_identity<FixedPool<Inert, SlotPolicy, BasicStats, FullChecks>>;
+  fixed(Dropping{}, "fixed pool of inert objects", {.capacity = 150, .check_every = 32}, 300'000);
+  using GrowingDropping = std::type_identity<GrowingPool<Inert, SlotPolicy, BasicStats, NoChecks>>;
+  growing(GrowingDropping{}, "growing pool of inert objects",
+          {.capacity = 9, .max_capacity = 200, .growth = 30, .check_every = 32}, 300'000);
+
   using Reusing = std::type_identity<GrowingPool<test::ThrowOnNth, SlotPolicy, BasicStats, FullChecks, Recycling>>;
   growing(Reusing{}, "small recycling pool that grows", {.capacity = 2, .max_capacity = 30, .growth = 3}, 500'000);
   using FixedReusing = std::type_identity<FixedPool<test::ThrowOnNth, SlotPolicy, NoChecks, Recycling>>;

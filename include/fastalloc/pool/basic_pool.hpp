@@ -33,6 +33,12 @@ template <class Objects> class Batches {
                 "fastalloc: batches have a header of their own; add #include <fastalloc/pool/batches.hpp>");
 };
 
+/// clear(); the specialization is in pool/clearing.hpp.
+template <class Objects> class Clearing {
+  static_assert(sizeof(Objects) == 0,
+                "fastalloc: clear() has a header of its own; add #include <fastalloc/pool/clearing.hpp>");
+};
+
 /// Objects in given slots, and keys without objects; the specialization is in pool/identities.hpp.
 template <class Objects> class Identities {
   static_assert(sizeof(Objects) == 0, "fastalloc: allocate_at(), reserve_key(), build() and cancel() have a header of "
@@ -311,6 +317,22 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// The same; returns false if the other would throw.
   bool try_cancel(key_type key) { return identities().template cancel<false>(key); }
 
+  /// Effects: ends all objects, in address order: keys, on_release(), destructor, as if each had a handle that is
+  /// destroyed. Slots are then handed out in the order of a new pool; blocks stay. Recycle resets the objects and keeps
+  /// them. Reserved keys are cancelled. Counts as a deallocation of each. Include <fastalloc/pool/clearing.hpp>, or the
+  /// umbrella.
+  /// Requires: no handle owns an object of the pool; a checks policy reports one that is destroyed later, unless its
+  /// slot is in use again. No other thread or process uses the pool meanwhile. Not called by a constructor, destructor,
+  /// hook or Recycle function of its own objects. Objects with a SharedHandle or WeakHandle stay, and a checks policy
+  /// reports them.
+  /// Destructors and hooks may release other objects and allocate, as in for_each(): objects allocated meanwhile end
+  /// too, or stay. If some stay, free slots keep the order in which they came back.
+  /// Throws: as for_each(), nothing having ended; nothing if objects end without user code and are not counted.
+  /// Complexity: objects that end without user code: one step per block; one per 64 slots handed out with
+  /// BitmapAllocator, per slot handed out with LockFree, Generations or a checks policy. Others: that of for_each() and
+  /// of releasing each.
+  FASTALLOC_ALWAYS_INLINE void clear() noexcept(Objects::clears_at_once) { Clearing<Objects>::run(*this); }
+
   /// Effects: does now what this thread's first allocation would do: opens inline storage; in a ThreadSafePool creates
   /// the thread's cache (if memory allows). Call it before a real-time thread starts, and for pools used by interrupt
   /// handlers. Complexity: 2 steps; with inline storage also the cost of construction: one bit per slot with a checks
@@ -437,7 +459,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: 1 step.
   [[nodiscard]] SharedHandle<T> share(T* object) requires has_counts { return sharing().share(object); }
   /// The same for get(key); empty when the key is stale.
-  [[nodiscard]] SharedHandle<T> share(key_type key) requires has_counts && has_keys { return sharing().share(find(key)); }
+  [[nodiscard]] SharedHandle<T> share(key_type key) requires has_counts && has_keys {
+    return sharing().share(find(key));
+  }
   /// Returns: one more owner of the object that `key` was made for; empty when the key is stale, the object is being
   /// destroyed, or a Handle owns it.
   /// Thread safety: with AtomicShared, any threads may call it while others drop the last SharedHandle and allocate

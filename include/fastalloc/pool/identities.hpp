@@ -173,8 +173,8 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
                   "fastalloc: a generation of 31 bits leaves none that marks a reserved slot; write "
                   "Generations, or BasicGenerations<30>");
   }
-  template <bool throws> static void refuse([[maybe_unused]] Error error) {
-    if constexpr (throws) Pool::fail_typed(error);
+  template <bool throws> void refuse([[maybe_unused]] Error error) {
+    if constexpr (throws) pool_.fail_typed(error);
   }
   [[nodiscard]] auto& words() noexcept { return pool_.core_.supply_.blocks().keys(); }
 

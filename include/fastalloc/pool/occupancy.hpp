@@ -58,6 +58,9 @@ class Snapshot {
     ranges_[low].bits[place / word_bits] &= ~(std::size_t{1} << place % word_bits);
   }
 
+  /// Removes all slots.
+  void clear() noexcept { range_ = count_; }
+
   /// Returns: the next live slot in address order, each once; null at the end.
   [[nodiscard]] std::byte* next() noexcept {
     for (; range_ != count_; ++range_, word_ = 0) {

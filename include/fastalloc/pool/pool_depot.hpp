@@ -45,6 +45,7 @@ struct CoreChoices {
 
 /// Choices: a CoreChoices.
 template <class Choices> class PoolDepot {
+  template <class> friend class Clearing;
   using Shape = typename Choices::shape;
   using SlotPolicy = typename Choices::slot_policy;
   using StorageState = typename Choices::storage;

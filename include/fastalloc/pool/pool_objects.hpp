@@ -48,6 +48,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class> friend class Batches;
   template <class> friend class Sharing;
   template <class> friend class Identities;
+  template <class> friend class Clearing;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
   template <class> friend class fastalloc::MovablePool;
@@ -70,6 +71,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   static constexpr bool Growing = Types::Growing;
   static constexpr bool is_locked = !std::same_as<typename Types::P::lock, NoLock>;
   static constexpr bool abandonable = Types::abandonable;
+
+  /// clear() runs no user code and looks at no counts, so it need not find the live objects.
+  static constexpr bool clears_at_once = !ends_by_user_code && !Types::shares;
 
   using Base::core_;
 

@@ -22,6 +22,8 @@ struct Taken {
 };
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks> class SlotFrontier {
+  template <class> friend class Clearing;
+
  public:
   using Store = BlockStore<Shape, SlotPolicy, StorageState, Checks>;
   using Slots = typename SlotPolicy::template Slots<Shape>;

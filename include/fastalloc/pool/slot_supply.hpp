@@ -12,6 +12,7 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> {
+  template <class> friend class Clearing;
   using Frontier = SlotFrontier<Shape, SlotPolicy, StorageState, Checks>;
   using Frontier::blocks_, Frontier::fresh_, Frontier::hot_, Frontier::many_, Frontier::slots_;
   using Frontier::begin_frontier, Frontier::cool, Frontier::hand_out, Frontier::handed_out;

@@ -213,6 +213,10 @@ template <class T, class... Policies> class ThreadLocalPool final {
   std::size_t purge() noexcept {
     return ask(std::size_t{0}, [](Sub& sub) { return sub.purge(); });
   }
+  /// Ends the objects of the calling thread's sub-pool. Requires: also, that no other thread owns one of them.
+  void clear() {
+    ask(0, [](Sub& sub) { return sub.clear(), 0; });
+  }
   void reserve(std::size_t slot_count) requires Sub::may_grow {
     if constexpr (Sub::may_grow) Visit(*this).get().reserve_slots(slot_count);
   }

@@ -91,6 +91,10 @@ struct FreeListAllocator {
       low_water_ = size_;
     }
     [[nodiscard]] std::size_t low_water() const noexcept { return low_water_; }
+    void clear(Blocks<growing> const&) noexcept {
+      head_ = mark_ = Code::none;
+      size_ = low_water_ = 0;
+    }
 
     /// See LinksSlots. Complexity: linear in n.
     template <class Claim, class Unclaim>
@@ -146,6 +150,7 @@ struct FreeListAllocator {
 static_assert(SlotAllocator<FreeListAllocator>);
 static_assert(SlotAllocatorState<FreeListAllocator::Slots<SlotShape<16, 8, false, 0, 8>>>);
 static_assert(LinksSlots<FreeListAllocator::Slots<SlotShape<16, 8, true, 0, 8>>>);
+static_assert(DropsAll<FreeListAllocator::Slots<SlotShape<16, 8, true, 0, 8>>>);
 static_assert(MarksReturns<FreeListAllocator::Slots<SlotShape<4, 4, false, 0, 4>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

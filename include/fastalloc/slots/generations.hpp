@@ -102,6 +102,11 @@ template <int Bits> class GenerationWords {
   }
   /// Ends a reservation; `word` becomes `now`. Requires: the lock.
   void unreserve_word(GenerationWord& word, GenerationWord now) noexcept { change(word, now), --reserved_count_; }
+  /// Ends the object, or the reservation. Requires: the lock.
+  void end_or_cancel(GenerationWord& word) noexcept {
+    if (is_reserved(word)) unreserve_word(word, after(word & ~reserved));
+    else end(word);
+  }
   /// The word behind that of a key.
   [[nodiscard]] GenerationWord after(GenerationWord generation) const noexcept { return next(generation | 1); }
   /// Sets the word of a slot whose object the caller owns.
@@ -180,6 +185,10 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
     if (place < known_) return;
     words_[place] = this->start_;
     publish(known_, place + 1);
+  }
+  /// Ends the keys of all slots that were handed out.
+  void end_all(Block const& block, std::size_t) noexcept {
+    for (std::size_t i = 0; i != block.handed; ++i) this->end_or_cancel(words_[i]);
   }
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const& blocks) const noexcept {
     return blocks.place(blocks[0], slot);
@@ -282,6 +291,16 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     spare_pages_ += static_cast<Index>(pages_for(block.paged));
     spare_singles_ += static_cast<Index>(block.slot_count - block.paged);
   }
+  /// Ends the keys of all slots of a block that were handed out. Reads one slot a page, and each single.
+  void end_all(Block const& block, std::size_t stride) noexcept {
+    for (std::size_t place = 0, n = 0; place < block.handed; place += n) {
+      std::size_t const index = index_in(block.data + place * stride);
+      n = place < block.paged ? smaller(page_slots, smaller(block.paged, block.handed) - place) : 1;
+      for (std::size_t i = 0; i != n; ++i) this->end_or_cancel(word_at(index + i));
+    }
+  }
+  /// Effects: the slots of a block are untouched again. Requires: as leave().
+  void restart(Block& block, std::size_t stride) noexcept { leave(block, stride), join(block, block.paged); }
   /// Calls release(memory, bytes) for all acquired memory.
   template <class Release> void clear(Release&& release) noexcept {
     while (memory_ != nullptr) {

@@ -116,6 +116,13 @@ concept GivesMany = requires(S s, std::byte* (*at)(std::size_t), std::size_t n, 
   { s.give_many(at, n, blocks) } noexcept;
 };
 
+/// Drops all returned slots at once: `clear(blocks)`; Block::handed is still as before. Without it BasicPool::clear()
+/// takes them one by one. Afterwards slots are handed out for the first time again, and fresh() is called again.
+template <class S>
+concept DropsAll = requires(S s, Blocks<S::growing> const& blocks) {
+  { s.clear(blocks) } noexcept;
+};
+
 /// Finds and takes adjacent slots; required by allocate_n(). Requires: settle() was called before.
 /// - `find_run(n, block, blocks)`: place of the first of the lowest n adjacent slots of a block that are returned or
 ///   lie behind Block::handed; Block::slots when there are none.

@@ -97,6 +97,7 @@ struct StackAllocator {
       for (Entry const* entry = std::exchange(limit_, top_); entry != top_; ++entry) f(Code::decode(blocks, *entry));
     }
     void set_mark() noexcept { limit_ = top_; }
+    void clear(Blocks<growing> const&) noexcept { top_ = limit_ = stack_; }
     [[nodiscard]] std::size_t low_water() const noexcept { return static_cast<std::size_t>(limit_ - stack_); }
 
    private:
@@ -110,6 +111,7 @@ static_assert(SlotAllocator<StackAllocator>);
 static_assert(SlotAllocatorState<StackAllocator::Slots<SlotShape<16, 8, false>>>);
 static_assert(MarksReturns<StackAllocator::Slots<SlotShape<16, 8, true>>>);
 static_assert(GivesMany<StackAllocator::Slots<SlotShape<16, 8, false>>>);
+static_assert(DropsAll<StackAllocator::Slots<SlotShape<16, 8, true>>>);
 static_assert(ErasableSlots<StackAllocator::Slots<SlotShape<16, 8, true>>>);
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

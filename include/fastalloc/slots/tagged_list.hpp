@@ -131,6 +131,17 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
                                             std::memory_order_acquire));
   }
 
+  /// Without other threads: drops the slots in the list. No slot is taken then, and none is in the list.
+  void clear(Blocks<false> const& blocks) noexcept {
+    Control& at = *control();
+    // relaxed, all: no other thread uses the list. The next tag: a head that a thread keeps from before differs.
+    for (std::size_t place = 0, n = handed(); place != n; ++place)
+      at.link(static_cast<Word>(blocks[0].slot_count - place)).next.store(0, std::memory_order_relaxed);
+    at.head.store(after(at.head.load(std::memory_order_relaxed), 0), std::memory_order_relaxed);
+  }
+  /// Without other threads, after clear(): all slots are untouched again.
+  void restart() noexcept { control()->fresh.store(0, std::memory_order_relaxed); }  // relaxed: as in clear()
+
   /// True after bind(). Every thread that sees true can read blocks[0].
   [[nodiscard]] bool is_bound() const noexcept { return control() != nullptr; }
 

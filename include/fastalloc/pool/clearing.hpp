@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Clearing: BasicPool::clear(), which declares and documents it.
+//
+//   objects that end without user code   their slots are dropped, without a look at which are live
+//   all others                           released one by one in address order, as handles would release them
+//   then, if nothing is live             restart(): the frontier is at the first slot again
+//                                        reorder(): where slots must count as returned, they come back in descending
+//                                        order: for Recycle, whose objects stay, and for checks that verify fills
+#pragma once
+
+#include <fastalloc/pool/basic_pool.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The slots. Does not depend on T.
+template <class Choices> class Clearing<PoolCore<Choices>> {
+  using Core = PoolCore<Choices>;
+  using Depot = PoolDepot<Choices>;
+  using Supply = typename Depot::Supply;
+  using Frontier = typename Supply::Frontier;
+  using Shape = typename Choices::shape;
+  using Checks = typename Choices::checks;
+  using Bytes = SlotGuard<Choices>;
+
+ public:
+  /// Effects: all slots are free. Requires: ending an object runs no user code.
+  FASTALLOC_NOINLINE static void drop(Core& core) noexcept {
+    inside(core, [](Depot& depot) {
+      auto& blocks = depot.supply_.blocks();
+      depot.supply_.sync_frontier();
+      for (std::size_t b = 0; b != blocks.count(); ++b) end_objects(blocks, blocks[b]);
+      reset(depot);
+    });
+  }
+  /// Effects: restores the order of a new pool if no slot is in use.
+  FASTALLOC_NOINLINE static void restore_order(Core& core) noexcept {
+    inside(core, [](Depot& depot) {
+      if (depot.live() == 0) reset(depot);
+    });
+  }
+  /// Calls end(slot) for the live slots that pass holds(slot), in address order, as PoolCore::visit() does, and takes
+  /// back those for which it returns true. Returns: 0, or the bytes of a snapshot that could not be allocated.
+  template <class Holds, class End> static std::size_t end_each(Depot& depot, Holds&& holds, End&& end) {
+    Supply& supply = depot.supply_;
+    Closed const closed(depot);
+    std::byte* slot = nullptr;
+    if constexpr (TracksOccupancy<typename Supply::Slots>) {
+      LiveCursor<Supply> cursor;
+      auto const settle = [&] {
+        while (cursor.slot() != nullptr && !holds(cursor.slot())) cursor.next();
+        slot = cursor.slot();
+      };
+      depot.locked_slow([&] { cursor = LiveCursor<Supply>(supply), settle(); });
+      while (slot != nullptr) {
+        bool const ended = end(slot);
+        depot.locked_slow([&] {
+          depot.caches_.poll(supply);
+          if (ended) cursor.give();
+          cursor.next(), settle();
+        });
+      }
+    } else {
+      Snapshot snapshot;
+      auto const next = [&] {
+        depot.caches_.poll(supply);
+        do slot = supply.next(snapshot);
+        while (slot != nullptr && !holds(slot));
+      };
+      std::size_t const missing = depot.locked_slow([&] { return supply.begin(snapshot); });
+      if (missing != 0) return missing;
+      depot.locked_slow(next);
+      while (slot != nullptr) {
+        bool const ended = end(slot);
+        depot.locked_slow([&] {
+          if (ended) give(supply, slot, snapshot);
+          next();
+        });
+      }
+      depot.locked_slow([&] { supply.end(snapshot); });
+    }
+    return 0;
+  }
+  /// Cancels the key that is reserved for the slot, which stays taken.
+  static void cancel([[maybe_unused]] Depot& depot, [[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Shape::keyed)
+      depot.locked_slow([&] {
+        auto& keys = depot.supply_.blocks().keys();
+        keys.end_or_cancel(keys.word_at(keys.index(slot, depot.supply_.blocks())));
+        if constexpr (Checks::tracks_slots) depot.flip_mark(slot);
+      });
+  }
+  /// True unless the checks policy knows that the slot's object is being destroyed. Requires: the lock.
+  [[nodiscard]] static bool is_marked([[maybe_unused]] Core& core, [[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (Checks::tracks_slots) {
+      auto const& blocks = core.supply().blocks();
+      auto const& block = blocks.of(slot);
+      return block.tail == nullptr || SlotMarks::test<Depot::shared_marks>(block, blocks.place(block, slot));
+    }
+    return true;
+  }
+
+ private:
+  /// Slots must count as returned: they hold objects, or a fill that is verified.
+  static constexpr bool keeps_slots = Choices::keeps_objects || Checks::verifies_fill;
+
+  /// While it lives, the caches of threads are empty.
+  struct Closed {
+    Depot& depot;
+    explicit Closed(Depot& d) : depot(d) {
+      depot.locked_slow([&] { depot.caches_.close(depot.supply_), depot.serve(); });
+    }
+    ~Closed() {
+      depot.locked_slow([&] { depot.caches_.reopen(depot.supply_); });
+      depot.report_damage(nullptr);
+    }
+  };
+
+  /// Takes back the slot that the snapshot came to last. If no other slot was returned since the supply's mark, sets
+  /// the next mark behind this one, so that next() need not tell the snapshot.
+  static void give(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
+    if constexpr (!Frontier::owns_frontier && requires(typename Supply::Slots& slots) { slots.set_mark(); }) {
+      auto& slots = static_cast<Frontier&>(supply).slots_;
+      if (supply.hot_ == nullptr && slots.size() == slots.low_water() && supply.snapshots_ == &snapshot &&
+          snapshot.outer == nullptr) {
+        supply.peak_floor_ = supply.peak();
+        slots.give(slot, supply.blocks());
+        return slots.set_mark();
+      }
+    }
+    supply.give(slot);
+  }
+
+  /// Calls f(depot) under the lock, with no slot in a cache; then serves those who wait.
+  template <class F> static void inside(Depot& depot, F&& f) noexcept {
+    if constexpr (Depot::lock_free) depot.collect();
+    depot.locked_slow([&] {
+      if constexpr (!Depot::lock_free) depot.collect();
+      if (depot.supply_.total() == 0) return;  // inline storage that is not open yet
+      depot.note_peak();
+      f(depot);
+      depot.serve();
+    });
+    depot.report_damage(nullptr);
+  }
+
+  template <class Blocks> static void end_objects(Blocks& blocks, BlockOf<Shape::growing>& block) noexcept {
+    if constexpr (Shape::keyed) blocks.keys().end_all(block, blocks.stride());
+    if constexpr (Checks::fills || FASTALLOC_ASAN) {
+      for (std::size_t place = 0; place != block.handed; ++place) {
+        std::byte* const slot = block.data + place * blocks.stride();
+        if constexpr (Checks::tracks_slots)  // the fill of a free slot stays, to be verified
+          if (block.tail != nullptr && !SlotMarks::test<Depot::shared_marks>(block, place)) continue;
+        if constexpr (Shape::poisons) unpoison(slot, Bytes::bytes_of(Shape::payload, blocks.stride()));
+        Bytes::retire(slot, blocks.stride());
+      }
+    }
+    if constexpr (Checks::tracks_slots)
+      if (block.tail != nullptr) std::memset(block.tail, 0, SlotMarks::bytes_for(block.slot_count));
+  }
+
+  static void reset(Depot& depot) noexcept {
+    Supply& supply = depot.supply_;
+    std::size_t const peak = supply.peak();
+    for (Snapshot* snapshot = supply.snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear();
+    if constexpr (keeps_slots) reorder(supply);
+    else restart(supply);
+    supply.mark();
+    supply.peak_floor_ = peak;
+  }
+
+  static void restart(Frontier& frontier) noexcept {
+    auto& blocks = frontier.blocks_;
+    drop_returned(frontier);
+    for (std::size_t b = 0; b != blocks.count(); ++b) {
+      if constexpr (Shape::keyed && Shape::growing) blocks.keys().restart(blocks[b], blocks.stride());
+      blocks[b].handed = 0;
+    }
+    if constexpr (Frontier::owns_frontier) {
+      frontier.slots_.restart();
+    } else if constexpr (Shape::growing) {
+      frontier.many_.pending = frontier.many_.total;
+      frontier.many_.fresh_block = nullptr;
+      frontier.fresh_ = frontier.many_.fresh_end = nullptr;
+      frontier.next_block();
+    } else {
+      frontier.fresh_ = blocks[0].data;
+    }
+  }
+
+  static void reorder(Frontier& frontier) noexcept {
+    auto& blocks = frontier.blocks_;
+    frontier.sync_frontier();
+    drop_returned(frontier);
+    // Block by block, the last one that was added first.
+    for (std::size_t end = (std::numeric_limits<std::size_t>::max)(), n = blocks.count(); n != 0; --n) {
+      auto* block = &blocks[0];
+      for (std::size_t b = 1; b < blocks.count(); ++b)
+        if (blocks[b].first < end && (block->first >= end || blocks[b].first > block->first)) block = &blocks[b];
+      for (std::size_t place = block->handed; place-- != 0;) frontier.give(block->data + place * blocks.stride());
+      end = block->first;
+    }
+  }
+
+  static void drop_returned(Frontier& frontier) noexcept {
+    frontier.cool();
+    if constexpr (DropsAll<typename Frontier::Slots> && !(Frontier::checks_own_links && Checks::verifies_fill))
+      frontier.slots_.clear(frontier.blocks_);
+    else
+      while (frontier.take_returned() != nullptr) {}
+  }
+};
+
+template <class Derived, class T, class Kind, class... Ps> class Clearing<PoolObjects<Derived, T, Kind, Ps...>> {
+  using Pool = PoolObjects<Derived, T, Kind, Ps...>;
+  using Slots = Clearing<typename Pool::Core>;
+
+ public:
+  static void run(Pool& pool) noexcept(Pool::clears_at_once) {
+    if constexpr (!Pool::clears_at_once) end_each(pool);
+    else Slots::drop(pool.core_);
+  }
+
+ private:
+  static void end_each(Pool& pool) {
+    std::size_t owned = 0;
+    std::byte* first = nullptr;
+    auto const ends = [&](std::byte* slot) {
+      if constexpr (Pool::Types::shares) {
+        if (Pool::is_shared(Pool::object_in(slot))) {
+          if (owned++ == 0) first = slot;
+          return false;
+        }
+      }
+      return pool.core_.is_reserved(slot) || (pool.holds_object(slot) && Slots::is_marked(pool.core_, slot));
+    };
+    std::size_t const missing = Slots::end_each(pool.core_, ends, [&](std::byte* slot) {
+      if (pool.core_.is_reserved(slot)) return Slots::cancel(pool.core_, slot), true;
+      if (!pool.dispose(Pool::object_in(slot))) return false;
+      if constexpr (!Pool::Types::shares) pool.core_.retire(slot);  // else dispose() has done it
+      return true;
+    });
+    if (missing != 0) fail_memory(pool, missing);
+    if (Pool::Checks::tracks_slots && owned != 0) report_owned(pool, first, owned);
+    Slots::restore_order(pool.core_);
+  }
+
+  [[noreturn]] FASTALLOC_COLD static void fail_memory(Pool& pool, std::size_t missing) {
+    Error error = pool.core_.describe(
+        ErrorCode::allocation_failed,
+        "no memory for the snapshot that clear() needs to find the objects; use BitmapAllocator, which needs none",
+        missing);
+    error.unit = "bytes";
+    pool.fail_typed(error);
+  }
+  FASTALLOC_COLD static void report_owned(Pool& pool, std::byte* first, std::size_t owned) noexcept {
+    Error error = pool.core_.describe(ErrorCode::live_handles,
+                                      "clear() ends objects without an owner, and SharedHandles or WeakHandles have "
+                                      "some (the requested number), which "
+                                      "stay; destroy or reset() these handles first",
+                                      owned);
+    error.address = first;
+    error.indices[error.index_count++] = pool.core_.index_of(first);
+    pool.report_as(error, Pool::type);
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
