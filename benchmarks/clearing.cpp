@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The end of all objects of a pool, which nobody owns: clear(), and for_each() with adopt(), which does the same without
-// it; beside them a vector of handles that is dropped. Objects of 64 bytes, without and with a destructor. The time is
-// that of an object; filling the pool is not counted.
+// The end of all objects of a pool, which nobody owns: clear(), and for_each() with adopt(), which does the same
+// without it; beside them a vector of handles that is dropped. Objects of 64 bytes, without and with a destructor. The
+// time is that of an object; filling the pool is not counted.
 #include "ownership.hpp"
 #include "subject.hpp"
 

@@ -45,8 +45,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// 128 takes 128. Growth: linear in the new block's pages.
 ///
 /// BasicGenerations<Bits>: keys of 8 bytes with generations of so many bits; Generations: 30.
-/// BasicGenerations<IndexBits, GenerationBits>: keys of 4 bytes where that is at most 32 bits in all; a pool of more than
-/// 2^IndexBits slots is an error. Generations32: 20 bits of index, so 1,048,576 slots, and 4095 objects with keys a slot.
+/// BasicGenerations<IndexBits, GenerationBits>: keys of 4 bytes where that is at most 32 bits in all; a pool of more
+/// than 2^IndexBits slots is an error. Generations32: 20 bits of index, so 1,048,576 slots, and 4095 objects with keys
+/// a slot.
 template <int Bits, int GenerationBits> struct BasicGenerations {
   static constexpr int index_bits = GenerationBits == 0 ? 32 : Bits;
   static constexpr int generation_bits = GenerationBits == 0 ? Bits : GenerationBits;
