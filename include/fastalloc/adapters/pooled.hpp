@@ -171,8 +171,8 @@ template <class T, class... Ps> class PooledMemory {
       static_assert(!(LockFreePolicy<Ps> || ...),
                     "fastalloc: a pool with LockFree does not grow; give the class a capacity, as in public: static "
                     "fastalloc::PoolConfig pool_config() { return {.capacity = 1000}; }");
-      constexpr std::size_t slots = greater(first_bytes / sizeof(Slot), least_slots);
-      if (!make_at(at, {.capacity = slots, .growth_strategy = GrowthStrategy::exponential(2.0)}, error)) return false;
+      constexpr std::size_t first = greater(first_bytes / sizeof(Slot), least_slots);
+      if (!make_at(at, {.capacity = first, .growth_strategy = GrowthStrategy::exponential(2.0)}, error)) return false;
     }
     ending.state = HomeState::built;
     return true;
@@ -253,7 +253,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Throws: `new`: PoolExhausted, MaxCapacityExceeded, AllocationFailed, which are std::bad_alloc; a new-handler is not
 /// called. `new (std::nothrow)` returns null. Where exceptions are off, `new` calls the error handler.
 /// Objects may be deleted after main() and by the destructors of static objects. The pool's memory stays until the
-/// program ends; `pool().shrink_to_fit()` returns free blocks.
+/// program ends; `pool().shrink_to_fit()` returns free blocks. With g++ a library with such a class stays loaded.
 /// Thread safety: that of the pool. In a pool with max_capacity that several threads use, `new` may fail while another
 /// thread keeps slots that it freed since; name ThreadCache<> for an exact bound.
 /// Complexity: that of the pool's allocate() and of the end of a handle. While objects of bigger derived classes exist,
