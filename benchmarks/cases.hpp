@@ -32,6 +32,7 @@ void add_limit_cases();
 void add_fixed_cases();
 void add_policy_cases();
 void add_growing_cases();
+void add_pooled_cases();
 void add_heap_cases();
 void add_boost_cases();
 void add_foonathan_cases();

@@ -67,6 +67,7 @@ void add_all_cases() {
   add_fixed_cases();
   add_policy_cases();
   add_growing_cases();
+  add_pooled_cases();
   add_heap_cases();
 #ifdef BENCH_BOOST
   add_boost_cases();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Our pools and locks.
+#include "pooled.hpp"
 #include "pools.hpp"
 #include "thread_workloads.hpp"
 
@@ -20,6 +21,7 @@ void add_thread_pool_cases() {
   add_shared<NoCache, SpinLock>(", NoCache, SpinLock");
   add_shared<NoCache, MutexLock>(", NoCache, MutexLock");
   add_shared<LockFree>(", LockFree");
+  add_thread_cases<PooledNew<>>("new, Pooled");
   add_local<Ours<ThreadLocalPool<Object>>, 1, 2, 4, 8, 16>("ThreadLocalPool");
   add_lock<AdaptiveLock>("AdaptiveLock");
   add_lock<SpinLock>("SpinLock");

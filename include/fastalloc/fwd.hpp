@@ -154,6 +154,7 @@ template <class P> class MovablePool;
 class PoolResource;
 class SynchronizedPoolResource;
 template <class T, class Resource = PoolResource> class PoolAllocator;
+template <class T, class... Policies> class Pooled;
 // adapters/coroutine.hpp: coroutine frames from a pool
 template <std::size_t Bytes> struct FrameSlot;
 template <auto Pool = nullptr> struct PooledFrame;

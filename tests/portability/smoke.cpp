@@ -8,6 +8,7 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <fastalloc/adapters/coroutine.hpp>
+#include <fastalloc/adapters/pooled.hpp>
 #include <fastalloc/adapters/unique_ptr.hpp>
 
 #include <cstdio>
@@ -160,6 +161,36 @@ void ownership() {
   for (Wide& object : many.live()) object.number = 1;
   many.for_each([&](Wide const& object) { seen += object.number; });
   EXPECT(seen == 30 && run.size() == 10 && batch.size() == 20);
+}
+
+struct Spark : Pooled<Spark, NoLock> {
+  double heat = 1;
+};
+struct Flame : Spark {
+  char more[100] = {};
+};
+
+void moving() {
+  MovablePool<GrowingPool<Order>> pool(4);
+  auto order = pool->allocate(3, "nuts");
+  auto moved = std::move(pool);
+  EXPECT(!pool && moved->allocated() == 1);
+  moved.reset();
+  EXPECT(order->item == "nuts");
+#if FASTALLOC_HAS_THREADS
+  MovablePool<ThreadSafePool<Order>> shared(4);
+  order = nullptr;
+  auto kept = shared->allocate(4, "bolts");
+  shared.reset();
+  EXPECT(kept->id == 4);
+#endif
+
+  auto* const spark = new Spark;
+  auto* const flame = new Flame;
+  EXPECT(Spark::allocated() == 1 && Spark::heap_objects() == 1 && spark->heat == 1);
+  delete spark;
+  delete flame;
+  EXPECT(Spark::allocated() == 0 && Spark::heap_objects() == 0);
 }
 
 void errors() {
@@ -334,6 +365,7 @@ int main() {
   storages();
   lifetimes();
   ownership();
+  moving();
   errors();
   reports();
   adapters();

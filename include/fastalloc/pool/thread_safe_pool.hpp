@@ -17,11 +17,17 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// Bytes of slots that a thread may keep in any case; the pool then prefers growth to searching other caches.
+template <class Cache> constexpr std::size_t roomy_bytes = 0;
+template <class Cache> requires requires { Cache::roomy_bytes; }
+constexpr std::size_t roomy_bytes<Cache> = Cache::roomy_bytes;
+
 struct ThreadSafeKind : FixedKind {
   using defaults = ThreadSafeDefaults;
   static constexpr bool shared = true, cached = true;
   template <class P, class Shape>
-  using caches = std::conditional_t<P::cached, ThreadCaches<P::cache::max_cached, P::stats::enabled>, Uncached>;
+  using caches = std::conditional_t<
+      P::cached, ThreadCaches<P::cache::max_cached, P::stats::enabled, roomy_bytes<typename P::cache>>, Uncached>;
   using waiters = WaitQueue;
 };
 

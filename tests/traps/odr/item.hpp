@@ -3,6 +3,7 @@
 // exceptions.
 #pragma once
 
+#include <fastalloc/adapters/pooled.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdint>
@@ -39,6 +40,14 @@ struct Server {
   };
 };
 
+/// Classes with a pool each for the whole program, whichever file makes it. They name their checks policy.
+struct Sprite : fastalloc::Pooled<Sprite, fastalloc::NoLock, fastalloc::NoChecks> {
+  std::uint64_t value = 3;
+};
+struct Sound : fastalloc::Pooled<Sound, fastalloc::FullChecks> {  // threads may share it
+  std::uint64_t value = 4;
+};
+
 /// What each of the files offers under a name of its own.
 struct File {
   char const* name;
@@ -53,6 +62,10 @@ struct File {
   void (*end)(Server&);
   std::uint64_t* (*take)(Server&, int pool);
   void (*give)(Server&, int pool, std::uint64_t* object);
+  Sprite* (*make_sprite)();
+  void (*kill_sprite)(Sprite*);
+  Sound* (*make_sound)();
+  void (*kill_sound)(Sound*);
 };
 
 extern File const checked_file;

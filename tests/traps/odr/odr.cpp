@@ -93,3 +93,21 @@ TEST_CASE("trap: ODR by macro: pools of different modes begin their keys at diff
   CHECK(first.contains(first.key(object)));
 }
 #endif
+
+TEST_CASE("trap: ODR by macro: objects of a Pooled class are made in one file and deleted in another") {
+  test::RecordedErrors errors;
+  File const* const files[] = {&unchecked_file, &checked_file, &ndebug_file};
+  for (File const* maker : files)
+    for (File const* user : files) {
+      std::set<Sprite*> sprites;
+      std::set<Sound*> sounds;
+      for (int i = 0; i != 2000; ++i) sprites.insert(maker->make_sprite()), sounds.insert(maker->make_sound());
+      CHECK((sprites.size() == 2000 && sounds.size() == 2000));
+      CHECK((Sprite::allocated() == 2000 && Sound::allocated() == 2000));
+      for (Sprite* sprite : sprites) user->kill_sprite(sprite);
+      for (Sound* sound : sounds) user->kill_sound(sound);
+      CHECK((Sprite::allocated() == 0 && Sound::allocated() == 0));
+    }
+  CHECK((Sprite::pool().check_invariants() && Sound::pool().check_invariants()));
+  CHECK(errors.count() == 0);
+}
