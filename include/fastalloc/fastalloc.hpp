@@ -35,6 +35,7 @@
 #include <fastalloc/pool/thread_safe_pool.hpp>
 #endif
 #if __STDC_HOSTED__
+#include <fastalloc/pool/exhaustion.hpp>
 #include <fastalloc/pool/purge.hpp>
 #include <fastalloc/stats/report.hpp>
 #include <fastalloc/storage/page_storage.hpp>

@@ -122,6 +122,12 @@ struct Abandonable;
 // poison: by default AddressSanitizer reports accesses to free slots
 struct NoPoison;
 
+// exhaustion: what happens when every slot is in use
+struct Fail;
+template <class F> class Evict;
+class HeapFallback;
+template <class T> class OldestFirst;
+
 /// The policy of each axis for which a pool is given none.
 struct Defaults {
   using slot_allocator = StackAllocator;

@@ -70,7 +70,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       Objects::object_in, Objects::prebuild, Objects::type;
   static constexpr bool is_external = std::same_as<typename Types::storage, ExternalStorage>;
   /// The constructor needs only a number of slots.
-  static constexpr bool sizes_itself = !is_external && std::default_initializable<Lifetime>;
+  static constexpr bool sizes_itself =
+      !is_external && std::default_initializable<Lifetime> && std::default_initializable<typename Types::P::exhaustion>;
   static constexpr bool has_live = !is_locked && TracksOccupancy<typename Types::core::Supply::Slots>;
 
  public:
@@ -154,6 +155,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// requires only that this process holds no handles.
   ~BasicPool() {
     entry_.leave();
+    if constexpr (Types::P::exhaustion::uses_heap)
+      if (std::size_t const left = heap_objects(); left != 0) [[unlikely]]
+        this->report_heap_objects(left, type);
     if constexpr (Types::abandonable) this->close_abandonable();
     else this->close(type);
     if constexpr (Lifetime::keeps_objects)
@@ -175,7 +179,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Objects::template check_arguments<Args...>();
     Taken taken = this->take();
     if (taken.slot == nullptr) [[unlikely]]
-      taken = this->take_or_fail(type);
+      taken = slow_take<true>();
     return build(taken, static_cast<Args&&>(args)...);
   }
 
@@ -185,7 +189,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Objects::template check_arguments<Args...>();
     Taken taken = this->take();
     if (taken.slot == nullptr) [[unlikely]] {
-      taken = this->try_take_slow();
+      taken = slow_take<false>();
       if (taken.slot == nullptr) return {};
     }
     return build(taken, static_cast<Args&&>(args)...);
@@ -372,17 +376,25 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// The storage, for its own queries, such as PageStorage::note(). Complexity: 0 steps.
   [[nodiscard]] storage_type const& storage() const noexcept { return core_.storage(); }
 
+  /// Live objects from the heap; 0 without HeapFallback. Complexity: 1 step.
+  [[nodiscard]] std::size_t heap_objects() const noexcept {
+    if constexpr (Types::P::exhaustion::uses_heap) return this->exhaustion_.count();
+    else return 0;
+  }
+
   /// True if `p` points into one of this pool's slots, used or free. Complexity: 1 step; log2 b + 1 with b blocks.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
 
   /// The number of the object's slot: stable while the object lives, unique among live objects, and below capacity()
-  /// unless shrink_to_fit() released blocks.
+  /// unless shrink_to_fit() released blocks. SIZE_MAX for an object from the heap (HeapFallback).
   /// Requires: `handle` is not empty and from this pool. Complexity: as owns().
   template <class O> requires(!std::same_as<O, AnyOwner>)
   [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const {
     return index_of(handle.operator->());
   }
   [[nodiscard]] std::size_t index_of(T const* object) const {
+    if constexpr (Types::P::exhaustion::uses_heap)
+      if (this->is_from_heap(object)) return (std::numeric_limits<std::size_t>::max)();
     return core_.index_of(reinterpret_cast<std::byte const*>(object));
   }
 
@@ -442,7 +454,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// returns an empty handle. Complexity: 0 steps; with a checks policy those of owns() and one for the mark.
   [[nodiscard]] handle_type adopt(T* object) {
     if constexpr (Checks::tracks_slots) {
-      if (object != nullptr && !this->verify_live(object, type)) return {};
+      if (object != nullptr && !this->is_known(object)) return {};
       if (object != nullptr && is_shared(object)) return this->report_shared(object, type), handle_type{};
     }
     return HandleAccess::make<Owner>(object, derived());
@@ -613,6 +625,13 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
  private:
   template <class U, class O, class Slots> friend class detail::OwnedSlots;
 
+  /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.
+  template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_take() {
+    if constexpr (Types::P::exhaustion::evicts || Types::P::exhaustion::uses_heap)
+      return this->template take_exhausted<must>();
+    else if constexpr (must) return this->take_or_fail(type);
+    else return this->try_take_slow();
+  }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sharing<Objects> sharing() noexcept { return Sharing<Objects>(*this); }
   [[nodiscard]] Identities<Objects> identities() noexcept { return Identities<Objects>(*this); }

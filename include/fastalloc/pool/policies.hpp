@@ -12,6 +12,15 @@
 #include <fastalloc/stats/basic_stats.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// Default of the exhaustion axis (exhaustion.hpp): a request without a slot fails.
+struct Fail {
+  static constexpr bool evicts = false, uses_heap = false;
+};
+
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 enum class Axis {
@@ -28,7 +37,8 @@ enum class Axis {
   sharing,
   registration,
   ending,
-  poison
+  poison,
+  exhaustion
 };
 
 /// `P::state<locked>`: what the pool keeps to learn that its owner is gone (movable_pool.hpp).
@@ -69,6 +79,7 @@ template <class P> requires(sizeof(P) != 0) constexpr Axis axis_of() noexcept {
   claim(requires { P::is_registered; }, Axis::registration);
   claim(EndingPolicy<P>, Axis::ending);
   claim(requires { P::poisons_slots; }, Axis::poison);
+  claim(requires { P::evicts; }, Axis::exhaustion);
   return axis;
 }
 
@@ -123,9 +134,8 @@ template <class D, class... Ps> struct Policies {
       "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
       "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, "
       "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared; Registered; "
-      "Abandonable; NoPoison. "
-      "Beside "
-      "core.hpp include the policy's own header, as <fastalloc/slots/generations.hpp>");
+      "Abandonable; NoPoison; Fail, Evict<F>, HeapFallback. Beside core.hpp include the policy's own header, as "
+      "<fastalloc/slots/generations.hpp>");
   static_assert(
       ((axis_of<Ps>() != Axis::several) && ...),
       "fastalloc: a policy has the members of two axes, so its place is unclear; split it into one type for each axis");
@@ -139,6 +149,8 @@ template <class D, class... Ps> struct Policies {
                 "fastalloc: two statistics policies; keep one of NoStats, BasicStats, AtomicStats");
   static_assert(count_on<Ps...>(Axis::checks) <= 1,
                 "fastalloc: two checks policies; keep one of NoChecks, DebugChecks, FullChecks");
+  static_assert(count_on<Ps...>(Axis::exhaustion) <= 1,
+                "fastalloc: two exhaustion policies; keep one of Fail, Evict<F>, HeapFallback");
   static_assert(count_on<Ps...>(Axis::lifetime) <= 1,
                 "fastalloc: two lifetime policies; keep one of ConstructOnAllocate, Recycle<Init, Reset>");
 
@@ -161,6 +173,7 @@ template <class D, class... Ps> struct Policies {
   using keys = typename PickPolicy<Axis::keys, typename D::keys, Ps...>::type;
   using sharing = typename PickPolicy<Axis::sharing, NoSharing, Ps...>::type;
   using registration = typename PickPolicy<Axis::registration, NotRegistered, Ps...>::type;
+  using exhaustion = typename PickPolicy<Axis::exhaustion, Fail, Ps...>::type;
   using poison = typename PickPolicy<Axis::poison, Poisoned, Ps...>::type;
   using ending = typename PickPolicy<Axis::ending, EndsWithOwner, Ps...>::type;
   template <class V>

@@ -151,6 +151,14 @@ template <class Core> class PoolBase : public AnyOwner {
     error.address = object;
     report_as(error, type);
   }
+  FASTALLOC_COLD void report_heap_objects(std::size_t count, ObjectType const& type) const noexcept {
+    report_as(Error{.code = ErrorCode::live_handles,
+                    .requested = count,
+                    .text = "a pool is destroyed while handles to objects from the heap (the requested number) exist; "
+                            "destroy or reset() the handles first, or let the pool live longer",
+                    .unit = "objects"},
+              type);
+  }
   FASTALLOC_COLD void report_no_slot(std::size_t index, ObjectType const& type) noexcept {
     Error error = core_.describe(
         ErrorCode::invalid_handle,

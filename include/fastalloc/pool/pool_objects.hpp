@@ -59,6 +59,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using Supply = typename Core::Supply;
   using Lifetime = typename Types::P::lifetime;
   using Checks = typename Types::P::checks;
+  using Exhaustion = typename Types::P::exhaustion;
   using StorageState = typename Types::storage;
   using Owner = typename Kind::template owner<Derived>;
   using handle_type = Handle<T, Owner>;
@@ -82,11 +83,13 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class... Values>
   explicit PoolObjects(PoolConfig const& config, Values&&... values)
       : Base(pick_storage(std::forward<Values>(values)...), config, type),
-        lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)) {}
+        lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)),
+        exhaustion_(pick_value<Exhaustion>(std::forward<Values>(values)...)) {}
   template <class... Values>
   explicit PoolObjects(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : Base(pick_storage(std::forward<Values>(values)...), failure, config, type),
-        lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)) {}
+        lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)),
+        exhaustion_(pick_value<Exhaustion>(std::forward<Values>(values)...)) {}
 
   /// The storage among `values`; Nothing for a default constructed one (inline storage is never copied).
   template <class... Values> static constexpr auto pick_storage(Values&&... values) {
@@ -120,12 +123,17 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (Types::shares)
       if (what >= ReleaseOf::shared)
         return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
+    if constexpr (Exhaustion::uses_heap)
+      if (what == ReleaseOf::part && self.is_from_heap(object))
+        if (std::byte* const whole = self.exhaustion_.find(object, sizeof(T)))
+          return self.release_from_handle(object_in(whole));
     if constexpr (Checks::tracks_slots)  // an address in no slot is rejected as such
       if (what == ReleaseOf::part && !self.core_.owns(object)) what = ReleaseOf::object;
     self.release_from_handle(what == ReleaseOf::part ? object_in(self.core_.slot_of(object)) : static_cast<T*>(object));
   }
   static constexpr Release pick_release() noexcept {
-    if constexpr (ends_by_user_code || Checks::tracks_slots || Types::shares || Kind::local || abandonable)
+    if constexpr (ends_by_user_code || Checks::tracks_slots || Types::shares || Kind::local || abandonable ||
+                  Exhaustion::uses_heap)
       return &release_erased;
     else return &Base::release_bytes;
   }
@@ -173,6 +181,12 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
 
   /// Acquired: on_acquire() has run.
   FASTALLOC_COLD void unbuild(Taken taken, bool built, bool acquired) noexcept {
+    if constexpr (Exhaustion::uses_heap)
+      if (is_from_heap(taken.slot)) {
+        if (acquired) call_on_release(*object_in(taken.slot));
+        if (built) object_in(taken.slot)->~T();
+        return exhaustion_.give(taken.slot, alignof(T));
+      }
     if (built) {
       core_.end_keys(taken.slot);
       if (acquired) call_on_release(*object_in(taken.slot));
@@ -191,6 +205,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   }
   /// Ends the object; its slot stays taken. Returns: false, after a report, if the checks policy rejects the pointer.
   FASTALLOC_ALWAYS_INLINE bool dispose(T* object) noexcept {
+    if constexpr (Exhaustion::uses_heap)
+      if (is_from_heap(object)) [[unlikely]]
+        return end_on_heap(object), false;
     if constexpr (Checks::tracks_slots)
       if (!this->claim_for_release(object, type)) return false;
     core_.end_keys(reinterpret_cast<std::byte*>(object));  // first: get() must not find an object under destruction
@@ -240,7 +257,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if (ending_.slots_gone(n)) delete derived();
   }
   FASTALLOC_COLD void end_unused() noexcept {
-    if (core_.allocated() == 0) delete derived();
+    if (core_.allocated() == core_.reserved()) delete derived();
   }
   /// Called at the end of a MovablePool. Returns: true if no slot is in use, so the caller has to end the pool;
   /// otherwise the last slot that comes back ends it.
@@ -248,9 +265,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (is_locked) {
       ending_.abandon();
       core_.dismiss_waiters();
-      return ending_.expect(core_.allocated());
+      return ending_.expect(core_.allocated() - core_.reserved());
     } else {
-      ending_.abandoned = core_.allocated() != 0;
+      ending_.abandoned = core_.allocated() != core_.reserved();
       return !ending_.abandoned;
     }
   }
@@ -287,7 +304,42 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using Base::try_take_slow;
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return Base::holds_object(slot, type); }
 
+  /// A slot for a request that found none: as take_or_fail(), or, unless it `must`, as try_take_slow().
+  template <bool must> FASTALLOC_COLD Taken take_exhausted() requires(Exhaustion::evicts || Exhaustion::uses_heap) {
+    Taken taken = try_take_slow();
+    if constexpr (Exhaustion::evicts) {
+      for (int calls = 0; taken.slot == nullptr && calls != Exhaustion::max_calls; ++calls) {
+        if (!exhaustion_.make_room(*derived())) break;
+        if ((taken = this->take()).slot == nullptr) taken = try_take_slow();
+      }
+    } else if (taken.slot == nullptr) {
+      taken = {exhaustion_.take(sizeof(T), alignof(T)), true};
+    }
+    if (taken.slot != nullptr || !must) return taken;
+    return this->take_or_fail(type);
+  }
+  /// True for an object from the heap.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_from_heap([[maybe_unused]] void const* object) const noexcept {
+    if constexpr (Exhaustion::uses_heap) return !core_.owns(object);
+    else return false;
+  }
+  /// For checks policies: the object is live; otherwise reports why not.
+  [[nodiscard]] bool is_known(T* object) const noexcept {
+    if constexpr (Exhaustion::uses_heap)
+      if (exhaustion_.holds(object)) return true;
+    return this->verify_live(object, type);
+  }
+  /// Ends an object from the heap.
+  FASTALLOC_COLD void end_on_heap(T* object) noexcept requires Exhaustion::uses_heap {
+    if constexpr (Checks::tracks_slots)
+      if (!exhaustion_.holds(object)) return void(this->verify_live(object, type));  // reports it
+    call_on_release(*object);
+    object->~T();
+    exhaustion_.give(reinterpret_cast<std::byte*>(object), alignof(T));
+  }
+
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS Exhaustion exhaustion_{};
   FASTALLOC_NO_UNIQUE_ADDRESS typename Types::ending ending_{};
 };
 

@@ -124,6 +124,10 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
       !Growing || storage::can_grow,
       "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
 
+  static_assert(!P::exhaustion::uses_heap ||
+                    (!P::lifetime::keeps_objects && !shares && P::keys::generation_bits == 0 && !Kind::local),
+                "fastalloc: an object from the heap has no slot to be kept, counted or named by a key; leave "
+                "HeapFallback out of pools with Recycle, Shared or Generations, and of a ThreadLocalPool");
   static_assert(!Kind::grows || !P::lock_free, "fastalloc: LockFree needs one block of slots; use FixedPool or "
                                                "ThreadSafePool with it, or AdaptiveLock with GrowingPool");
   static_assert(!Kind::shared || (!std::same_as<typename P::lock, NoLock> && may_be_shared<typename P::lock>()),
@@ -183,7 +187,8 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
 
  private:
   template <class V>
-  static constexpr bool holds_value = axis_of<V>() == Axis::storage || axis_of<V>() == Axis::lifetime;
+  static constexpr bool holds_value =
+      axis_of<V>() == Axis::storage || axis_of<V>() == Axis::lifetime || axis_of<V>() == Axis::exhaustion;
   template <class V, Axis axis, class... Others>
   static constexpr bool is_used_as = axis_of<V>() != axis || P::template names<V> || one_of<V, Others...>;
 };

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The exhaustion axis: what a pool does when every slot is in use and it cannot grow. Runs on the slow path only.
+//
+//   Fail           default: allocate() throws, try_allocate() returns an empty handle
+//   Evict<F>       f() ends an object, and the pool looks again: caches, histories, voices of a synthesizer
+//   HeapFallback   the object comes from the heap: bursts above the capacity
+//
+//   heap object    | previous, next | T |        in a list of the pool; the handle's end finds it in no block
+#pragma once
+
+#include <fastalloc/lock/spin_lock.hpp>
+#include <fastalloc/pool/basic_pool.hpp>
+
+#include <new>
+#include <vector>
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
+/// Ends objects by `f(pool)`, or f(), when every slot is in use. f returns true if it ended at least one object (by
+/// releasing a handle, or by adopt(get(key)).reset()), and false if there is none to end; the request then fails as
+/// with Fail. It is called until a slot is there, at most max_calls times a request. It may use the pool, but not
+/// allocate from it. Throws: what f throws; nothing has changed then.
+/// Statistics: each call counts as a failure. Thread safety: f runs without a lock, on the thread that wants a slot.
+template <class F> class Evict {
+ public:
+  static constexpr bool evicts = true, uses_heap = false;
+  static constexpr int max_calls = 64;
+
+  constexpr Evict() requires std::default_initializable<F> && (!std::is_pointer_v<F>) = default;
+  constexpr explicit Evict(F f) : f_(std::move(f)) {}
+
+  template <class Pool> [[nodiscard]] bool make_room(Pool& pool) {
+    if constexpr (std::is_invocable_v<F&, Pool&>) {
+      return static_cast<bool>(f_(pool));
+    } else {
+      static_assert(std::is_invocable_v<F&>,
+                    "fastalloc: the function of evict() is called with the pool, or without arguments, and returns "
+                    "true when it ended an object; write evict([&] { return end_one(); })");
+      return static_cast<bool>(f_());
+    }
+  }
+
+ private:
+  FASTALLOC_NO_UNIQUE_ADDRESS F f_{};
+};
+
+/// Returns: a policy for a pool's type and its constructor:
+///   auto end_one = evict([&] { return queue.pop(); });
+///   FixedPool<Message, decltype(end_one)> pool(PoolConfig{.capacity = 100}, end_one);
+template <class F> [[nodiscard]] constexpr Evict<F> evict(F f) { return Evict<F>(std::move(f)); }
+
+/// Owns objects in the order of their age, and ends the oldest: for evict(std::ref(queue)).
+/// Requires: the pool outlives it. Thread safety: that of std::vector.
+template <class T> class OldestFirst {
+ public:
+  /// Effects: takes over the newest object. Returns: the object. Throws: std::bad_alloc.
+  T& push(Handle<T> handle) { return *objects_.emplace_back(std::move(handle)); }
+  /// Effects: ends the oldest object. Returns: false if there is none. Complexity: constant over many calls.
+  bool pop() noexcept {
+    if (first_ == objects_.size()) return false;
+    Handle<T> const oldest = std::move(objects_[first_++]);  // ends last: its destructor may push
+    if (2 * first_ >= objects_.size()) {
+      objects_.erase(objects_.begin(), objects_.begin() + static_cast<std::ptrdiff_t>(first_));
+      first_ = 0;
+    }
+    return true;
+  }
+  bool operator()() noexcept { return pop(); }
+  /// Requires: size() != 0.
+  [[nodiscard]] T& front() noexcept { return *objects_[first_]; }
+  [[nodiscard]] std::size_t size() const noexcept { return objects_.size() - first_; }
+
+ private:
+  std::vector<Handle<T>> objects_;
+  std::size_t first_ = 0;  ///< of those that are not ended
+};
+
+/// Takes objects from the heap (operator new) when every slot is in use and the pool cannot grow. Handles, hooks and
+/// destructors are as for slots. heap_objects() is their number; capacity(), allocated(), statistics, iterations,
+/// clear(), batches and index_of() are about slots only. allocate() fails only if the heap has no room.
+/// Costs: a handle's end looks whether the object is in a slot (owns()). Without Recycle, keys and sharing.
+class HeapFallback {
+ public:
+  static constexpr bool evicts = false, uses_heap = true;
+
+  HeapFallback() = default;
+  HeapFallback(HeapFallback const&) noexcept {}  // of a pool under construction
+
+  /// Returns: room for an object; null without memory.
+  [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align) noexcept {
+    std::size_t const before = offset(align);
+    void* const memory = ::operator new(before + bytes, alignment(align), std::nothrow);
+    if (memory == nullptr) return nullptr;
+    std::byte* const object = static_cast<std::byte*>(memory) + before;
+    auto* const link = ::new (static_cast<void*>(object - sizeof(Link))) Link{};
+    Locked const guard(lock_);
+    if ((link->next = first_) != nullptr) first_->previous = link;
+    first_ = link;
+    ++count_;
+    return object;
+  }
+  void give(std::byte* object, std::size_t align) noexcept {
+    auto* const link = std::launder(reinterpret_cast<Link*>(object - sizeof(Link)));
+    {
+      Locked const guard(lock_);
+      (link->previous != nullptr ? link->previous->next : first_) = link->next;
+      if (link->next != nullptr) link->next->previous = link->previous;
+      --count_;
+    }
+    ::operator delete(object - offset(align), alignment(align));
+  }
+  /// Returns: the object of `bytes` bytes that contains `p`; null if there is none. Complexity: linear.
+  [[nodiscard]] std::byte* find(void const* p, std::size_t bytes) const noexcept {
+    Locked const guard(lock_);
+    for (Link* link = first_; link != nullptr; link = link->next) {
+      auto* const object = reinterpret_cast<std::byte*>(link + 1);
+      if (object <= p && p < object + bytes) return object;
+    }
+    return nullptr;
+  }
+  /// True for the address of an object.
+  [[nodiscard]] bool holds(void const* p) const noexcept { return find(p, 1) != nullptr; }
+  [[nodiscard]] std::size_t count() const noexcept {
+    Locked const guard(lock_);
+    return count_;
+  }
+
+ private:
+  struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Link {
+    Link* previous = nullptr;
+    Link* next = nullptr;
+  };
+  struct Locked {
+    explicit Locked(SpinLock& lock) noexcept : lock_(lock) { lock_.lock(); }
+    ~Locked() { lock_.unlock(); }
+    Locked(Locked const&) = delete;
+    Locked& operator=(Locked const&) = delete;
+    SpinLock& lock_;
+  };
+  static std::size_t offset(std::size_t align) noexcept { return detail::greater(align, sizeof(Link)); }
+  static std::align_val_t alignment(std::size_t align) noexcept {
+    return std::align_val_t{detail::greater(align, alignof(Link))};
+  }
+
+  mutable SpinLock lock_;
+  Link* first_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+}  // namespace fastalloc::inline FASTALLOC_MODE

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What a pool does when every slot is in use: Evict and HeapFallback.
+#include <fastalloc/fastalloc.hpp>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "support/audit.hpp"
+#include "support/expect.hpp"
+#include "support/recorded_errors.hpp"
+
+using namespace fastalloc;
+using Catch::Matchers::ContainsSubstring;
+using test::Tracked;
+
+namespace {
+
+/// Pools with HeapFallback: a capacity of 4, and no more.
+template <class F> void for_each_pool(F&& f) {
+  f.template operator()<FixedPool<Tracked, HeapFallback>>();
+  f.template operator()<FixedPool<Tracked, HeapFallback, BitmapAllocator, FullChecks>>();
+  f.template operator()<FixedPool<Tracked, HeapFallback, NoChecks, FreeListAllocator, BasicStats>>();
+  f.template operator()<FixedPool<Tracked, HeapFallback, InlineStorage<4>>>();
+  f.template operator()<GrowingPool<Tracked, HeapFallback>>();
+  f.template operator()<ThreadSafePool<Tracked, HeapFallback>>();
+  f.template operator()<ThreadSafePool<Tracked, HeapFallback, LockFree>>();
+}
+
+}  // namespace
+
+TEST_CASE("HeapFallback: objects above the capacity come from the heap, and go back there") {
+  for_each_pool([]<class Pool>() {
+    test::Audit const audit;
+    Pool pool(PoolConfig{.capacity = 4});
+    std::vector<typename Pool::handle_type> handles;
+    for (unsigned i = 0; i != 10; ++i) handles.push_back(i % 2 == 0 ? pool.allocate(i) : pool.try_allocate(i));
+    EXPECT(pool.allocated() == 4 && pool.heap_objects() == 6 && audit.live() == 10);
+    for (unsigned i = 0; i != 10; ++i) EXPECT(handles[i]->value() == i && handles[i]->intact());
+    std::size_t visited = 0;
+    pool.for_each([&](Tracked&) { ++visited; });
+    EXPECT(visited == 4);  // slots only
+    EXPECT(pool.index_of(handles[0]) < 4 && pool.index_of(handles[9]) == std::size_t(-1));
+
+    Handle<Tracked> erased = std::move(handles[8]);
+    erased.reset();
+    Tracked* const released = handles[9].release();
+    pool.adopt(released).reset();
+    EXPECT(pool.heap_objects() == 4 && audit.live() == 8);
+    handles[0].reset();
+    handles[8] = pool.allocate(8U);  // a slot is free again
+    EXPECT(pool.allocated() == 4 && pool.heap_objects() == 4);
+    handles.clear();
+    EXPECT(pool.is_empty() && pool.heap_objects() == 0 && audit.live() == 0 && pool.check_invariants());
+  });
+}
+
+namespace {
+
+struct Derived : Tracked {
+  using Tracked::Tracked;
+  std::uint64_t more[4] = {};
+};
+struct alignas(64) Wide {
+  explicit Wide(int n) : number(n) {}
+  int number;
+  std::byte rest[100];
+};
+
+}  // namespace
+
+TEST_CASE("HeapFallback: handles to a part, over-aligned objects, constructors that throw") {
+  test::Audit const audit;
+  FixedPool<Derived, HeapFallback> pool(1);
+  auto const first = pool.allocate(1U);
+  Handle<Derived> whole = pool.allocate(2U);
+  std::uint64_t* const inside = &whole->more[2];
+  Handle<std::uint64_t> other(std::move(whole), inside);
+  CHECK(pool.heap_objects() == 1);
+  other.reset();
+  CHECK(pool.heap_objects() == 0);
+  FixedPool<test::ThrowOnNth, HeapFallback> throwing(1);
+  auto const held = throwing.allocate(1U);
+  test::fuse().light(1);
+  CHECK_THROWS(throwing.allocate(3U));
+  test::fuse().put_out();
+  CHECK(throwing.heap_objects() == 0);
+
+  FixedPool<Wide, HeapFallback> wide(1);
+  auto const one = wide.allocate(1);
+  for (int i = 0; i != 10; ++i) {
+    auto const two = wide.allocate(2);
+    EXPECT(reinterpret_cast<std::uintptr_t>(two.get()) % 64 == 0 && two->number == 2);
+  }
+}
+
+TEST_CASE("HeapFallback: a checks policy reports foreign pointers, and a pool its live heap objects") {
+  test::RecordedErrors const errors;
+  {
+    FixedPool<int, HeapFallback, FullChecks> pool(1);
+    auto const one = pool.allocate(1);
+    auto two = pool.allocate(2);
+    int foreign = 0;
+    CHECK(!pool.adopt(&foreign));
+    CHECK(errors.count() == 1);
+    CHECK(errors[0].code == ErrorCode::invalid_handle);
+    int* const leaked = two.release();
+    CHECK(*leaked == 2);
+    CHECK(pool.adopt(leaked));  // and back to the heap at once
+    CHECK(pool.heap_objects() == 0);
+  }
+  int* lost = nullptr;
+  std::optional<FixedPool<int, HeapFallback>> pool(std::in_place, 1U);
+  {
+    auto const one = pool->allocate(1);
+    lost = pool->allocate(2).release();
+  }
+  CHECK(errors.count() == 1);
+  pool.reset();
+  REQUIRE(errors.count() == 2);
+  CHECK(errors[1].code == ErrorCode::live_handles);
+  CHECK(errors[1].requested == 1);
+  ::operator delete(reinterpret_cast<std::byte*>(lost) - 16, std::align_val_t{16});
+}
+
+TEST_CASE("Evict: the oldest object makes room, in the order of age") {
+  test::Audit const audit;
+  OldestFirst<Tracked> queue;
+  auto end_one = evict(std::ref(queue));
+  FixedPool<Tracked, decltype(end_one), BasicStats> pool(PoolConfig{.capacity = 3}, end_one);
+  for (unsigned i = 0; i != 100; ++i) {
+    queue.push(pool.allocate(i));
+    EXPECT(pool.allocated() == (i < 3 ? i + 1 : 3) && queue.front().value() == (i < 3 ? 0 : i - 2));
+  }
+  CHECK(queue.size() == 3);
+  auto extra = pool.try_allocate(100U);
+  CHECK(extra);
+  CHECK(queue.size() == 2);
+  while (queue.pop()) {}
+  CHECK(pool.allocated() == 1);
+}
+
+TEST_CASE("Evict: a victim by key, growth first, and what happens when there is none") {
+  test::Audit const audit;
+  std::vector<Key> keys;
+  std::size_t calls = 0;
+  auto by_key = evict([&](auto& pool) {
+    ++calls;
+    if (keys.empty()) return false;
+    pool.adopt(pool.get(keys.back())).reset();
+    keys.pop_back();
+    return true;
+  });
+  GrowingPool<Tracked, Generations, decltype(by_key)> pool(
+      PoolConfig{.capacity = 2, .max_capacity = 4, .growth_strategy = GrowthStrategy::linear(1)}, by_key);
+  auto const keep = [&](unsigned number) { keys.push_back(pool.key(pool.allocate(number).release())); };
+  for (unsigned i = 0; i != 4; ++i) keep(i);
+  CHECK(calls == 0);  // it grew
+  auto const fifth = pool.allocate(4U);
+  CHECK(calls == 1);
+  CHECK(keys.size() == 3);
+  keep(9);  // ends the object of the third key, and is it itself
+  keys.erase(keys.begin(), keys.end() - 1);
+  std::vector<Key> const last = std::exchange(keys, {});
+  CHECK(!pool.try_allocate(5U));
+  CHECK_THROWS_AS(pool.allocate(5U), MaxCapacityExceeded);
+  CHECK(calls == 4);
+  pool.for_each([&](Tracked& object) {
+    if (&object != fifth.get()) pool.adopt(&object).reset();
+  });
+  CHECK(pool.get(last[0]) == nullptr);
+}
+
+TEST_CASE("Evict: a function that ends nothing, or throws, changes nothing") {
+  std::size_t calls = 0;
+  auto liar = evict([&] { return ++calls != 0; });
+  FixedPool<int, decltype(liar)> pool(PoolConfig{.capacity = 1}, liar);
+  auto const one = pool.allocate(1);
+  CHECK_THROWS_AS(pool.allocate(2), PoolExhausted);
+  CHECK(calls == static_cast<std::size_t>(decltype(liar)::max_calls));
+  auto throwing = evict([]() -> bool { throw 5; });
+  ThreadSafePool<int, decltype(throwing)> other(PoolConfig{.capacity = 1}, throwing);
+  auto const two = other.allocate(1);
+  CHECK_THROWS_AS(other.allocate(2), int);
+  CHECK(other.allocated() == 1);
+  CHECK(other.check_invariants());
+}
