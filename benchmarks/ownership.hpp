@@ -25,5 +25,6 @@ void add_sharing();
 void add_keys();
 void add_iteration();
 void add_many();
+void add_saved();
 
 }  // namespace bench::ownership

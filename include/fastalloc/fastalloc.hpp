@@ -20,6 +20,7 @@
 #include <fastalloc/pool/batches.hpp>
 #include <fastalloc/pool/identities.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
+#include <fastalloc/pool/saved_state.hpp>
 #include <fastalloc/pool/shared_memory.hpp>
 #include <fastalloc/slots/generations.hpp>
 #include <fastalloc/stats/atomic_stats.hpp>

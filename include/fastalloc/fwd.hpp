@@ -154,5 +154,6 @@ namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
 template <class Pool> class Batches;
 template <class Pool> class Identities;
+template <class Pool> class SavedState;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc
