@@ -36,6 +36,7 @@ enum class ErrorCode : std::uint8_t {
   allocation_failed,      ///< the storage policy had no memory
   live_handles,           ///< a pool was destroyed while handles to its objects existed
   slot_taken,             ///< allocate_at() or build() named a slot in use
+  invalid_data,           ///< load() was given bytes that are not this pool's state
 };
 
 namespace detail {
@@ -47,7 +48,8 @@ constexpr char const* name(ErrorCode code) noexcept {
   if (code == detail::no_error) return "no error";
   constexpr char const* names[] = {"pool_exhausted",        "invalid_configuration", "invalid_alignment",
                                    "max_capacity_exceeded", "invalid_handle",        "double_free",
-                                   "allocation_failed",     "live_handles",          "slot_taken"};
+                                   "allocation_failed",     "live_handles",          "slot_taken",
+                                   "invalid_data"};
   return static_cast<std::size_t>(code) < std::size(names) ? names[static_cast<std::size_t>(code)] : "unknown error";
 }
 

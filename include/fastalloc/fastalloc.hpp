@@ -22,6 +22,7 @@
 #include <fastalloc/pool/identities.hpp>
 #include <fastalloc/pool/movable_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
+#include <fastalloc/pool/saved_state.hpp>
 #include <fastalloc/pool/shared_memory.hpp>
 #include <fastalloc/pool/sharing.hpp>
 #include <fastalloc/slots/generations.hpp>

@@ -177,6 +177,7 @@ template <class Objects> class Batches;     // pool/batches.hpp
 template <class Objects> class Clearing;    // pool/clearing.hpp
 template <class Objects> class Identities;  // pool/identities.hpp
 template <class Core> class Purging;        // pool/purge.hpp
+template <class Objects> class SavedState;  // pool/saved_state.hpp
 template <class Objects> class Sharing;     // pool/sharing.hpp
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

@@ -45,6 +45,13 @@ template <class Objects> class Identities {
                                       "their own; add #include <fastalloc/pool/identities.hpp>");
 };
 
+/// The state of a pool as bytes; the specialization is in pool/saved_state.hpp.
+template <class Objects> class SavedState {
+  static_assert(sizeof(Objects) == 0,
+                "fastalloc: save(), load() and what belongs to them have a header of their own; add "
+                "#include <fastalloc/pool/saved_state.hpp>");
+};
+
 /// purge(); the specialization is in pool/purge.hpp.
 template <class Core> class Purging {
   static_assert(sizeof(Core) == 0,
@@ -336,6 +343,40 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// BitmapAllocator, per slot handed out with LockFree, Generations or a checks policy. Others: that of for_each() and
   /// of releasing each.
   FASTALLOC_ALWAYS_INLINE void clear() noexcept(Objects::clears_at_once) { Clearing<Objects>::run(*this); }
+
+  // The state of a pool as bytes: include <fastalloc/pool/saved_state.hpp>, or the umbrella.
+
+  /// Bytes that save() writes now: the slots up to the highest that was ever in use, 4 bytes for each with Generations, 4
+  /// for each free one among them (BitmapAllocator: one bit a slot), and a header.
+  [[nodiscard]] std::size_t saved_bytes() const { return saved().bytes(); }
+  /// Effects: writes all objects, keys and reserved keys, and the order of free slots. Objects are copied as bytes.
+  /// Requires: T is trivially copyable; a pool of one block, without Recycle, Shared, LockFree and thread caches.
+  /// Returns: the bytes written. Throws: InvalidConfiguration if the span is too small; nothing is then written.
+  /// Complexity: a copy of saved_bytes() bytes, and one step for each free slot (BitmapAllocator: for 64 slots). With
+  /// FreeListAllocator that reads the slot.
+  std::size_t save(std::span<std::byte> out) const { return saved().save(out).value(); }
+  [[nodiscard]] Result<std::size_t> try_save(std::span<std::byte> out) const { return saved().save(out); }
+  /// Effects: makes the pool what it was when it, or one of the same type and configuration in another process or an
+  /// earlier run, was saved. Objects keep their slots, so their addresses within one pool; pointers, handles and keys of
+  /// objects that were live then are valid afterwards, and what is allocated next gets the same slots and keys as it
+  /// did then. No constructor, destructor or hook runs. Bytes behind the saved ones are ignored.
+  /// Requires: no handle owns an object that was not live when the pool was saved; release() it before. Objects that
+  /// were live then and are not now have no handle: adopt() them. No other thread uses the pool or looks up a key.
+  /// Returns: ErrorCode::invalid_data, with the value that is wrong, for data that is cut, damaged, of another version,
+  /// byte order, capacity, T or set of policies; the pool is then unchanged. A checksum covers the bookkeeping; any
+  /// bytes are an object. It finds accidents, not attacks: load only data from a source that you trust.
+  /// Statistics go on: objects that come back count as allocated, those that go as returned.
+  /// Complexity: a copy of the data; one step for each free slot, before and after; a checks policy one for each slot.
+  [[nodiscard]] Result<void> load(std::span<std::byte const> data) { return saved().load(data); }
+  /// Effects: calls f(key, object) for each live object in address order, f(index, object) in a pool without keys, so
+  /// that any serialiser can write any T. As for_each().
+  template <class F> void save_with(F&& f) const { saved().visit(f); }
+  /// Effects: calls f(build) once. build(key, args...), or build(index, args...), builds an object in that slot, as
+  /// allocate_at(), and returns T&; no handle owns it. build.try_build(...) returns null instead of failing.
+  /// Requires: what allocate_at() requires; f builds objects by `build` only.
+  /// Throws: InvalidConfiguration if the pool is not empty; what allocate_at() and f throw. The objects built by then
+  /// are destroyed.
+  template <class F> void load_with(F&& f) { saved().build(f); }
 
   /// Effects: does now what this thread's first allocation would do: opens inline storage; in a ThreadSafePool creates
   /// the thread's cache (if memory allows). Call it before a real-time thread starts, and for pools used by interrupt
@@ -634,6 +675,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sharing<Objects> sharing() noexcept { return Sharing<Objects>(*this); }
+  [[nodiscard]] SavedState<Objects> saved() const noexcept {
+    return SavedState<Objects>(const_cast<BasicPool&>(*this));
+  }
   [[nodiscard]] Identities<Objects> identities() noexcept { return Identities<Objects>(*this); }
   /// For handles that own many slots; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {

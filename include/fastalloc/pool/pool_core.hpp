@@ -398,6 +398,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
 
  private:
   template <class> friend class Identities;
+  template <class> friend class SavedState;
 
   /// Returns: a slot for a thread whose own cache is empty.
   Taken take_from_depot() noexcept {

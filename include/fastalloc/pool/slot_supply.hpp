@@ -205,6 +205,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
  private:
   template <class> friend class Identities;
+  template <class> friend class SavedState;
 
   /// Effects: moves the hot slot to slots_, tells running iterations of returned slots, resets the low-water mark.
   void mark() noexcept {

@@ -249,6 +249,9 @@ template <class T, class... Policies> class ThreadLocalPool final {
   FASTALLOC_NEEDS_ONE_POOL(handle_type, try_allocate_at(auto const&, auto&&...));
   FASTALLOC_NEEDS_ONE_POOL(Key, reserve_key());
   FASTALLOC_NEEDS_ONE_POOL(handle_type, build(auto const&, auto&&...));
+  FASTALLOC_UNAVAILABLE(
+      "fastalloc: each thread of a ThreadLocalPool has its own slots; save a ThreadSafePool<T, NoCache>", std::size_t,
+      save(auto const&) const);
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
   /// As in FixedPool.

@@ -185,6 +185,8 @@ struct BitmapAllocator {
     }
 
    private:
+    template <class> friend class fastalloc::detail::SavedState;
+
     /// The lowest of n adjacent set bits; `bits` when there are none. Each step halves the remaining length of the runs
     /// that start at a bit.
     static std::size_t run_in(Word word, std::size_t n) noexcept {

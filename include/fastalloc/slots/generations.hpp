@@ -181,6 +181,18 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
     words_ = reinterpret_cast<GenerationWord*>(memory);
     publish(known_, slot_count);
   }
+  // For SavedState.
+  [[nodiscard]] std::size_t known() const noexcept { return known_; }
+  [[nodiscard]] GenerationWord const* words() const noexcept { return words_; }
+  [[nodiscard]] GenerationWord start() const noexcept { return this->start_; }
+  /// Effects: replaces all words by `count` others. Requires: no thread looks a key up meanwhile.
+  void restore(std::byte const* words, std::size_t count, GenerationWord start,
+               GenerationWord reserved_slots) noexcept {
+    if (count != 0) std::memcpy(words_, words, count * sizeof(GenerationWord));
+    known_ = count;
+    this->start_ = start;
+    this->reserved_count_ = reserved_slots;
+  }
   /// Called at a slot's first use; again if the slot was not used after all.
   FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place, std::size_t) noexcept {
     if (place < known_) return;

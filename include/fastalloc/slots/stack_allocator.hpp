@@ -101,6 +101,8 @@ struct StackAllocator {
     [[nodiscard]] std::size_t low_water() const noexcept { return static_cast<std::size_t>(limit_ - stack_); }
 
    private:
+    template <class> friend class fastalloc::detail::SavedState;
+
     Entry* top_ = nullptr;
     Entry* limit_ = nullptr;
     Entry* stack_ = nullptr;

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// SavedState: a pool as bytes, and back in place. BasicPool declares and documents the functions.
+//
+//   | SavedHeader | order of the free slots | generations | padding | slots up to the frontier |
+//   |  checksum covers the rest of this ....................... |  any bytes are a T  |
+//
+//   order   BitmapAllocator    one bit a slot up to the frontier, set while it is free
+//           StackAllocator     its stack: offsets in granules, 4 bytes for each free slot
+//           FreeListAllocator  and those of users: places, 4 bytes for each free slot, the next one to be handed out last
+//
+// All values are in the byte order of the machine. Slots hold no addresses that matter: links of free slots are written
+// anew. So another process, and a later run, can load what this one saved. Everything is verified before anything is
+// changed.
+#pragma once
+
+#include <fastalloc/pool/identities.hpp>
+
+#include <bit>
+#include <cstring>
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+struct SavedHeader {
+  static constexpr std::uint64_t right_magic = 0x6C6F'6F70'7473'6166;  ///< "fastpool" in memory, little-endian
+  std::uint64_t magic = right_magic;
+  std::uint64_t checksum = 0;
+  std::uint64_t version = 1;     ///< of this format; increases with every change of it
+  std::uint64_t word_bytes = 0;  ///< of a std::size_t
+  std::uint64_t object_bytes = 0;
+  std::uint64_t slot_bytes = 0;  ///< from one slot to the next
+  std::uint64_t slot_count = 0;
+  std::uint64_t generation_bits = 0;
+  std::uint64_t order = 0;   ///< a SavedOrder
+  std::uint64_t bytes = 0;   ///< of everything
+  std::uint64_t handed = 0;  ///< slots up to the frontier
+  std::uint64_t returned = 0;
+  std::uint64_t words = 0;     ///< generations
+  std::uint64_t reserved = 0;  ///< slots with a key and no object
+  std::uint64_t start = 0;     ///< the first generation of a slot
+
+  /// True if `there`, which was saved, fits this pool; otherwise sets the error: requested there, limit here.
+  [[nodiscard]] bool accepts(SavedHeader const& there, Error& error) const noexcept {
+    struct Row {
+      std::uint64_t SavedHeader::* field;
+      char const* unit;
+      char const* text;
+    };
+    static constexpr Row rows[] = {
+        {&SavedHeader::version, "(version)",
+         "the data has another format than this version of fastalloc reads (the limit); load it with the version that "
+         "saved it, or save_with() there and load_with() here"},
+        {&SavedHeader::word_bytes, "bytes",
+         "the data was saved on a processor with words of another size (the limit); use save_with() and load_with()"},
+        {&SavedHeader::object_bytes, "bytes",
+         "the data holds objects of another size than T (the limit); load it into a pool of the same T"},
+        {&SavedHeader::slot_bytes, "bytes",
+         "the slots of the saved pool are further or less far apart (the limit); use the same policies and "
+         "PoolConfig::alignment"},
+        {&SavedHeader::slot_count, "slots",
+         "the saved pool has another capacity (the limit); create this one with the same"},
+        {&SavedHeader::generation_bits, "bits",
+         "the saved pool has keys of another size (the limit; 0: none); use the same keys policy"},
+        {&SavedHeader::order, "(order)",
+         "the saved pool has another slot allocator (0: a list, 1: StackAllocator, 2: BitmapAllocator; the limit is "
+         "this pool's); use the same"}};
+    for (Row const& row : rows) {
+      if (this->*row.field == there.*row.field) continue;
+      error.requested = static_cast<std::size_t>(there.*row.field);
+      error.limit = static_cast<std::size_t>(this->*row.field);
+      error.unit = row.unit;
+      error.text = row.text;
+      return false;
+    }
+    return true;
+  }
+
+  /// Of all but the magic number and the checksum itself: sums of the words, and sums of these sums, in four lanes. An
+  /// exchange of two words changes the second sum. 20 to 30 bytes a nanosecond; multiplications take three times as
+  /// long. (Variables, not arrays: g++ -O2 keeps arrays in memory.)
+  [[nodiscard]] static std::uint64_t sum(std::byte const* data, std::size_t bytes) noexcept {
+    std::uint64_t a = bytes, b = 1, c = 2, d = 3, aa = 0, bb = 0, cc = 0, dd = 0;
+    auto const load = [&](std::size_t i, std::size_t size = sizeof(std::uint64_t)) {
+      std::uint64_t value = 0;
+      std::memcpy(&value, data + i * sizeof value, size);
+      return value;
+    };
+    for (; bytes >= 4 * sizeof a; bytes -= 4 * sizeof a, data += 4 * sizeof a) {
+      a += load(0), b += load(1), c += load(2), d += load(3);
+      aa += a, bb += b, cc += c, dd += d;
+    }
+    for (; bytes >= sizeof a; bytes -= sizeof a, data += sizeof a) aa += a += load(0);
+    if (bytes != 0) bb += b += load(0, bytes);
+    std::uint64_t result = 0;
+    std::uint64_t const sums[] = {a, b, c, d, aa, bb, cc, dd};
+    for (std::uint64_t const value : sums) {
+      result = (result ^ value) * 0x9E37'79B9'7F4A'7C15;
+      result ^= result >> 32;
+    }
+    return result;
+  }
+};
+
+enum class SavedOrder : unsigned char { list, stack, bitmap };
+
+template <class Derived, class T, class Kind, class... Ps> class SavedState<PoolObjects<Derived, T, Kind, Ps...>> {
+  using Pool = PoolObjects<Derived, T, Kind, Ps...>;
+  using Core = typename Pool::Core;
+  using Shape = typename Core::shape_type;
+  using Supply = typename Pool::Supply;
+  using Slots = typename Supply::Slots;
+  using Checks = typename Pool::Checks;
+  using Place = std::uint32_t;
+  static constexpr SavedOrder order = TracksOccupancy<Slots> ? SavedOrder::bitmap
+                                      : std::same_as<typename Pool::Types::slot_allocator, StackAllocator>
+                                          ? SavedOrder::stack
+                                          : SavedOrder::list;
+  static constexpr bool bitmap = order == SavedOrder::bitmap;
+  /// Its for_each() begins with the slot that is handed out next.
+  static constexpr bool next_first = LinksSlots<Slots>;
+  static constexpr std::size_t header_bytes = sizeof(SavedHeader);
+  static constexpr std::size_t checked_from = 2 * sizeof(std::uint64_t);  ///< behind magic number and checksum
+  static constexpr std::size_t alignment = 16;                            ///< bytes; of the slots, in the data
+
+ public:
+  explicit SavedState(Pool& pool) noexcept : pool_(pool) {}
+
+  [[nodiscard]] std::size_t bytes() {
+    check_pool();
+    pool_.open_inline();
+    return core().locked([&] { return describe().bytes; });
+  }
+
+  [[nodiscard]] Result<std::size_t> save(std::span<std::byte> out) {
+    check_pool();
+    pool_.open_inline();
+    SavedHeader header;
+    bool const fits = core().locked([&] {
+      supply().check_links();
+      header = describe();
+      if (out.size() < header.bytes) return false;
+      write(header, out.data());
+      return true;
+    });
+    core().report_damage(nullptr);
+    if (fits) return static_cast<std::size_t>(header.bytes);
+    Error error =
+        error_of(ErrorCode::invalid_configuration,
+                 "the span is too small for the pool's state (the requested bytes); pass saved_bytes() bytes");
+    error.requested = static_cast<std::size_t>(header.bytes);
+    error.limit = out.size();
+    error.unit = "bytes";
+    return error;
+  }
+
+  [[nodiscard]] Result<void> load(std::span<std::byte const> data) {
+    check_pool();
+    pool_.open_inline();
+    Error error = error_of(ErrorCode::invalid_data, nullptr);
+    SavedHeader header;
+    if (!read(data, header, error)) return error;
+    core().locked([&] { restore(header, data.data()); });
+    core().report_damage(nullptr);
+    return {};
+  }
+
+  template <class F> void visit(F& f) {
+    auto const name = [&](T const& object) {
+      if constexpr (Shape::keyed) return static_cast<Derived&>(pool_).key(&object);
+      else return static_cast<Derived&>(pool_).index_of(&object);
+    };
+    static_cast<Derived&>(pool_).for_each([&](T const& object) { f(name(object), object); });
+  }
+
+  /// What the function of load_with() builds objects with.
+  class Builder {
+   public:
+    template <class Where, class... Args> T& operator()(Where where, Args&&... args) const {
+      return *static_cast<Derived&>(pool_).allocate_at(where, static_cast<Args&&>(args)...).release();
+    }
+    /// Null if the other would throw an error of the pool.
+    template <class Where, class... Args> T* try_build(Where where, Args&&... args) const {
+      return static_cast<Derived&>(pool_).try_allocate_at(where, static_cast<Args&&>(args)...).release();
+    }
+
+   private:
+    friend class SavedState;
+    explicit Builder(Pool& pool) noexcept : pool_(pool) {}
+    Pool& pool_;
+  };
+
+  template <class F> void build(F& f) {
+    pool_.open_inline();
+    Error error = error_of(ErrorCode::invalid_configuration,
+                           "load_with() builds all objects of a pool, and this one has some; release them before");
+    if (error.allocated != 0) pool_.fail_typed(error);
+    struct Undo {
+      Pool& pool;
+      bool done = false;
+      ~Undo() {
+        if (!done)
+          pool.core_.visit([&](std::byte* slot) { return pool.holds_object(slot); },
+                           [&](std::byte* slot) { return pool.release_from_handle(Pool::object_in(slot)), true; });
+      }
+    } undo{pool_};
+    f(Builder(pool_));
+    undo.done = true;
+  }
+
+ private:
+  static constexpr void check_pool() noexcept {
+    static_assert(std::is_trivially_copyable_v<T>,
+                  "fastalloc: save() and load() copy the bytes of objects, and T is not trivially copyable; use "
+                  "save_with(f) and load_with(f), which leave the bytes to you");
+    static_assert(!Kind::local,
+                  "fastalloc: each thread of a ThreadLocalPool has its own slots; save a ThreadSafePool<T, NoCache>");
+    static_assert(!Pool::Growing,
+                  "fastalloc: save() and load() need one block, which is there before; use FixedPool, or "
+                  "save_with(f) and load_with(f)");
+    static_assert(!Core::Caches::enabled,
+                  "fastalloc: threads keep free slots of this pool in caches, whose order is not saved; write NoCache "
+                  "after T");
+    static_assert(!LockFreePolicy<typename Pool::Types::P::lock>,
+                  "fastalloc: other threads change a LockFree pool while it is copied; use a lock, or none");
+    static_assert(
+        !Pool::Types::shares && !Pool::Lifetime::keeps_objects,
+        "fastalloc: owners' counts (Shared, AtomicShared) and kept objects (Recycle) belong to this run and are "
+        "not saved; leave these policies out, or use save_with(f) and load_with(f)");
+    static_assert(ErasableSlots<Slots> || bitmap,
+                  "fastalloc: load() needs a slot allocator with erase_if(predicate, blocks); add "
+                  "it, or use StackAllocator, FreeListAllocator or BitmapAllocator");
+  }
+  [[nodiscard]] Core& core() noexcept { return pool_.core_; }
+  [[nodiscard]] Supply& supply() noexcept { return pool_.core_.supply_; }
+  [[nodiscard]] auto& blocks() noexcept { return supply().blocks(); }
+  [[nodiscard]] Block& block() noexcept { return supply().blocks()[0]; }
+  [[nodiscard]] std::byte* slot(std::size_t place) noexcept { return block().data + place * core().stride(); }
+
+  [[nodiscard]] FASTALLOC_COLD Error error_of(ErrorCode code, char const* text) {
+    Error error = core().describe(code, text);
+    error.type_name = Pool::type.name;
+    return error;
+  }
+
+  static std::size_t order_bytes(SavedHeader const& header) noexcept {
+    if constexpr (bitmap) return words_for(static_cast<std::size_t>(header.handed)) * sizeof(std::size_t);
+    else return static_cast<std::size_t>(header.returned) * sizeof(Place);
+  }
+  static std::size_t checked_bytes(SavedHeader const& header) noexcept {
+    return header_bytes + order_bytes(header) + static_cast<std::size_t>(header.words) * sizeof(GenerationWord);
+  }
+  static std::size_t slots_at(SavedHeader const& header) noexcept { return round_up(checked_bytes(header), alignment); }
+
+  /// The header of the pool as it is, without a checksum. Requires: the lock.
+  [[nodiscard]] SavedHeader describe() noexcept {
+    supply().sync_frontier();
+    SavedHeader header{.word_bytes = sizeof(std::size_t),
+                       .object_bytes = sizeof(T),
+                       .slot_bytes = core().stride(),
+                       .slot_count = block().slot_count,
+                       .generation_bits = static_cast<std::uint64_t>(Shape::generation_bits),
+                       .order = static_cast<std::uint64_t>(order),
+                       .handed = block().handed,
+                       .returned = supply().returned()};
+    if constexpr (Shape::keyed) {
+      header.words = blocks().keys().known();
+      header.start = blocks().keys().start();
+      header.reserved = blocks().keys().reserved_count();
+    }
+    header.bytes = slots_at(header) + header.handed * header.slot_bytes;
+    return header;
+  }
+
+  void write(SavedHeader& header, std::byte* out) noexcept {
+    std::byte* at = out + header_bytes;
+    auto& list = supply().slots_;
+    if constexpr (bitmap) {
+      supply().settle();
+      for (std::size_t word = 0; word != words_for(block().handed); ++word, at += sizeof(std::size_t)) {
+        std::size_t const bits = list.free_bits(word, blocks());
+        std::memcpy(at, &bits, sizeof bits);
+      }
+    } else if constexpr (order == SavedOrder::stack) {
+      supply().cool();
+      if (header.returned != 0) std::memcpy(at, list.stack_, order_bytes(header));
+      at += order_bytes(header);
+    } else {
+      supply().cool();
+      std::byte* place_at = next_first ? at + order_bytes(header) : at;
+      list.for_each(
+          [&](std::byte* slot) {
+            auto const place = static_cast<Place>(blocks().place(block(), slot));
+            if constexpr (next_first) place_at -= sizeof place;
+            std::memcpy(place_at, &place, sizeof place);
+            if constexpr (!next_first) place_at += sizeof place;
+          },
+          blocks());
+      at += order_bytes(header);
+    }
+    if constexpr (Shape::keyed)
+      std::memcpy(at, blocks().keys().words(), static_cast<std::size_t>(header.words) * sizeof(GenerationWord));
+    std::size_t const checked = checked_bytes(header), data_at = slots_at(header);
+    std::memset(out + checked, 0, data_at - checked);
+    std::memcpy(out, &header, sizeof header);
+    header.checksum = SavedHeader::sum(out + checked_from, checked - checked_from);
+    std::memcpy(out, &header, sizeof header);
+
+    std::size_t const bytes = block().handed * core().stride();
+    if constexpr (covers) unpoison(block().data, bytes);
+    if (bytes != 0) std::memcpy(out + data_at, block().data, bytes);
+    if constexpr (covers) list.for_each([&](std::byte* slot) { cover(slot); }, blocks());
+  }
+
+  /// Returns: true if the data can be loaded; otherwise sets the error.
+  [[nodiscard]] bool read(std::span<std::byte const> data, SavedHeader& header, Error& error) {
+    auto const refuse = [&](char const* text, std::uint64_t requested, std::uint64_t limit, char const* unit) {
+      error.text = text;
+      error.requested = static_cast<std::size_t>(requested);
+      error.limit = static_cast<std::size_t>(limit);
+      error.unit = unit;
+      return false;
+    };
+    constexpr char const* cut =
+        "the data ends before its end (the requested bytes): it was cut, or not read to the end";
+    if (data.size() < header_bytes) return refuse(cut, header_bytes, data.size(), "bytes");
+    std::memcpy(&header, data.data(), sizeof header);
+    if (header.magic == swapped(SavedHeader::right_magic))
+      return refuse("the data was saved on a machine of the other byte order; use save_with() and load_with()",
+                    header.magic, SavedHeader::right_magic, "(magic number)");
+    if (header.magic != SavedHeader::right_magic)
+      return refuse("the data does not begin as saved data does (the limit); pass what save() wrote, from its first "
+                    "byte on",
+                    header.magic, SavedHeader::right_magic, "(magic number)");
+    SavedHeader const here = core().locked([&] { return describe(); });
+    if (!here.accepts(header, error)) return false;
+    constexpr char const* damaged = "the data was changed after it was saved, or is damaged; save it anew";
+    if (header.handed > header.slot_count || header.returned > header.handed || header.words > header.slot_count ||
+        (Shape::keyed ? header.words < header.handed : header.words != 0))
+      return refuse(damaged, header.handed, header.slot_count, "slots");
+    std::uint64_t const bytes = slots_at(header) + header.handed * header.slot_bytes;
+    if (header.bytes != bytes) return refuse(damaged, header.bytes, bytes, "bytes");
+    if (data.size() < bytes) return refuse(cut, bytes, data.size(), "bytes");
+    std::uint64_t const sum = SavedHeader::sum(data.data() + checked_from, checked_bytes(header) - checked_from);
+    if (sum != header.checksum) return refuse(damaged, header.checksum, sum, "(checksum)");
+    // Whatever passes the checksum by chance, no address leads out of the block.
+    if (!is_in_block(header, data.data() + header_bytes))
+      return refuse(damaged, header.returned, header.handed, "slots");
+    return true;
+  }
+
+  /// True if the entries of the order lie within the slots up to the frontier, as many as they should be.
+  [[nodiscard]] bool is_in_block(SavedHeader const& header, std::byte const* data) noexcept {
+    auto const handed = static_cast<std::size_t>(header.handed), returned = static_cast<std::size_t>(header.returned);
+    if constexpr (bitmap) {
+      std::size_t count = 0;
+      for (std::size_t word = 0; word != words_for(handed); ++word) {
+        auto const bits = at<std::size_t>(data, word);
+        count += static_cast<std::size_t>(std::popcount(bits));
+        if (handed - word * word_bits < word_bits && bits >> handed % word_bits != 0) return false;
+      }
+      return count == returned;
+    } else {
+      std::size_t const unit = order == SavedOrder::stack ? core().stride() >> Shape::granule_shift : 1;
+      Place last = 0;
+      for (std::size_t i = 0; i != returned; ++i) last = at<Place>(data, i) > last ? at<Place>(data, i) : last;
+      return returned == 0 || last <= (handed - 1) * unit;
+    }
+  }
+  template <class V> [[nodiscard]] static V at(std::byte const* data, std::size_t i) noexcept {
+    V value;
+    std::memcpy(&value, data + i * sizeof value, sizeof value);
+    return value;
+  }
+
+  /// Requires: read() accepted the data; the lock.
+  void restore(SavedHeader const& header, std::byte const* data) noexcept {
+    auto& list = supply().slots_;
+    auto const handed = static_cast<std::size_t>(header.handed);
+    std::size_t const stride = core().stride();
+    supply().check_links();
+    supply().sync_frontier();
+    supply().cool();
+    std::size_t const before = block().handed, live_before = supply().live(), peak = supply().peak();
+    // Iterations forget the slots that are fresh again; mark() tells them of those that are free.
+    for (std::size_t place = handed; place < before; ++place)
+      for (Snapshot* s = supply().snapshots_; s != nullptr; s = s->outer) s->clear(slot(place));
+    forget_free(before);
+    if constexpr (covers) unpoison(block().data, (before > handed ? before : handed) * stride);
+    if (handed != 0) std::memcpy(block().data, data + slots_at(header), handed * stride);
+    if constexpr (covers)
+      for (std::size_t place = handed; place < before; ++place) cover(slot(place));
+    supply().fresh_ = slot(handed);
+    block().handed = handed;
+
+    data += header_bytes;
+    if constexpr (Shape::keyed)
+      blocks().keys().restore(data + order_bytes(header), static_cast<std::size_t>(header.words),
+                              static_cast<GenerationWord>(header.start), static_cast<GenerationWord>(header.reserved));
+    if constexpr (Checks::tracks_slots)
+      for (std::size_t place = 0; place != (before > handed ? before : handed); ++place)
+        if (SlotMarks::test<false>(block(), place) != (place < handed)) SlotMarks::flip<false>(block(), place);
+    if constexpr (bitmap) {
+      std::size_t const words = words_for(handed);
+      for (std::size_t word = 0; word != words; ++word) {
+        auto bits = at<std::size_t>(data, word);
+        list.level_[0][word] = bits;
+        if (bits != 0) list.set_summary(word);
+        list.size_ += static_cast<std::size_t>(std::popcount(bits));
+        if constexpr (tells_of_free)
+          for (; bits != 0; bits &= bits - 1)
+            retire_free(slot(word * word_bits + static_cast<std::size_t>(std::countr_zero(bits))));
+      }
+      ++list.changes_;
+    } else if constexpr (order == SavedOrder::stack) {
+      if (header.returned != 0) std::memcpy(list.stack_, data, order_bytes(header));
+      list.top_ = list.stack_ + header.returned;
+      if constexpr (tells_of_free) list.for_each([&](std::byte* slot) { retire_free(slot); }, blocks());
+    } else {
+      for (std::size_t i = 0; i != header.returned; ++i) {
+        std::byte* const next = slot(at<Place>(data, i));
+        if constexpr (tells_of_free) retire_free(next);
+        list.give(next, blocks());
+      }
+    }
+    supply().reset_peak();
+    supply().peak_floor_ = greater(peak, supply().live());
+    if (supply().live() > live_before) core().stats_.allocated(supply().live() - live_before);
+    if (core().waiters_.any()) core().serve_all();
+  }
+
+  /// Leaves the slot allocator without slots. `before`: slots up to the frontier.
+  void forget_free([[maybe_unused]] std::size_t before) noexcept {
+    auto& list = supply().slots_;
+    if constexpr (bitmap) {
+      list.recent_ = nullptr;
+      list.check_in();
+      for (std::size_t word = 0; word != words_for(before); ++word)
+        if (std::exchange(list.level_[0][word], std::size_t{0}) != 0) list.clear_summary(word);
+      list.size_ = 0;
+    } else if constexpr (order == SavedOrder::stack) {
+      list.top_ = list.limit_ = list.stack_;
+    } else if constexpr (Slots::metadata_bytes(1, 1) == 0) {
+      list = Slots();  // it reads no slot
+    } else {
+      list.erase_if([](std::byte*) noexcept { return true; }, blocks());
+    }
+  }
+
+  /// AddressSanitizer is told of free slots.
+  static constexpr bool covers = FASTALLOC_ASAN && Shape::poisons;
+  static constexpr bool tells_of_free = covers || Checks::tracks_slots;
+  void cover(std::byte* slot) noexcept { poison(slot, Core::Bytes::bytes_of(Shape::payload, core().stride())); }
+  void retire_free(std::byte* slot) noexcept {
+    if constexpr (Checks::tracks_slots) SlotMarks::clear<false>(block(), blocks().place(block(), slot));
+    core().retire(slot);
+  }
+  static constexpr std::uint64_t swapped(std::uint64_t value) noexcept {
+    std::uint64_t result = 0;
+    for (int i = 0; i != 8; ++i, value >>= 8) result = result << 8 | (value & 0xFF);
+    return result;
+  }
+
+  Pool& pool_;
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
