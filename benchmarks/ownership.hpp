@@ -26,5 +26,6 @@ void add_keys();
 void add_iteration();
 void add_many();
 void add_clearing();
+void add_overwriting();
 
 }  // namespace bench::ownership

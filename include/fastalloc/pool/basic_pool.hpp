@@ -172,6 +172,24 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Returns: the end of the output. Throws: as allocate(), before anything is written; the pool is then unchanged.
   /// (Exempt: constructors that take slots of this pool may use up those that the batch needs; some handles are then
   /// already written.)
+  /// As the functions without `_for_overwrite`, but the objects are default-initialised, as by
+  /// std::make_unique_for_overwrite: members without an initializer or constructor keep the bytes that are there, or
+  /// the fill of a checks policy. (allocate() without arguments value-initialises, which zeroes them.) All functions
+  /// that take T's arguments take `for_overwrite` instead, as in allocate_batch_handle(n, fastalloc::for_overwrite).
+  /// Requires: T is default-constructible; no Recycle.
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate_for_overwrite() {
+    return allocate(for_overwrite);
+  }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate_for_overwrite() {
+    return try_allocate(for_overwrite);
+  }
+  template <class OutputIt> OutputIt allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return allocate_batch(n, std::move(out), for_overwrite);
+  }
+  template <class OutputIt> [[nodiscard]] bool try_allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return try_allocate_batch(n, std::move(out), for_overwrite);
+  }
+
   template <class OutputIt, class... Args> requires(!std::is_reference_v<OutputIt>)
   FASTALLOC_ALWAYS_INLINE OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     if (auto error = many().write(n, out, args...)) [[unlikely]]

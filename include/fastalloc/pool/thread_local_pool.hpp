@@ -155,6 +155,18 @@ template <class T, class... Policies> class ThreadLocalPool final {
     Raw const raw = try_allocate_first(static_cast<Args&&>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate_for_overwrite() {
+    return allocate(for_overwrite);
+  }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate_for_overwrite() {
+    return try_allocate(for_overwrite);
+  }
+  template <class OutputIt> OutputIt allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return allocate_batch(n, std::move(out), for_overwrite);
+  }
+  template <class OutputIt> [[nodiscard]] bool try_allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return try_allocate_batch(n, std::move(out), for_overwrite);
+  }
   template <class OutputIt, class... Args> OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     return Visit(*this).get().allocate_batch(n, out, args...);
   }
