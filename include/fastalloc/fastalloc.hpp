@@ -19,6 +19,7 @@
 #include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/batches.hpp>
 #include <fastalloc/pool/clearing.hpp>
+#include <fastalloc/pool/looking.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/pool/shared_memory.hpp>
 #include <fastalloc/slots/generations.hpp>

@@ -152,5 +152,6 @@ namespace detail::inline FASTALLOC_MODE {
 template <class T, class... Policies> class SubPool;
 template <class Pool> class Batches;
 template <class Pool> class Clearing;
+template <class Pool> class Looking;
 }  // namespace detail::inline FASTALLOC_MODE
 }  // namespace fastalloc

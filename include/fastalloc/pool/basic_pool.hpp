@@ -34,6 +34,12 @@ template <class Objects> class Clearing {
                 "fastalloc: clear() has a header of its own; add #include <fastalloc/pool/clearing.hpp>");
 };
 
+/// Objects by their index; the specialization is in pool/looking.hpp.
+template <class Objects> class Looking {
+  static_assert(sizeof(Objects) == 0, "fastalloc: index_bound(), find(), live().from(), and object_at() of a pool that "
+                                      "grows have a header of their own; add #include <fastalloc/pool/looking.hpp>");
+};
+
 /// Derived: the pool, as FixedPool<T, Ps...>. Kind: its traits.
 template <class Derived, class T, class Kind, class... Ps>
 class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
@@ -166,12 +172,6 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return build(taken, static_cast<Args&&>(args)...);
   }
 
-  // Many objects at once: include <fastalloc/pool/batches.hpp>, or the umbrella.
-
-  /// Effects: builds n objects from `args`, with slots taken in one step, and writes their handles to `out`.
-  /// Returns: the end of the output. Throws: as allocate(), before anything is written; the pool is then unchanged.
-  /// (Exempt: constructors that take slots of this pool may use up those that the batch needs; some handles are then
-  /// already written.)
   /// As the functions without `_for_overwrite`, but the objects are default-initialised, as by
   /// std::make_unique_for_overwrite: members without an initializer or constructor keep the bytes that are there, or
   /// the fill of a checks policy. (allocate() without arguments value-initialises, which zeroes them.) All functions
@@ -190,6 +190,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return try_allocate_batch(n, std::move(out), for_overwrite);
   }
 
+  // Many objects at once: include <fastalloc/pool/batches.hpp>, or the umbrella.
+
+  /// Effects: builds n objects from `args`, with slots taken in one step, and writes their handles to `out`.
+  /// Returns: the end of the output. Throws: as allocate(), before anything is written; the pool is then unchanged.
+  /// (Exempt: constructors that take slots of this pool may use up those that the batch needs; some handles are then
+  /// already written.)
   template <class OutputIt, class... Args> requires(!std::is_reference_v<OutputIt>)
   FASTALLOC_ALWAYS_INLINE OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     if (auto error = many().write(n, out, args...)) [[unlikely]]
@@ -269,7 +275,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Throws: as for_each(), nothing having ended; nothing if objects end without user code and are not counted.
   /// Complexity: objects that end without user code: one step per block; one per 64 slots handed out with
   /// BitmapAllocator, per slot handed out with LockFree, Generations or a checks policy. Others: that of for_each() and of releasing each.
-  FASTALLOC_ALWAYS_INLINE void clear() noexcept(Objects::clears_at_once) { Clearing<Objects>::run(*this); }
+  template <int = 0> FASTALLOC_ALWAYS_INLINE void clear() noexcept(Objects::clears_at_once) {
+    Clearing<Objects>::run(*this);
+  }
 
   /// Effects: does now what this thread's first allocation would do: opens inline storage; in a ThreadSafePool creates
   /// the thread's cache (if memory allows). Call it before a real-time thread starts, and for pools used by interrupt
@@ -301,8 +309,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// True if `p` points into one of this pool's slots, used or free. Complexity: 1 step; log2 b + 1 with b blocks.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
 
-  /// The number of the object's slot: stable while the object lives, unique among live objects, and below capacity()
-  /// unless shrink_to_fit() released blocks.
+  /// The number of the object's slot: stable while the object lives, unique among live objects, and below
+  /// index_bound().
   /// Requires: `handle` is not empty and from this pool. Complexity: as owns().
   template <class O> requires(!std::same_as<O, AnyOwner>)
   [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const {
@@ -311,25 +319,46 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   [[nodiscard]] std::size_t index_of(T const* object) const {
     return core_.index_of(reinterpret_cast<std::byte const*>(object));
   }
+  // index_bound(), find(), live().from(), object_at() of a pool that grows: include <fastalloc/pool/looking.hpp>, or the
+  // umbrella. Templates, as what has a header of its own or a requirement: explicit instantiations leave them out.
+
+  /// The length of an array with an element for each index_of(): capacity(), and in a pool from which shrink_to_fit()
+  /// took blocks also their indices, below that of the last block that stayed; blocks that are added later come behind.
+  /// Growth raises it: resize the array then. Complexity: 1 step; b with b blocks.
+  template <int = 0> [[nodiscard]] std::size_t index_bound() const { return Looking<Objects>::bound(*this); }
 
   /// The inverse of index_of(): the object in slot `index`, whichever process built it.
   /// Requires: the object is live. A checks policy reports an index without one, and returns null.
   /// Returns: null if the pool has no such slot.
-  /// Complexity: 1 step; with a checks policy one more, for the mark. Thread safety: as get().
-  [[nodiscard]] T* object_at(std::size_t index) noexcept requires(!Growing) {
-    std::byte* const slot = core_.slot_at(index);
+  /// Complexity: 1 step, with b blocks at most b; with a checks policy that of owns() more. Thread safety: as get().
+  template <int = 0> [[nodiscard]] T* object_at(std::size_t index) noexcept {
+    std::byte* const slot = slot_at(index);
     if constexpr (Checks::tracks_slots) {
       if (slot == nullptr) return this->report_no_slot(index, type), nullptr;
       if (!this->verify_live(slot, type)) return nullptr;
     }
     return slot == nullptr ? nullptr : uncovered(slot);
   }
-  [[nodiscard]] T const* object_at(std::size_t index) const noexcept requires(!Growing) {
+  template <int = 0> [[nodiscard]] T const* object_at(std::size_t index) const noexcept {
     return const_cast<BasicPool&>(*this).object_at(index);
   }
-  FASTALLOC_UNAVAILABLE("fastalloc: object_at() needs a pool of one block; use FixedPool, or add "
-                        "Generations after T, and pool.get(key)",
-                        T*, object_at(std::size_t) const requires Types::Growing);
+
+  /// The same, but returns null if the slot is free, without a report. Requires: BitmapAllocator (in a ThreadSafePool
+  /// also NoCache), or a checks policy that the pool's type names. Objects under construction are found, and with
+  /// BitmapAllocator alone those under destruction, as in for_each().
+  /// Complexity: as object_at(), and 1 step for the bit. Thread safety: as get().
+  template <class O = Objects> [[nodiscard]] T* find(std::size_t index) noexcept requires Looking<O>::finds {
+    return Looking<O>::find(*this, index);
+  }
+  template <class O = Objects>
+  [[nodiscard]] T const* find(std::size_t index) const noexcept requires Looking<O>::finds {
+    return Looking<O>::find(*this, index);
+  }
+  template <class O = Objects>
+  FASTALLOC_UNAVAILABLE(
+      "fastalloc: find() needs to know which slots are in use; use BitmapAllocator (with NoCache in a "
+      "ThreadSafePool), or write FullChecks or DebugChecks after T",
+      T*, find(std::size_t) const requires(!Looking<O>::finds));
 
   /// Returns: a key for the object. Requires: `handle` is not empty and from this pool, and the object is live.
   /// A checks policy reports any other pointer, and any object whose on_release(), destructor or reset is running (its
@@ -397,7 +426,14 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     this->fail_as(error, type);
   }
 
+  /// The same in a const pool: f(T const&). It changes nothing that can be seen; thread safety: as above.
+  template <class F> void for_each(F&& f) const {
+    const_cast<BasicPool&>(*this).for_each([&](T& object) { void(f(static_cast<T const&>(object))); });
+  }
+
   /// The live objects as a forward range in address order, as for_each() visits them; T const& if the pool is const.
+  /// live().from(index) begins at the slot of that index, or the next live object: it.index() of an iterator says where
+  /// a later loop goes on (LiveRange::from has an example).
   /// Needs BitmapAllocator and no lock. The loop body may release any object, allocate, and grow or shrink the pool, as
   /// in for_each(). An iterator may be dereferenced while its object is live, and always incremented: if its object
   /// or, after shrink_to_fit(), its block is gone, it moves to the next live object.
@@ -488,6 +524,10 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <class U, class O, class Slots> friend class detail::OwnedSlots;
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
+  template <int = 0> [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept {
+    if constexpr (Growing) return Looking<Objects>::slot_at(*this, index);
+    else return core_.slot_at(index);
+  }
   /// For handles that own many slots; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
     many().release_all(at, n);

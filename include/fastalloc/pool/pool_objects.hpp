@@ -47,6 +47,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class> friend class fastalloc::detail::OwnerWord;
   template <class> friend class Batches;
   template <class> friend class Clearing;
+  template <class> friend class Looking;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
 

@@ -218,8 +218,11 @@ template <class T, class... Policies> class ThreadLocalPool final {
   template <class F> void for_each(F&& f) {
     ask(0, [&](Sub& sub) { return sub.for_each(f), 0; });
   }
+  template <class F> void for_each(F&& f) const {
+    ask(0, [&](Sub const& sub) { return sub.for_each(f), 0; });
+  }
   /// Ends the objects of the calling thread's sub-pool. Requires: also, that no other thread owns one of them.
-  void clear() {
+  template <int = 0> void clear() {
     ask(0, [](Sub& sub) { return sub.clear(), 0; });
   }
   void reserve(std::size_t slot_count) requires Sub::may_grow {
@@ -250,6 +253,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
   FASTALLOC_NEEDS_ONE_POOL(T*, get(Key) const);
   FASTALLOC_NEEDS_ONE_POOL(bool, contains(Key) const);
   FASTALLOC_NEEDS_ONE_POOL(T*, object_at(std::size_t) const);
+  FASTALLOC_NEEDS_ONE_POOL(T*, find(std::size_t) const);
+  FASTALLOC_NEEDS_ONE_POOL(std::size_t, index_bound() const);
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
   /// As in FixedPool.
