@@ -113,6 +113,7 @@ int main(int argc, char** argv) {
   add_many();
   add_clearing();
   add_saved();
+  add_overwriting();
 
   char const* svg = nullptr;
   if (argc > 2 && std::string(argv[1]) == "--svg") {

@@ -27,5 +27,6 @@ void add_iteration();
 void add_many();
 void add_clearing();
 void add_saved();
+void add_overwriting();
 
 }  // namespace bench::ownership

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The state of a pool as bytes, and back: save() and load() beside memcpy of the slots in use. Objects were allocated in
-// order; where some are free, they were released in random order.
+// The state of a pool as bytes, and back: save() and load() beside memcpy of the slots in use. Objects were allocated
+// in order; where some are free, they were released in random order.
 #include "ownership.hpp"
 #include "subject.hpp"
 

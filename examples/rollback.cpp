@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Rollback netcode: the game never waits for the other player's input. It guesses that input, saves each frame, and when
-// the real input of an earlier frame arrives and differs, goes back to that frame and plays on from there.
+// Rollback netcode: the game never waits for the other player's input. It guesses that input, saves each frame, and
+// when the real input of an earlier frame arrives and differs, goes back to that frame and plays on from there.
 //
 // All state of the game is one pool of trivially copyable objects that name each other by keys. A frame is saved by one
 // copy. After load() every key means what it meant then, and the frames that are played again make the same keys, so

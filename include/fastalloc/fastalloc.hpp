@@ -20,6 +20,7 @@
 #include <fastalloc/pool/batches.hpp>
 #include <fastalloc/pool/clearing.hpp>
 #include <fastalloc/pool/identities.hpp>
+#include <fastalloc/pool/looking.hpp>
 #include <fastalloc/pool/movable_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/pool/saved_state.hpp>

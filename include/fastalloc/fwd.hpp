@@ -176,6 +176,7 @@ template <class T, class... Policies> class SubPool;
 template <class Objects> class Batches;     // pool/batches.hpp
 template <class Objects> class Clearing;    // pool/clearing.hpp
 template <class Objects> class Identities;  // pool/identities.hpp
+template <class Objects> class Looking;     // pool/looking.hpp
 template <class Core> class Purging;        // pool/purge.hpp
 template <class Objects> class SavedState;  // pool/saved_state.hpp
 template <class Objects> class Sharing;     // pool/sharing.hpp

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # cmake -D RULE=<rule> -D WORK_DIR=<folder> -P bad_tree.cmake
-# Writes a small tree that breaks every rule, and fails unless rules.cmake names each break of the given rule. Of the rules with scripts
-# of their own, `format` reads that tree, too, and `weight` the real one, with limits that are too low.
+# Writes a small tree that breaks every rule, and fails unless rules.cmake names each break of the given rule. Of the
+# rules with scripts of their own, `format` reads that tree, too, and `weight` the real one, with limits that are too
+# low.
 cmake_minimum_required(VERSION 3.23)
 include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
 

@@ -13,11 +13,12 @@ set(layers version.hpp config.hpp arithmetic.hpp atomic_ref.hpp error.hpp fwd.hp
 set(heavy_headers iostream functional regex memory algorithm)
 set(not_in_core vector chrono mutex condition_variable stop_token charconv)
 
-# What the umbrella reaches, and the lines of code that each part of it may have. A header belongs to the first group whose names
-# match. Who includes one pool gets the core, and of the others what that pool needs.
+# What the umbrella reaches, and the lines of code that each part of it may have. A header belongs to the first group
+# whose names match. Who includes one pool gets the core, and of the others what that pool needs.
 #   processes   pools in memory that processes share
 #   threads     pools that threads share, their caches and locks, waiting, forks
-#   ownership   what objects may have besides one unique handle each: keys, counted owners, pools in types, owners of many, loops,
+#   ownership   what objects may have besides one unique handle each: keys, counted owners, pools in types, owners of
+#               many, loops,
 #               owners that move, given identities, the end of all, exhaustion, saved state
 #   pages       PageStorage, and what it asks of the system
 #   core        the rest: what a FixedPool or a GrowingPool with unique handles is made of, with all of its policies
@@ -28,14 +29,14 @@ set(threads_names "thread_|system_slot|/cache/remote|/(spin|adaptive|interrupt)_
 set(ownership_names "generations|/(short_)?keys?\\.hpp|/bound|sharing|shared_handle|live_cursor|live_range|batches|span_handle|batch_handle|owned_slots|movable_pool|identities|clearing|exhaustion|saved_state|looking")
 set(pages_names "/(page_storage|os_pages|purge)\\.hpp")
 set(core_names "")
-set(threads_limit 2022)
-set(ownership_limit 2419)
+set(threads_limit 2039)
+set(ownership_limit 2532)
 set(pages_limit 472)
 if(NOT DEFINED core_limit)
-  set(core_limit 5902)
+  set(core_limit 5971)
 endif()
-set(umbrella_limit 11090)
-set(core_hpp_limit 6046)
+set(umbrella_limit 11289)
+set(core_hpp_limit 6116)
 
 set(problems "")
 macro(problem text)

@@ -10,7 +10,8 @@ include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
 
 # The cost of one more pooled type in a program: the difference between a file of 9 types and a file of 1, divided by 8.
 #   text       bytes of code and constants, as `size` counts them
-#   classes    classes that the compiler lays out: nearly all are instantiations of templates, and many are std's type traits
+#   classes    classes that the compiler lays out: nearly all are instantiations of templates, and many are std's type
+#              traits
 #   functions  functions whose bodies the compiler builds, whether it emits, inlines or drops them
 set(type_columns text classes functions)
 set(type_table
@@ -20,12 +21,13 @@ set(type_table
   "ThreadSafePool|525|126|48"
   "ThreadLocalPool|4400|136|96")
 
-# Lines of include/fastalloc that a header leaves to the compiler once it is preprocessed, without empty ones. Lines of the standard
-# library do not count: their number depends on its version. The limit of core.hpp is the promise that was made for it.
+# Lines of include/fastalloc that a header leaves to the compiler once it is preprocessed, without empty ones. Lines of
+# the standard library do not count: their number depends on its version. The limit of core.hpp is the promise that was
+# made for it.
 set(header_table
   # header | lines
-  "fastalloc.hpp|8900"
-  "core.hpp|5300")
+  "fastalloc.hpp|10450"
+  "core.hpp|5600")
 
 # --- The limits are those of one compiler.
 function(leave_out reason)

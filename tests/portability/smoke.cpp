@@ -154,6 +154,7 @@ void ownership() {
   auto const bound = Bound<bound_pool>::allocate(4);
   EXPECT(*bound == 4 && sizeof bound == sizeof(void*));
 
+  FixedPool<Wide> plain_wide(4);
   FixedPool<Wide, BitmapAllocator> many(100);
   auto const run = many.allocate_n(10);
   auto const batch = many.allocate_batch_handle(20);
@@ -161,6 +162,11 @@ void ownership() {
   for (Wide& object : many.live()) object.number = 1;
   many.for_each([&](Wide const& object) { seen += object.number; });
   EXPECT(seen == 30 && run.size() == 10 && batch.size() == 20);
+  EXPECT(many.find(3) == &run[3] && many.find(50) == nullptr && many.object_at(4) == &run[4]);
+  EXPECT(many.live().from(25).begin().index() == 25 && many.index_bound() == 100);
+  Wide* const loose = plain_wide.allocate_for_overwrite().release();
+  plain_wide.clear();
+  EXPECT(plain_wide.is_empty() && plain_wide.allocate().get() == loose);
 }
 
 struct Spark : Pooled<Spark, NoLock> {

@@ -193,7 +193,13 @@ static_assert(Trims<ThreadSafePool<int>> && !Trims<FixedPool<int>> && !Trims<Gro
               !Trims<ThreadLocalPool<int>>);
 static_assert(HasKeys<FixedPool<int, Generations>> && !HasKeys<FixedPool<int>> && !HasKeys<ThreadSafePool<int>> &&
               !HasKeys<ThreadLocalPool<int>>);
-static_assert(HasObjectAt<FixedPool<int>> && !HasObjectAt<GrowingPool<int>> && !HasObjectAt<ThreadLocalPool<int>>);
+static_assert(HasObjectAt<FixedPool<int>> && HasObjectAt<GrowingPool<int>> && !HasObjectAt<ThreadLocalPool<int>>);
+template <class P>
+concept Finds = requires(P& p) { p.find(1); };
+static_assert(!Finds<FixedPool<int>> && Finds<FixedPool<int, FullChecks>> &&
+              !Finds<FixedPool<int, LockFree, NoChecks>>);
+static_assert(Finds<GrowingPool<int, BitmapAllocator>> && Finds<ThreadSafePool<int, BitmapAllocator, NoCache>> &&
+              !Finds<ThreadSafePool<int, BitmapAllocator>> && Finds<ThreadSafePool<int, DebugChecks>>);
 
 // Handles.
 static_assert(std::movable<Handle<int>> && !std::is_copy_constructible_v<Handle<int>> &&

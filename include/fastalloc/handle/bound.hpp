@@ -30,6 +30,12 @@ template <auto& Pool> struct Bound {
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static handle_type try_allocate(Args&&... args) {
     return wrap(Pool.try_allocate(std::forward<Args>(args)...));
   }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static handle_type allocate_for_overwrite() {
+    return wrap(Pool.allocate_for_overwrite());
+  }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE static handle_type try_allocate_for_overwrite() {
+    return wrap(Pool.try_allocate_for_overwrite());
+  }
   [[nodiscard]] static handle_type adopt(value_type* object) { return wrap(Pool.adopt(object)); }
 
   /// Effects: takes over the object of `handle`. Requires: `handle` is empty or from this pool. A checks policy reports

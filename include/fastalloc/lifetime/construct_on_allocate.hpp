@@ -13,7 +13,19 @@
 #include <type_traits>
 #include <utility>
 
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+enum class ForOverwrite : unsigned char {};  // a scalar: batches copy it
+
+template <class... Args>
+constexpr bool overwrites = sizeof...(Args) == 1 && (std::same_as<std::remove_cvref_t<Args>, ForOverwrite> && ...);
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
 namespace fastalloc::inline FASTALLOC_MODE {
+
+/// In place of T's arguments: the object is default-initialised, as by `new T`; see allocate_for_overwrite().
+inline constexpr detail::ForOverwrite for_overwrite{};
 
 /// A policy for the lifetime axis.
 /// - `L::keeps_objects`: returned slots still hold objects; the pool must not write to them.
@@ -36,7 +48,9 @@ struct ConstructOnAllocate {
   static constexpr bool keeps_objects = false;
   template <class T> static constexpr std::size_t slot_bytes = sizeof(T);
   template <class T, class... Args>
-  static constexpr bool accepts = std::is_constructible_v<T, Args...> || requires { T{std::declval<Args>()...}; };
+  static constexpr bool accepts =
+      detail::overwrites<Args...> ? std::is_default_constructible_v<T>
+                                  : std::is_constructible_v<T, Args...> || requires { T{std::declval<Args>()...}; };
 
   // An aggregate T may get fewer values than it has members; do not warn from this header.
 #if defined(__GNUC__)
@@ -45,8 +59,11 @@ struct ConstructOnAllocate {
 #endif
   template <class T, class... Args>
   FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool /*fresh*/, Args&&... args) const
-      noexcept(std::is_nothrow_constructible_v<T, Args...>) {
-    if constexpr (std::is_constructible_v<T, Args...>) {
+      noexcept(detail::overwrites<Args...> ? std::is_nothrow_default_constructible_v<T>
+                                           : std::is_nothrow_constructible_v<T, Args...>) {
+    if constexpr (detail::overwrites<Args...>) {
+      return ::new (static_cast<void*>(slot)) T;
+    } else if constexpr (std::is_constructible_v<T, Args...>) {
       return ::new (static_cast<void*>(slot)) T(static_cast<Args&&>(args)...);
     } else {
       return ::new (static_cast<void*>(slot)) T{static_cast<Args&&>(args)...};

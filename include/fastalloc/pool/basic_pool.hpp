@@ -39,6 +39,12 @@ template <class Objects> class Clearing {
                 "fastalloc: clear() has a header of its own; add #include <fastalloc/pool/clearing.hpp>");
 };
 
+/// Objects by their index; the specialization is in pool/looking.hpp.
+template <class Objects> class Looking {
+  static_assert(sizeof(Objects) == 0, "fastalloc: index_bound(), find(), live().from(), and object_at() of a pool that "
+                                      "grows have a header of their own; add #include <fastalloc/pool/looking.hpp>");
+};
+
 /// Objects in given slots, and keys without objects; the specialization is in pool/identities.hpp.
 template <class Objects> class Identities {
   static_assert(sizeof(Objects) == 0, "fastalloc: allocate_at(), reserve_key(), build() and cancel() have a header of "
@@ -202,6 +208,24 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return build(taken, static_cast<Args&&>(args)...);
   }
 
+  /// As the functions without `_for_overwrite`, but the objects are default-initialised, as by
+  /// std::make_unique_for_overwrite: members without an initializer or constructor keep the bytes that are there, or
+  /// the fill of a checks policy. (allocate() without arguments value-initialises, which zeroes them.) All functions
+  /// that take T's arguments take `for_overwrite` instead, as in allocate_batch_handle(n, fastalloc::for_overwrite).
+  /// Requires: T is default-constructible; no Recycle.
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate_for_overwrite() {
+    return allocate(for_overwrite);
+  }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate_for_overwrite() {
+    return try_allocate(for_overwrite);
+  }
+  template <class OutputIt> OutputIt allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return allocate_batch(n, std::move(out), for_overwrite);
+  }
+  template <class OutputIt> [[nodiscard]] bool try_allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return try_allocate_batch(n, std::move(out), for_overwrite);
+  }
+
   // Many objects at once: include <fastalloc/pool/batches.hpp>, or the umbrella.
 
   /// Effects: builds n objects from `args`, with slots taken in one step, and writes their handles to `out`.
@@ -309,9 +333,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Requires: a generation of at most 30 bits, a lock (or one thread): not LockFree.
   /// A pool may end while keys are reserved: they are dropped without a report, since no object is lost.
   /// Throws: as allocate(). Complexity: as allocate(), and one acquisition of the lock.
-  [[nodiscard]] key_type reserve_key() { return identities().template reserve<true>(); }
+  template <int = 0> [[nodiscard]] key_type reserve_key() { return identities().template reserve<true>(); }
   /// The same; returns a key that names nothing if the other would throw.
-  [[nodiscard]] key_type try_reserve_key() { return identities().template reserve<false>(); }
+  template <int = 0> [[nodiscard]] key_type try_reserve_key() { return identities().template reserve<false>(); }
   /// Effects: builds the object of a reserved key; get(key) finds it from then on.
   /// Throws: InvalidConfiguration with ErrorCode::slot_taken if the object was built before, with invalid_handle if
   /// this pool did not reserve the key or cancelled it. Anything that T's constructor throws; the key stays reserved.
@@ -324,9 +348,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return identities().template build<false>(key, static_cast<Args&&>(args)...);
   }
   /// Effects: frees the slot of a reserved key, which names nothing from then on. Throws: as build().
-  void cancel(key_type key) { (void)identities().template cancel<true>(key); }
+  template <int = 0> void cancel(key_type key) { (void)identities().template cancel<true>(key); }
   /// The same; returns false if the other would throw.
-  bool try_cancel(key_type key) { return identities().template cancel<false>(key); }
+  template <int = 0> bool try_cancel(key_type key) { return identities().template cancel<false>(key); }
 
   /// Effects: ends all objects, in address order: keys, on_release(), destructor, as if each had a handle that is
   /// destroyed. Slots are then handed out in the order of a new pool; blocks stay. Recycle resets the objects and keeps
@@ -342,23 +366,27 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: objects that end without user code: one step per block; one per 64 slots handed out with
   /// BitmapAllocator, per slot handed out with LockFree, Generations or a checks policy. Others: that of for_each() and
   /// of releasing each.
-  FASTALLOC_ALWAYS_INLINE void clear() noexcept(Objects::clears_at_once) { Clearing<Objects>::run(*this); }
+  template <int = 0> FASTALLOC_ALWAYS_INLINE void clear() noexcept(Objects::clears_at_once) {
+    Clearing<Objects>::run(*this);
+  }
 
   // The state of a pool as bytes: include <fastalloc/pool/saved_state.hpp>, or the umbrella.
 
-  /// Bytes that save() writes now: the slots up to the highest that was ever in use, 4 bytes for each with Generations, 4
-  /// for each free one among them (BitmapAllocator: one bit a slot), and a header.
-  [[nodiscard]] std::size_t saved_bytes() const { return saved().bytes(); }
+  /// Bytes that save() writes now: the slots up to the highest that was ever in use, 4 bytes for each with Generations,
+  /// 4 for each free one among them (BitmapAllocator: one bit a slot), and a header.
+  template <int = 0> [[nodiscard]] std::size_t saved_bytes() const { return saved().bytes(); }
   /// Effects: writes all objects, keys and reserved keys, and the order of free slots. Objects are copied as bytes.
   /// Requires: T is trivially copyable; a pool of one block, without Recycle, Shared, LockFree and thread caches.
   /// Returns: the bytes written. Throws: InvalidConfiguration if the span is too small; nothing is then written.
   /// Complexity: a copy of saved_bytes() bytes, and one step for each free slot (BitmapAllocator: for 64 slots). With
   /// FreeListAllocator that reads the slot.
-  std::size_t save(std::span<std::byte> out) const { return saved().save(out).value(); }
-  [[nodiscard]] Result<std::size_t> try_save(std::span<std::byte> out) const { return saved().save(out); }
+  template <int = 0> std::size_t save(std::span<std::byte> out) const { return saved().save(out).value(); }
+  template <int = 0> [[nodiscard]] Result<std::size_t> try_save(std::span<std::byte> out) const {
+    return saved().save(out);
+  }
   /// Effects: makes the pool what it was when it, or one of the same type and configuration in another process or an
-  /// earlier run, was saved. Objects keep their slots, so their addresses within one pool; pointers, handles and keys of
-  /// objects that were live then are valid afterwards, and what is allocated next gets the same slots and keys as it
+  /// earlier run, was saved. Objects keep their slots, so their addresses within one pool; pointers, handles and keys
+  /// of objects that were live then are valid afterwards, and what is allocated next gets the same slots and keys as it
   /// did then. No constructor, destructor or hook runs. Bytes behind the saved ones are ignored.
   /// Requires: no handle owns an object that was not live when the pool was saved; release() it before. Objects that
   /// were live then and are not now have no handle: adopt() them. No other thread uses the pool or looks up a key.
@@ -367,7 +395,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// bytes are an object. It finds accidents, not attacks: load only data from a source that you trust.
   /// Statistics go on: objects that come back count as allocated, those that go as returned.
   /// Complexity: a copy of the data; one step for each free slot, before and after; a checks policy one for each slot.
-  [[nodiscard]] Result<void> load(std::span<std::byte const> data) { return saved().load(data); }
+  template <int = 0> [[nodiscard]] Result<void> load(std::span<std::byte const> data) { return saved().load(data); }
   /// Effects: calls f(key, object) for each live object in address order, f(index, object) in a pool without keys, so
   /// that any serialiser can write any T. As for_each().
   template <class F> void save_with(F&& f) const { saved().visit(f); }
@@ -426,8 +454,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// True if `p` points into one of this pool's slots, used or free. Complexity: 1 step; log2 b + 1 with b blocks.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
 
-  /// The number of the object's slot: stable while the object lives, unique among live objects, and below capacity()
-  /// unless shrink_to_fit() released blocks. SIZE_MAX for an object from the heap (HeapFallback).
+  /// The number of the object's slot: stable while the object lives, unique among live objects, and below
+  /// index_bound(). SIZE_MAX for an object from the heap (HeapFallback).
   /// Requires: `handle` is not empty and from this pool. Complexity: as owns().
   template <class O> requires(!std::same_as<O, AnyOwner>)
   [[nodiscard]] std::size_t index_of(Handle<T, O> const& handle) const {
@@ -438,25 +466,46 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       if (this->is_from_heap(object)) return (std::numeric_limits<std::size_t>::max)();
     return core_.index_of(reinterpret_cast<std::byte const*>(object));
   }
+  // index_bound(), find(), live().from(), object_at() of a pool that grows: include <fastalloc/pool/looking.hpp>, or
+  // the umbrella. Templates, as what has a header of its own or a requirement: explicit instantiations leave them out.
+
+  /// The length of an array with an element for each index_of(): capacity(), and in a pool from which shrink_to_fit()
+  /// took blocks also their indices, below that of the last block that stayed; blocks that are added later come behind.
+  /// Growth raises it: resize the array then. Complexity: 1 step; b with b blocks.
+  template <int = 0> [[nodiscard]] std::size_t index_bound() const { return Looking<Objects>::bound(*this); }
 
   /// The inverse of index_of(): the object in slot `index`, whichever process built it.
   /// Requires: the object is live. A checks policy reports an index without one, and returns null.
   /// Returns: null if the pool has no such slot.
-  /// Complexity: 1 step; with a checks policy one more, for the mark. Thread safety: as get().
-  [[nodiscard]] T* object_at(std::size_t index) noexcept requires(!Growing) {
-    std::byte* const slot = core_.slot_at(index);
+  /// Complexity: 1 step, with b blocks at most b; with a checks policy that of owns() more. Thread safety: as get().
+  template <int = 0> [[nodiscard]] T* object_at(std::size_t index) noexcept {
+    std::byte* const slot = slot_at(index);
     if constexpr (Checks::tracks_slots) {
       if (slot == nullptr) return this->report_no_slot(index, type), nullptr;
       if (!this->verify_live(slot, type)) return nullptr;
     }
     return slot == nullptr ? nullptr : uncovered(slot);
   }
-  [[nodiscard]] T const* object_at(std::size_t index) const noexcept requires(!Growing) {
+  template <int = 0> [[nodiscard]] T const* object_at(std::size_t index) const noexcept {
     return const_cast<BasicPool&>(*this).object_at(index);
   }
-  FASTALLOC_UNAVAILABLE("fastalloc: object_at() needs a pool of one block; use FixedPool, or add "
-                        "Generations after T, and pool.get(key)",
-                        T*, object_at(std::size_t) const requires Types::Growing);
+
+  /// The same, but returns null if the slot is free, without a report. Requires: BitmapAllocator (in a ThreadSafePool
+  /// also NoCache), or a checks policy that the pool's type names. Objects under construction are found, and with
+  /// BitmapAllocator alone those under destruction, as in for_each().
+  /// Complexity: as object_at(), and 1 step for the bit. Thread safety: as get().
+  template <class O = Objects> [[nodiscard]] T* find(std::size_t index) noexcept requires Looking<O>::finds {
+    return Looking<O>::find(*this, index);
+  }
+  template <class O = Objects>
+  [[nodiscard]] T const* find(std::size_t index) const noexcept requires Looking<O>::finds {
+    return Looking<O>::find(*this, index);
+  }
+  template <class O = Objects>
+  FASTALLOC_UNAVAILABLE(
+      "fastalloc: find() needs to know which slots are in use; use BitmapAllocator (with NoCache in a "
+      "ThreadSafePool), or write FullChecks or DebugChecks after T",
+      T*, find(std::size_t) const requires(!Looking<O>::finds));
 
   /// Returns: a key for the object. Requires: `handle` is not empty and from this pool, and the object is live.
   /// A checks policy reports any other pointer, and any object whose on_release(), destructor or reset is running (its
@@ -510,28 +559,32 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// at a time makes the first SharedHandle. A checks policy reports a pointer to no live object; the result is then
   /// empty.
   /// Complexity: 1 step.
-  [[nodiscard]] SharedHandle<T> share(T* object) requires has_counts { return sharing().share(object); }
+  template <int = 0> [[nodiscard]] SharedHandle<T> share(T* object) requires has_counts {
+    return sharing().share(object);
+  }
   /// The same for get(key); empty when the key is stale.
-  [[nodiscard]] SharedHandle<T> share(key_type key) requires has_counts && has_keys {
+  template <int = 0> [[nodiscard]] SharedHandle<T> share(key_type key) requires has_counts && has_keys {
     return sharing().share(find(key));
   }
   /// Returns: one more owner of the object that `key` was made for; empty when the key is stale, the object is being
   /// destroyed, or a Handle owns it.
   /// Thread safety: with AtomicShared, any threads may call it while others drop the last SharedHandle and allocate
   /// again; not beside shrink_to_fit(). Complexity: at most 8 steps, and 1 for each other thread that counts meanwhile.
-  [[nodiscard]] SharedHandle<T> lock(key_type key) noexcept requires has_counts && has_keys {
+  template <int = 0> [[nodiscard]] SharedHandle<T> lock(key_type key) noexcept requires has_counts && has_keys {
     return sharing().lock([&] { return find(key); });
   }
   /// Effects: takes back an owner that SharedHandle::release() gave up. Returns: an empty handle for null. A checks
   /// policy reports a pointer to no live object; every pool reports an object without SharedHandles.
   /// Requires: `object` is what release() of a SharedHandle<T> returned. Complexity: 0 steps.
-  [[nodiscard]] SharedHandle<T> adopt_shared(T* object) requires has_counts { return sharing().adopt(object); }
+  template <int = 0> [[nodiscard]] SharedHandle<T> adopt_shared(T* object) requires has_counts {
+    return sharing().adopt(object);
+  }
   /// For intrusive pointers: one more, and one less, SharedHandle. The last one destroys the object. Requires: the
   /// object has SharedHandles. As in:
   ///   void intrusive_ptr_add_ref(T* object) { Pool::add_owner(object); }
   ///   void intrusive_ptr_release(T* object) { Pool::drop_owner(object); }
-  static void add_owner(T* object) noexcept requires has_counts { Sharing<Objects>::add(object); }
-  static void drop_owner(T* object) noexcept requires has_counts { Sharing<Objects>::drop(object); }
+  template <int = 0> static void add_owner(T* object) noexcept requires has_counts { Sharing<Objects>::add(object); }
+  template <int = 0> static void drop_owner(T* object) noexcept requires has_counts { Sharing<Objects>::drop(object); }
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, share(auto const&) requires(!has_counts));
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, lock(auto const&) requires(!has_counts));
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, adopt_shared(T*) requires(!has_counts));
@@ -563,7 +616,14 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     this->fail_as(error, type);
   }
 
+  /// The same in a const pool: f(T const&). It changes nothing that can be seen; thread safety: as above.
+  template <class F> void for_each(F&& f) const {
+    const_cast<BasicPool&>(*this).for_each([&](T& object) { void(f(static_cast<T const&>(object))); });
+  }
+
   /// The live objects as a forward range in address order, as for_each() visits them; T const& if the pool is const.
+  /// live().from(index) begins at the slot of that index, or the next live object: it.index() of an iterator says where
+  /// a later loop goes on (LiveRange::from has an example).
   /// Needs BitmapAllocator and no lock. The loop body may release any object, allocate, and grow or shrink the pool, as
   /// in for_each(). An iterator may be dereferenced while its object is live, and always incremented: if its object
   /// or, after shrink_to_fit(), its block is gone, it moves to the next live object.
@@ -596,7 +656,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// that no slot was handed out from are given back.
   /// Complexity: that of for_each(), and 2 system calls for each gap, under the pool's lock: not from a real-time
   /// thread.
-  std::size_t purge() noexcept requires(!Types::P::lock_free) { return Purging<typename Types::core>::run(core_); }
+  template <int = 0> std::size_t purge() noexcept requires(!Types::P::lock_free) {
+    return Purging<typename Types::core>::run(core_);
+  }
   FASTALLOC_UNAVAILABLE("fastalloc: with LockFree other threads take slots at any time, so their pages cannot be given "
                         "back; use AdaptiveLock",
                         std::size_t, purge() requires(Types::P::lock_free));
@@ -673,12 +735,20 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     else if constexpr (must) return this->take_or_fail(type);
     else return this->try_take_slow();
   }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept { return Batches<Objects>(*this); }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sharing<Objects> sharing() noexcept { return Sharing<Objects>(*this); }
-  [[nodiscard]] SavedState<Objects> saved() const noexcept {
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept {
+    return Batches<Objects>(*this);
+  }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE Sharing<Objects> sharing() noexcept {
+    return Sharing<Objects>(*this);
+  }
+  template <int = 0> [[nodiscard]] SavedState<Objects> saved() const noexcept {
     return SavedState<Objects>(const_cast<BasicPool&>(*this));
   }
-  [[nodiscard]] Identities<Objects> identities() noexcept { return Identities<Objects>(*this); }
+  template <int = 0> [[nodiscard]] Identities<Objects> identities() noexcept { return Identities<Objects>(*this); }
+  template <int = 0> [[nodiscard]] std::byte* slot_at(std::size_t index) const noexcept {
+    if constexpr (Growing) return Looking<Objects>::slot_at(*this, index);
+    else return core_.slot_at(index);
+  }
   /// For handles that own many slots; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
     many().release_all(at, n);

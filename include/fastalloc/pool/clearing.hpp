@@ -55,7 +55,7 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
         bool const ended = end(slot);
         depot.locked_slow([&] {
           depot.caches_.poll(supply);
-          if (ended) cursor.give();
+          if (ended) give(cursor);
           cursor.next(), settle();
         });
       }
@@ -115,6 +115,12 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
     }
   };
 
+  /// Takes back the cursor's slot, whose object was live until now; the cursor keeps its place.
+  static void give(LiveCursor<Supply>& cursor) noexcept {
+    bool const settled = cursor.supply_->is_settled(cursor.stamp_);
+    cursor.supply_->give(cursor.slot_);
+    if (settled) cursor.stamp_ = cursor.supply_->settle();
+  }
   /// Takes back the slot that the snapshot came to last. If no other slot was returned since the supply's mark, sets
   /// the next mark behind this one, so that next() need not tell the snapshot.
   static void give(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {

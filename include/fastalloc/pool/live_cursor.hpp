@@ -16,6 +16,8 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// All functions but slot() need the pool's lock.
 template <class Supply> class LiveCursor {
+  template <class> friend class Clearing;
+  template <class> friend class Looking;
   using Block = BlockOf<Supply::growing>;
 
  public:
@@ -35,13 +37,6 @@ template <class Supply> class LiveCursor {
     if (!supply_->is_settled(stamp_)) [[unlikely]]
       go(sought(*supply_, slot_));
     step();
-  }
-
-  /// Takes back the current slot, whose object was live until now; the cursor keeps its place.
-  FASTALLOC_ALWAYS_INLINE void give() noexcept {
-    bool const settled = supply_->is_settled(stamp_);
-    supply_->give(slot_);
-    if (settled) stamp_ = supply_->settle();
   }
 
  private:

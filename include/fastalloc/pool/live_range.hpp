@@ -27,6 +27,13 @@ template <class Pool, class T> class LiveIterator {
     skip();
   }
 
+  LiveIterator(Pool& pool, LiveCursor<typename Pool::Supply> const& at) noexcept : cursor_(at), pool_(&pool) { skip(); }
+
+  /// Returns: the index of the slot, even if the object is gone; SIZE_MAX at the end. Requires: the block is not gone.
+  [[nodiscard]] std::size_t index() const noexcept {
+    return cursor_.slot() == nullptr ? static_cast<std::size_t>(-1) : pool_->core_.index_of(cursor_.slot());
+  }
+
   /// Requires: not at the end; the object is live.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T& operator*() const noexcept { return *Pool::object_in(cursor_.slot()); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* operator->() const noexcept { return Pool::object_in(cursor_.slot()); }
@@ -57,6 +64,16 @@ template <class Pool, class T> class LiveRange {
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE iterator begin() const noexcept { return iterator(*pool_); }
   [[nodiscard]] iterator end() const noexcept { return {}; }
   [[nodiscard]] bool empty() const noexcept { return begin() == end(); }
+
+  /// The range from the slot of `index` on, in address order; if that object is gone, from the next one. All of it if
+  /// the pool has no such slot: for SIZE_MAX, and after shrink_to_fit() took the block. (Slot 0 of a growing pool need
+  /// not have the lowest address.) Needs <fastalloc/pool/looking.hpp>. A loop over 20 objects a frame, round and round:
+  ///   std::size_t next = std::size_t(-1);                               // the beginning
+  ///   auto const rest = pool.live().from(next);                         // each frame
+  ///   auto it = rest.begin();
+  ///   for (int n = 0; n != 20 && it != rest.end(); ++n, ++it) update(*it);
+  ///   next = it.index();
+  [[nodiscard]] auto from(std::size_t index) const noexcept { return Looking<Pool>::template rest<T>(*pool_, index); }
 
  private:
   Pool* pool_;

@@ -46,6 +46,7 @@ struct CoreChoices {
 /// Choices: a CoreChoices.
 template <class Choices> class PoolDepot {
   template <class> friend class Clearing;
+  template <class> friend class Looking;
   using Shape = typename Choices::shape;
   using SlotPolicy = typename Choices::slot_policy;
   using StorageState = typename Choices::storage;

@@ -50,6 +50,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class> friend class Identities;
   template <class> friend class Clearing;
   template <class> friend class SavedState;
+  template <class> friend class Looking;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
   template <class> friend class fastalloc::MovablePool;
@@ -108,7 +109,14 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
 
   template <class... Args> FASTALLOC_ALWAYS_INLINE static constexpr void check_arguments() noexcept {
     static_assert(
-        Lifetime::template accepts<T, Args...>,
+        !overwrites<Args...> || !Lifetime::keeps_objects,
+        "fastalloc: a pool with Recycle hands out objects that init() built, so none is for overwriting; call "
+        "allocate(), or leave Recycle out");
+    static_assert(!overwrites<Args...> || Lifetime::keeps_objects || Lifetime::template accepts<T, Args...>,
+                  "fastalloc: an object for overwriting is default-initialised, and T has no default constructor that "
+                  "can be called; pass allocate() the arguments of another one");
+    static_assert(
+        overwrites<Args...> || Lifetime::template accepts<T, Args...>,
         "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
         "Recycle builds objects by its init function: call allocate() without arguments)");
   }

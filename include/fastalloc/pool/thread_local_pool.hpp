@@ -159,6 +159,18 @@ template <class T, class... Policies> class ThreadLocalPool final {
     Raw const raw = try_allocate_first(static_cast<Args&&>(args)...);
     return detail::HandleAccess::make<ThreadLocalPool>(raw.object, raw.sub);
   }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate_for_overwrite() {
+    return allocate(for_overwrite);
+  }
+  template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate_for_overwrite() {
+    return try_allocate(for_overwrite);
+  }
+  template <class OutputIt> OutputIt allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return allocate_batch(n, std::move(out), for_overwrite);
+  }
+  template <class OutputIt> [[nodiscard]] bool try_allocate_batch_for_overwrite(std::size_t n, OutputIt out) {
+    return try_allocate_batch(n, std::move(out), for_overwrite);
+  }
   template <class OutputIt, class... Args> OutputIt allocate_batch(std::size_t n, OutputIt out, Args const&... args) {
     return Visit(*this).get().allocate_batch(n, out, args...);
   }
@@ -213,8 +225,11 @@ template <class T, class... Policies> class ThreadLocalPool final {
   std::size_t purge() noexcept {
     return ask(std::size_t{0}, [](Sub& sub) { return sub.purge(); });
   }
+  template <class F> void for_each(F&& f) const {
+    ask(0, [&](Sub const& sub) { return sub.for_each(f), 0; });
+  }
   /// Ends the objects of the calling thread's sub-pool. Requires: also, that no other thread owns one of them.
-  void clear() {
+  template <int = 0> void clear() {
     ask(0, [](Sub& sub) { return sub.clear(), 0; });
   }
   void reserve(std::size_t slot_count) requires Sub::may_grow {
@@ -252,6 +267,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
   FASTALLOC_UNAVAILABLE(
       "fastalloc: each thread of a ThreadLocalPool has its own slots; save a ThreadSafePool<T, NoCache>", std::size_t,
       save(auto const&) const);
+  FASTALLOC_NEEDS_ONE_POOL(T*, find(std::size_t) const);
+  FASTALLOC_NEEDS_ONE_POOL(std::size_t, index_bound() const);
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
 
   /// As in FixedPool.

@@ -3,12 +3,14 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
+#include <barrier>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -453,6 +455,43 @@ TEST_CASE("clear: in memory that processes share") {
   CHECK(fill(attached, 20) == order);
   attached.clear();
   CHECK(made.statistics().total_deallocations == 40);
+}
+
+TEMPLATE_TEST_CASE("clear: slots in the caches of other threads come, too", "", (ThreadSafePool<Plain, NoChecks>),
+                   (ThreadSafePool<test::Tracked, FullChecks, AtomicStats>), (ThreadSafePool<Plain, Generations>),
+                   (ThreadSafePool<Plain, LockFree>)) {
+  TestType pool(500);
+  std::barrier step(2);
+  std::vector<typename TestType::value_type*> theirs;
+  std::thread other([&] {
+    for (int round = 0; round != 2; ++round) {
+      theirs = fill(pool, 200);
+      for (int i = 0; i != 100; ++i) pool.adopt(theirs[theirs.size() - 1]).reset(), theirs.pop_back();
+      step.arrive_and_wait();  // it has slots in its cache, and objects
+      step.arrive_and_wait();
+      CHECK(pool.is_full());
+      CHECK_FALSE(pool.try_allocate());
+      step.arrive_and_wait();
+      step.arrive_and_wait();
+    }
+  });
+  for (int round = 0; round != 2; ++round) {
+    auto const mine = fill(pool, 150);
+    step.arrive_and_wait();
+    CHECK(pool.allocated() == 250);
+    pool.clear();
+    CHECK(pool.is_empty());
+    CHECK(pool.check_invariants());
+    auto const all = fill(pool, 500);
+    CHECK(std::set(all.begin(), all.end()).size() == 500);
+    step.arrive_and_wait();
+    step.arrive_and_wait();
+    pool.clear();
+    CHECK(pool.is_empty());
+    step.arrive_and_wait();
+  }
+  other.join();
+  CHECK(pool.is_empty());
 }
 
 #if FASTALLOC_ASAN
