@@ -1,4 +1,4 @@
-// expect-each: fastalloc: (an object has one Handle; std::move.. it, or share.. it|objects have one owner; std::move.. the handle)
+// expect-each: fastalloc: (an object has one Handle; move or share it|objects have one owner; std::move.. it)
 // expect: fastalloc: an object has one Handle
 // expect: fastalloc: objects have one owner
 // SPDX-License-Identifier: MIT OR Apache-2.0

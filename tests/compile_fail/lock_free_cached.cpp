@@ -1,4 +1,4 @@
-// expect: thread caches move slots under a lock, which LockFree has not; write NoCache, or leave LockFree out
+// expect: thread caches move slots under a lock, and LockFree has none; write NoCache, or leave LockFree out
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

@@ -1,4 +1,4 @@
-// expect: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator
+// expect: a template argument after T is not a policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

@@ -176,6 +176,10 @@ function(check_leftovers)
     if(text MATCHES "TO[D]O|FIX[M]E")
       problem("${source} leaves something to do")
     endif()
+    # clang++ shows only the line of the name.
+    if(source MATCHES "/include/" AND (text MATCHES "\n *FASTALLOC_ADVICE\\(" OR text MATCHES "\n *FASTALLOC_ADVISES\\([^\n]*\\)\n"))
+      problem("${source} has advice on another line than the deleted function; shorten the text")
+    endif()
     string(SUBSTRING "${text}" 0 400 head)
     if(source MATCHES "\\.(hpp|cpp|h|c|cmake)$|CMakeLists\\.txt$"
        AND NOT head MATCHES "SPDX-License-Identifier: MIT OR Apache-2\\.0")

@@ -52,8 +52,7 @@ template <class T, class Resource> class PoolAllocator {
   PoolAllocator(Resource& resource) noexcept : resource_(&resource) {}
   PoolAllocator(FASTALLOC_ADVICE("fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>(resource)")) =
       delete;
-  PoolAllocator(Resource*,
-                FASTALLOC_ADVICE("fastalloc: pass the resource itself: PoolAllocator<T>(*resource)")) = delete;
+  PoolAllocator(Resource*, FASTALLOC_ADVICE("fastalloc: pass the resource: PoolAllocator<T>(*resource)")) = delete;
   template <class U> PoolAllocator(PoolAllocator<U, Resource> const& other) noexcept : resource_(&other.resource()) {}
 
   [[nodiscard]] Resource& resource() const noexcept { return *resource_; }

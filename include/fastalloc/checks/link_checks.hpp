@@ -13,10 +13,9 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-inline constexpr char const* free_slot_written =
-    "a free slot was written to: somebody used an object after returning it";
+inline constexpr char const* free_slot_written = "a free slot was written to: an object was used after it was returned";
 inline constexpr char const* free_slots_lost =
-    "a free slot was written to: somebody used an object after returning it. It led to other free slots (the requested "
+    "a free slot was written to: an object was used after it was returned. It led to other free slots (the requested "
     "number), which are lost, and count as allocated from now on";
 
 /// Enabled: the checks policy tracks slots, and there may be links. Complexity: verifying one address log2 b + 1 steps

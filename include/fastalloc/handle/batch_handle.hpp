@@ -62,9 +62,8 @@ template <class T, class Owner> class [[nodiscard]] BatchHandle : public detail:
   constexpr BatchHandle() noexcept = default;
   BatchHandle(BatchHandle&&) noexcept = default;
   BatchHandle& operator=(BatchHandle&&) noexcept = default;
-  BatchHandle(BatchHandle const&,
-              FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle")) = delete;
-  FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() the handle") operator=(BatchHandle const&) = delete;
+  BatchHandle(BatchHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() it")) = delete;
+  FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() it") operator=(BatchHandle const&) = delete;
 
   [[nodiscard]] iterator begin() const noexcept { return iterator(this->slots_.list); }
   [[nodiscard]] iterator end() const noexcept { return begin() + static_cast<std::ptrdiff_t>(this->size_); }

@@ -243,10 +243,8 @@ template <class T, class Owner> class [[nodiscard]] Handle {
   }
   Handle& operator=(std::nullptr_t) noexcept { return reset(), *this; }
 
-  Handle(Handle const&,
-         FASTALLOC_ADVICE("fastalloc: an object has one Handle; std::move() it, or share() it")) = delete;
-  FASTALLOC_ADVISES("fastalloc: an object has one Handle; std::move() it, or share() it")
-  operator=(Handle const&) = delete;
+  Handle(Handle const&, FASTALLOC_ADVICE("fastalloc: an object has one Handle; move or share it")) = delete;
+  FASTALLOC_ADVISES("fastalloc: an object has one Handle; move or share it") operator=(Handle const&) = delete;
 
   FASTALLOC_ALWAYS_INLINE ~Handle() {
     if (object_ != nullptr) owner_.release(object_);

@@ -18,8 +18,8 @@ class [[nodiscard]] SpanHandle : public detail::OwnedSlots<T, Owner, detail::Adj
   constexpr SpanHandle() noexcept = default;
   SpanHandle(SpanHandle&&) noexcept = default;
   SpanHandle& operator=(SpanHandle&&) noexcept = default;
-  SpanHandle(SpanHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() the handle")) = delete;
-  FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() the handle") operator=(SpanHandle const&) = delete;
+  SpanHandle(SpanHandle const&, FASTALLOC_ADVICE("fastalloc: objects have one owner; std::move() it")) = delete;
+  FASTALLOC_ADVISES("fastalloc: objects have one owner; std::move() it") operator=(SpanHandle const&) = delete;
 
   /// The first object, or null if empty.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* data() const noexcept {

@@ -124,8 +124,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     prebuild(config);
   }
   template <class V> requires(axis_of<std::remove_cvref_t<V>>() == Axis::none)
-  BasicPool(PoolConfig const&, V&&,
-            FASTALLOC_ADVICE("fastalloc: this is no policy; pass ExternalStorage(span)")) = delete;
+  BasicPool(PoolConfig const&, V&&, FASTALLOC_ADVICE("fastalloc: not a policy; pass ExternalStorage(span)")) = delete;
 
   /// As many slots as fit in the span. Throws: InvalidConfiguration if none fits, or the span is misaligned.
   explicit BasicPool(std::span<std::byte> bytes) requires is_external && std::default_initializable<Lifetime>

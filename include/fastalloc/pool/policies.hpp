@@ -128,7 +128,8 @@ struct NotRegistered {
 template <class D, class... Ps> struct Policies {
   static_assert(
       ((axis_of<Ps>() != Axis::none) && ...),
-      "fastalloc: a type after T is no policy. Write one of: StackAllocator, FreeListAllocator, BitmapAllocator "
+      "fastalloc: a template argument after T is not a policy. Write one of: StackAllocator, FreeListAllocator, "
+      "BitmapAllocator "
       "(slots); "
       "HeapStorage, InlineStorage<N>, ExternalStorage, PageStorage (storage); NoLock, MutexLock, SpinLock, "
       "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
@@ -183,7 +184,7 @@ template <class D, class... Ps> struct Policies {
   static constexpr bool lock_free = LockFreePolicy<lock>;
 
   static_assert(!lock_free || !cached,
-                "fastalloc: thread caches move slots under a lock, which LockFree has not; write NoCache, or leave "
+                "fastalloc: thread caches move slots under a lock, and LockFree has none; write NoCache, or leave "
                 "LockFree out: caches seldom need the lock");
   static_assert(!(cached || lock_free) || may_be_shared<stats>(),
                 "fastalloc: this statistics policy is not safe where threads hold no lock; use AtomicStats or NoStats");

@@ -160,7 +160,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   template <class... Vs> static constexpr void check_values() noexcept {
     (check_attached<Vs, is_lock_free_in_span, joins, shares, P::lifetime::keeps_objects>(), ...);
     static_assert(((axis_of<Vs>() != Axis::none) && ...),
-                  "fastalloc: an argument after the PoolConfig is no policy; pass recycle(init, reset), "
+                  "fastalloc: an argument after the PoolConfig is not a policy; pass recycle(init, reset), "
                   "ExternalStorage(span), PageStorage{options}, or a storage of your own");
     static_assert((is_used_as<Vs, Axis::storage, storage, ExternalStorage::Attached> && ...),
                   "fastalloc: the type of this pool does not name this storage, so the value would have no effect; "

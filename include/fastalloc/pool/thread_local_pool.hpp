@@ -129,8 +129,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   [[nodiscard]] static Result<ThreadLocalPool> try_create(PoolConfig const& config, Values&&... values) noexcept {
     return Result<ThreadLocalPool>(std::in_place, config, std::forward<Values>(values)...);
   }
-  ThreadLocalPool(ThreadLocalPool const&,
-                  FASTALLOC_ADVICE("fastalloc: pools stay in place; pass a reference or pointer")) = delete;
+  ThreadLocalPool(ThreadLocalPool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; pass a pointer")) = delete;
   ThreadLocalPool& operator=(ThreadLocalPool const&) = delete;
 
   /// Requires: no live handles on any thread, as in FixedPool.

@@ -279,7 +279,7 @@ class PageStorage {
  public:
   static constexpr bool can_grow = true;
   template <class Bytes> [[nodiscard]] void* acquire(Bytes, std::size_t) noexcept {
-    static_assert(sizeof(Bytes) == 0, "fastalloc: PageStorage needs the mmap() of POSIX, which this system has not; "
+    static_assert(sizeof(Bytes) == 0, "fastalloc: PageStorage needs the mmap() of POSIX, which this system lacks; "
                                       "use HeapStorage, or ExternalStorage "
                                       "over memory that you acquired and locked (VirtualAlloc, VirtualLock)");
     return nullptr;
