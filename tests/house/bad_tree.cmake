@@ -22,6 +22,7 @@ header(slots/up.hpp "${licence}#include \"../pool/own.hpp\"\n#include <fastalloc
 header(misc/strange.hpp "${licence}")
 set(mark TO)
 header(slots/unlicensed.hpp "// ${mark}DO: write it\n")
+header(misc/advice.hpp "${licence}struct C {\n  C(C const&,\n    FASTALLOC_ADVICE(\"no\")) = delete;\n};\n")
 
 string(REPEAT "x" 120 long)
 header(misc/wide.hpp "${licence}// ${long}\nint  x;\n")
@@ -40,6 +41,7 @@ set(core_breaks
 set(leftovers_breaks
   "unlicensed.hpp leaves something to do"
   "unlicensed.hpp has no SPDX line"
+  "misc/advice.hpp has advice on another line"
   "FASTALLOC_VERSION_STRING is not 1.2.3")
 set(weight_breaks
   "GrowingPool, text: [0-9]+ per further type. the limit is [0-9]"
