@@ -70,7 +70,12 @@ inline long process_number() noexcept {
 /// A pool's place in the registry, a member of the pool.
 template <class Pool> class Registration : PoolEntry {
  public:
-  explicit Registration(Pool& owner) noexcept {
+  Registration() noexcept = default;
+  Registration(Registration const&) = delete;
+  Registration& operator=(Registration const&) = delete;
+
+  /// Call it when the pool is complete.
+  void enter(Pool& owner) noexcept {
     this->pool = &owner;
     this->describe = &fill;
     ForkHandlers::install();
@@ -82,11 +87,9 @@ template <class Pool> class Registration : PoolEntry {
     list.last = this;
     ++list.count;
   }
-  Registration(Registration const&) = delete;
-  Registration& operator=(Registration const&) = delete;
-
-  /// Waits until no thread looks at the pool. Call it before the pool ends.
+  /// Waits until no thread looks at the pool. Call it before the pool ends. Without enter() it does nothing.
   void leave() noexcept {
+    if (this->pool == nullptr) return;
     while (!try_leave()) yield();
   }
 

@@ -100,12 +100,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   using storage_type = typename Types::storage;
 
   /// Effects: capacity N of InlineStorage<N>. Does nothing at run time; the first allocation opens the pool.
-  constexpr BasicPool() noexcept requires is_inline && std::default_initializable<Lifetime> {}
+  constexpr BasicPool() noexcept requires is_inline && std::default_initializable<Lifetime> { entry_.enter(*this); }
 
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: a few steps plus the storage's time; touches no slot.
   /// BitmapAllocator: one step per 4096 slots (clears the levels above the lowest). A checks policy: one per 64 slots
   /// (marks). LockFree with Generations: one per slot.
-  explicit BasicPool(std::size_t capacity) requires sizes_itself : Objects(capacity) {}
+  explicit BasicPool(std::size_t capacity) requires sizes_itself : Objects(capacity) { entry_.enter(*this); }
 
   BasicPool(std::size_t, FASTALLOC_ADVICE("fastalloc: pass the memory: FixedPool<T, ExternalStorage> pool(span)"))
       requires is_external
@@ -122,6 +122,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   explicit BasicPool(PoolConfig const& config, Values&&... values) : Objects(config, std::forward<Values>(values)...) {
     Types::template check_values<std::remove_cvref_t<Values>...>();
     prebuild(config);
+    entry_.enter(*this);  // last: what throws before leaves nothing in the registry
   }
   template <class V> requires(axis_of<std::remove_cvref_t<V>>() == Axis::none)
   BasicPool(PoolConfig const&, V&&, FASTALLOC_ADVICE("fastalloc: not a policy; pass ExternalStorage(span)")) = delete;
@@ -148,6 +149,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       failure->type_name = type.name;
       failure->pool_name = config.name;
     }
+    if (!failure) entry_.enter(*this);
   }
 
   /// Returns: the pool, built in place inside the Result, or the error. Never throws.
@@ -168,7 +170,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   ~BasicPool() {
     entry_.leave();
     if constexpr (Types::P::exhaustion::uses_heap)
-      if (std::size_t const left = heap_objects(); left != 0) [[unlikely]]
+      if (std::size_t const left = this->heap_objects_left(); left != 0) [[unlikely]]
         this->report_heap_objects(left, type);
     if constexpr (Types::abandonable) this->close_abandonable();
     else this->close(type);
@@ -762,7 +764,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     return object_in(slot);
   }
 
-  FASTALLOC_NO_UNIQUE_ADDRESS typename Types::P::registration::template entry<BasicPool> entry_{*this};
+  FASTALLOC_NO_UNIQUE_ADDRESS typename Types::P::registration::template entry<BasicPool> entry_{};
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

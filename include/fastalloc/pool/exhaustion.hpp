@@ -53,6 +53,17 @@ template <class F> [[nodiscard]] constexpr Evict<F> evict(F f) { return Evict<F>
 /// Requires: the pool outlives it. Thread safety: that of std::vector.
 template <class T> class OldestFirst {
  public:
+  OldestFirst() noexcept = default;
+  /// The moved-from owner is empty.
+  OldestFirst(OldestFirst&& other) noexcept
+      : objects_(std::exchange(other.objects_, {})), first_(std::exchange(other.first_, 0)) {}
+  OldestFirst& operator=(OldestFirst&& other) noexcept {
+    OldestFirst taken(std::move(other));
+    std::swap(objects_, taken.objects_);
+    std::swap(first_, taken.first_);
+    return *this;
+  }
+
   /// Effects: takes over the newest object. Returns: the object. Throws: std::bad_alloc.
   T& push(Handle<T> handle) { return *objects_.emplace_back(std::move(handle)); }
   /// Effects: ends the oldest object. Returns: false if there is none. Complexity: constant over many calls.
@@ -99,13 +110,14 @@ class HeapFallback {
     ++count_;
     return object;
   }
-  void give(std::byte* object, std::size_t align) noexcept {
+  /// `counts`: false where the pool is abandoned, and counts by itself.
+  void give(std::byte* object, std::size_t align, bool counts = true) noexcept {
     auto* const link = std::launder(reinterpret_cast<Link*>(object - sizeof(Link)));
     {
       Locked const guard(lock_);
       (link->previous != nullptr ? link->previous->next : first_) = link->next;
       if (link->next != nullptr) link->next->previous = link->previous;
-      --count_;
+      if (counts) --count_;
     }
     ::operator delete(object - offset(align), alignment(align));
   }

@@ -28,9 +28,11 @@ template <class Choices> class Looking<PoolCore<Choices>> {
   [[nodiscard]] static std::byte* slot_at(Depot const& depot, std::size_t index) noexcept {
     return at(depot, index, [](auto const&, std::size_t) { return true; });
   }
-  /// The same if the slot is in use, else null. Requires: marks, or slots that track occupancy, and no caches.
-  [[nodiscard]] static std::byte* live_at(Depot const& depot, std::size_t index) noexcept {
-    return at(depot, index, [&](BlockOf<Supply::growing> const& block, std::size_t place) {
+  /// The same if the slot is in use and passes holds(slot), under the lock; else null. Requires: marks, or slots that
+  /// track occupancy, and no caches.
+  template <class Holds>
+  [[nodiscard]] static std::byte* live_at(Depot const& depot, std::size_t index, Holds&& holds) noexcept {
+    auto const is_live = [&](BlockOf<Supply::growing> const& block, std::size_t place) {
       if constexpr (Checks::tracks_slots) {
         return SlotMarks::test<Depot::shared_marks>(block, place);
       } else {
@@ -39,6 +41,9 @@ template <class Choices> class Looking<PoolCore<Choices>> {
         std::byte const* const word = block.data + place / word_bits * word_bits * depot.stride();
         return (supply.live_word(block, word).bits >> place % word_bits & 1) != 0;
       }
+    };
+    return at(depot, index, [&](BlockOf<Supply::growing> const& block, std::size_t place) {
+      return is_live(block, place) && holds(block.data + place * depot.stride());
     });
   }
   /// The position of `slot`, or of the next live one; of the first one for null.
@@ -98,8 +103,8 @@ template <class Derived, class T, class Kind, class... Ps> class Looking<PoolObj
     return Slots::slot_at(pool.core_, index);
   }
   [[nodiscard]] static T* find(Pool const& pool, std::size_t index) noexcept {
-    std::byte* const slot = Slots::live_at(pool.core_, index);
-    if (slot == nullptr || !pool.holds_object(slot)) return nullptr;
+    std::byte* const slot = Slots::live_at(pool.core_, index, [&](std::byte* at) { return pool.holds_object(at); });
+    if (slot == nullptr) return nullptr;
     if constexpr (Pool::Types::spans_processes) unpoison(slot, sizeof(T));
     return Pool::object_in(slot);
   }

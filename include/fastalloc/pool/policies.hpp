@@ -120,7 +120,7 @@ template <class P> constexpr bool may_be_shared() noexcept {
 struct NotRegistered {
   static constexpr bool is_registered = false;
   template <class Pool> struct entry {
-    explicit constexpr entry(Pool&) noexcept {}
+    constexpr void enter(Pool&) noexcept {}
     constexpr void leave() noexcept {}
   };
 };

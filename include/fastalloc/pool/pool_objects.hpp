@@ -266,7 +266,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if (ending_.slots_gone(n)) delete derived();
   }
   FASTALLOC_COLD void end_unused() noexcept {
-    if (core_.allocated() == core_.reserved()) delete derived();
+    if (kept() == 0) delete derived();
   }
   /// Called at the end of a MovablePool. Returns: true if no slot is in use, so the caller has to end the pool;
   /// otherwise the last slot that comes back ends it.
@@ -274,9 +274,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (is_locked) {
       ending_.abandon();
       core_.dismiss_waiters();
-      return ending_.expect(core_.allocated() - core_.reserved());
+      return ending_.expect(kept());
     } else {
-      ending_.abandoned = core_.allocated() != core_.reserved();
+      ending_.abandoned = kept() != 0;
       return !ending_.abandoned;
     }
   }
@@ -344,7 +344,28 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (!exhaustion_.holds(object)) return void(this->verify_live(object, type));  // reports it
     call_on_release(*object);
     object->~T();
-    exhaustion_.give(reinterpret_cast<std::byte*>(object), alignof(T));
+    auto* const memory = reinterpret_cast<std::byte*>(object);
+    if constexpr (abandonable && is_locked) {
+      if (ending_.run([&] { exhaustion_.give(memory, alignof(T)); })) return;
+      exhaustion_.give(memory, alignof(T), false);
+      end_counted(1);
+    } else {
+      exhaustion_.give(memory, alignof(T));
+      if constexpr (abandonable)
+        if (ending_.abandoned) end_unused();
+    }
+  }
+  /// At the pool's end: objects from the heap that have not ended.
+  [[nodiscard]] std::size_t heap_objects_left() const noexcept requires Exhaustion::uses_heap {
+    if constexpr (abandonable && is_locked)
+      if (ending_.is_abandoned()) return 0;  // they were counted instead
+    return exhaustion_.count();
+  }
+  /// Slots and objects from the heap that handles keep.
+  [[nodiscard]] std::size_t kept() const noexcept {
+    std::size_t const slots = core_.allocated() - core_.reserved();
+    if constexpr (Exhaustion::uses_heap) return slots + exhaustion_.count();
+    else return slots;
   }
 
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};

@@ -185,3 +185,48 @@ TEST_CASE("Evict: a function that ends nothing, or throws, changes nothing") {
   CHECK(other.allocated() == 1);
   CHECK(other.check_invariants());
 }
+
+TEST_CASE("Evict: an owner of the oldest moves, and is empty afterwards") {
+  FixedPool<int> pool(8);
+  OldestFirst<int> queue;
+  for (int i = 0; i != 5; ++i) queue.push(pool.allocate(i));
+  CHECK(queue.pop());
+  OldestFirst<int> moved = std::move(queue);
+  CHECK(queue.size() == 0);
+  CHECK(!queue.pop());
+  queue.push(pool.allocate(7));
+  CHECK(moved.size() == 4);
+  CHECK(moved.front() == 1);
+  moved = std::move(queue);
+  CHECK(pool.allocated() == 1);
+  CHECK(moved.front() == 7);
+  CHECK(queue.size() == 0);
+}
+
+TEMPLATE_TEST_CASE("HeapFallback: the last object ends an abandoned pool, wherever it is", "",
+                   (FixedPool<Tracked, HeapFallback>), (GrowingPool<Tracked, HeapFallback, FullChecks>),
+                   (ThreadSafePool<Tracked, HeapFallback>), (ThreadSafePool<Tracked, HeapFallback, NoCache>)) {
+  test::RecordedErrors const errors;
+  for (bool const slot_first : {true, false}) {
+    test::Audit const audit;
+    using Movable = MovablePool<TestType>;
+    typename Movable::handle_type in_slot, on_heap;
+    Handle<Tracked> erased;
+    {
+      Movable pool(PoolConfig{.capacity = 1});
+      in_slot = pool->allocate(1U);
+      on_heap = pool->allocate(2U);
+      erased = pool->allocate(3U);
+      CHECK(pool->heap_objects() == 2);
+    }
+    CHECK(audit.live() == 3);
+    if (slot_first) in_slot.reset();
+    on_heap.reset();
+    CHECK(erased->value() == 3);
+    erased.reset();
+    if (!slot_first) CHECK(in_slot->value() == 1);
+    in_slot.reset();
+    CHECK(audit.live() == 0);
+  }
+  CHECK(errors.count() == 0);
+}

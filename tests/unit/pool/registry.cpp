@@ -120,6 +120,26 @@ TEST_CASE("registry: pools enter at construction and leave at their end, in any 
   CHECK(PoolRegistry::size() == 1);
 }
 
+TEST_CASE("registry: a pool whose constructor throws, or try_create() fails, is in no list") {
+  std::size_t const before = PoolRegistry::size();
+  int left = 2;
+  auto const policy = recycle(
+      [&] {
+        if (left-- == 0) throw 5;
+        return Tracked(1);
+      },
+      [](Tracked&) {});
+  using Pool = FixedPool<Tracked, Registered, std::remove_const_t<decltype(policy)>>;
+  PoolConfig const config{.capacity = 4, .pre_initialize = true, .name = "half-built"};
+  CHECK_THROWS_AS(std::make_unique<Pool>(config, policy), int);
+  CHECK(PoolRegistry::size() == before);
+  left = 2;
+  CHECK(!Pool::try_create(config, policy));
+  CHECK(!FixedPool<int, Registered>::try_create(PoolConfig{.capacity = 0}));
+  CHECK(PoolRegistry::size() == before);
+  CHECK(PoolRegistry::report().find("half-built") == std::string::npos);
+}
+
 TEST_CASE("registry: what a pool says about itself") {
   FixedPool<Tracked, Registered, BasicStats> counted(PoolConfig{.capacity = 10, .name = "counted"});
   GrowingPool<int, Registered> plain(PoolConfig{.capacity = 100, .name = "pl\"ain"});
