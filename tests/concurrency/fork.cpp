@@ -308,6 +308,31 @@ TEMPLATE_TEST_CASE("fork: while other threads hammer the pool", "", FORKED_POOLS
   test::check_faults();
 }
 
+TEMPLATE_TEST_CASE("fork: while other threads take objects from the heap", "", (ThreadSafePool<int, HeapFallback>),
+                   (ThreadSafePool<int, HeapFallback, NoCache, MutexLock>)) {
+  TestType pool(1);
+  auto const only = pool.allocate(1);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int me = 0; me != 3; ++me)
+    threads.emplace_back([&] {
+      while (!stop) {
+        std::vector<typename TestType::handle_type> held;
+        while (held.size() != 100) held.push_back(pool.allocate(2));
+      }
+    });
+  std::size_t well = 0;
+  std::size_t const forks = test::scaled(100, 500);
+  for (std::size_t i = 0; i != forks && well == i; ++i) {
+    Ending const ending = in_child([&] { return pool.allocate(3) != nullptr && pool.heap_objects() < 400; });
+    well += ending == Ending::well ? 1U : 0U;
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  CHECK(well == forks);
+  CHECK(pool.heap_objects() == 0);
+}
+
 // The first use of a pool sets things up for the whole process, which takes a while.
 TEST_CASE("fork: while threads use a pool for the first time") {
   using Pool = ThreadSafePool<Payload, ThreadCache<37>>;

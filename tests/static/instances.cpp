@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Explicit instantiation: every member compiles, or is left out where its condition is false.
+#include <fastalloc/adapters/pooled.hpp>
 #include <fastalloc/fastalloc.hpp>
+#include <fastalloc/registry.hpp>
+#include <fastalloc/storage/budget.hpp>
+
+#include <functional>
 
 namespace {
 struct Item {
@@ -26,6 +31,22 @@ template class fastalloc::FixedPool<Item, InlineStorage<4>, FreeListAllocator, G
 template class fastalloc::ThreadSafePool<Item, LockFree, InlineStorage<4>, Generations, AtomicShared>;
 template class fastalloc::ThreadLocalPool<Item, InlineStorage<4>, FreeListAllocator, BasicStats, DebugChecks>;
 template class fastalloc::FixedPool<Item, ExternalStorage, Shared>;
+
+template class fastalloc::OldestFirst<Item>;
+using EndsOldest = Evict<std::reference_wrapper<OldestFirst<Item>>>;
+template class fastalloc::GrowingPool<Item, EndsOldest, Generations32, Shared, BitmapAllocator, Registered>;
+template class fastalloc::ThreadLocalPool<Item, EndsOldest, AtomicStats>;
+template class fastalloc::ThreadSafePool<Item, HeapFallback, AtomicStats, Abandonable>;
+template class fastalloc::GrowingPool<Item, Budgeted<>, Registered, NoPoison, FullChecks>;
+template class fastalloc::MovablePool<GrowingPool<Item, Generations, AtomicShared>>;
+template class fastalloc::MovablePool<FixedPool<Item, ExternalStorage, HeapFallback>>;
+template class fastalloc::MovablePool<FixedPool<Item, InlineStorage<4>, Registered>>;
+namespace {
+struct InPool : Pooled<InPool> {
+  int number = 0;
+};
+}  // namespace
+template class fastalloc::Pooled<InPool>;
 
 template class fastalloc::Handle<Item>;
 template class fastalloc::Handle<Item, FixedPool<Item>>;

@@ -306,7 +306,7 @@ template <class T, class... Policies> class Pooled {
   /// Live objects of derived classes that are too big for a slot.
   [[nodiscard]] static std::size_t heap_objects() noexcept { return Of<T>::type::heap_objects(); }
   /// With AtomicStats, or BasicStats and NoLock.
-  [[nodiscard]] static PoolStatistics pool_statistics() { return pool().statistics(); }
+  template <int = 0> [[nodiscard]] static PoolStatistics pool_statistics() { return pool().statistics(); }
 
  protected:
   Pooled() = default;

@@ -82,9 +82,15 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   using Objects::build, Objects::derived, Objects::destroy_objects, Objects::is_inline, Objects::is_shared,
       Objects::object_in, Objects::prebuild, Objects::type;
   static constexpr bool is_external = std::same_as<typename Types::storage, ExternalStorage>;
+
+ protected:
+  /// No policy has to be passed as a value, except a storage.
+  static constexpr bool needs_no_value =
+      std::default_initializable<Lifetime> && std::default_initializable<typename Types::P::exhaustion>;
+
+ private:
   /// The constructor needs only a number of slots.
-  static constexpr bool sizes_itself =
-      !is_external && std::default_initializable<Lifetime> && std::default_initializable<typename Types::P::exhaustion>;
+  static constexpr bool sizes_itself = !is_external && needs_no_value;
   static constexpr bool has_live = !is_locked && TracksOccupancy<typename Types::core::Supply::Slots>;
 
  public:
@@ -100,7 +106,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   using storage_type = typename Types::storage;
 
   /// Effects: capacity N of InlineStorage<N>. Does nothing at run time; the first allocation opens the pool.
-  constexpr BasicPool() noexcept requires is_inline && std::default_initializable<Lifetime> { entry_.enter(*this); }
+  constexpr BasicPool() noexcept requires is_inline && needs_no_value { entry_.enter(*this); }
 
   /// Throws: InvalidConfiguration, AllocationFailed. Complexity: a few steps plus the storage's time; touches no slot.
   /// BitmapAllocator: one step per 4096 slots (clears the levels above the lowest). A checks policy: one per 64 slots
@@ -128,14 +134,14 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   BasicPool(PoolConfig const&, V&&, FASTALLOC_ADVICE("fastalloc: not a policy; pass ExternalStorage(span)")) = delete;
 
   /// As many slots as fit in the span. Throws: InvalidConfiguration if none fits, or the span is misaligned.
-  explicit BasicPool(std::span<std::byte> bytes) requires is_external && std::default_initializable<Lifetime>
+  explicit BasicPool(std::span<std::byte> bytes) requires is_external && needs_no_value
       : BasicPool(PoolConfig{.capacity = greater(Types::core::slots_in(bytes.size(), type), 1)},
                   ExternalStorage(bytes)) {}
 
   /// Attaches to the pool that another process made in the span; capacity and alignment are that pool's.
   /// Throws: InvalidConfiguration if there is no pool, it is of another kind, or it is not ready yet.
   /// Complexity: constant; touches no slot.
-  explicit BasicPool(ExternalStorage::Attached storage) requires is_external && std::default_initializable<Lifetime>
+  explicit BasicPool(ExternalStorage::Attached storage) requires is_external && needs_no_value
       : BasicPool(Types::span_block::config_in(storage, type), storage) {}
 
   /// For Result: sets `failure` instead of throwing; throws only what copying `values` throws.
@@ -159,7 +165,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
 
   [[nodiscard]] static Result<Derived> try_create(ExternalStorage::Attached storage) noexcept
-      requires is_external && std::default_initializable<Lifetime> {
+      requires is_external && needs_no_value {
     return Result<Derived>(std::in_place, Types::span_block::config_in(storage, type), storage);
   }
 
@@ -448,7 +454,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   /// Live objects from the heap; 0 without HeapFallback. Complexity: 1 step.
   [[nodiscard]] std::size_t heap_objects() const noexcept {
-    if constexpr (Types::P::exhaustion::uses_heap) return this->exhaustion_.count();
+    if constexpr (Types::P::exhaustion::uses_heap) return this->exhaustion_.count(this->under_lock());
     else return 0;
   }
 
@@ -695,6 +701,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
  protected:
   static constexpr bool may_grow = Growing;
+  using exhaustion_type = typename Types::P::exhaustion;
 
   /// Effects: returns every block without live objects to the storage. Returns: the bytes released.
   std::size_t release_free_blocks() noexcept requires Growing {

@@ -8,7 +8,6 @@
 //   heap object    | previous, next | T |        in a list of the pool; the handle's end finds it in no block
 #pragma once
 
-#include <fastalloc/lock/spin_lock.hpp>
 #include <fastalloc/pool/basic_pool.hpp>
 
 #include <new>
@@ -97,44 +96,46 @@ class HeapFallback {
   HeapFallback() = default;
   HeapFallback(HeapFallback const&) noexcept {}  // of a pool under construction
 
-  /// Returns: room for an object; null without memory.
-  [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align) noexcept {
+  /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock, which
+  /// guards the list: a fork takes it, too.
+  template <class Locked>
+  [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
     std::size_t const before = offset(align);
     void* const memory = ::operator new(before + bytes, alignment(align), std::nothrow);
     if (memory == nullptr) return nullptr;
     std::byte* const object = static_cast<std::byte*>(memory) + before;
     auto* const link = ::new (static_cast<void*>(object - sizeof(Link))) Link{};
-    Locked const guard(lock_);
-    if ((link->next = first_) != nullptr) first_->previous = link;
-    first_ = link;
-    ++count_;
+    locked([&] {
+      if ((link->next = first_) != nullptr) first_->previous = link;
+      first_ = link;
+      ++count_;
+    });
     return object;
   }
   /// `counts`: false where the pool is abandoned, and counts by itself.
-  void give(std::byte* object, std::size_t align, bool counts = true) noexcept {
+  template <class Locked>
+  void give(std::byte* object, std::size_t align, Locked const& locked, bool counts = true) noexcept {
     auto* const link = std::launder(reinterpret_cast<Link*>(object - sizeof(Link)));
-    {
-      Locked const guard(lock_);
+    locked([&] {
       (link->previous != nullptr ? link->previous->next : first_) = link->next;
       if (link->next != nullptr) link->next->previous = link->previous;
       if (counts) --count_;
-    }
+    });
     ::operator delete(object - offset(align), alignment(align));
   }
   /// Returns: the object of `bytes` bytes that contains `p`; null if there is none. Complexity: linear.
-  [[nodiscard]] std::byte* find(void const* p, std::size_t bytes) const noexcept {
-    Locked const guard(lock_);
-    for (Link* link = first_; link != nullptr; link = link->next) {
-      auto* const object = reinterpret_cast<std::byte*>(link + 1);
-      if (object <= p && p < object + bytes) return object;
-    }
-    return nullptr;
+  template <class Locked>
+  [[nodiscard]] std::byte* find(void const* p, std::size_t bytes, Locked const& locked) const noexcept {
+    return locked([&]() -> std::byte* {
+      for (Link* link = first_; link != nullptr; link = link->next) {
+        auto* const object = reinterpret_cast<std::byte*>(link + 1);
+        if (object <= p && p < object + bytes) return object;
+      }
+      return nullptr;
+    });
   }
-  /// True for the address of an object.
-  [[nodiscard]] bool holds(void const* p) const noexcept { return find(p, 1) != nullptr; }
-  [[nodiscard]] std::size_t count() const noexcept {
-    Locked const guard(lock_);
-    return count_;
+  template <class Locked> [[nodiscard]] std::size_t count(Locked const& locked) const noexcept {
+    return locked([&] { return count_; });
   }
 
  private:
@@ -142,19 +143,11 @@ class HeapFallback {
     Link* previous = nullptr;
     Link* next = nullptr;
   };
-  struct Locked {
-    explicit Locked(SpinLock& lock) noexcept : lock_(lock) { lock_.lock(); }
-    ~Locked() { lock_.unlock(); }
-    Locked(Locked const&) = delete;
-    Locked& operator=(Locked const&) = delete;
-    SpinLock& lock_;
-  };
   static std::size_t offset(std::size_t align) noexcept { return detail::greater(align, sizeof(Link)); }
   static std::align_val_t alignment(std::size_t align) noexcept {
     return std::align_val_t{detail::greater(align, alignof(Link))};
   }
 
-  mutable SpinLock lock_;
   Link* first_ = nullptr;
   std::size_t count_ = 0;
 };

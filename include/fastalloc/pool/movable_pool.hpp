@@ -148,11 +148,11 @@ template <class P> class [[nodiscard]] MovablePool {
 
   /// Effects: makes a pool on the heap, from the arguments of P's constructors.
   /// Throws: as they do; AllocationFailed if the heap has no room for the pool object.
-  explicit MovablePool(std::size_t capacity) : pool_(make(capacity)) {}
+  template <int = 0> explicit MovablePool(std::size_t capacity) : pool_(make(capacity)) {}
   template <class... Values>
   explicit MovablePool(PoolConfig const& config, Values&&... values)
       : pool_(make(config, std::forward<Values>(values)...)) {}
-  explicit MovablePool(std::span<std::byte> bytes) : pool_(make(bytes)) {}
+  template <int = 0> explicit MovablePool(std::span<std::byte> bytes) : pool_(make(bytes)) {}
   /// The same from any arguments; without: the pool with InlineStorage.
   template <class... Args>
   explicit MovablePool(std::in_place_t, Args&&... args) : pool_(make(std::forward<Args>(args)...)) {}

@@ -179,7 +179,7 @@ template <class D, class... Ps> struct Policies {
   using ending = typename PickPolicy<Axis::ending, EndsWithOwner, Ps...>::type;
   template <class V>
   static constexpr bool names =
-      one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, Ps...>;
+      one_of<V, storage, lock, slot_allocator, stats, checks, lifetime, cache, keys, sharing, exhaustion, Ps...>;
   static constexpr bool cached = cache::max_cached != 0;
   static constexpr bool lock_free = LockFreePolicy<lock>;
 
@@ -196,7 +196,8 @@ template <class P> constexpr P pick_value() {
       std::default_initializable<P>,
       "fastalloc: this policy has to be passed as a value: Recycle of functions, std::function or lambdas with "
       "captures, which are null or "
-      "cannot be made when default constructed, or a storage of your own; write it behind the PoolConfig, as in "
+      "cannot be made when default constructed, evict() of such functions, or a storage of your own; write it behind "
+      "the PoolConfig, as in "
       "pool(PoolConfig{.capacity = 100}, recycle(init, reset))");
   return P();
 }

@@ -195,6 +195,9 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     return count;
   }
 
+  /// Calls f under the lock that every thread takes, with LockFree that of the slow path.
+  template <class F> decltype(auto) locked_for_all(F&& f) const { return locked_slow(f); }
+
   /// Effects: in pools with caches, creates this thread's cache and allocates its maximum size.
   void warm_up() {
     [[maybe_unused]] auto* const cache = caches_.attach(0);

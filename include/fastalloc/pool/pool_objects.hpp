@@ -134,7 +134,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
         return self.release_counts(static_cast<std::byte*>(object) - Types::counts_offset, what);
     if constexpr (Exhaustion::uses_heap)
       if (what == ReleaseOf::part && self.is_from_heap(object))
-        if (std::byte* const whole = self.exhaustion_.find(object, sizeof(T)))
+        if (std::byte* const whole = self.heap_object_at(object, sizeof(T)))
           return self.release_from_handle(object_in(whole));
     if constexpr (Checks::tracks_slots)  // an address in no slot is rejected as such
       if (what == ReleaseOf::part && !self.core_.owns(object)) what = ReleaseOf::object;
@@ -194,7 +194,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (is_from_heap(taken.slot)) {
         if (acquired) call_on_release(*object_in(taken.slot));
         if (built) object_in(taken.slot)->~T();
-        return exhaustion_.give(taken.slot, alignof(T));
+        return exhaustion_.give(taken.slot, alignof(T), under_lock());
       }
     if (built) {
       core_.end_keys(taken.slot);
@@ -322,10 +322,18 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
         if ((taken = this->take()).slot == nullptr) taken = try_take_slow();
       }
     } else if (taken.slot == nullptr) {
-      taken = {exhaustion_.take(sizeof(T), alignof(T)), true};
+      taken = {exhaustion_.take(sizeof(T), alignof(T), under_lock()), true};
     }
     if (taken.slot != nullptr || !must) return taken;
     return this->take_or_fail(type);
+  }
+  /// For the functions of HeapFallback.
+  [[nodiscard]] auto under_lock() const noexcept {
+    return [this](auto&& f) { return core_.locked_for_all(f); };
+  }
+  /// The object from the heap of which `bytes` bytes contain `p`; null if there is none. Complexity: linear.
+  [[nodiscard]] std::byte* heap_object_at(void const* p, std::size_t bytes) const noexcept {
+    return exhaustion_.find(p, bytes, under_lock());
   }
   /// True for an object from the heap.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_from_heap([[maybe_unused]] void const* object) const noexcept {
@@ -335,22 +343,22 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   /// For checks policies: the object is live; otherwise reports why not.
   [[nodiscard]] bool is_known(T* object) const noexcept {
     if constexpr (Exhaustion::uses_heap)
-      if (exhaustion_.holds(object)) return true;
+      if (heap_object_at(object, 1) != nullptr) return true;
     return this->verify_live(object, type);
   }
   /// Ends an object from the heap.
   FASTALLOC_COLD void end_on_heap(T* object) noexcept requires Exhaustion::uses_heap {
     if constexpr (Checks::tracks_slots)
-      if (!exhaustion_.holds(object)) return void(this->verify_live(object, type));  // reports it
+      if (heap_object_at(object, 1) == nullptr) return void(this->verify_live(object, type));  // reports it
     call_on_release(*object);
     object->~T();
     auto* const memory = reinterpret_cast<std::byte*>(object);
     if constexpr (abandonable && is_locked) {
-      if (ending_.run([&] { exhaustion_.give(memory, alignof(T)); })) return;
-      exhaustion_.give(memory, alignof(T), false);
+      if (ending_.run([&] { exhaustion_.give(memory, alignof(T), under_lock()); })) return;
+      exhaustion_.give(memory, alignof(T), under_lock(), false);
       end_counted(1);
     } else {
-      exhaustion_.give(memory, alignof(T));
+      exhaustion_.give(memory, alignof(T), under_lock());
       if constexpr (abandonable)
         if (ending_.abandoned) end_unused();
     }
@@ -359,12 +367,12 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   [[nodiscard]] std::size_t heap_objects_left() const noexcept requires Exhaustion::uses_heap {
     if constexpr (abandonable && is_locked)
       if (ending_.is_abandoned()) return 0;  // they were counted instead
-    return exhaustion_.count();
+    return exhaustion_.count(under_lock());
   }
   /// Slots and objects from the heap that handles keep.
   [[nodiscard]] std::size_t kept() const noexcept {
     std::size_t const slots = core_.allocated() - core_.reserved();
-    if constexpr (Exhaustion::uses_heap) return slots + exhaustion_.count();
+    if constexpr (Exhaustion::uses_heap) return slots + exhaustion_.count(under_lock());
     else return slots;
   }
 

@@ -170,6 +170,9 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
                   "fastalloc: the type of this pool does not name this Recycle, so init() would never be called; leave "
                   "<T> out, as in FixedPool(config, recycle(init, reset)), or write "
                   "FixedPool<T, decltype(recycle(init, reset))>");
+    static_assert((is_used_as<Vs, Axis::exhaustion> && ...),
+                  "fastalloc: the type of this pool does not name this exhaustion policy, so the value would have no "
+                  "effect; write it after T, as in FixedPool<T, decltype(end_one)>(config, end_one)");
     static_assert(((holds_value<Vs> || P::template names<Vs>) && ...),
                   "fastalloc: a policy value that is not in the pool's type has no effect; write its type after T, as "
                   "in FixedPool<T, FullChecks>");

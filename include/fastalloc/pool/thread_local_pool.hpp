@@ -55,6 +55,8 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
  public:
   using Base::Base;
   using Base::release_free_blocks, Base::reserve_slots, Base::may_grow, Base::has_statistics, Base::lock_of_blocks;
+  using Base::needs_no_value;
+  using typename Base::exhaustion_type;
 
   // relaxed: a thread sees its own writes, and no other thread ever stores this thread's record.
   [[nodiscard]] bool is_home() const noexcept { return owner.load(std::memory_order_relaxed) == this_thread().record; }
@@ -109,8 +111,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
   using handle_type = typename Sub::handle_type;
 
   /// Effects: creates the first sub-pool; each other thread creates its own on first use. Throws: as FixedPool.
-  explicit ThreadLocalPool(std::size_t slots_per_thread)
-      requires std::default_initializable<typename Sub::lifetime_type>
+  template <int = 0>
+  explicit ThreadLocalPool(std::size_t slots_per_thread) requires(Sub::needs_no_value)
       : ThreadLocalPool(PoolConfig{.capacity = slots_per_thread}) {}
   ThreadLocalPool(FASTALLOC_ADVICE("fastalloc: give each thread a capacity: ThreadLocalPool<T> pool(1000)")) = delete;
   template <class... Values>
@@ -318,11 +320,13 @@ template <class T, class... Policies> class ThreadLocalPool final {
   struct PrivateTag {};
   using Lifetime = typename Sub::lifetime_type;
   using StorageState = typename Sub::storage_type;
+  using Exhaustion = typename Sub::exhaustion_type;
 
   template <class... Values>
   explicit ThreadLocalPool(PrivateTag, PoolConfig const& config, Values&&... values)
       : config_(config), lifetime_(detail::pick_value<Lifetime>(std::forward<Values>(values)...)),
-        storage_(detail::pick_value<StorageState>(std::forward<Values>(values)...)) {
+        storage_(detail::pick_value<StorageState>(std::forward<Values>(values)...)),
+        exhaustion_(detail::pick_value<Exhaustion>(std::forward<Values>(values)...)) {
     detail::PoolTypes<T, detail::ThreadLocalKind, Policies...>::template check_values<std::remove_cvref_t<Values>...>();
   }
 
@@ -380,7 +384,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
     PoolConfig const config = config_.named(detail::name_of(this));
     std::optional<Error> failure;
     Sub* sub = nullptr;
-    bool const copied = detail::swallow([&] { sub = new (std::nothrow) Sub(failure, config, lifetime_, storage_); });
+    bool const copied =
+        detail::swallow([&] { sub = new (std::nothrow) Sub(failure, config, lifetime_, storage_, exhaustion_); });
     if (!copied) failure = detail::value_threw();
     if (!failure) return sub;
     delete sub;
@@ -423,6 +428,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   detail::PoolLimits config_;
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_;
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_;
+  FASTALLOC_NO_UNIQUE_ADDRESS Exhaustion exhaustion_;  ///< each sub-pool has a copy
   static void listen(void* self, detail::PoolEvent event, detail::ThreadPart*) noexcept {
     using Event = detail::PoolEvent;
     auto& pool = *static_cast<ThreadLocalPool*>(self);

@@ -230,3 +230,41 @@ TEMPLATE_TEST_CASE("HeapFallback: the last object ends an abandoned pool, wherev
   }
   CHECK(errors.count() == 0);
 }
+
+TEST_CASE("Evict: reserve_key() makes room, too") {
+  std::vector<Key> keys;
+  std::size_t calls = 0;
+  auto const by_key = evict([&](auto& pool) {
+    ++calls;
+    if (keys.empty()) return false;
+    pool.adopt(pool.get(keys.back())).reset();
+    keys.pop_back();
+    return true;
+  });
+  FixedPool<int, Generations, std::remove_const_t<decltype(by_key)>> pool(PoolConfig{.capacity = 2}, by_key);
+  for (int i = 0; i != 2; ++i) keys.push_back(pool.key(pool.allocate(i).release()));
+  Key const reserved = pool.reserve_key();
+  CHECK(calls == 1);
+  CHECK(pool.try_reserve_key() != Key());
+  CHECK(calls == 2);
+  CHECK(pool.try_reserve_key() == Key());
+  CHECK_THROWS_AS(pool.reserve_key(), PoolExhausted);
+  CHECK(*pool.build(reserved, 5) == 5);
+}
+
+TEST_CASE("Evict: each thread of a ThreadLocalPool has a copy of the value; pools that need one ask for it") {
+  OldestFirst<int> queue;
+  auto const end_one = evict([&] { return queue.pop(); });
+  using EndOne = std::remove_const_t<decltype(end_one)>;
+  ThreadLocalPool<int, EndOne> pool(PoolConfig{.capacity = 2}, end_one);
+  for (int i = 0; i != 5; ++i) queue.push(pool.allocate(i));
+  CHECK(queue.size() == 2);
+  CHECK(queue.front() == 3);
+  while (queue.pop()) {}
+  STATIC_REQUIRE(!std::is_constructible_v<ThreadLocalPool<int, EndOne>, std::size_t>);
+  STATIC_REQUIRE(!std::is_default_constructible_v<FixedPool<int, InlineStorage<2>, EndOne>>);
+  FixedPool<int, InlineStorage<2>, EndOne> in_place(PoolConfig{.capacity = 2}, end_one);
+  for (int i = 0; i != 5; ++i) queue.push(in_place.allocate(i));
+  CHECK(queue.size() == 2);
+  while (queue.pop()) {}
+}
