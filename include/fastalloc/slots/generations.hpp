@@ -26,6 +26,7 @@
 // handed out are not touched.
 #pragma once
 
+#include <fastalloc/arithmetic.hpp>
 #include <fastalloc/atomic_ref.hpp>
 #include <fastalloc/slots/blocks.hpp>
 #include <fastalloc/slots/keys.hpp>

@@ -60,33 +60,33 @@ template <class Frame> class Task {
 };
 
 using Pool = FixedPool<FrameSlot<512>, FullChecks>;
-using Pooled = Task<PooledFrame<>>;
+using FromPool = Task<PooledFrame<>>;
 
 std::size_t heap_frames() { return PooledFrame<>::heap_frames().count; }
 
-Pooled add(Pool&, int a, int b) {
+FromPool add(Pool&, int a, int b) {
   co_await std::suspend_always{};
   co_return a + b;
 }
 
 /// Each level waits for the next one, so `depth` frames live at once.
-Pooled count(Pool& pool, int depth, std::size_t& most) {
+FromPool count(Pool& pool, int depth, std::size_t& most) {
   Tracked const local(static_cast<std::uint64_t>(depth));
   if (pool.allocated() > most) most = pool.allocated();
   if (depth == 1) co_return 1;
-  Pooled next = count(pool, depth - 1, most);
+  FromPool next = count(pool, depth - 1, most);
   co_await std::suspend_always{};
   co_return 1 + next.run();
 }
 
-Pooled big(Pool&) {
+FromPool big(Pool&) {
   unsigned char volatile bytes[2000] = {};
   co_await std::suspend_always{};
   bytes[1999] = 3;
   co_return bytes[1999];
 }
 
-Pooled aligned(Pool&) {
+FromPool aligned(Pool&) {
   struct alignas(std::max_align_t) Widest {
     unsigned char bytes[sizeof(std::max_align_t)];
   };
@@ -97,8 +97,8 @@ Pooled aligned(Pool&) {
 
 struct Reader {
   int base;
-  Pooled read(Pool&, int n) { co_return base += n; }
-  Pooled peek(Pool&, int n) const { co_return base + n; }
+  FromPool read(Pool&, int n) { co_return base += n; }
+  FromPool peek(Pool&, int n) const { co_return base + n; }
 };
 
 Task<OrNothing> maybe(Pool&, Tracked value) { co_return static_cast<int>(value.value()); }
@@ -112,7 +112,7 @@ TEST_CASE("coroutines: take frames from the pool, and give them back when they e
   Pool pool(4);
   std::size_t const before = heap_frames();
   {
-    std::vector<Pooled> tasks;
+    std::vector<FromPool> tasks;
     for (int i = 0; i != 4; ++i) tasks.push_back(add(pool, i, 10));
     CHECK(pool.allocated() == 4);
     for (auto const& task : tasks) CHECK(pool.owns(task.frame()));
@@ -138,7 +138,7 @@ TEST_CASE("coroutines: exhausted mid-way, the rest comes from the heap") {
   CHECK(most == 4);
   CHECK(heap_frames() == before + 3 * 6);
   {
-    Pooled task = count(pool, 10, most);
+    FromPool task = count(pool, 10, most);
     task.step();  // two levels live
     CHECK(pool.allocated() == 2);
   }
@@ -149,7 +149,7 @@ TEST_CASE("coroutines: frames bigger than a slot come from the heap") {
   Pool pool(1);
   std::size_t const before = heap_frames();
   {
-    Pooled task = big(pool);
+    FromPool task = big(pool);
     CHECK_FALSE(pool.owns(task.frame()));
     CHECK(pool.is_empty());
     CHECK(task.run() == 3);
@@ -160,7 +160,7 @@ TEST_CASE("coroutines: frames bigger than a slot come from the heap") {
 
 TEST_CASE("coroutines: locals are aligned") {
   Pool pool(3);
-  std::vector<Pooled> tasks;
+  std::vector<FromPool> tasks;
   for (int i = 0; i != 6; ++i) tasks.push_back(aligned(pool));
   for (auto& task : tasks) CHECK(task.run() == 0);
 }
@@ -171,8 +171,8 @@ TEST_CASE("coroutines: member functions and lambdas") {
   Reader reader{10};
   CHECK(reader.read(pool, 5).run() == 15);
   CHECK(std::as_const(reader).peek(pool, 2).run() == 17);
-  auto const twice = [](Pool&, int n) -> Pooled { co_return 2 * n; };
-  Pooled task = twice(pool, 4);
+  auto const twice = [](Pool&, int n) -> FromPool { co_return 2 * n; };
+  FromPool task = twice(pool, 4);
   CHECK(pool.owns(task.frame()));
   CHECK(task.run() == 8);
   CHECK(heap_frames() == before);
@@ -207,7 +207,7 @@ TEST_CASE("coroutines: without the heap, the caller is told") {
 namespace {
 
 using test::ThrowOnNth;
-Pooled with_parameters(Pool&, ThrowOnNth a, ThrowOnNth b) {
+FromPool with_parameters(Pool&, ThrowOnNth a, ThrowOnNth b) {
   ThrowOnNth const local(1);
   co_await std::suspend_always{};
   co_return static_cast<int>(a.value() + b.value() + local.value());
@@ -235,7 +235,7 @@ TEST_CASE("coroutines: parameters that throw when they are copied lose no frame"
     ThrowOnNth const a(2), b(3);
     test::fuse().light(n);
     try {
-      Pooled task = with_parameters(pool, a, b);
+      FromPool task = with_parameters(pool, a, b);
       CHECK(pool.is_full());
       int const sum = task.run();
       CHECK(sum == 6);
