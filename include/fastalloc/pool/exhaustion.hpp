@@ -96,8 +96,8 @@ class HeapFallback {
   HeapFallback() = default;
   HeapFallback(HeapFallback const&) noexcept {}  // of a pool under construction
 
-  /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock, which
-  /// guards the list: a fork takes it, too.
+  /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock,
+  /// which guards the list: a fork takes it, too.
   template <class Locked>
   [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
     std::size_t const before = offset(align);
