@@ -88,7 +88,7 @@ template <class T> class OldestFirst {
 
 /// Takes objects from the heap (operator new) when every slot is in use and the pool cannot grow. Handles, hooks and
 /// destructors are as for slots. heap_objects() is their number; capacity(), allocated(), statistics, iterations,
-/// clear(), batches and index_of() are about slots only. allocate() fails only if the heap has no room.
+/// clear(), save(), batches and index_of() are about slots only. allocate() fails only if the heap has no room.
 /// Costs: a handle's end looks whether the object is in a slot (owns()). Without Recycle, keys and sharing.
 class HeapFallback {
  public:
@@ -100,8 +100,8 @@ class HeapFallback {
   /// Effects: objects are aligned as slots are; 0 for their own alignment.
   void align_to(std::size_t alignment) noexcept { least_alignment_ = alignment; }
 
-  /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock, which
-  /// guards the list: a fork takes it, too.
+  /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock,
+  /// which guards the list: a fork takes it, too.
   template <class Locked>
   [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
     align = detail::greater(align, least_alignment_);
