@@ -192,3 +192,26 @@ TEMPLATE_TEST_CASE("keys: threads lock a key while the last owner goes and the s
   CHECK(pool.is_empty());
   test::check_faults();
 }
+
+TEST_CASE("keys: a thread finds objects by index while another reserves keys") {
+  ThreadSafePool<int, NoCache, BitmapAllocator, Generations> pool(8);
+  auto const first = pool.allocate(1);
+  std::size_t const index = pool.index_of(first);
+  std::atomic<bool> stop{false};
+  std::thread other([&] {
+    while (!stop) {
+      Key const key = pool.reserve_key();
+      if (pool.get(key) == nullptr) pool.cancel(key);
+    }
+  });
+  std::size_t found = 0;
+  std::size_t const rounds = test::scaled(20'000, 1'000'000);
+  for (std::size_t i = 0; i != rounds; ++i) {
+    found += pool.find(index) == first.get() ? 1U : 0U;
+    if (i % 64 == 0) (void)pool.find(index + 1);
+  }
+  stop = true;
+  other.join();
+  CHECK(found == rounds);
+  CHECK(pool.allocated() == 1);
+}

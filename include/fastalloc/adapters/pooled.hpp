@@ -245,9 +245,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Derive from it: `struct Particle : Pooled<Particle>`. Then `new Particle` takes a slot, in all forms (aligned,
 /// nothrow), and `new (address) Particle` builds there. `new Particle[n]`, std::make_shared, and containers of Particle
 /// use the heap, as before.
-/// Policies: those of the pool (see above), except lifetime, sharing and keys policies. A derived class has the pool of
-/// its base. To have its own, it derives from Pooled, too, and says `using Pooled<Derived>::operator new;` and the same
-/// for operator delete.
+/// Policies: those of the pool (see above), except lifetime, sharing and keys policies, and HeapFallback. A derived
+/// class has the pool of its base. To have its own, it derives from Pooled, too, and says `using
+/// Pooled<Derived>::operator new;` and the same for operator delete.
 /// Configuration: a public `static fastalloc::PoolConfig pool_config()` of T, called once. Otherwise the pool begins
 /// with about 16 KiB and doubles.
 /// Throws: `new`: PoolExhausted, MaxCapacityExceeded, AllocationFailed, which are std::bad_alloc; a new-handler is not
@@ -265,6 +265,9 @@ template <class T, class... Policies> class Pooled {
                  ...),
                 "fastalloc: Pooled objects are built by new and ended by delete; leave lifetime, sharing and keys "
                 "policies out, or use a pool and its handles");
+  static_assert((!std::same_as<Policies, HeapFallback> && ...),
+                "fastalloc: operator delete could not tell HeapFallback's objects from those of derived classes that "
+                "are too big for a slot; leave it out, and let the pool grow");
   /// A template, so that T may be incomplete here.
   template <class U> struct Of {
     static_assert(std::is_base_of_v<Pooled, U>,

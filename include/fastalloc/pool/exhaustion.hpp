@@ -18,7 +18,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Ends objects by `f(pool)`, or f(), when every slot is in use. f returns true if it ended at least one object (by
 /// releasing a handle, or by adopt(get(key)).reset()), and false if there is none to end; the request then fails as
 /// with Fail. It is called until a slot is there, at most max_calls times a request. It may use the pool, but not
-/// allocate from it. Throws: what f throws; nothing has changed then.
+/// allocate from it. For allocate(), try_allocate() and reserve_key(): batches, runs and waiting requests do not evict.
+/// Throws: what f throws; nothing has changed then.
 /// Statistics: each call counts as a failure. Thread safety: f runs without a lock, on the thread that wants a slot.
 template <class F> class Evict {
  public:
@@ -87,7 +88,7 @@ template <class T> class OldestFirst {
 
 /// Takes objects from the heap (operator new) when every slot is in use and the pool cannot grow. Handles, hooks and
 /// destructors are as for slots. heap_objects() is their number; capacity(), allocated(), statistics, iterations,
-/// clear(), batches and index_of() are about slots only. allocate() fails only if the heap has no room.
+/// clear(), save(), batches and index_of() are about slots only. allocate() fails only if the heap has no room.
 /// Costs: a handle's end looks whether the object is in a slot (owns()). Without Recycle, keys and sharing.
 class HeapFallback {
  public:
@@ -96,10 +97,14 @@ class HeapFallback {
   HeapFallback() = default;
   HeapFallback(HeapFallback const&) noexcept {}  // of a pool under construction
 
+  /// Effects: objects are aligned as slots are; 0 for their own alignment.
+  void align_to(std::size_t alignment) noexcept { least_alignment_ = alignment; }
+
   /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock,
   /// which guards the list: a fork takes it, too.
   template <class Locked>
   [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
+    align = detail::greater(align, least_alignment_);
     std::size_t const before = offset(align);
     void* const memory = ::operator new(before + bytes, alignment(align), std::nothrow);
     if (memory == nullptr) return nullptr;
@@ -115,6 +120,7 @@ class HeapFallback {
   /// `counts`: false where the pool is abandoned, and counts by itself.
   template <class Locked>
   void give(std::byte* object, std::size_t align, Locked const& locked, bool counts = true) noexcept {
+    align = detail::greater(align, least_alignment_);
     auto* const link = std::launder(reinterpret_cast<Link*>(object - sizeof(Link)));
     locked([&] {
       (link->previous != nullptr ? link->previous->next : first_) = link->next;
@@ -150,6 +156,7 @@ class HeapFallback {
 
   Link* first_ = nullptr;
   std::size_t count_ = 0;
+  std::size_t least_alignment_ = 0;  ///< PoolConfig::alignment
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE

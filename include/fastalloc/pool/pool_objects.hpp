@@ -86,12 +86,16 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   explicit PoolObjects(PoolConfig const& config, Values&&... values)
       : Base(pick_storage(std::forward<Values>(values)...), config, type),
         lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)),
-        exhaustion_(pick_value<Exhaustion>(std::forward<Values>(values)...)) {}
+        exhaustion_(pick_value<Exhaustion>(std::forward<Values>(values)...)) {
+    if constexpr (Exhaustion::uses_heap) exhaustion_.align_to(config.alignment);
+  }
   template <class... Values>
   explicit PoolObjects(std::optional<Error>& failure, PoolConfig const& config, Values&&... values)
       : Base(pick_storage(std::forward<Values>(values)...), failure, config, type),
         lifetime_(pick_value<Lifetime>(std::forward<Values>(values)...)),
-        exhaustion_(pick_value<Exhaustion>(std::forward<Values>(values)...)) {}
+        exhaustion_(pick_value<Exhaustion>(std::forward<Values>(values)...)) {
+    if constexpr (Exhaustion::uses_heap) exhaustion_.align_to(config.alignment);
+  }
 
   /// The storage among `values`; Nothing for a default constructed one (inline storage is never copied).
   template <class... Values> static constexpr auto pick_storage(Values&&... values) {

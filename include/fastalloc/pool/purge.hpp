@@ -21,13 +21,14 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 #if FASTALLOC_CAN_PURGE
-/// Effects: gives the whole pages of [from, to) back. Returns: the bytes of those that were in memory; 0 if the system
-/// refuses, as for locked pages.
-inline std::size_t purge_pages(std::byte* from, std::byte* to) noexcept {
+/// Effects: gives the whole pages of [from, to), of at least `least` bytes, back. Returns: the bytes of those that were
+/// in memory; 0 if the system refuses, as for locked pages.
+inline std::size_t purge_pages(std::byte* from, std::byte* to, std::size_t least) noexcept {
   long const page_size = ::sysconf(_SC_PAGESIZE);
   auto const page = static_cast<std::size_t>(page_size);
-  auto const first = round_up(reinterpret_cast<std::uintptr_t>(from), page);
-  auto const last = reinterpret_cast<std::uintptr_t>(to) / page * page;
+  std::size_t const whole = greater(page, least);  // some kernels round the end up to a huge page
+  auto const first = round_up(reinterpret_cast<std::uintptr_t>(from), whole);
+  auto const last = reinterpret_cast<std::uintptr_t>(to) / whole * whole;
   if (page_size <= 0 || first >= last) return 0;
   std::size_t resident = 0;
   for (std::uintptr_t at = first; at < last;) {
@@ -86,15 +87,17 @@ template <class Choices> class Purging<PoolCore<Choices>> {
     std::size_t bytes = 0;
     std::size_t const stride = core.stride();
     auto& blocks = core.supply_.blocks();
+    std::size_t least = 1;
+    if constexpr (requires { core.storage().page_bytes(); }) least = core.storage().page_bytes();
     std::byte* live = next();
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       auto const& block = blocks[b];
       std::byte* at = has_no_contents ? block.data : block.data + block.handed * stride;
       for (; live != nullptr && blocks.holds(block, live); live = next()) {
-        bytes += purge_pages(at, live);
+        bytes += purge_pages(at, live, least);
         at = live + stride;
       }
-      bytes += purge_pages(at, block.end);
+      bytes += purge_pages(at, block.end, least);
     }
     return bytes;
   }

@@ -203,7 +203,8 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
                            [&](std::byte* slot) { return pool.release_from_handle(Pool::object_in(slot)), true; });
       }
     } undo{pool_};
-    f(Builder(pool_));
+    Builder const builder(pool_);  // f may take it by reference
+    f(builder);
     undo.done = true;
   }
 

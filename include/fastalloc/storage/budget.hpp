@@ -109,7 +109,14 @@ template <class S> class Budgeted {
     else return false;
   }
 
+  [[nodiscard]] std::size_t page_bytes() const noexcept {
+    if constexpr (requires { storage_.page_bytes(); }) return storage_.page_bytes();
+    else return 1;
+  }
+
   [[nodiscard]] MemoryBudget& budget() const noexcept { return *budget_; }
+  /// The storage that the memory comes from, as for PageStorage::note().
+  [[nodiscard]] S const& storage() const noexcept { return storage_; }
 
  private:
   MemoryBudget* budget_;

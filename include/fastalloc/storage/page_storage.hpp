@@ -115,6 +115,10 @@ class PageStorage {
   [[nodiscard]] constexpr bool is_prefaulted() const noexcept { return options_.prefault || options_.lock_memory; }
 
   [[nodiscard]] constexpr PageOptions const& options() const noexcept { return options_; }
+  /// Bytes of the greatest pages that a block may have, for calls that the kernel rounds to them.
+  [[nodiscard]] constexpr std::size_t page_bytes() const noexcept {
+    return options_.huge_pages == HugePages::reserved ? options_.huge_page_size : 1;
+  }
 
   /// True when a requested feature was not available.
   [[nodiscard]] bool has_note() const noexcept { return note().code != detail::no_error; }

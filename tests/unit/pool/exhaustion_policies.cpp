@@ -268,3 +268,17 @@ TEST_CASE("Evict: each thread of a ThreadLocalPool has a copy of the value; pool
   CHECK(queue.size() == 2);
   while (queue.pop()) {}
 }
+
+TEST_CASE("HeapFallback: objects from the heap have PoolConfig::alignment, too") {
+  for_each_pool([]<class Pool>() {
+    if constexpr (requires { Pool(4); } && !std::is_default_constructible_v<Pool>) {
+      Pool pool(PoolConfig{.capacity = 1, .alignment = 256});
+      std::vector<typename Pool::handle_type> handles;
+      for (unsigned i = 0; i != 20; ++i) {
+        handles.push_back(pool.allocate(i));
+        EXPECT(reinterpret_cast<std::uintptr_t>(handles[i].get()) % 256 == 0);
+      }
+      Handle<Tracked> const erased = std::move(handles.back());
+    }
+  });
+}

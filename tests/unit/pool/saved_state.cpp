@@ -450,7 +450,7 @@ TEMPLATE_TEST_CASE("saved state: any T by any serialiser", "", (FixedPool<std::s
              ContainsSubstring("load_with() builds all objects") && ContainsSubstring("allocated 26"));
   auto const third = make_pool();
   CHECK(test::throws<int>([&] {
-    third->load_with([&](auto build) {
+    third->load_with([&](auto& build) {
       for (auto const& [name, text] : stream) {
         build(name, text);
         if (name == stream[20].first) throw 1;
