@@ -2,7 +2,7 @@
 // Sessions of a server, named by an id of 8 bytes: threads turn ids into owners while others close the sessions.
 //
 // The id is a key of the pool. lock(id) returns an owner, or none if the session is closed: never another session that
-// has the slot by now. A callback of a C library holds an owner as void*. Who asks for one session too many ends the
+// has the slot by now. A callback of a C library holds an owner as void*. A request for one session too many ends the
 // oldest idle one. All pools of the program are in one list, for the operators.
 #include <fastalloc/fastalloc.hpp>
 #include <fastalloc/registry.hpp>

@@ -536,12 +536,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// process before or after this one, not until 2^Bits / 3k objects with keys have lived in the slot.
   /// Complexity: at most 3 steps. Thread safety: takes no lock; threads may look up while others allocate and release.
   /// The caller must ensure that no thread releases this object meanwhile.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(key_type key) noexcept requires has_keys { return find(key); }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* get(key_type key) noexcept requires has_keys { return object_of(key); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE T const* get(key_type key) const noexcept requires has_keys {
-    return find(key);
+    return object_of(key);
   }
   /// True if get() would find it.
-  [[nodiscard]] bool contains(key_type key) const noexcept requires has_keys { return find(key) != nullptr; }
+  [[nodiscard]] bool contains(key_type key) const noexcept requires has_keys { return object_of(key) != nullptr; }
   FASTALLOC_NEEDS_KEYS(Key, key(auto const&) const requires(!has_keys));
   FASTALLOC_NEEDS_KEYS(T*, get(Key) const requires(!has_keys));
   FASTALLOC_NEEDS_KEYS(bool, contains(Key) const requires(!has_keys));
@@ -571,14 +571,14 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   }
   /// The same for get(key); empty when the key is stale.
   template <int = 0> [[nodiscard]] SharedHandle<T> share(key_type key) requires has_counts && has_keys {
-    return sharing().share(find(key));
+    return sharing().share(object_of(key));
   }
   /// Returns: one more owner of the object that `key` was made for; empty when the key is stale, the object is being
   /// destroyed, or a Handle owns it.
   /// Thread safety: with AtomicShared, any threads may call it while others drop the last SharedHandle and allocate
   /// again; not beside shrink_to_fit(). Complexity: at most 8 steps, and 1 for each other thread that counts meanwhile.
   template <int = 0> [[nodiscard]] SharedHandle<T> lock(key_type key) noexcept requires has_counts && has_keys {
-    return sharing().lock([&] { return find(key); });
+    return sharing().lock([&] { return object_of(key); });
   }
   /// Effects: takes back an owner that SharedHandle::release() gave up. Returns: an empty handle for null. A checks
   /// policy reports a pointer to no live object; every pool reports an object without SharedHandles.
@@ -761,7 +761,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <class At> FASTALLOC_ALWAYS_INLINE void release_all(At at, std::size_t n) noexcept {
     many().release_all(at, n);
   }
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* find(key_type key) const noexcept {
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE T* object_of(key_type key) const noexcept {
     std::byte* const slot = core_.find_key(key.index(), key.generation());
     return slot == nullptr ? nullptr : uncovered(slot);
   }

@@ -124,13 +124,13 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   /// Takes back the slot that the snapshot came to last. If no other slot was returned since the supply's mark, sets
   /// the next mark behind this one, so that next() need not tell the snapshot.
   static void give(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
-    if constexpr (!Frontier::owns_frontier && requires(typename Supply::Slots& slots) { slots.set_mark(); }) {
-      auto& slots = static_cast<Frontier&>(supply).slots_;
-      if (supply.hot_ == nullptr && slots.size() == slots.low_water() && supply.snapshots_ == &snapshot &&
+    if constexpr (!Frontier::owns_frontier && requires(typename Supply::Slots& list) { list.set_mark(); }) {
+      auto& list = static_cast<Frontier&>(supply).slots_;
+      if (supply.hot_ == nullptr && list.size() == list.low_water() && supply.snapshots_ == &snapshot &&
           snapshot.outer == nullptr) {
         supply.peak_floor_ = supply.peak();
-        slots.give(slot, supply.blocks());
-        return slots.set_mark();
+        list.give(slot, supply.blocks());
+        return list.set_mark();
       }
     }
     supply.give(slot);

@@ -375,9 +375,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   }
   /// Slots and objects from the heap that handles keep.
   [[nodiscard]] std::size_t kept() const noexcept {
-    std::size_t const slots = core_.allocated() - core_.reserved();
-    if constexpr (Exhaustion::uses_heap) return slots + exhaustion_.count(under_lock());
-    else return slots;
+    std::size_t const live = core_.allocated() - core_.reserved();
+    if constexpr (Exhaustion::uses_heap) return live + exhaustion_.count(under_lock());
+    else return live;
   }
 
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_{};
