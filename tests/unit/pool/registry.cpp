@@ -19,6 +19,7 @@ using test::Tracked;
 
 namespace {
 
+#if FASTALLOC_EXCEPTIONS
 template <class F> std::string text_of(F&& f) {
   try {
     f();
@@ -27,6 +28,7 @@ template <class F> std::string text_of(F&& f) {
   }
   return "nothing was thrown";
 }
+#endif
 
 std::vector<std::string> listed() {
   std::vector<std::string> names;
@@ -36,6 +38,7 @@ std::vector<std::string> listed() {
 
 }  // namespace
 
+#if FASTALLOC_EXCEPTIONS
 TEST_CASE("names: of pools are in errors, statistics and reports") {
   std::string name = "particles of level \"3\"";
   FixedPool<Tracked, BasicStats> pool(PoolConfig{.capacity = 1, .name = name});
@@ -56,7 +59,9 @@ TEST_CASE("names: of pools are in errors, statistics and reports") {
   CHECK(back->current_usage == 1);
   CHECK(back->name.empty());
 }
+#endif
 
+#if FASTALLOC_EXCEPTIONS
 TEST_CASE("names: a pool without one, and one at the address of an ended one, have none") {
   std::optional<GrowingPool<int>> pool;
   pool.emplace(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::none(), .name = "first"});
@@ -74,9 +79,12 @@ TEST_CASE("names: a pool without one, and one at the address of an ended one, ha
              }),
              ContainsSubstring("(type int"));
 }
+#endif
 
 TEST_CASE("names: a constructor that fails names the pool, and a name is free again afterwards") {
+#if FASTALLOC_EXCEPTIONS
   CHECK_THAT(text_of([] { FixedPool<int>(PoolConfig{.name = "empty"}); }), ContainsSubstring("(pool empty, type int"));
+#endif
   auto const result = FixedPool<int>::try_create(PoolConfig{.capacity = 0, .name = "empty"});
   CHECK(result.error().pool_name == "empty");
   // Many pools, one after the other: the list of names does not grow. Several at once: each has its own.
@@ -116,10 +124,13 @@ TEST_CASE("registry: pools enter at construction and leave at their end, in any 
   first.reset();
   third.reset();
   CHECK(listed() == std::vector<std::string>{""});
+#if FASTALLOC_EXCEPTIONS
   CHECK_THROWS(FixedPool<int, Registered>(PoolConfig{}));  // a failed one does not stay
+#endif
   CHECK(PoolRegistry::size() == 1);
 }
 
+#if FASTALLOC_EXCEPTIONS
 TEST_CASE("registry: a pool whose constructor throws, or try_create() fails, is in no list") {
   std::size_t const before = PoolRegistry::size();
   int left = 2;
@@ -139,6 +150,7 @@ TEST_CASE("registry: a pool whose constructor throws, or try_create() fails, is 
   CHECK(PoolRegistry::size() == before);
   CHECK(PoolRegistry::report().find("half-built") == std::string::npos);
 }
+#endif
 
 TEST_CASE("registry: what a pool says about itself") {
   FixedPool<Tracked, Registered, BasicStats> counted(PoolConfig{.capacity = 10, .name = "counted"});
@@ -205,6 +217,7 @@ TEST_CASE("bytes: a pool says what it holds from its storage") {
   CHECK(inside.bytes() <= sizeof inside);
 }
 
+#if FASTALLOC_EXCEPTIONS
 TEST_CASE("budget: a group of pools stays within its bytes, and gets them back") {
   test::Audit const audit;
   MemoryBudget budget(10'000);
@@ -231,7 +244,9 @@ TEST_CASE("budget: a group of pools stays within its bytes, and gets them back")
   }
   CHECK(budget.in_use() == 0);
 }
+#endif
 
+#if FASTALLOC_EXCEPTIONS
 TEST_CASE("budget: asks before it refuses") {
   struct Scene {
     std::optional<GrowingPool<std::uint64_t, Budgeted<>>> spare;
@@ -255,6 +270,7 @@ TEST_CASE("budget: asks before it refuses") {
   CHECK(scene.asked == 2);
   scene.spare.reset();
 }
+#endif
 
 TEST_CASE("budget: reports pools that outlive it") {
   test::RecordedErrors const errors;
