@@ -199,7 +199,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Objects::template check_arguments<Args...>();
     Taken taken = this->take();
     if (taken.slot == nullptr) [[unlikely]]
-      taken = slow_take<true>();
+      taken = this->template slow_take<true>();
     return build(taken, static_cast<Args&&>(args)...);
   }
 
@@ -209,7 +209,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Objects::template check_arguments<Args...>();
     Taken taken = this->take();
     if (taken.slot == nullptr) [[unlikely]] {
-      taken = slow_take<false>();
+      taken = this->template slow_take<false>();
       if (taken.slot == nullptr) return {};
     }
     return build(taken, static_cast<Args&&>(args)...);
@@ -736,13 +736,6 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
  private:
   template <class U, class O, class Slots> friend class detail::OwnedSlots;
 
-  /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.
-  template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_take() {
-    if constexpr (Types::P::exhaustion::evicts || Types::P::exhaustion::uses_heap)
-      return this->template take_exhausted<must>();
-    else if constexpr (must) return this->take_or_fail(type);
-    else return this->try_take_slow();
-  }
   template <int = 0> [[nodiscard]] FASTALLOC_ALWAYS_INLINE Batches<Objects> many() noexcept {
     return Batches<Objects>(*this);
   }

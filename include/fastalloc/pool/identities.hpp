@@ -91,9 +91,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     check_reserving();
     Taken taken = pool_.take();
     if (taken.slot == nullptr) {
-      if constexpr (Pool::Exhaustion::evicts) taken = pool_.template take_exhausted<throws>();
-      else if constexpr (throws) taken = pool_.take_or_fail(Pool::type);
-      else taken = pool_.try_take_slow();
+      taken = pool_.template slow_take<throws>();
       if (taken.slot == nullptr) return {};
     }
     auto& core = pool_.core_;

@@ -317,7 +317,13 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using Base::try_take_slow;
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return Base::holds_object(slot, type); }
 
-  /// A slot for a request that found none: as take_or_fail(), or, unless it `must`, as try_take_slow().
+  /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.
+  template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_take() {
+    if constexpr (Exhaustion::evicts || Exhaustion::uses_heap) return take_exhausted<must>();
+    else if constexpr (must) return this->take_or_fail(type);
+    else return try_take_slow();
+  }
+  /// The same with an exhaustion policy: as take_or_fail(), or, unless it `must`, as try_take_slow().
   template <bool must> FASTALLOC_COLD Taken take_exhausted() requires(Exhaustion::evicts || Exhaustion::uses_heap) {
     Taken taken = try_take_slow();
     if constexpr (Exhaustion::evicts) {
@@ -362,9 +368,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       exhaustion_.give(memory, alignof(T), under_lock(), false);
       end_counted(1);
     } else {
-      exhaustion_.give(memory, alignof(T), under_lock());
-      if constexpr (abandonable)
-        if (ending_.abandoned) end_unused();
+      auto const give = [&] { exhaustion_.give(memory, alignof(T), under_lock()); };
+      if constexpr (abandonable) give_or_end(1, give);
+      else give();
     }
   }
   /// At the pool's end: objects from the heap that have not ended.

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <fastalloc/pool/identities.hpp>
+#include <fastalloc/storage/field_rows.hpp>
 
 #include <bit>
 #include <cstring>
@@ -41,12 +42,7 @@ struct SavedHeader {
 
   /// True if `there`, which was saved, fits this pool; otherwise sets the error: requested there, limit here.
   [[nodiscard]] bool accepts(SavedHeader const& there, Error& error) const noexcept {
-    struct Row {
-      std::uint64_t SavedHeader::* field;
-      char const* unit;
-      char const* text;
-    };
-    static constexpr Row rows[] = {
+    static constexpr FieldRow<SavedHeader> rows[] = {
         {&SavedHeader::version, "(version)",
          "the data has another format than this version of fastalloc reads (the limit); load it with the version that "
          "saved it, or save_with() there and load_with() here"},
@@ -64,15 +60,7 @@ struct SavedHeader {
         {&SavedHeader::order, "(order)",
          "the saved pool has another slot allocator (0: a list, 1: StackAllocator, 2: BitmapAllocator; the limit is "
          "this pool's); use the same"}};
-    for (Row const& row : rows) {
-      if (this->*row.field == there.*row.field) continue;
-      error.requested = static_cast<std::size_t>(there.*row.field);
-      error.limit = static_cast<std::size_t>(this->*row.field);
-      error.unit = row.unit;
-      error.text = row.text;
-      return false;
-    }
-    return true;
+    return agree(rows, there, *this, error);
   }
 
   /// Of all but the magic number and the checksum itself: sums of the words, and sums of these sums, in four lanes. An

@@ -8,7 +8,7 @@
 //   behind    the pool's statistics, if any
 #pragma once
 
-#include <fastalloc/error.hpp>
+#include <fastalloc/storage/field_rows.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -35,12 +35,7 @@ struct SpanLayout {
 
   /// True when `there` describes this pool; otherwise the error states the difference: requested here, limit there.
   [[nodiscard]] bool matches(SpanLayout const& there, Error& error) const noexcept {
-    struct Row {
-      std::uint64_t SpanLayout::* field;
-      char const* unit;
-      char const* text;
-    };
-    static constexpr Row rows[] = {
+    static constexpr FieldRow<SpanLayout> rows[] = {
         {&SpanLayout::version, "(version)",
          "the pool in the span was made by another version of fastalloc (the limit); build both programs with the same "
          "one"},
@@ -73,15 +68,9 @@ struct SpanLayout {
         {&SpanLayout::bytes, "bytes",
          "the pool in the span has another size (the limit); attach with the T, and the policies, that it was created "
          "with"}};
-    for (Row const& row : rows) {
-      if (this->*row.field == there.*row.field) continue;
-      error = Error{.requested = static_cast<std::size_t>(this->*row.field),
-                    .limit = static_cast<std::size_t>(there.*row.field),
-                    .text = row.text,
-                    .unit = row.unit};
-      return false;
-    }
-    return true;
+    Error difference;
+    if (agree(rows, *this, there, difference)) return true;
+    return error = difference, false;
   }
 };
 
