@@ -2,8 +2,8 @@
 // Three pools in one arena.
 //
 // Use it where all memory of a subsystem is one buffer: a static array, a region that the linker script names, a mapped
-// file, a block that was locked into memory. The sizes are constants, so the array is neither too small nor too big. One
-// bound holds for all, and the end of the arena is the end of everything in it.
+// file, a block that was locked into memory. The sizes are constants, so the array is neither too small nor too big.
+// One bound holds for all, and the end of the arena is the end of everything in it.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>

@@ -3,8 +3,8 @@
 //
 // Use it where a configuration file, a command line or a test decides which pool there is: one with a bound, one that
 // grows, one for threads. The policies are types, so each choice is a class; an abstract class with one function makes
-// them one. Only allocation is a virtual call: Handle<Message> is of the same type whatever pool the object is from, and
-// returns it by itself.
+// them one. Only allocation is a virtual call: Handle<Message> is of the same type whatever pool the object is from,
+// and returns it by itself.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdio>

@@ -3,8 +3,8 @@
 //
 // Use it where each asynchronous operation allocates its handler: a connection has one or two operations under way, so
 // two slots inside the connection serve all of them, and no operation takes from the heap. The allocator below is what
-// boost::asio::bind_allocator(HandlerAllocator<int>(memory), handler) wants. A third operation comes from the
-// heap, and is counted; so does a handler that is too big for a slot, uncounted.
+// boost::asio::bind_allocator(HandlerAllocator<int>(memory), handler) wants. A third operation comes from the heap, and
+// is counted; so does a handler that is too big for a slot, uncounted.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstddef>

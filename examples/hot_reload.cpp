@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Hot reload: a library with the game's code is unloaded and another version is loaded, while the objects live on.
 //
-// Use it where code changes under a running program: games, simulators, plug-ins. The program makes the pool, so nothing
-// in it points into the library; libraries allocate in it, and release. Objects, handles and keys outlive a version. T
-// has no virtual functions, since those are addresses in the library. Build both with one compiler and the same flags.
+// Use it where code changes under a running program: games, simulators, plug-ins. The program makes the pool, so
+// nothing in it points into the library; libraries allocate in it, and release. Objects, handles and keys outlive a
+// version. T has no virtual functions, since those are addresses in the library. Build both with one compiler and the
+// same flags.
 #include "hot_reload.hpp"
 
 #include <dlfcn.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // A byte budget over pools.
 //
-// Use it where several pools may hold so many bytes together, in whatever proportion the day brings: a level of a game, a
-// tenant of a server, a cache with several kinds of entries. A pool whose next block is above the budget is refused as
-// if the heap were empty; the program gives up what it can spare, here old footprints for enemies, and asks again.
+// Use it where several pools may hold so many bytes together, in whatever proportion the day brings: a level of a game,
+// a tenant of a server, a cache with several kinds of entries. A pool whose next block is above the budget is refused
+// as if the heap were empty; the program gives up what it can spare, here old footprints for enemies, and asks again.
 #include <fastalloc/fastalloc.hpp>
 #include <fastalloc/storage/budget.hpp>
 

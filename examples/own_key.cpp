@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Objects that know their own key, from their constructor on.
 //
-// Use it where a constructor has to say who it is: it registers at a bus, a timer, a scheduler, a remote peer. A pointer
-// would dangle there, and after allocate() the key comes too late. So the key comes first: reserve_key() takes the slot,
-// and build() constructs the object there. A message that arrives between the two finds nothing, as it does after the
-// object's end.
+// Use it where a constructor has to say who it is: it registers at a bus, a timer, a scheduler, a remote peer. A
+// pointer would dangle there, and after allocate() the key comes too late. So the key comes first: reserve_key() takes
+// the slot, and build() constructs the object there. A message that arrives between the two finds nothing, as it does
+// after the object's end.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdio>

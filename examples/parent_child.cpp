@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Qt-style parent and child: `new Button(&window)`, and whoever ends a window ends its buttons.
 //
-// Use it where a framework, or code that is ported, owns objects by raw pointers and ends them with `delete`. Each class
-// derives from Pooled, and so has a pool of its own behind its `new`; the code that says new and delete stays as it is.
-// Where the ownership is yours to design, take handles: scene_graph.cpp.
+// Use it where a framework, or code that is ported, owns objects by raw pointers and ends them with `delete`. Each
+// class derives from Pooled, and so has a pool of its own behind its `new`; the code that says new and delete stays as
+// it is. Where the ownership is yours to design, take handles: scene_graph.cpp.
 #include <fastalloc/adapters/pooled.hpp>
 
 #include <algorithm>
