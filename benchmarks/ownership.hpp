@@ -28,5 +28,6 @@ void add_many();
 void add_clearing();
 void add_saved();
 void add_overwriting();
+void add_requests();
 
 }  // namespace bench::ownership

@@ -33,6 +33,7 @@
 #if FASTALLOC_HAS_THREADS
 #include <fastalloc/cache/thread_cache.hpp>
 #include <fastalloc/lock/mutex_lock.hpp>
+#include <fastalloc/pool/on_available.hpp>
 #include <fastalloc/pool/thread_local_pool.hpp>
 #include <fastalloc/pool/thread_safe_pool.hpp>
 #endif

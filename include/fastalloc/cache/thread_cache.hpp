@@ -348,7 +348,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   /// Returns: false when there were none.
   template <class Depot> bool gather(Depot& depot) noexcept {
     if (!any_open_) return false;
-    any_open_ = false;
+    any_open_ = 0;
     note_peak(depot);
     std::size_t const before = depot.at_hand();
     bool others = false;
@@ -446,7 +446,8 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     }
     magazine.wants_room = most > magazine.most();
     magazine.open(most);
-    return any_open_ = true;
+    any_open_ = 1;
+    return true;
   }
   /// Called when the depot ran dry while caches held slots.
   void shrink() noexcept {
@@ -479,8 +480,8 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   std::uint32_t allowed_ = max_cached;
   std::uint32_t patience_ = least_patience;
   std::uint32_t quiet_ = 0;
-  std::uint16_t closed_ = 0;  ///< close() without reopen()
-  bool any_open_ = false;     ///< a cache was opened since all were closed
+  std::uint32_t closed_ : 31 = 0;   ///< close() without reopen(): one for each iteration, waiting thread and request
+  std::uint32_t any_open_ : 1 = 0;  ///< a cache was opened since all were closed
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<counts, Counts, NoCounts> counts_{};
 };
 

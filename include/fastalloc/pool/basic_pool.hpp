@@ -652,6 +652,10 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
                         handle_type, allocate_for(auto const&, auto&&...));
   FASTALLOC_UNAVAILABLE("fastalloc: this pool does not wait; use ThreadSafePool, or ask again with try_allocate()",
                         handle_type, allocate_until(auto const&, auto&&...));
+  FASTALLOC_UNAVAILABLE("fastalloc: only ThreadSafePool tells of free slots; use it, or ask again with try_allocate()",
+                        void, on_available(auto const&));
+  FASTALLOC_UNAVAILABLE("fastalloc: only ThreadSafePool tells of free slots; use it, or ask again with try_allocate()",
+                        void, async_allocate(auto&&...));
   FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
                         "the call out (shrink_to_fit() of a GrowingPool gives memory back)",
                         void, trim());
@@ -701,6 +705,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
  protected:
   static constexpr bool may_grow = Growing;
+  using objects = Objects;
   using exhaustion_type = typename Types::P::exhaustion;
 
   /// Effects: returns every block without live objects to the storage. Returns: the bytes released.

@@ -110,9 +110,11 @@ template <class Core> class PoolBase : public AnyOwner {
     return false;
   }
 
-  /// False for a slot that was handed out but holds no object: WeakHandles keep it, or a key is reserved.
+  /// False for a slot that was handed out but holds no object: WeakHandles keep it, a key is reserved, or a request or
+  /// a thread that waited is about to build one.
   [[nodiscard]] bool holds_object([[maybe_unused]] std::byte* slot,
                                   [[maybe_unused]] ObjectType const& type) const noexcept {
+    if (core_.is_offered(slot)) return false;
     if constexpr (Shape::counted)
       if (CountsRef(slot + Shape::payload, type.counts_are_atomic).is_dead()) return false;
     // No process can adopt an object marked as returned: its destructor is running, or its process was killed there.

@@ -22,6 +22,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   using Waiters = typename Choices::waiters;
   using Bytes = SlotGuard<Choices>;
   template <class> friend class Purging;
+  template <class> friend class SlotRequests;
   using Depot::caches_, Depot::lock_, Depot::lock_free, Depot::stats_, Depot::supply_, Depot::waiters_;
   using Depot::collect, Depot::describe_here, Depot::locked, Depot::locked_slow, Depot::make_room, Depot::mark_taken,
       Depot::note_peak, Depot::note_taken, Depot::serve, Depot::serve_all;

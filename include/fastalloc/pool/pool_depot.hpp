@@ -22,7 +22,8 @@ template <class Stats> class SpanStats;  // of pools that processes share
 struct NoWaiters {
   static constexpr bool enabled = false;
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE constexpr bool any() const noexcept { return false; }
-  constexpr void forget() noexcept {}
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE constexpr bool offers(std::byte const*) const noexcept { return false; }
+  constexpr std::size_t forget() noexcept { return 0; }
 };
 
 /// The choices that a pool's core is compiled for. Pools with equal choices share its code.
@@ -264,6 +265,12 @@ template <class Choices> class PoolDepot {
     return false;
   }
 
+  /// True if the slot was handed to a waiting thread or request, which has not begun to build its object. Requires: the
+  /// lock.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_offered([[maybe_unused]] std::byte const* slot) const noexcept {
+    return waiters_.offers(slot);
+  }
+
   /// For thread and process events; see PoolEvent.
   void lock() noexcept { slow_lock(lock_).lock(); }
   void unlock() noexcept {
@@ -287,8 +294,9 @@ template <class Choices> class PoolDepot {
     if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread lost in the fork may have held it
     if constexpr (requires { storage().stay_alone(); }) storage().stay_alone();
     supply_.forget_iterations();
-    waiters_.forget();
+    std::size_t const requests = waiters_.forget();
     caches_.stay_alone(supply_);
+    for (std::size_t i = 0; i != requests; ++i) caches_.close(supply_);  // once for each that waits
   }
   /// For forks: the lock of a sub-pool.
   [[nodiscard]] auto& lock_of_blocks() noexcept { return block_lock(lock_); }
@@ -404,13 +412,16 @@ template <class Choices> class PoolDepot {
   }
   /// True if the depot has n slots, perhaps after collecting the caches.
   bool gathers(std::size_t n) noexcept { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); }
-  /// Hands slots of the depot to waiting threads.
+  /// Hands slots of the depot to waiting threads and requests.
   void serve() noexcept {
     if constexpr (Waiters::enabled) {
       while (auto* const waiter = waiters_.first()) {
+        // A fork holds all locks, so no user code may run: whoever comes to the lock next serves the request.
+        if (waiter->is_request() && Waiters::is_forking()) return;
         do waiter->taken = supply_.take_one();
         while (waiter->taken.slot != nullptr && !note_taken(waiter->taken.slot));
         if (waiter->taken.slot == nullptr) return;
+        if (waiter->is_request()) caches_.reopen(supply_);
         waiters_.hand_over(*waiter);
       }
     }

@@ -51,6 +51,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class> friend class Clearing;
   template <class> friend class SavedState;
   template <class> friend class Looking;
+  template <class> friend class SlotRequests;
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
   template <class> friend class fastalloc::MovablePool;

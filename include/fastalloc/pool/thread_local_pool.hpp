@@ -255,6 +255,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
                         std::size_t, shrink_to_fit() requires(!Sub::may_grow));
   FASTALLOC_NEEDS_WAITING(handle_type, allocate_for(auto const&, auto&&...));
   FASTALLOC_NEEDS_WAITING(handle_type, allocate_until(auto const&, auto&&...));
+  FASTALLOC_NEEDS_WAITING(void, on_available(auto const&));
+  FASTALLOC_NEEDS_WAITING(void, async_allocate(auto&&...));
   FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
                         "the call out",
                         void, trim());

@@ -22,6 +22,12 @@ template <class Cache> constexpr std::size_t roomy_bytes = 0;
 template <class Cache> requires requires { Cache::roomy_bytes; }
 constexpr std::size_t roomy_bytes<Cache> = Cache::roomy_bytes;
 
+/// on_available() and async_allocate(); the specialization is in pool/on_available.hpp.
+template <class Objects> class SlotRequests {
+  static_assert(sizeof(Objects) == 0, "fastalloc: on_available() and async_allocate() have a header of their own; add "
+                                      "#include <fastalloc/pool/on_available.hpp>");
+};
+
 struct ThreadSafeKind : FixedKind {
   using defaults = ThreadSafeDefaults;
   static constexpr bool shared = true, cached = true;
@@ -92,6 +98,37 @@ class ThreadSafePool final
                                     waiter.wait_until(time);
                                   },
                                   std::forward<Args>(args)...);
+  }
+#endif
+
+  /// Effects: calls f(slot) once, as soon as there is a slot for it, without blocking a thread: before on_available()
+  /// returns, or at the end of the release that brings the slot back, on the thread that releases. Requests and waiting
+  /// threads are served in FIFO order, before any other caller. f gets a FreeSlot& and builds the object:
+  ///
+  ///   request = pool.on_available([&](auto& slot) {
+  ///     if (slot) ready.push(slot.allocate(args...));   // an empty slot: the pool ends
+  ///   });
+  ///
+  /// f runs without a lock and must not throw, block, or end the pool. If f itself, or a destructor that it calls,
+  /// releases objects, the requests that they serve run after f.
+  /// Returns: a SlotRequest, the owner of the request, which cancels it at its end. Throws: AllocationFailed without
+  /// memory for it.
+  /// Include <fastalloc/pool/on_available.hpp>, or the umbrella. Complexity: that of allocate(), and an allocation.
+  template <class F> [[nodiscard]] auto on_available(F f) {
+    return detail::SlotRequests<typename Base::objects>::on_available(*this, std::move(f));
+  }
+  /// For coroutines: `auto handle = co_await pool.async_allocate(args...);` is allocate() if a slot is free; else it
+  /// suspends the coroutine until a slot comes back, as a request of on_available() would, and resumes it on the thread
+  /// that releases. `args` are used then.
+  /// Returns: an awaitable that gives a handle; empty if the pool ends, `args` are then untouched. Destroying the
+  /// suspended coroutine cancels the request. Throws, where it is awaited: as allocate(), but never PoolExhausted.
+  template <class... Args> [[nodiscard]] auto async_allocate(Args&&... args) {
+    return detail::SlotRequests<typename Base::objects>::awaitable(*this, std::forward<Args>(args)...);
+  }
+#if defined(__cpp_lib_jthread)
+  /// The same; also resumes, with an empty handle, when `stop` is requested, on the thread that requests it.
+  template <class... Args> [[nodiscard]] auto async_allocate(std::stop_token stop, Args&&... args) {
+    return detail::SlotRequests<typename Base::objects>::stoppable(*this, std::move(stop), std::forward<Args>(args)...);
   }
 #endif
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// WaitQueue: threads that wait for a slot, in FIFO order. Slots are handed over directly, so no other thread can steal
-// one, and no waiting thread starves.
+// WaitQueue: threads and requests (see on_available.hpp) that wait for a slot, in FIFO order. Slots are handed over
+// directly, so no other thread can steal one, and none of those that wait starves.
+//
+//   push -> | first_ .. | -> hand_over -> | served_ | -> after the unlock: serve()
+//                                         | offered_: slots handed over in which no object is under construction yet |
 #pragma once
 
+#include <fastalloc/cache/thread_parts.hpp>
 #include <fastalloc/lock/spin_lock.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
 
@@ -57,13 +61,31 @@ class [[nodiscard]] NotCancelled {
   NotCancelled& operator=(NotCancelled const&) = delete;
 };
 
-/// A waiting thread. Lives on its stack until it has left the queue and, if it was served, was notified.
-class Waiter {
+/// An entry of a WaitQueue.
+class WaitNode {
  public:
-  Taken taken{nullptr, false};  ///< guarded by the pool's lock
-  Waiter* next = nullptr;       ///< in the queue, guarded by the pool's lock; later in the serving thread's list
-  bool is_queued = false;       ///< guarded by the pool's lock
+  using Served = void (*)(WaitNode&) noexcept;
 
+  Taken taken{nullptr, false};  ///< guarded by the pool's lock
+  WaitNode* next = nullptr;     ///< in the queue, guarded by the pool's lock; later in the serving thread's list
+  WaitNode* next_offer = nullptr;
+  std::uint32_t forks = 0;  ///< WaitQueue::forks() when it was handed over
+  bool is_queued = false;   ///< guarded by the pool's lock
+
+  /// True for a request, false for a thread that waits.
+  [[nodiscard]] bool is_request() const noexcept { return served_ != nullptr; }
+
+ protected:
+  friend class WaitQueue;
+  constexpr explicit WaitNode(Served served = nullptr) noexcept : served_(served) {}
+
+ private:
+  Served served_;  ///< of a request: called when a slot is there, or the pool ends. The server's last access
+};
+
+/// A waiting thread. Lives on its stack until it has left the queue and, if it was served, was notified.
+class Waiter : public WaitNode {
+ public:
   /// Ends wait_until(): a slot is there, or the pool ends. Call it without a lock. The server's last access.
   void serve() noexcept {
     std::lock_guard const guard(mutex_);
@@ -99,7 +121,7 @@ class Waiter {
   bool stopped_ = false;
 };
 
-/// All functions but any() need the pool's lock.
+/// All functions but any() and wake() need the pool's lock.
 class WaitQueue {
  public:
   static constexpr bool enabled = true;
@@ -108,61 +130,112 @@ class WaitQueue {
   // seq_cst: a giver pushes its slot, then reads count_; a waiter increments count_, then looks for a slot.
   [[nodiscard]] bool any() const noexcept { return count_.load(std::memory_order_seq_cst) != 0; }
   static void yield() noexcept { detail::yield(); }
-  [[nodiscard]] Waiter* first() const noexcept { return first_; }
+  [[nodiscard]] static bool is_forking() noexcept { return detail::is_forking(); }
+  [[nodiscard]] WaitNode* first() const noexcept { return first_; }
 
-  void push(Waiter& waiter) noexcept {
-    waiter.is_queued = true;
-    *last_ = &waiter;
-    last_ = &waiter.next;
-    ++inside_;
+  void push(WaitNode& node) noexcept {
+    node.is_queued = true;
+    node.next = nullptr;
+    *last_ = &node;
+    last_ = &node.next;
+    if (!node.is_request()) ++inside_;
     count_.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: as in any()
   }
-  /// Removes a waiter that has got its slot; it is woken after the unlock.
-  void hand_over(Waiter& waiter) noexcept {
-    remove(waiter);
-    waiter.next = std::exchange(served_, &waiter);
+  /// Removes an entry that has got its slot, or none as the pool ends; serve it after the unlock.
+  void hand_over(WaitNode& node) noexcept {
+    remove(node);
+    node.forks = forks_;
+    node.next = node.next_offer = nullptr;
+    *std::exchange(last_served_, &node.next) = &node;
+    if (node.taken.slot != nullptr) *std::exchange(last_offered_, &node.next_offer) = &node;
   }
   /// Removes a waiting thread, with a slot or without. Returns: true if a server is about to wake it.
   [[nodiscard]] bool leave(Waiter& waiter) noexcept {
     bool const was_served = !waiter.is_queued;
     if (waiter.is_queued) remove(waiter);
+    else end_offer(waiter);
     --inside_;
     return was_served;
   }
-  [[nodiscard]] bool has_served() const noexcept { return served_ != nullptr; }
-  /// Returns: the waiters served under the lock. Pass them to wake() after the unlock.
-  [[nodiscard]] Waiter* take_served() noexcept { return std::exchange(served_, nullptr); }
-  static void wake(Waiter* list) noexcept {
-    while (list != nullptr) std::exchange(list, list->next)->serve();
+  /// Removes a request that gives up. Returns: false if it was served, or never was in the queue.
+  [[nodiscard]] bool leave(WaitNode& request) noexcept {
+    if (!request.is_queued) return false;
+    remove(request);
+    return true;
   }
-  /// Effects: dismisses all waiters. Returns: true if all have left.
+  /// From here on the slot that was handed over counts as one that holds an object.
+  void end_offer(WaitNode& node) noexcept {
+    WaitNode** at = &offered_;
+    while (*at != nullptr && *at != &node) at = &(*at)->next_offer;
+    if (*at == nullptr) return;
+    *at = node.next_offer;
+    if (last_offered_ == &node.next_offer) last_offered_ = at;
+  }
+  /// True for a slot that was handed over and holds no object yet. Complexity: linear in their number.
+  [[nodiscard]] bool offers(std::byte const* slot) const noexcept {
+    for (WaitNode const* node = offered_; node != nullptr; node = node->next_offer)
+      if (node->taken.slot == slot) return true;
+    return false;
+  }
+  /// How often the process was forked since the pool's construction, as the child counts.
+  [[nodiscard]] std::uint32_t forks() const noexcept { return forks_; }
+  [[nodiscard]] bool has_served() const noexcept { return served_ != nullptr; }
+  /// Returns: the entries served under the lock. Pass them to wake() after the unlock.
+  [[nodiscard]] WaitNode* take_served() noexcept {
+    last_served_ = &served_;
+    return std::exchange(served_, nullptr);
+  }
+  static void wake(WaitNode* list) noexcept {
+    while (list != nullptr) {
+      WaitNode& node = *std::exchange(list, list->next);
+      if (node.is_request()) node.served_(node);
+      else static_cast<Waiter&>(node).serve();
+    }
+  }
+  /// Effects: dismisses all entries. Returns: true if all threads have left.
   bool dismiss() noexcept {
     while (first_ != nullptr) hand_over(*first_);
     return inside_ == 0;
   }
 
-  /// After a fork: the waiting threads do not exist in the child.
-  void forget() noexcept {
-    first_ = served_ = nullptr;
-    last_ = &first_;
+  /// After a fork: the waiting threads do not exist in the child. Returns: the number of requests that still wait.
+  std::size_t forget() noexcept {
+    (void)take_served();  // there are none: the server takes them before it unlocks
+    forget_threads(offered_, last_offered_, &WaitNode::next_offer);
+    std::uint32_t const requests = forget_threads(first_, last_, &WaitNode::next);
+    ++forks_;
     inside_ = 0;
-    count_.store(0, std::memory_order_relaxed);  // relaxed: the child has only this thread
+    count_.store(requests, std::memory_order_relaxed);  // relaxed: the child has only this thread
+    return requests;
   }
 
  private:
-  void remove(Waiter& waiter) noexcept {
-    Waiter** at = &first_;
-    while (*at != &waiter) at = &(*at)->next;
-    *at = waiter.next;
-    if (last_ == &waiter.next) last_ = at;
-    waiter.is_queued = false;
+  void remove(WaitNode& node) noexcept {
+    WaitNode** at = &first_;
+    while (*at != &node) at = &(*at)->next;
+    *at = node.next;
+    if (last_ == &node.next) last_ = at;
+    node.is_queued = false;
     count_.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: as in any()
   }
+  static std::uint32_t forget_threads(WaitNode*& first, WaitNode**& last, WaitNode* WaitNode::* next) noexcept {
+    std::uint32_t requests = 0;
+    last = &first;
+    while (*last != nullptr) {
+      if (!(*last)->is_request()) *last = (*last)->*next;
+      else last = &((*last)->*next), ++requests;
+    }
+    return requests;
+  }
 
-  Waiter* first_ = nullptr;
-  Waiter** last_ = &first_;
-  Waiter* served_ = nullptr;  ///< to be woken after the unlock
+  WaitNode* first_ = nullptr;
+  WaitNode** last_ = &first_;
+  WaitNode* served_ = nullptr;  ///< to be served after the unlock
+  WaitNode** last_served_ = &served_;
+  WaitNode* offered_ = nullptr;  ///< with slots in which no object is under construction yet
+  WaitNode** last_offered_ = &offered_;
   std::uint32_t inside_ = 0;  ///< threads between push() and leave()
+  std::uint32_t forks_ = 0;
   std::atomic<std::uint32_t> count_{0};
 };
 
