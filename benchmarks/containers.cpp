@@ -93,7 +93,7 @@ struct LimitSource {
   LimitAllocator<int> get() { return {}; }
 };
 
-// ---- containers: put(i) adds an element in the place of the i-th one, which take(i) removes
+// ---- containers: put(i) adds an element in the place of the i-th one, which pop(i) removes
 
 template <class S, class T> using allocator_of = typename S::template allocator<T>;
 using Pair = std::pair<std::uint32_t const, Object>;

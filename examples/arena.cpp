@@ -42,7 +42,7 @@ class Arena {
   explicit Arena(std::span<std::byte> bytes) : left_(bytes) {}
 
   /// Returns: memory for n objects; less, which makes the pool an error, if there is not so much left.
-  template <class T> fastalloc::ExternalStorage take(std::size_t n) {
+  template <class T> fastalloc::ExternalStorage pop(std::size_t n) {
     auto const taken = left_.first((std::min)(bytes_for<T>(n), left_.size()));
     left_ = left_.subspan(taken.size());
     return taken;
@@ -59,9 +59,9 @@ alignas(
 
 int main() {
   Arena arena(buffer);
-  Pool<Connection> connections({.capacity = 10}, arena.take<Connection>(10));
-  Pool<Request> requests({.capacity = 40}, arena.take<Request>(40));
-  Pool<Timer> timers({.capacity = 20}, arena.take<Timer>(20));
+  Pool<Connection> connections({.capacity = 10}, arena.pop<Connection>(10));
+  Pool<Request> requests({.capacity = 40}, arena.pop<Request>(40));
+  Pool<Timer> timers({.capacity = 20}, arena.pop<Timer>(20));
   std::printf("%zu connections, %zu requests, %zu timers\n", connections.capacity(), requests.capacity(),
               timers.capacity());
 
@@ -72,6 +72,6 @@ int main() {
   std::printf("their objects lie in the arena: %s\n",
               is_inside(connection.get()) && is_inside(request.get()) && is_inside(timer.get()) ? "yes" : "no");
 
-  auto const none = Pool<Request>::try_create({.capacity = 1}, arena.take<Request>(1));
+  auto const none = Pool<Request>::try_create({.capacity = 1}, arena.pop<Request>(1));
   std::printf("a fourth pool: %s\n", none ? "made" : none.error().message());
 }

@@ -13,12 +13,13 @@ namespace {
 // Slots: returned slots wait in a queue, the oldest is handed out first. A slot so stays unused as long as possible,
 // which gives stale pointers time to be noticed (by AddressSanitizer, or by the fill of DebugChecks).
 //
-// The pool deals with fresh slots, counts, growth and statistics; an allocator keeps nothing but the returned slots.
+// The pool deals with untouched slots, counts, growth and statistics; an allocator keeps nothing but the returned
+// slots.
 struct QuarantineAllocator {
   template <class Shape> class Slots {
    public:
     static constexpr bool growing = Shape::growing;
-    static constexpr bool hot_slot = false;  // no shortcut for the slot returned last: it is to come last
+    static constexpr bool keeps_last_freed = false;  // no shortcut for the slot returned last: it is to come last
 
     // Bytes to keep account of that many slots: here their addresses.
     static constexpr std::size_t metadata_bytes(std::size_t slots, std::size_t) noexcept {
@@ -38,7 +39,7 @@ struct QuarantineAllocator {
       for (std::size_t b = 0; b != blocks.count(); ++b) room_ += blocks[b].slot_count;
     }
 
-    std::byte* take(fastalloc::Blocks<growing> const&) noexcept {
+    std::byte* pop(fastalloc::Blocks<growing> const&) noexcept {
       if (size_ == 0) return nullptr;
       std::byte* const slot = ring_[first_];
       first_ = next(first_);
@@ -46,7 +47,7 @@ struct QuarantineAllocator {
       return slot;
     }
 
-    void give(std::byte* slot, fastalloc::Blocks<growing> const&) noexcept {
+    void push(std::byte* slot, fastalloc::Blocks<growing> const&) noexcept {
       std::size_t const end = first_ + size_;
       ring_[end < room_ ? end : end - room_] = slot;
       ++size_;

@@ -23,11 +23,11 @@ struct Block {
 /// A member of the connection; used on its strand only, so without a lock.
 class HandlerMemory {
  public:
-  void* take(std::size_t bytes) {
+  void* pop(std::size_t bytes) {
     ++operations_;
     return bytes <= sizeof(Block) ? blocks_.allocate_for_overwrite().release() : ::operator new(bytes);
   }
-  void give(void* p, std::size_t bytes) noexcept {
+  void push(void* p, std::size_t bytes) noexcept {
     if (bytes <= sizeof(Block)) blocks_.adopt(static_cast<Block*>(p)).reset();
     else ::operator delete(p);
   }
@@ -45,8 +45,8 @@ template <class T> class HandlerAllocator {
   explicit HandlerAllocator(HandlerMemory& memory) noexcept : memory_(&memory) {}
   template <class U> HandlerAllocator(HandlerAllocator<U> const& other) noexcept : memory_(other.memory_) {}
 
-  T* allocate(std::size_t n) { return static_cast<T*>(memory_->take(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t n) noexcept { memory_->give(p, n * sizeof(T)); }
+  T* allocate(std::size_t n) { return static_cast<T*>(memory_->pop(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) noexcept { memory_->push(p, n * sizeof(T)); }
   bool operator==(HandlerAllocator const&) const noexcept = default;
 
  private:

@@ -32,7 +32,7 @@ class Level {
   }
 
   /// The level's last item.
-  [[nodiscard]] Items::handle_type take() {
+  [[nodiscard]] Items::handle_type pop() {
     auto item = std::move(handles_.back());
     handles_.pop_back();
     return item;
@@ -59,7 +59,7 @@ int main() {
   for (Level const& level : levels) level.print();
 
   std::puts("The player takes an item along, and the forest is unloaded:");
-  fastalloc::Handle<Item> const bag = levels[0].take();
+  fastalloc::Handle<Item> const bag = levels[0].pop();
   levels.erase(levels.begin());
   for (Level const& level : levels) level.print();
   std::printf("  in the bag: %s\n", bag->name.c_str());

@@ -36,9 +36,9 @@ template <int TagBits> struct Rig {
     blocks[0] = Block{.data = data, .end = data + sizeof memory, .slot_count = slots};
     list.bind(metadata, blocks);
     std::vector<std::byte*> all;
-    while (std::byte* const slot = list.take(blocks)) all.push_back(slot);
+    while (std::byte* const slot = list.pop(blocks)) all.push_back(slot);
     CHECK(all.size() == slots);
-    for (std::size_t i = slots; i-- != 0;) list.give(all[i], blocks);
+    for (std::size_t i = slots; i-- != 0;) list.push(all[i], blocks);
   }
 
   /// Others take the first three slots and keep the second; the first comes back, with as many returns as make a tag of
@@ -46,14 +46,14 @@ template <int TagBits> struct Rig {
   std::vector<std::byte*> run() {
     std::vector<std::byte*> held;
     Pause::others = [&] {
-      std::byte* const a = list.take(blocks);
-      held.push_back(list.take(blocks));
-      std::byte* const c = list.take(blocks);
-      list.give(c, blocks);  // 1
-      list.give(a, blocks);  // 2
+      std::byte* const a = list.pop(blocks);
+      held.push_back(list.pop(blocks));
+      std::byte* const c = list.pop(blocks);
+      list.push(c, blocks);  // 1
+      list.push(a, blocks);  // 2
     };
-    held.push_back(list.take(blocks));
-    while (std::byte* const slot = list.take(blocks)) {
+    held.push_back(list.pop(blocks));
+    while (std::byte* const slot = list.pop(blocks)) {
       held.push_back(slot);
       if (held.size() > 2 * slots) break;  // a list in a ring
     }
@@ -87,11 +87,11 @@ TEST_CASE("aba: with a tag of one bit fewer returns are noticed") {
   Rig<1> rig;
   std::vector<std::byte*> held;
   Pause::others = [&] {
-    std::byte* const a = rig.list.take(rig.blocks);
-    held.push_back(rig.list.take(rig.blocks));
-    rig.list.give(a, rig.blocks);
+    std::byte* const a = rig.list.pop(rig.blocks);
+    held.push_back(rig.list.pop(rig.blocks));
+    rig.list.push(a, rig.blocks);
   };
-  while (std::byte* const slot = rig.list.take(rig.blocks)) held.push_back(slot);
+  while (std::byte* const slot = rig.list.pop(rig.blocks)) held.push_back(slot);
   CHECK(held.size() == rig.slots);
   CHECK(std::set(held.begin(), held.end()).size() == rig.slots);
 }
@@ -118,16 +118,16 @@ TEMPLATE_TEST_CASE("aba: threads that are held up between look and swap never sh
   test::Stopwatch const watch;
   test::run(4, [&](std::size_t) {
     while (watch.time() < test::short_slice(0.3)) {
-      std::byte* const slot = list.take(blocks);
+      std::byte* const slot = list.pop(blocks);
       if (slot == nullptr) continue;
       auto& owner = owners[blocks.index_of(slot)];
       test::faults().expect(owner.fetch_add(1) == 0, "a slot has two owners");
       owner.fetch_sub(1);
-      list.give(slot, blocks);
+      list.push(slot, blocks);
     }
   });
   std::size_t left = 0;
-  while (list.take(blocks) != nullptr) ++left;
+  while (list.pop(blocks) != nullptr) ++left;
   CHECK(left == slots);
   test::check_faults();
 }

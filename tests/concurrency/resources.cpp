@@ -33,13 +33,13 @@ struct Given {
   std::size_t bytes;
 };
 
-Given take(std::pmr::memory_resource& resource, std::size_t bytes, std::uint64_t tag) {
+Given pop(std::pmr::memory_resource& resource, std::size_t bytes, std::uint64_t tag) {
   auto* const words = static_cast<std::uint64_t*>(resource.allocate(bytes, alignof(std::uint64_t)));
   for (std::size_t i = 0; i != bytes / sizeof(std::uint64_t); ++i) words[i] = cookie ^ (tag + i);
   return {words, bytes};
 }
 /// Returns: false when the words are not what was written.
-bool give(std::pmr::memory_resource& resource, Given given) {
+bool push(std::pmr::memory_resource& resource, Given given) {
   std::uint64_t const tag = given.words[0] ^ cookie;
   bool intact = true;
   for (std::size_t i = 0; i != given.bytes / sizeof(std::uint64_t); ++i)
@@ -80,8 +80,8 @@ TEST_CASE("resources: blocks of all sizes change threads, and all come back") {
           std::mt19937 random(t + 10 * static_cast<unsigned>(generation));
           for (unsigned i = 0; i != 4000; ++i) {
             std::size_t const bytes = 8 * (1 + (i % 50 == 0 ? random() % 1500 : random() % 40));
-            auto const other = exchange.swap(take(resource, bytes, (std::uint64_t{t} << 40) + i), random());
-            if (other && !give(resource, *other)) ++broken;
+            auto const other = exchange.swap(pop(resource, bytes, (std::uint64_t{t} << 40) + i), random());
+            if (other && !push(resource, *other)) ++broken;
             if (i % 1000 == 0) resource.shrink_to_fit();
           }
         });
@@ -89,7 +89,7 @@ TEST_CASE("resources: blocks of all sizes change threads, and all come back") {
       for (auto& thread : threads) thread.join();
       CHECK(resource.check_invariants());
     }
-    exchange.clear([&](Given given) { broken += !give(resource, given); });
+    exchange.clear([&](Given given) { broken += !push(resource, given); });
     CHECK(broken == 0);
     CHECK(resource.bytes_in_use() == 0);
     CHECK(resource.bytes_held() == upstream.bytes());
@@ -129,11 +129,11 @@ TEST_CASE("resources: the resource ends, or is released, before a thread that us
     std::optional<SynchronizedPoolResource> resource(std::in_place, &upstream);
     std::barrier step(2);
     std::thread thread([&] {
-      for (std::size_t bytes = 8; bytes < 3000; bytes += 8) give(*resource, take(*resource, bytes, bytes));
+      for (std::size_t bytes = 8; bytes < 3000; bytes += 8) push(*resource, pop(*resource, bytes, bytes));
       step.arrive_and_wait();
       step.arrive_and_wait();
       if (only_released) {
-        for (std::size_t bytes = 8; bytes < 3000; bytes += 8) give(*resource, take(*resource, bytes, bytes));
+        for (std::size_t bytes = 8; bytes < 3000; bytes += 8) push(*resource, pop(*resource, bytes, bytes));
       }
     });
     step.arrive_and_wait();
@@ -186,8 +186,8 @@ TEST_CASE("resources: the child of a fork goes on, whatever other threads were d
     threads.emplace_back([&] {
       for (std::size_t i = 0; !done; ++i) {
         std::vector<Given> given;
-        for (std::size_t bytes = 16; bytes < 10'000; bytes += 500) given.push_back(take(resource, bytes, i));
-        for (auto const& one : given) give(resource, one);
+        for (std::size_t bytes = 16; bytes < 10'000; bytes += 500) given.push_back(pop(resource, bytes, i));
+        for (auto const& one : given) push(resource, one);
         if (i % 4 == 0) resource.shrink_to_fit();
       }
     });
@@ -195,7 +195,7 @@ TEST_CASE("resources: the child of a fork goes on, whatever other threads were d
   for (int i = 0; i != 20; ++i) {
     auto const ending = test::run_in_child([&] {
       ::alarm(60);
-      for (std::size_t bytes = 16; bytes < 10'000; bytes += 100) give(resource, take(resource, bytes, bytes));
+      for (std::size_t bytes = 16; bytes < 10'000; bytes += 100) push(resource, pop(resource, bytes, bytes));
       resource.shrink_to_fit();
     });
     CHECK(ending.survived);

@@ -23,7 +23,7 @@ set(not_in_core vector chrono mutex condition_variable stop_token charconv)
 #   pages       PageStorage, and what it asks of the system
 #   core        the rest: what a FixedPool or a GrowingPool with unique handles is made of, with all of its policies
 set(groups pages processes threads ownership core)
-set(processes_names "span_header|field_rows|shared_memory|span_stats|external_storage")
+set(processes_names "process_header|field_rows|shared_memory|process_stats|external_storage")
 set(processes_limit 287)
 set(threads_names "thread_|system_slot|on_available|/cache/remote|/(spin|adaptive|interrupt)_lock|lock_free|tagged_list|atomic_stats|wait_queue|asymmetric")
 set(ownership_names "generations|/(short_)?keys?\\.hpp|/bound|sharing|shared_handle|live_cursor|live_range|batches|span_handle|batch_handle|owned_slots|movable_pool|identities|clearing|exhaustion|saved_state|looking")

@@ -4,7 +4,7 @@
 // others; the fences are its to pay for (membarrier).
 //
 // THREADS threads do up to OPS operations each: a pop that may say "exhausted", a pop that waits for a slot, or the
-// push of any slot the thread holds. Every way to place the slots at the start is tried: in the depot, in a cache, or
+// push of any slot the thread holds. Every way to place the slots at the start is tried: in the central list, in a cache, or
 // held. cache[i].top is written by thread i alone; limit (no pop below it) and end (no push beyond it) only under the
 // lock.
 //
@@ -14,10 +14,10 @@
 // thread, for a moment at which its queue is empty.
 //
 // Checked:
-//   holder, depot  no slot is taken while somebody holds it, nor put into the depot twice
+//   holder, central  no slot is taken while somebody holds it, nor put into the central list twice
 //   saw_full       "exhausted" is said only if at some moment of the call every slot was held, on its way back, or on
 //                  its way to another pop that had begun
-//   places         at the end, each slot is held, in the depot, or in one cache, once
+//   places         at the end, each slot is held, in the central list, or in one cache, once
 //   waiters        nobody waits at the end while a slot is free
 //
 // Faults:
@@ -66,7 +66,7 @@ Cache cache[THREADS];
 chan stores[THREADS] = [STORES] of { byte, byte };
 
 bool locked;
-bool depot[CAPACITY];
+bool central[CAPACITY];
 byte waiters;
 bool waiting[THREADS];
 byte handed[THREADS];
@@ -131,19 +131,19 @@ inline end_pop() {
   saw_full[me] = false
 }
 
-inline put_into_depot(owner, index) {
+inline put_into_central(owner, index) {
   i = cache[owner].slot[index];
-  assert(!depot[i]);
-  depot[i] = true;
+  assert(!central[i]);
+  central[i] = true;
   i = 0
 }
 
-inline take_from_depot() {
+inline pop_from_central() {
   x = 0;
   do
   :: x == CAPACITY -> x = NIL; break
-  :: x < CAPACITY && depot[x] -> depot[x] = false; break
-  :: x < CAPACITY && !depot[x] -> x++
+  :: x < CAPACITY && central[x] -> central[x] = false; break
+  :: x < CAPACITY && !central[x] -> x++
   od
 }
 
@@ -173,7 +173,7 @@ inline search() {
   k = cache[other].top;
   do
   :: saved[other] < k ->
-    atomic { put_into_depot(other, saved[other]); saved[other]++ }
+    atomic { put_into_central(other, saved[other]); saved[other]++ }
   :: else -> break
   od;
   k = 0
@@ -256,7 +256,7 @@ pop:
     :: else
     fi;
     reset_own();
-    take_from_depot();
+    pop_from_central();
     if
     :: x != NIL -> locked = false; goto popped
     :: else -> x = 0
@@ -289,7 +289,7 @@ pop:
   EACH_OTHER(search());
 searched:
   atomic {
-    take_from_depot();
+    pop_from_central();
     if
     :: x == NIL && patient -> waiters++; waiting[me] = true
     :: else
@@ -346,13 +346,13 @@ push:
     lock();
     k = cache[me].limit;
     do
-    :: k < top -> put_into_depot(me, k); k++
+    :: k < top -> put_into_central(me, k); k++
     :: else -> break
     od;
     i = x;
     do
     :: waiters > 0 ->
-      take_from_depot();
+      pop_from_central();
       if
       :: x == NIL -> break
       :: else
@@ -394,7 +394,7 @@ init {
       cache[i].end = LAST;
       handed[i] = NIL
     }
-    // Place each slot: held by a thread, in its cache, or in the depot. Threads are alike: slot i goes to one of the
+    // Place each slot: held by a thread, in its cache, or in the central list. Threads are alike: slot i goes to one of the
     // first i + 1.
     for (i : 0 .. CAPACITY - 1) {
       holder[i] = NOBODY;
@@ -409,7 +409,7 @@ init {
       :: who >= THREADS && who < 2 * THREADS && cache[who - THREADS].top < LAST ->
         cache[who - THREADS].slot[cache[who - THREADS].top] = i;
         cache[who - THREADS].top++
-      :: else -> depot[i] = true
+      :: else -> central[i] = true
       fi
     }
     run Memory();
@@ -428,7 +428,7 @@ init {
       od
     }
     for (i : 0 .. CAPACITY - 1) {
-      assert(places[i] + depot[i] + (holder[i] != NOBODY) == 1);
+      assert(places[i] + central[i] + (holder[i] != NOBODY) == 1);
       assert(waiters == 0 || holder[i] != NOBODY)
     }
     assert(!locked)

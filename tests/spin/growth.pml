@@ -2,7 +2,7 @@
 // Growth up to max_capacity, outside the pool's lock: PoolDepot::grow(), with_memory(), reserve() and release_free_blocks().
 //
 // THREADS threads do up to OPS operations each: a request, which grows the pool when it finds no slot and may fail at the maximum, or the
-// return of a slot. A helper calls reserve() and shrink_to_fit(), HELPS times in all. The pool has START slots at the start, in the depot.
+// return of a slot. A helper calls reserve() and shrink_to_fit(), HELPS times in all. The pool has START slots at the start, in the central list.
 // Growth adds blocks of one or two slots, and a directory each time. What happens under the lock is one step. Caches are simple here,
 // as cache_stealing.pml has the rest: a batch may bring a slot more into the cache of the thread, and gather() empties all and closes them. With
 // ROOMY a pool rather grows than gathers, as pools of size classes do; then gather() comes at the maximum only.

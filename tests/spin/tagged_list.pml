@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The list of free slots under the LockFree policy: a stack of slot indices whose head and tag are one atomic word,
-// with the links in an array beside it, and a frontier behind which no slot was ever used. Beside each link stands the number
+// with the links in an array beside it, and a bump pointer behind which no slot was ever used. Beside each link stands the number
 // of slots from there on, so the head's number is that of all free slots that were used before. A slot that is taken links to
 // itself: that is how iterations know it.
 //
@@ -11,7 +11,7 @@
 //   holder    no slot is taken while somebody holds it
 //   saw_full  "exhausted" is said only if at some moment of the call no slot was free
 //   counted   whenever the head changes, its number is right
-//   listed    when all threads are done, each slot is held, on the list once, or behind the frontier
+//   listed    when all threads are done, each slot is held, on the list once, or behind the bump pointer
 //   next      then a slot links to itself if and only if it is held
 // Each step is one access to shared memory, and all threads see the accesses in one order: memory orders are not
 // modelled.
@@ -19,7 +19,7 @@
 // Faults:
 //   BUG_NO_TAG     the tag, which counts returns, stays the same: a pop that slept puts a link in the head that others have made stale
 //   BUG_TAG_BITS   a tag of so many bits: it wraps while a pop sleeps, and the same happens
-//   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the frontier: a slot that came back
+//   BUG_NO_REREAD  "exhausted" is said without a second look at the list after the bump pointer: a slot that came back
 //                  while the last new one was taken is not seen
 //   BUG_COUNT      the number is read before the head: others change the list in between
 //   BUG_LATE_MARK  a thread links the slot to itself after it has handed it on: the slot may be on the list again
@@ -48,7 +48,7 @@ byte head_index = NIL;
 byte head_tag;
 byte next[CAPACITY];
 byte count[CAPACITY];
-byte fresh;  // the frontier: slots from here on were never used
+byte fresh;  // the bump pointer: slots from here on were never used
 
 // What only the checks know.
 byte holder[CAPACITY];
@@ -219,7 +219,7 @@ finished:
 init {
   byte i, who;
   atomic {
-    // Slots before the frontier are on the list or held. Threads are alike: slot i goes to one of the first i + 1.
+    // Slots before the bump pointer are on the list or held. Threads are alike: slot i goes to one of the first i + 1.
     select(fresh : 0 .. CAPACITY);
     free = CAPACITY;
     for (i : 0 .. CAPACITY - 1) {

@@ -3,7 +3,7 @@
 //
 // THREADS threads do up to OPS operations each: a request that may say "none", one that waits, or the return of a slot. At any moment a wait
 // may end without a slot: by its time or a stop (the thread leaves), or by an exception or cancellation (it leaves, and gives back what it
-// got meanwhile). A patient one ends with a slot alone. Every way to place the slots at the start is tried: in the depot, in a cache, or
+// got meanwhile). A patient one ends with a slot alone. Every way to place the slots at the start is tried: in the central list, in a cache, or
 // held. A thread that ends gives its cache back. When all threads have ended or stand in the queue the pool may be destroyed.
 // What happens under the pool's lock is one step. Caches are simple here, as cache_stealing.pml has the rest: a pop takes two steps, and who
 // gathers in between leaves it one slot and closes the cache, so that the owner comes to the lock with it. The waiter lies on the stack of
@@ -15,7 +15,7 @@
 //   holder   no slot is taken while somebody holds it
 //   queued   nobody takes a slot out of turn
 //   asleep   no patient thread waits at the end while a slot is free or after the pool's end, and none that was served
-//   places   at the end, each slot is held, in the depot, or in one cache, once
+//   places   at the end, each slot is held, in the central list, or in one cache, once
 //
 // Faults:
 //   BUG_NO_WAIT_FOR_SERVER  who gives up goes on though a server is about to wake it
@@ -209,7 +209,7 @@ take:
     :: else -> popping[me] = false
     fi
   }
-  // take_from_depot()
+  // pop_from_central()
   atomic {
     lock();
 #ifndef BUG_BARGE

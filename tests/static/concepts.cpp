@@ -58,13 +58,13 @@ static_assert(axis_of<Defaults>() == Axis::none);
 struct LockAndStorage : HeapStorage, NoLock {};
 static_assert(axis_of<LockAndStorage>() == Axis::several);
 
-// What slot allocators offer beyond the least: occupancy, marks, fresh slots, many at once, erasing.
+// What slot allocators offer beyond the least: occupancy, marks, untouched slots, many at once, erasing.
 template <class P, bool occupancy, bool marks, bool fresh, bool many>
 constexpr bool offers =
     SlotAllocator<P> && SlotAllocatorState<State<P, false>> && SlotAllocatorState<State<P, true>> &&
     TracksOccupancy<State<P, false>> == occupancy && TracksOccupancy<State<P, true>> == occupancy &&
     MarksReturns<State<P, false>> == marks && MarksReturns<State<P, true>> == marks &&
-    HearsOfFreshSlots<State<P, false>> == fresh && HearsOfFreshSlots<State<P, true>> == fresh &&
+    HearsOfUntouchedSlots<State<P, false>> == fresh && HearsOfUntouchedSlots<State<P, true>> == fresh &&
     TakesMany<State<P, false>> == many && TakesMany<State<P, true>> == many && ErasableSlots<State<P, true>>;
 static_assert(offers<StackAllocator, false, true, false, true>);
 static_assert(offers<FreeListAllocator, false, true, false, false>);

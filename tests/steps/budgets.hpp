@@ -41,7 +41,7 @@ inline constexpr Budget budgets[] = {
     {"", "", lock, 40},
     {"", "", drop, 30},
 
-    // 16 blocks: some steps for each where the frontier comes to the next one; blocks found by binary search.
+    // 16 blocks: some steps for each where the bump pointer comes to the next one; blocks found by binary search.
     {"GrowingPool", "Bitmap", allocate, 500, 50},
     {"GrowingPool", "Bitmap", release, 200, 40},
     {"GrowingPool", "", allocate, 500},
@@ -49,7 +49,7 @@ inline constexpr Budget budgets[] = {
     {"GrowingPool", "", owns, 120},
     {"GrowingPool", "", index_of, 120},
 
-    // A batch of 128 slots to or from the depot; or all that other caches hold.
+    // A batch of 128 slots to or from the central list; or all that other caches hold.
     {"ThreadSafePool, NoCache", "", release, 40},
     {"ThreadSafePool, NoCache", "", allocate, 60},
     {"ThreadSafePool", "TaggedList", allocate, 50},

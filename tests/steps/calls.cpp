@@ -136,7 +136,7 @@ TEMPLATE_TEST_CASE("one operation of a ThreadSafePool moves at most half a cache
       ThreadSafePool<Item, Counting<TestType>, test::CountingLock, AtomicStats, test::CountedStorage, NoChecks>;
   constexpr std::size_t slots = 4096, cache = ThreadCache<>::max_cached;
   Pool pool(slots);
-  // One thread: what it needs comes from its own cache or the depot, in batches, until both are empty.
+  // One thread: what it needs comes from its own cache or the central list, in batches, until both are empty.
   Walk most;
   for (unsigned const seed : {1U, 2U}) most = walk(pool, slots, seed, 60000);
   CHECK(most.allocate.moved <= cache / 2 + 2);
@@ -146,7 +146,7 @@ TEMPLATE_TEST_CASE("one operation of a ThreadSafePool moves at most half a cache
   CHECK(most.release.locks <= 1);
   CHECK(most.only_steps);
 
-  // Several: whoever finds the depot empty collects what lies in the others' caches, once.
+  // Several: whoever finds the central list empty collects what lies in the others' caches, once.
   constexpr std::size_t threads = 5;
   std::vector<typename Pool::handle_type> live;
   for (std::size_t i = 0; i != slots - threads * cache; ++i) live.push_back(pool.allocate(1U));

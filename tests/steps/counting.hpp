@@ -18,16 +18,16 @@
 namespace test {
 
 struct Counts {
-  std::size_t takes = 0, gives = 0, fresh = 0;   ///< calls that move one slot
-  std::size_t moved = 0;                         ///< slots: one for each of these calls, n for take_many and give_many
+  std::size_t takes = 0, gives = 0, untouched = 0;  ///< calls that move one slot
+  std::size_t moved = 0;                         ///< slots: one for each of these calls, n for pop_many and push_many
   std::size_t binds = 0, loops = 0, looked = 0;  ///< loops: for_each, drain, erase_if; looked: slots that they met
-  std::size_t runs = 0;                          ///< find_run, take_run
+  std::size_t runs = 0;                          ///< find_run, pop_run
   std::size_t locks = 0, nested = 0;
   std::size_t acquired = 0, released = 0;
   std::size_t notes = 0;
 
   /// Steps, without those of what is linear.
-  [[nodiscard]] std::size_t steps() const { return takes + gives + fresh + notes; }
+  [[nodiscard]] std::size_t steps() const { return takes + gives + untouched + notes; }
   [[nodiscard]] bool only_steps() const {
     return binds == 0 && loops == 0 && looked == 0 && runs == 0 && nested == 0 && acquired == 0 && released == 0;
   }
@@ -56,21 +56,21 @@ template <class Inner> struct Counting {
 
    public:
     void bind(std::byte* memory, Blocks const& blocks) noexcept { ++counts().binds, Base::bind(memory, blocks); }
-    [[nodiscard]] std::byte* take(Blocks const& blocks) noexcept {
-      return ++counts().takes, ++counts().moved, Base::take(blocks);
+    [[nodiscard]] std::byte* pop(Blocks const& blocks) noexcept {
+      return ++counts().takes, ++counts().moved, Base::pop(blocks);
     }
-    void give(std::byte* slot, Blocks const& blocks) noexcept {
-      ++counts().gives, ++counts().moved, Base::give(slot, blocks);
+    void push(std::byte* slot, Blocks const& blocks) noexcept {
+      ++counts().gives, ++counts().moved, Base::push(slot, blocks);
     }
-    void fresh(std::byte* slot, Blocks const& blocks) noexcept requires fastalloc::HearsOfFreshSlots<Base> {
-      ++counts().fresh, Base::fresh(slot, blocks);
+    void untouched(std::byte* slot, Blocks const& blocks) noexcept requires fastalloc::HearsOfUntouchedSlots<Base> {
+      ++counts().untouched, Base::untouched(slot, blocks);
     }
-    void take_many(std::byte** out, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::TakesMany<Base> {
-      ++counts().takes, counts().moved += n, Base::take_many(out, n, blocks);
+    void pop_many(std::byte** out, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::TakesMany<Base> {
+      ++counts().takes, counts().moved += n, Base::pop_many(out, n, blocks);
     }
     template <class At>
-    void give_many(At&& at, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::GivesMany<Base> {
-      ++counts().gives, counts().moved += n, Base::give_many(at, n, blocks);
+    void push_many(At&& at, std::size_t n, Blocks const& blocks) noexcept requires fastalloc::GivesMany<Base> {
+      ++counts().gives, counts().moved += n, Base::push_many(at, n, blocks);
     }
     template <class F> void for_each(F&& f, Blocks const& blocks) const {
       ++counts().loops, Base::for_each([&](std::byte* slot) { ++counts().looked, f(slot); }, blocks);
@@ -87,8 +87,8 @@ template <class Inner> struct Counting {
       return ++counts().runs, Base::find_run(n, block, blocks);
     }
     template <class Block>
-    void take_run(std::size_t place, std::size_t n, Block const& block) noexcept requires fastalloc::TakesRuns<Base> {
-      ++counts().runs, Base::take_run(place, n, block);
+    void pop_run(std::size_t place, std::size_t n, Block const& block) noexcept requires fastalloc::TakesRuns<Base> {
+      ++counts().runs, Base::pop_run(place, n, block);
     }
   };
 };

@@ -221,7 +221,7 @@ template <class... Keys> std::uint32_t growth() {
     auto* const pool = new Pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
     steps::calibrate(meter, pool);
     steps::Stage stage(*pool, row.capacity + 4, meter);
-    while (stage.size() != row.capacity + 4) stage.take(stage.size() >= row.capacity);
+    while (stage.size() != row.capacity + 4) stage.pop(stage.size() >= row.capacity);
     return stage.ok();
   });
   return row.maxima.ended_well ? most(row, steps::allocate) : 0;

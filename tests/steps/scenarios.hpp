@@ -37,12 +37,12 @@ template <class Pool> class Stage {
   [[nodiscard]] T* at(std::size_t i) const { return live_[i]; }
   void expect(bool condition) { ok_ = ok_ && condition; }
 
-  void take(bool measured, Kind kind = allocate) {
+  void pop(bool measured, Kind kind = allocate) {
     T* const object = measured ? measure(meter_, kind, Do::allocate, pool_) : Do::allocate(pool_);
     expect(object != nullptr);
     if (object != nullptr) live_.push_back(object);
   }
-  void give(std::size_t i, bool measured, Kind kind = release) {
+  void push(std::size_t i, bool measured, Kind kind = release) {
     T* const object = std::exchange(live_[i], live_.back());
     live_.pop_back();
     give_slot(object, measured, kind);
@@ -52,7 +52,7 @@ template <class Pool> class Stage {
   }
   void refuse() { expect(measure(meter_, refused, Do::allocate, pool_) == nullptr); }
   void fill(std::size_t to, std::size_t border = 0) {
-    while (ok_ && size() < to) take(border != 0 && (size() % border == 0 || size() % border == border - 1));
+    while (ok_ && size() < to) pop(border != 0 && (size() % border == 0 || size() % border == border - 1));
   }
 
   /// All slots are in use: returns those for which chosen() is true, and takes them again. `last`: so many of each are
@@ -64,7 +64,7 @@ template <class Pool> class Stage {
       else ++i;
     }
     for (std::size_t i = 0; i != gone.size(); ++i) give_slot(gone[i], i < 2 || i + last >= gone.size());
-    for (std::size_t i = 0; i != gone.size(); ++i) take(i < last || i + last >= gone.size());
+    for (std::size_t i = 0; i != gone.size(); ++i) pop(i < last || i + last >= gone.size());
   }
 
   /// Full, then one, two or three slots free at places where words and levels of a bitmap begin and end.
@@ -102,11 +102,11 @@ template <class Pool> class Stage {
       for (std::size_t i = 0; i != n; ++i) {
         bool const measured = i < 2 || i + 2 >= n;
         if (takes ? size() == slots_ : size() == 0) break;
-        if (takes) take(measured);
-        else give(next() % size(), measured);
+        if (takes) pop(measured);
+        else push(next() % size(), measured);
       }
       for (int i = 0; i != 4 && size() > 1 && size() < slots_; ++i)
-        next() % 2 != 0 ? take(true) : give(next() % size(), true);
+        next() % 2 != 0 ? pop(true) : push(next() % size(), true);
     }
   }
 
@@ -140,22 +140,22 @@ template <class Pool> class Stage {
 template <class Pool> bool run_plain(Pool& pool, std::size_t slots, Meter& meter, std::size_t border, bool has_levels) {
   calibrate(meter, &pool);
   Stage<Pool> stage(pool, slots, meter, true);
-  for (int i = 0; i != 3; ++i) stage.take(true);
+  for (int i = 0; i != 3; ++i) stage.pop(true);
   stage.ask();
-  stage.give(1, true);
-  stage.take(true);
+  stage.push(1, true);
+  stage.pop(true);
   stage.fill(slots - 2, border);
-  stage.take(true);
-  stage.take(true);
+  stage.pop(true);
+  stage.pop(true);
   stage.refuse();
   stage.refuse();
   stage.ask();
   for (int i = 0; i != 3; ++i) {
-    stage.give(slots / 2, true, usual_release);
-    stage.take(true, usual_allocate);
+    stage.push(slots / 2, true, usual_release);
+    stage.pop(true, usual_allocate);
   }
-  for (std::size_t i = 0; i != 40; ++i) stage.give(stage.size() - 1, true);  // about StackAllocator::lookahead
-  for (std::size_t i = 0; i != 40; ++i) stage.take(true);
+  for (std::size_t i = 0; i != 40; ++i) stage.push(stage.size() - 1, true);  // about StackAllocator::lookahead
+  for (std::size_t i = 0; i != 40; ++i) stage.pop(true);
   stage.refuse();
   stage.borders(has_levels ? 7 : 3);
   // One slot of each word, of each 64 words, and so on; then all but one.
@@ -165,10 +165,10 @@ template <class Pool> bool run_plain(Pool& pool, std::size_t slots, Meter& meter
   stage.refuse();
   for (unsigned seed = 1; seed != 3; ++seed) stage.random(seed, 12);
   stage.ask();
-  while (stage.size() > 3) stage.give(stage.size() - 1, false);
+  while (stage.size() > 3) stage.push(stage.size() - 1, false);
   stage.ask();
-  while (stage.size() != 0) stage.give(0, true);
-  stage.take(true);
+  while (stage.size() != 0) stage.push(0, true);
+  stage.pop(true);
   return stage.ok();
 }
 
@@ -179,13 +179,13 @@ template <class Pool> bool run_cached(Pool& pool, std::size_t slots, Meter& mete
   calibrate(meter, &pool);
   Stage<Pool> stage(pool, slots, meter);
   // the thread gets its cache: memory from the heap, and the registry's lock
-  for (int i = 0; i != 3; ++i) stage.take(false);
+  for (int i = 0; i != 3; ++i) stage.pop(false);
   stage.fill(slots / 2);
-  for (int i = 0; i != 20; ++i) stage.give(stage.size() - 1, false);
-  for (int i = 0; i != 5; ++i) stage.give(stage.size() - 1, true, usual_release);
-  for (int i = 0; i != 5; ++i) stage.take(true, usual_allocate);
-  for (std::size_t i = 0; i != cache + 10; ++i) stage.give(stage.size() - 1, i > cache / 2 - 40);
-  for (std::size_t i = 0; i != cache + 10; ++i) stage.take(i > cache / 2 - 40);
+  for (int i = 0; i != 20; ++i) stage.push(stage.size() - 1, false);
+  for (int i = 0; i != 5; ++i) stage.push(stage.size() - 1, true, usual_release);
+  for (int i = 0; i != 5; ++i) stage.pop(true, usual_allocate);
+  for (std::size_t i = 0; i != cache + 10; ++i) stage.push(stage.size() - 1, i > cache / 2 - 40);
+  for (std::size_t i = 0; i != cache + 10; ++i) stage.pop(i > cache / 2 - 40);
   stage.ask();
   // Another thread keeps a full cache.
   std::atomic<int> at{0};
@@ -198,10 +198,10 @@ template <class Pool> bool run_cached(Pool& pool, std::size_t slots, Meter& mete
   });
   while (at != 1) std::this_thread::yield();
   stage.fill(slots - cache - 10);
-  while (stage.ok() && stage.size() != slots) stage.take(true);  // the last ones come from the other cache
+  while (stage.ok() && stage.size() != slots) stage.pop(true);  // the last ones come from the other cache
   stage.refuse();
   stage.refuse();
-  for (std::size_t i = 0; i != 2 * cache; ++i) stage.give(stage.size() - 1, i < 4 || i % 64 == 0);
+  for (std::size_t i = 0; i != 2 * cache; ++i) stage.push(stage.size() - 1, i < 4 || i % 64 == 0);
   stage.random(1, 16);
   stage.ask();
   at = 2;
@@ -221,21 +221,19 @@ template <class Pool> bool run_local(Pool& pool, std::size_t slots, Meter& meter
   std::vector<Handle> live;
   live.reserve(slots);
   live.push_back(pool.allocate(std::uint64_t{1}));  // the thread gets its sub-pool
-  auto const take = [&](Kind kind) {
-    live.push_back(measure(meter, kind, Do::allocate, pool)), ok = ok && live.back();
-  };
-  auto const give = [&](Kind kind) { measure(meter, kind, Do::release, live.back()), live.pop_back(); };
-  for (int i = 0; i != 3; ++i) take(allocate);
-  give(usual_release), take(usual_allocate);
+  auto const pop = [&](Kind kind) { live.push_back(measure(meter, kind, Do::allocate, pool)), ok = ok && live.back(); };
+  auto const push = [&](Kind kind) { measure(meter, kind, Do::release, live.back()), live.pop_back(); };
+  for (int i = 0; i != 3; ++i) pop(allocate);
+  push(usual_release), pop(usual_allocate);
   while (live.size() < slots - 1) live.push_back(pool.allocate(std::uint64_t{1}));
-  take(allocate);
+  pop(allocate);
   ok = ok && !measure(meter, refused, Do::allocate, pool);
-  for (int i = 0; i != 40; ++i) give(release);
-  for (int i = 0; i != 40; ++i) take(allocate);
+  for (int i = 0; i != 40; ++i) push(release);
+  for (int i = 0; i != 40; ++i) pop(allocate);
   for (auto const& [n, kind] : {std::pair(few, gather_few), std::pair(many, gather_many)}) {
     std::thread([&live, left = slots - n] { live.resize(left); }).join();
-    take(kind);
-    while (live.size() != slots) take(allocate);
+    pop(kind);
+    while (live.size() != slots) pop(allocate);
   }
   Handle theirs;
   std::thread([&] { theirs = pool.allocate(std::uint64_t{1}); }).join();
@@ -244,7 +242,7 @@ template <class Pool> bool run_local(Pool& pool, std::size_t slots, Meter& meter
   for (int i = 0; i != 200; ++i) {
     bool const takes = live.size() < slots && (live.size() < 2 || next() % 2 != 0);
     if (!takes) std::swap(live[next() % live.size()], live.back());
-    takes ? take(allocate) : give(release);
+    takes ? pop(allocate) : push(release);
   }
   for (Handle& handle : live) (void)handle.release();
   return ok;
@@ -260,10 +258,10 @@ template <class Pool> bool run_keys(Pool& pool, std::size_t slots, Meter& meter,
   std::vector<fastalloc::Key> keys;
   for (std::size_t i = 0; i < slots; i += slots / 32) keys.push_back(measure(meter, key, Do::key, pool, stage.at(i)));
   for (fastalloc::Key const k : keys) ok = ok && measure(meter, get, Do::get, pool, k) != nullptr;
-  for (int i = 0; i != 33; ++i) stage.give(0, true);
+  for (int i = 0; i != 33; ++i) stage.push(0, true);
   for (fastalloc::Key const k : keys) measure(meter, get, Do::get, pool, k);
   ok = ok && measure(meter, get, Do::get, pool, fastalloc::Key()) == nullptr;
-  for (int i = 0; i != 33; ++i) stage.take(true);
+  for (int i = 0; i != 33; ++i) stage.pop(true);
   stage.refuse();
   return ok && stage.ok();
 }

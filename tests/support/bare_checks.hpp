@@ -79,7 +79,7 @@ template <class... Policies> void filling() {
     std::size_t distinct = 0;
     for (std::size_t i = 0; i != slots; ++i) {
       *full.handles[i] = static_cast<int>(i);
-      distinct += pool.index_of(full.handles[i]) == i ? 1 : 0;  // fresh slots come in order
+      distinct += pool.index_of(full.handles[i]) == i ? 1 : 0;  // untouched slots come in order
     }
     BARE_CHECK(distinct == slots);
     BARE_CHECK(pool.is_full() && pool.allocated() == slots);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // PoolResource, SynchronizedPoolResource: std::pmr::memory_resource over pools of raw slots, one pool per size class.
 //
-//   allocate(bytes, alignment)        class by one table lookup; its PoolCore: hot slot, else stack, frontier, growth
+//   allocate(bytes, alignment)        class by one table lookup; its PoolCore: last-freed slot, else stack, bump
+//                                     pointer, growth
 //   deallocate(p, bytes, alignment)   the same class, because bytes and alignment are the same: no header, no search
 //   above largest_pooled, or aligned to more than 64 bytes: a big block of the upstream resource
 //
@@ -98,9 +99,9 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     if (wanted > largest_) [[unlikely]]
       return allocate_big(bytes, alignment);
     Core& core = core_for(wanted);
-    Taken taken = core.take();
+    Taken taken = core.pop();
     if (taken.slot == nullptr) [[unlikely]]
-      taken = take_slow(core);
+      taken = pop_slow(core);
     poison(taken.slot + bytes, core.stride() - bytes);
     return taken.slot;
   }
@@ -122,7 +123,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
         return refuse(&core, p, bytes);
     auto* const slot = static_cast<std::byte*>(p);
     unpoison(slot, core.stride());
-    core.give(slot);
+    core.push(slot);
   }
 
   [[nodiscard]] std::pmr::memory_resource* upstream() const noexcept { return upstream_.resource(); }
@@ -216,13 +217,13 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
 
   /// Called when a class has no slot. If the upstream resource has no memory for a block of the growth factor's size,
   /// tries the slots kept by threads, then smaller blocks.
-  FASTALLOC_COLD Taken take_slow(Core& core) {
+  FASTALLOC_COLD Taken pop_slow(Core& core) {
     Error error;
-    Taken taken = core.take_slow(&error);
-    if (taken.slot == nullptr) core.trim(), taken = core.take_slow(&error);
+    Taken taken = core.pop_slow(&error);
+    if (taken.slot == nullptr) core.trim(), taken = core.pop_slow(&error);
     for (std::size_t more = (std::max)(core.capacity(), first_slots(core.stride()));
          taken.slot == nullptr && (more /= 2) != 0;)
-      if (core.reserve(core.capacity() + more, error)) taken = core.take_slow(&error);
+      if (core.reserve(core.capacity() + more, error)) taken = core.pop_slow(&error);
     if (taken.slot == nullptr) {
       error.text = no_memory;
       fail(error);

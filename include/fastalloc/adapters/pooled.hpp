@@ -100,7 +100,7 @@ template <class T, class... Ps> class PooledMemory {
   FASTALLOC_ALWAYS_INLINE static void* take(std::size_t size, std::size_t align = 1) {
     return opaque(fits(size, align) ? take_slot() : take_from_heap(size, align));
   }
-  FASTALLOC_ALWAYS_INLINE static void* try_take(std::size_t size, std::size_t align = 1) noexcept {
+  FASTALLOC_ALWAYS_INLINE static void* try_pop(std::size_t size, std::size_t align = 1) noexcept {
     void* object = nullptr;
     // What throws are growth functions of the user's, and their like.
     (void)swallow([&] { object = fits(size, align) ? try_take_slot() : try_take_from_heap(size, align); });
@@ -281,10 +281,10 @@ template <class T, class... Policies> class Pooled {
     return Of<T>::type::take(size, static_cast<std::size_t>(align));
   }
   [[nodiscard]] static void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
-    return Of<T>::type::try_take(size);
+    return Of<T>::type::try_pop(size);
   }
   [[nodiscard]] static void* operator new(std::size_t size, std::align_val_t align, std::nothrow_t const&) noexcept {
-    return Of<T>::type::try_take(size, static_cast<std::size_t>(align));
+    return Of<T>::type::try_pop(size, static_cast<std::size_t>(align));
   }
   [[nodiscard]] static void* operator new(std::size_t, void* address) noexcept { return address; }
 

@@ -38,14 +38,14 @@ struct NoCaches {
   constexpr bool enter() noexcept { return false; }
   template <class Core> constexpr void rebind(Core*) noexcept {}
   [[nodiscard]] constexpr void* attach(unsigned = 0) const noexcept { return nullptr; }
-  template <class Depot> constexpr bool gather(Depot&) noexcept { return false; }
-  template <class Depot> constexpr void close(Depot&) noexcept {}
-  template <class Depot> constexpr void reopen(Depot&) noexcept {}
-  template <class Depot> constexpr void stay_alone(Depot&) noexcept {}
-  template <class Part, class Depot> constexpr void retire(Part*, Depot&) noexcept {}
-  template <class Depot> constexpr void poll(Depot&) noexcept {}
-  template <class Depot> constexpr void reset_counts(Depot&) noexcept {}
-  template <class Depot> [[nodiscard]] constexpr std::size_t cached(Depot const&) const noexcept { return 0; }
+  template <class Central> constexpr bool gather(Central&) noexcept { return false; }
+  template <class Central> constexpr void close(Central&) noexcept {}
+  template <class Central> constexpr void reopen(Central&) noexcept {}
+  template <class Central> constexpr void stay_alone(Central&) noexcept {}
+  template <class Part, class Central> constexpr void end_cache(Part*, Central&) noexcept {}
+  template <class Central> constexpr void poll(Central&) noexcept {}
+  template <class Central> constexpr void reset_counts(Central&) noexcept {}
+  template <class Central> [[nodiscard]] constexpr std::size_t cached(Central const&) const noexcept { return 0; }
   [[nodiscard]] constexpr std::uint64_t allocations() const noexcept { return 0; }
 };
 

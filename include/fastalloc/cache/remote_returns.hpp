@@ -35,27 +35,27 @@ template <class Shape> class RemoteReturns : public NoCaches {
     } while (!head_.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
   }
 
-  template <class Depot> bool gather(Depot& depot) noexcept {
+  template <class Central> bool gather(Central& central) noexcept {
     if (head_.load(std::memory_order_relaxed) == nullptr) return false;  // relaxed: the exchange reads it again
     // acquire: pairs with the release in push().
-    for (std::byte* slot = depot.check_list(head_.exchange(nullptr, std::memory_order_acquire)); slot != nullptr;) {
+    for (std::byte* slot = central.check_list(head_.exchange(nullptr, std::memory_order_acquire)); slot != nullptr;) {
       std::byte* const next = Link::load(slot);
-      depot.clear_link(slot);
-      depot.give(slot);
+      central.clear_link(slot);
+      central.push(slot);
       slot = next;
     }
     return true;
   }
-  template <class Depot> void close(Depot& depot) noexcept { gather(depot); }
-  template <class Depot> void poll(Depot& depot) noexcept { gather(depot); }
+  template <class Central> void close(Central& central) noexcept { gather(central); }
+  template <class Central> void poll(Central& central) noexcept { gather(central); }
 
   /// Complexity: linear in the slots of the list.
-  template <class Depot> [[nodiscard]] std::size_t cached(Depot const& depot) const noexcept {
+  template <class Central> [[nodiscard]] std::size_t cached(Central const& central) const noexcept {
     std::size_t count = 0;
-    std::size_t const most = depot.total();  // overwritten links may form a cycle
+    std::size_t const most = central.total();  // overwritten links may form a cycle
     // acquire: pairs with the release in push(). No thread removes slots meanwhile.
     std::byte* slot = head_.load(std::memory_order_acquire);
-    for (; slot != nullptr && depot.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
+    for (; slot != nullptr && central.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
     return count;
   }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The cache axis of ThreadSafePool: slots that each thread keeps for itself, in front of the shared slots (the depot).
+// The cache axis of ThreadSafePool: slots that each thread keeps for itself, in front of the shared slots (the central
+// list).
 //
-//   ThreadCache<N>   up to N slots a thread, moved to and from the depot in batches      default
-//   NoCache          each operation goes to the depot
+//   ThreadCache<N>   up to N slots a thread, moved to and from the central list in batches      default
+//   NoCache          each operation goes to the central list
 //
 // A cache is an array (a magazine: Bonwick and Adams, "Magazines and vmem", 2001). The owner uses its upper end without
 // an atomic read-modify-write, and other threads may take its lower end, so every slot stays within reach:
@@ -31,10 +32,10 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the
-/// depot runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool, with room for 16
-/// slots (8 bytes each), which grows with use; or at warm_up(), with its full room. Taking slots from other threads'
-/// caches costs a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the depot keeps running dry, caches keep
-/// fewer slots, down to none, and later more again.
+/// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool, with room for
+/// 16 slots (8 bytes each), which grows with use; or at warm_up(), with its full room. Taking slots from other threads'
+/// caches costs a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central list keeps running dry,
+/// caches keep fewer slots, down to none, and later more again.
 /// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
 template <std::size_t Slots> struct ThreadCache {
   static_assert(Slots <= 65536,
@@ -115,16 +116,16 @@ class alignas(cache_line) Magazine : public ThreadPart {
     return *top;
   }
   /// Effects: passes all but the `n` newest slots to `give`.
-  template <class Give> void keep(std::size_t n, Give&& give) noexcept {
+  template <class Push> void keep(std::size_t n, Push&& push) noexcept {
     Entry* const top = top_.load(std::memory_order_relaxed);
     Entry* const stays = size() > n ? top - n : floor_;
-    for (Entry* entry = floor_; entry < stays; ++entry) give(*entry);
+    for (Entry* entry = floor_; entry < stays; ++entry) push(*entry);
     rebase(move_entries(stays, top, begin_));
   }
-  /// Effects: fills the cache by `take(entries, n)`, which writes up to n slots and returns how many. Requires: the
+  /// Effects: fills the cache by `pop(entries, n)`, which writes up to n slots and returns how many. Requires: the
   /// cache is empty.
-  template <class Take> std::size_t fill(std::size_t n, Take&& take) noexcept {
-    std::size_t const count = take(begin_, n);
+  template <class Pop> std::size_t fill(std::size_t n, Pop&& pop) noexcept {
+    std::size_t const count = pop(begin_, n);
     rebase(begin_ + count);
     return count;
   }
@@ -151,11 +152,11 @@ class alignas(cache_line) Magazine : public ThreadPart {
   // relaxed: under the lock
   [[nodiscard]] bool is_open() const noexcept { return end_.load(std::memory_order_relaxed) != nullptr; }
   /// Requires: the cache is closed, and a heavy fence followed.
-  template <class Give> void steal(Give&& give) noexcept {
+  template <class Push> void steal(Push&& push) noexcept {
     // seq_cst: after the store to limit_. The entries are visible, too: push() and the heavy fence (or pop(), where
     // there is no fence) order them before the value that is read.
     Entry* const top = top_.load(std::memory_order_seq_cst);
-    for (; floor_ < top; ++floor_) give(*floor_);
+    for (; floor_ < top; ++floor_) push(*floor_);
   }
 
   [[nodiscard]] std::size_t size() const noexcept {
@@ -224,7 +225,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   Entry* own_ = nullptr;  ///< memory of the entries; null while they follow the object
 };
 
-/// Passes events of threads and of the process to a PoolDepot.
+/// Passes events of threads and of the process to a CentralList.
 template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* part) noexcept {
   auto& core = *static_cast<Core*>(pool);
   switch (event) {
@@ -233,7 +234,7 @@ template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* pa
     case PoolEvent::unlock:
     case PoolEvent::after_fork: core.unlock(); break;
     case PoolEvent::in_child: core.stay_alone(); break;
-    case PoolEvent::thread_ended: core.retire_cache(part); break;
+    case PoolEvent::thread_ended: core.end_cache(part); break;
     case PoolEvent::hear_of_forks: ForkHandlers::install();
   }
 }
@@ -250,12 +251,13 @@ class Uncached : public NoCaches, public PoolNode {
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 };
 
-/// The caches of one pool over a depot. Requires the pool's lock, except for mine(), attach() and more_room().
+/// The caches of one pool over a central list. Requires the pool's lock, except for mine(), attach() and more_room().
 /// `roomy_bytes`: for pools that prefer growth to searching other caches: the bytes of slots a thread may always keep.
 ///
-///   allowed_   most slots in a cache. Shrinks, down to 0, when the depot runs dry while caches hold slots; at 0 all
-///              are closed and every operation goes to the depot. Grows again after patience_ operations in a row found
-///              slots in the depot; patience_ doubles each time that it grew too early.
+///   allowed_   most slots in a cache. Shrinks, down to 0, when the central list runs dry while caches hold slots; at 0
+///              all
+///              are closed and every operation goes to the central list. Grows again after patience_ operations in a
+///              row found slots in the central list; patience_ doubles each time that it grew too early.
 template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
@@ -280,7 +282,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     return static_cast<Magazine*>(ThreadParts::mine());
   }
   /// Returns: null for one of the thread's first operations, without memory, at the thread's end, or without a heavy
-  /// fence; the caller then goes to the depot.
+  /// fence; the caller then goes to the central list.
   [[nodiscard]] FASTALLOC_COLD Magazine* attach(unsigned uses = uses_before_cache) noexcept {
     static constexpr PartSource source{[](PartSource const&) noexcept -> ThreadPart* {
                                          return Magazine::make(smaller(max_cached, Magazine::least_room));
@@ -297,60 +299,64 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     if (magazine.most() < max_cached) Magazine::make_room(room, max_cached, true);
   }
 
-  /// Returns: a slot for the caller, whose cache, if any, just had none: from the depot, with a batch for the cache,
-  /// else from other caches. `returned_only`: batches contain only slots handed out before. `counted`: the cache counts
-  /// the allocation.
-  template <class Depot>
-  auto take(Magazine* magazine, MagazineRoom& room, Depot& depot, bool returned_only, bool& counted) noexcept {
-    using One = decltype(depot.take_one());
-    note_peak(depot);
+  /// Returns: a slot for the caller, whose cache, if any, just had none: from the central list, with a batch for the
+  /// cache, else from other caches. `returned_only`: batches contain only slots handed out before. `counted`: the cache
+  /// counts the allocation.
+  template <class Central>
+  auto pop(Magazine* magazine, MagazineRoom& room, Central& central, bool returned_only, bool& counted) noexcept {
+    using One = decltype(central.pop_one());
+    note_peak(central);
     counted = true;
     if (magazine != nullptr)
       if (std::byte* const slot = magazine->template settle<counts>()) return One{slot, false};
     for (bool last = false;; last = true) {
-      std::size_t const at_hand = returned_only ? depot.returned() : depot.at_hand();
+      std::size_t const at_hand = returned_only ? central.returned() : central.at_hand();
       if (!last && at_hand != 0) be_patient();
       // After gathering, one slot suffices: the next operation takes a batch.
-      // An empty depot opens no cache, so that polling a full pool does not walk all caches.
-      if (magazine != nullptr && !last && depot.at_hand() != 0 && reopen_one(*magazine, room, depot) && at_hand != 0) {
+      // An empty central list opens no cache, so that polling a full pool does not walk all caches.
+      if (magazine != nullptr && !last && central.at_hand() != 0 && reopen_one(*magazine, room, central) &&
+          at_hand != 0) {
         std::size_t const batch =
-            smaller(greater(at_hand / (count() + 1), 1), (smaller(share(depot), magazine->most()) + 1) / 2);
-        std::size_t fresh = 0;
-        if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return depot.take_many(out, n, fresh); }) != 0)
+            smaller(greater(at_hand / (count() + 1), 1), (smaller(share(central), magazine->most()) + 1) / 2);
+        std::size_t untouched = 0;
+        if (magazine->fill(batch,
+                           [&](std::byte** out, std::size_t n) { return central.pop_many(out, n, untouched); }) != 0)
           return One{magazine->template settle<counts>(), false};
       }
-      if (One const taken = depot.take_one(); taken.slot != nullptr || last) return counted = false, taken;
-      if (roomy_bytes != 0 || !gather(depot)) return One{nullptr, false};
+      if (One const taken = central.pop_one(); taken.slot != nullptr || last) return counted = false, taken;
+      if (roomy_bytes != 0 || !gather(central)) return One{nullptr, false};
       shrink();
     }
   }
 
   /// Called after the caller's push() found no room.
-  template <class Depot> void make_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept {
-    note_peak(depot);
+  template <class Central> void make_room(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
+    note_peak(central);
     be_patient();
-    bool const open = reopen_one(magazine, room, depot);
-    magazine.keep(open ? smaller(share(depot), magazine.most()) / 2 : 0, [&](std::byte* slot) { depot.give(slot); });
+    bool const open = reopen_one(magazine, room, central);
+    magazine.keep(open ? smaller(share(central), magazine.most()) / 2 : 0,
+                  [&](std::byte* slot) { central.push(slot); });
   }
 
   /// Effects: gives new room to the caller's cache, unless all caches are closed.
-  template <class Depot> void use_room(Magazine& magazine, MagazineRoom& room, Depot& depot) noexcept {
-    (void)reopen_one(magazine, room, depot);
+  template <class Central> void use_room(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
+    (void)reopen_one(magazine, room, central);
   }
 
-  /// Effects: moves all slots of the caller's cache to the depot.
-  template <class Depot> void surrender(Magazine& magazine, Depot& depot) noexcept {
-    note_peak(depot);
-    magazine.keep(0, [&](std::byte* slot) { depot.give(slot); });
+  /// Effects: moves all slots of the caller's cache to the central list.
+  template <class Central> void surrender(Magazine& magazine, Central& central) noexcept {
+    note_peak(central);
+    magazine.keep(0, [&](std::byte* slot) { central.push(slot); });
   }
 
-  /// Effects: moves all slots of all caches to the depot, and closes every cache until its thread comes to the lock.
+  /// Effects: moves all slots of all caches to the central list, and closes every cache until its thread comes to the
+  /// lock.
   /// Returns: false when there were none.
-  template <class Depot> bool gather(Depot& depot) noexcept {
+  template <class Central> bool gather(Central& central) noexcept {
     if (!any_open_) return false;
     any_open_ = 0;
-    note_peak(depot);
-    std::size_t const before = depot.at_hand();
+    note_peak(central);
+    std::size_t const before = central.at_hand();
     bool others = false;
     Magazine const* const own = mine();
     for_each([&](Magazine& magazine) {
@@ -359,31 +365,32 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     });
     // The caller's own cache needs no fence: a single thread makes no system call.
     if (others) heavy_fence();
-    for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { depot.give(slot); }); });
-    return depot.at_hand() != before;
+    for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { central.push(slot); }); });
+    return central.at_hand() != before;
   }
 
-  /// Effects: moves all slots to the depot, and sends every operation of every thread to the lock until reopen().
-  template <class Depot> void close(Depot& depot) noexcept {
+  /// Effects: moves all slots to the central list, and sends every operation of every thread to the lock until
+  /// reopen().
+  template <class Central> void close(Central& central) noexcept {
     ++closed_;
-    gather(depot);
+    gather(central);
   }
-  template <class Depot> void poll(Depot&) noexcept {}
-  template <class Depot> void reopen(Depot&) noexcept {
+  template <class Central> void poll(Central&) noexcept {}
+  template <class Central> void reopen(Central&) noexcept {
     if (closed_ != 0) --closed_;
   }
 
   /// After a fork: the threads that closed the caches, or owned other caches, do not exist in the child.
-  template <class Depot> void stay_alone(Depot& depot) noexcept {
-    abandon([&](ThreadPart& part) { return retire(&part, depot), true; });
+  template <class Central> void stay_alone(Central& central) noexcept {
+    abandon([&](ThreadPart& part) { return end_cache(&part, central), true; });
     closed_ = 0;
   }
-  /// Takes a cache from its thread; its slots go to the depot.
-  template <class Depot> void retire(ThreadPart* part, Depot& depot) noexcept {
-    note_peak(depot);
+  /// Takes a cache from its thread; its slots go to the central list.
+  template <class Central> void end_cache(ThreadPart* part, Central& central) noexcept {
+    note_peak(central);
     auto& magazine = static_cast<Magazine&>(*part);
     magazine.close();
-    magazine.steal([&](std::byte* slot) { depot.give(slot); });
+    magazine.steal([&](std::byte* slot) { central.push(slot); });
     (void)magazine.template settle<false>();  // the cache is empty: its room is whole again
     if constexpr (counts) {
       counts_.before += magazine.allocations();
@@ -391,39 +398,39 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     }
   }
 
-  template <class Depot> [[nodiscard]] std::size_t cached(Depot const&) const noexcept {
-    if (!any_open_) return 0;  // slots in a closed cache are on their way to the depot
+  template <class Central> [[nodiscard]] std::size_t cached(Central const&) const noexcept {
+    if (!any_open_) return 0;  // slots in a closed cache are on their way to the central list
     return sum([](Magazine const& m) { return m.size(); });
   }
-  /// Allocations since reset_counts() that bypassed the depot.
+  /// Allocations since reset_counts() that bypassed the central list.
   [[nodiscard]] std::uint64_t allocations() const noexcept {
     if constexpr (counts)
       return counts_.before + sum([](Magazine const& m) { return static_cast<std::size_t>(m.allocations()); });
     return 0;
   }
   /// The most slots in use since reset_counts(); too high by at most the slots in caches, because a cache reports its
-  /// minimum since its last visit to the depot. Exact when one thread uses the pool.
-  template <class Depot> [[nodiscard]] std::size_t peak(Depot const& depot) const noexcept {
+  /// minimum since its last visit to the central list. Exact when one thread uses the pool.
+  template <class Central> [[nodiscard]] std::size_t peak(Central const& central) const noexcept {
     if constexpr (!counts) return 0;
     else {
-      std::size_t const out = depot.live();
+      std::size_t const out = central.live();
       std::size_t const least = sum([](Magazine const& m) { return m.least(); });
       return greater(counts_.peak, out > least ? out - least : 0);
     }
   }
-  /// Requires: the depot has not changed yet.
-  template <class Depot> void note_peak(Depot const& depot) noexcept {
+  /// Requires: the central list has not changed yet.
+  template <class Central> void note_peak(Central const& central) noexcept {
     if constexpr (counts) {
       // No peak exceeds live(): this test keeps the polling of a full pool from walking all caches.
-      if (depot.live() > counts_.peak) counts_.peak = peak(depot);
+      if (central.live() > counts_.peak) counts_.peak = peak(central);
       if (Magazine* const magazine = mine()) magazine->reset_least();
     }
   }
-  template <class Depot> void reset_counts(Depot const& depot) noexcept {
+  template <class Central> void reset_counts(Central const& central) noexcept {
     if constexpr (counts) {
       counts_.before -= allocations();
       for_each([](Magazine& magazine) { magazine.reset_least(); });  // exact when no owner pops meanwhile
-      counts_.peak = depot.live() - smaller(depot.live(), cached(depot));
+      counts_.peak = central.live() - smaller(central.live(), cached(central));
     }
   }
 
@@ -431,14 +438,14 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   static constexpr std::uint32_t least_patience = 256, most_patience = 1U << 20;  ///< operations
 
   /// Slots that a thread may keep: half the capacity is for the caches.
-  template <class Depot> [[nodiscard]] std::size_t share(Depot const& depot) const noexcept {
-    std::size_t const half = greater(depot.total() / (2 * (count() + 1)), 1);
-    std::size_t const part = roomy_bytes == 0 ? half : greater(half, roomy_bytes / depot.blocks().stride());
+  template <class Central> [[nodiscard]] std::size_t share(Central const& central) const noexcept {
+    std::size_t const half = greater(central.total() / (2 * (count() + 1)), 1);
+    std::size_t const part = roomy_bytes == 0 ? half : greater(half, roomy_bytes / central.blocks().stride());
     return smaller(smaller(part, allowed_), max_cached);
   }
   /// Effects: opens the caller's cache, with more room if available. Returns: false when it must stay closed.
-  template <class Depot> bool reopen_one(Magazine& magazine, MagazineRoom& room, Depot const& depot) noexcept {
-    std::size_t const most = share(depot);
+  template <class Central> bool reopen_one(Magazine& magazine, MagazineRoom& room, Central const& central) noexcept {
+    std::size_t const most = share(central);
     if (closed_ != 0 || most == 0) return false;
     if (room.memory != nullptr && room.most > magazine.most()) {
       magazine.close();
@@ -449,14 +456,14 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     any_open_ = 1;
     return true;
   }
-  /// Called when the depot ran dry while caches held slots.
+  /// Called when the central list ran dry while caches held slots.
   void shrink() noexcept {
     if (quiet_ >= patience_) patience_ = least_patience;
     else if (patience_ < most_patience) patience_ *= 2;
     quiet_ = 0;
     allowed_ /= 4;
   }
-  /// Called when the depot had a slot or received one.
+  /// Called when the central list had a slot or received one.
   void be_patient() noexcept {
     if (++quiet_ < patience_ || allowed_ == max_cached) return;
     quiet_ = 0;

@@ -33,11 +33,11 @@ template <class Shape, bool Enabled> struct LinkChecks {
     return free_place(blocks, p) != unknown;
   }
 
-  /// is_free() for a slot handed out before; it then counts as in use until unclaim(). Requires: Block::handed is up to
-  /// date.
+  /// is_free() for a slot handed out before; it then counts as in use until unclaim(). Requires: Block::high_water is
+  /// up to date.
   template <class Blocks> [[nodiscard]] static bool claim(Blocks const& blocks, void const* p) noexcept {
     std::size_t const place = free_place(blocks, p);
-    if (place == unknown || place >= blocks.find(p)->handed) return false;
+    if (place == unknown || place >= blocks.find(p)->high_water) return false;
     SlotMarks::flip<shared>(*blocks.find(p), place);
     return true;
   }

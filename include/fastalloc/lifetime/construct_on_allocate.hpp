@@ -30,7 +30,7 @@ inline constexpr detail::ForOverwrite for_overwrite{};
 /// A policy for the lifetime axis.
 /// - `L::keeps_objects`: returned slots still hold objects; the pool must not write to them.
 /// - `L::slot_bytes<T>`: bytes per slot, the T first.
-/// - `acquire<T>(slot, fresh, args...)`: puts a T into the slot and returns it. May throw; the slot is then empty.
+/// - `acquire<T>(slot, untouched, args...)`: puts a T into the slot and returns it. May throw; the slot is then empty.
 /// - `release<T>(slot)`: called when the object is returned.
 /// - `destroy_kept<T>(slot)`: called before the memory of a slot that was handed out is released.
 template <class L, class T>
@@ -58,7 +58,7 @@ struct ConstructOnAllocate {
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #endif
   template <class T, class... Args>
-  FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool /*fresh*/, Args&&... args) const
+  FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool /*untouched*/, Args&&... args) const
       noexcept(detail::overwrites<Args...> ? std::is_nothrow_default_constructible_v<T>
                                            : std::is_nothrow_constructible_v<T, Args...>) {
     if constexpr (detail::overwrites<Args...>) {

@@ -63,8 +63,8 @@ template <class Init, class Reset> class Recycle {
   /// Effects: marks a slot as empty when it is first handed out.
   template <class T> FASTALLOC_ALWAYS_INLINE void begin(std::byte* slot) noexcept { built<T>(slot) = std::byte{0}; }
 
-  template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool fresh) {
-    if (fresh) begin<T>(slot);
+  template <class T> FASTALLOC_ALWAYS_INLINE T* acquire(std::byte* slot, bool untouched) {
+    if (untouched) begin<T>(slot);
     if (built<T>(slot) == std::byte{0}) [[unlikely]]
       build<T>(slot);
     return std::launder(reinterpret_cast<T*>(slot));

@@ -142,7 +142,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Throws: InvalidConfiguration if there is no pool, it is of another kind, or it is not ready yet.
   /// Complexity: constant; touches no slot.
   explicit BasicPool(ExternalStorage::Attached storage) requires is_external && needs_no_value
-      : BasicPool(Types::span_block::config_in(storage, type), storage) {}
+      : BasicPool(Types::process_block::config_in(storage, type), storage) {}
 
   /// For Result: sets `failure` instead of throwing; throws only what copying `values` throws.
   template <class... Values>
@@ -166,7 +166,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   [[nodiscard]] static Result<Derived> try_create(ExternalStorage::Attached storage) noexcept
       requires is_external && needs_no_value {
-    return Result<Derived>(std::in_place, Types::span_block::config_in(storage, type), storage);
+    return Result<Derived>(std::in_place, Types::process_block::config_in(storage, type), storage);
   }
 
   /// Requires: no live handles. Otherwise reports the type, the count and the first indices to the error handler, at
@@ -190,16 +190,16 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Effects: constructs a T from `args` in a free slot. Returns: a handle that owns it.
   /// Throws: PoolExhausted, MaxCapacityExceeded, AllocationFailed (growth), anything that T's constructor, init() or
   /// on_acquire() throws. The pool is then unchanged.
-  /// Complexity: at most 3 steps (take, note a fresh slot, count it) plus the slot policy's: StackAllocator and
+  /// Complexity: at most 3 steps (take, note an untouched slot, count it) plus the slot policy's: StackAllocator and
   /// FreeListAllocator 1, LockFree 1 without contention, BitmapAllocator 2 per level. With b blocks: b more when the
-  /// frontier moves to the next block. With Generations in a pool that grows: 128 more at the first slot of a page.
+  /// bump pointer moves to the next block. With Generations in a pool that grows: 128 more at the first slot of a page.
   /// Growth takes one step per free slot (the metadata moves) and per block, plus the storage's time; reserve() does it
   /// early, max_capacity forbids it. ThreadSafePool and ThreadLocalPool: see there.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
     Objects::template check_arguments<Args...>();
-    Taken taken = this->take();
+    Taken taken = this->pop();
     if (taken.slot == nullptr) [[unlikely]]
-      taken = this->template slow_take<true>();
+      taken = this->template slow_pop<true>();
     return build(taken, static_cast<Args&&>(args)...);
   }
 
@@ -207,9 +207,9 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Complexity: as allocate(); a failure takes at most twice the steps and 5 lock acquisitions.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
     Objects::template check_arguments<Args...>();
-    Taken taken = this->take();
+    Taken taken = this->pop();
     if (taken.slot == nullptr) [[unlikely]] {
-      taken = this->template slow_take<false>();
+      taken = this->template slow_pop<false>();
       if (taken.slot == nullptr) return {};
     }
     return build(taken, static_cast<Args&&>(args)...);
@@ -284,7 +284,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Returns: one owner for n adjacent objects, an array, each built from `args`; an empty handle for n == 0.
   /// Requires: BitmapAllocator, and slots of sizeof(T) bytes: no Recycle, Shared or PoolConfig::alignment, and
   /// Generations only in a pool that does not grow.
-  /// Effects: takes the lowest n adjacent free slots of one block (first fit); fresh slots may follow used ones. A
+  /// Effects: takes the lowest n adjacent free slots of one block (first fit); untouched slots may follow used ones. A
   /// growing pool without such a run adds a block of at least n slots. Slots in thread caches are gathered first.
   /// Throws: PoolExhausted, MaxCapacityExceeded; the pool is then unchanged. If enough slots are free, but no n of them
   /// adjacent, the message says so (Error::requested is n; capacity less allocated are free). Release handles, allocate
@@ -720,15 +720,16 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   handle_type allocate_waiting(Expired&& expired, Wait&& wait, Args&&... args) {
     Objects::template check_arguments<Args...>();
     Error error;
-    Taken taken = core_.take();
+    Taken taken = core_.pop();
     if (taken.slot == nullptr) {
       this->open_inline();
-      taken = core_.take_slow(&error, false);
+      taken = core_.pop_slow(&error, false);
     }
     if (taken.slot == nullptr) {
-      // Only now, since the clock may throw: the depot has the slots left in this cache when other threads closed it.
+      // Only now, since the clock may throw: the central list has the slots left in this cache when other threads
+      // closed it.
       if (expired()) return core_.note_failure(), handle_type();
-      taken = core_.take_waiting(wait, [&](Taken unused) { this->unbuild(unused, false, false); }, error);
+      taken = core_.wait_for_slot(wait, [&](Taken unused) { this->unbuild(unused, false, false); }, error);
       if (taken.slot == nullptr) return {};
     }
     return build(taken, static_cast<Args&&>(args)...);

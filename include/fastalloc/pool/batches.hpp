@@ -64,7 +64,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
     Memory memory;
     if (auto error = remember(memory, n)) return error;
     Building<Pool, Listed> building{pool_, memory, 0, 0};
-    if (Error error; !pool_.core_.take_all(building.at.list, n, building.count, building.fresh, error)) return error;
+    if (Error error; !pool_.core_.pop_all(building.at.list, n, building.count, building.untouched, error)) return error;
     auto build = from(args...);
     building.build_all(build);
     building.next = n;
@@ -87,10 +87,10 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
     auto& core = pool_.core_;
     if (core.stride() > sizeof(T)) return apart();
     Error error;
-    auto const run = core.take_run(n, error);
+    auto const run = core.pop_run(n, error);
     if (run.data == nullptr) return error;
     using At = Adjacent<sizeof(T)>;
-    Building<Pool, At> building{pool_, At{run.data}, n, n - run.fresh};
+    Building<Pool, At> building{pool_, At{run.data}, n, n - run.untouched};
     auto build = from(args...);
     building.build_all(build);
     building.next = n;
@@ -106,16 +106,16 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
       return;
     }
     std::size_t end = n;
-    auto const give = [&](std::size_t from) {
+    auto const push = [&](std::size_t from) {
       if (from != end) pool_.return_slots([&](std::size_t i) { return at(from + i); }, end - from);
     };
     for (std::size_t i = n; i-- != 0;) {
       if (pool_.dispose(Pool::object_in(at(i)))) [[likely]]
         continue;
-      give(i + 1);
+      push(i + 1);
       end = i;
     }
-    give(0);
+    push(0);
   }
 
  private:
@@ -162,14 +162,14 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
         return error;
       while (n != 0) {
         std::byte* list[batch_chunk];
-        std::size_t fresh = 0;
+        std::size_t untouched = 0;
         std::size_t const count =
-            n < batch_chunk ? core.take_many(list, n, fresh) : core.take_many(list, batch_chunk, fresh);
+            n < batch_chunk ? core.pop_many(list, n, untouched) : core.pop_many(list, batch_chunk, untouched);
         // A constructor took slots meanwhile.
         if (count == 0 && !core.bring_to_hand(n, error)) [[unlikely]]
           return error;
         auto const build_next = [&](std::size_t i) {
-          T* const object = build(Taken{list[i], i >= fresh});
+          T* const object = build(Taken{list[i], i >= untouched});
           *out++ = HandleAccess::make<Owner>(object, pool_.derived());
         };
         if (count == batch_chunk) {
@@ -193,7 +193,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
     if (n > batch_slots)
       if (auto error = remember(many, n)) return error;
     Building<Pool, Listed> building{pool_, Listed{n > batch_slots ? many.list : few}, 0, 0};
-    if (Error error; !pool_.core_.take_all(building.at.list, n, building.count, building.fresh, error)) return error;
+    if (Error error; !pool_.core_.pop_all(building.at.list, n, building.count, building.untouched, error)) return error;
     building.build_all(build);
     while (building.next != n) {
       handle_type handle = HandleAccess::make<Owner>(Pool::object_in(building.at(building.next++)), pool_.derived());

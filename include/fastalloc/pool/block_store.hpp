@@ -31,7 +31,7 @@ struct Purse {
   static constexpr std::size_t room = 4;
 
   /// Returns: memory of exactly this size; null if there is none, and notes the size as wanted.
-  [[nodiscard]] std::byte* take(std::size_t bytes) noexcept {
+  [[nodiscard]] std::byte* pop(std::size_t bytes) noexcept {
     for (std::size_t i = 0; i != count; ++i) {
       if (items[i].bytes != bytes) continue;
       std::byte* const memory = items[i].memory;
@@ -49,7 +49,7 @@ struct Purse {
 };
 
 /// The block of a pool that processes share; the specialization is in pool/shared_memory.hpp.
-template <class Shape, class Checks, class Layout> struct SpanBlock {
+template <class Shape, class Checks, class Layout> struct ProcessBlock {
   static_assert(!Shape::spans_processes, "fastalloc: processes may share this pool, which has a header of its own; add "
                                          "#include <fastalloc/pool/shared_memory.hpp>");
   /// Not reached: such pools refuse to attach.
@@ -61,13 +61,13 @@ class BlockStore : public Blocks<Shape::growing> {
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
   using Slots = typename Layout::Slots;
   using Plan = typename Layout::Plan;
-  using Span = SpanBlock<Shape, Checks, Layout>;
+  using Span = ProcessBlock<Shape, Checks, Layout>;
   static constexpr bool growing = Shape::growing;
   static constexpr bool is_borrowed = requires { requires StorageState::is_borrowed; };
 
  public:
-  /// True if the allocator keeps the frontier: TaggedList.
-  static constexpr bool owns_frontier = requires { requires Slots::owns_frontier; };
+  /// True if the allocator keeps the bump pointer: TaggedList.
+  static constexpr bool owns_bump_pointer = requires { requires Slots::owns_bump_pointer; };
   using Block = BlockOf<growing>;
   static constexpr std::size_t block_alignment = Layout::block_alignment;
 
@@ -94,7 +94,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   /// Effects: adds a block of `slot_count` slots; with `touch`, touches every page. Takes the memory from the purse if
   /// given, else from the storage. On failure nothing changes; Purse::wanted is then 0 if the failure is final.
-  /// Requires: Block::handed is up to date.
+  /// Requires: Block::high_water is up to date.
   bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error, Purse* purse = nullptr) noexcept {
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
@@ -247,8 +247,8 @@ class BlockStore : public Blocks<Shape::growing> {
   /// Returns: the record of new memory, after initializing the bytes that must be set from the start.
   static fastalloc::Block divide(std::byte* data, Plan const& plan, std::size_t slot_count) noexcept {
     if constexpr (Checks::tracks_slots) std::memset(data + plan.tail, 0, Layout::tail_bytes(slot_count));
-    // Under LockFree fresh slots are not announced in time to unpoison the counts that iterations read.
-    if constexpr (Shape::poisons && !(Shape::counted && owns_frontier)) poison(data, plan.slot_bytes);
+    // Under LockFree untouched slots are not announced in time to unpoison the counts that iterations read.
+    if constexpr (Shape::poisons && !(Shape::counted && owns_bump_pointer)) poison(data, plan.slot_bytes);
     return block_at(data, plan, slot_count);
   }
   /// Binds to another pool's block and its contents.
@@ -266,8 +266,8 @@ class BlockStore : public Blocks<Shape::growing> {
   void bind(std::byte* data, Plan const& plan, std::size_t slot_count, Slots& allocator) noexcept requires(!growing) {
     (*this)[0] = divide(data, plan, slot_count);
     if constexpr (Shape::spans_processes && Shape::keyed)
-      keys_.bind(data + plan.words, slot_count, owns_frontier, number_);
-    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_frontier);
+      keys_.bind(data + plan.words, slot_count, owns_bump_pointer, number_);
+    else if constexpr (Shape::keyed) keys_.bind(data + plan.words, slot_count, owns_bump_pointer);
     allocator.bind(data + plan.metadata, *this);
   }
 
@@ -309,7 +309,7 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
   [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error, Purse* purse = nullptr) noexcept {
-    if (purse != nullptr) return purse->take(bytes);
+    if (purse != nullptr) return purse->pop(bytes);
     auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
     if (memory != nullptr) {
       if (touch && !is_prefaulted()) touch_pages(memory, bytes);

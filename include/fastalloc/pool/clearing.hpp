@@ -3,7 +3,7 @@
 //
 //   objects that end without user code   their slots are dropped, without a look at which are live
 //   all others                           released one by one in address order, as handles would release them
-//   then, if nothing is live             restart(): the frontier is at the first slot again
+//   then, if nothing is live             restart(): the bump pointer is at the first slot again
 //                                        reorder(): where slots must count as returned, they come back in descending
 //                                        order: for Recycle, whose objects stay, and for checks that verify fills
 #pragma once
@@ -15,9 +15,9 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 /// The slots. Does not depend on T.
 template <class Choices> class Clearing<PoolCore<Choices>> {
   using Core = PoolCore<Choices>;
-  using Depot = PoolDepot<Choices>;
-  using Supply = typename Depot::Supply;
-  using Frontier = typename Supply::Frontier;
+  using Central = CentralList<Choices>;
+  using Supply = typename Central::Supply;
+  using Free = typename Supply::Free;
   using Shape = typename Choices::shape;
   using Checks = typename Choices::checks;
   using Bytes = SlotGuard<Choices>;
@@ -25,24 +25,24 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
  public:
   /// Effects: all slots are free. Requires: ending an object runs no user code.
   FASTALLOC_NOINLINE static void drop(Core& core) noexcept {
-    inside(core, [](Depot& depot) {
-      auto& blocks = depot.supply_.blocks();
-      depot.supply_.sync_frontier();
+    inside(core, [](Central& central) {
+      auto& blocks = central.supply_.blocks();
+      central.supply_.sync_bump_pointer();
       for (std::size_t b = 0; b != blocks.count(); ++b) end_objects(blocks, blocks[b]);
-      reset(depot);
+      reset(central);
     });
   }
   /// Effects: restores the order of a new pool if no slot is in use.
   FASTALLOC_NOINLINE static void restore_order(Core& core) noexcept {
-    inside(core, [](Depot& depot) {
-      if (depot.live() == 0) reset(depot);
+    inside(core, [](Central& central) {
+      if (central.live() == 0) reset(central);
     });
   }
   /// Calls end(slot) for the live slots that pass holds(slot), in address order, as PoolCore::visit() does, and takes
   /// back those for which it returns true. Returns: 0, or the bytes of a snapshot that could not be allocated.
-  template <class Holds, class End> static std::size_t end_each(Depot& depot, Holds&& holds, End&& end) {
-    Supply& supply = depot.supply_;
-    Closed const closed(depot);
+  template <class Holds, class End> static std::size_t end_each(Central& central, Holds&& holds, End&& end) {
+    Supply& supply = central.supply_;
+    Closed const closed(central);
     std::byte* slot = nullptr;
     if constexpr (TracksOccupancy<typename Supply::Slots>) {
       LiveCursor<Supply> cursor;
@@ -50,43 +50,43 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
         while (cursor.slot() != nullptr && !holds(cursor.slot())) cursor.next();
         slot = cursor.slot();
       };
-      depot.locked_slow([&] { cursor = LiveCursor<Supply>(supply), settle(); });
+      central.locked_slow([&] { cursor = LiveCursor<Supply>(supply), settle(); });
       while (slot != nullptr) {
         bool const ended = end(slot);
-        depot.locked_slow([&] {
-          depot.caches_.poll(supply);
-          if (ended) give(cursor);
+        central.locked_slow([&] {
+          central.caches_.poll(supply);
+          if (ended) push(cursor);
           cursor.next(), settle();
         });
       }
     } else {
       Snapshot snapshot;
       auto const next = [&] {
-        depot.caches_.poll(supply);
+        central.caches_.poll(supply);
         do slot = supply.next(snapshot);
         while (slot != nullptr && !holds(slot));
       };
-      std::size_t const missing = depot.locked_slow([&] { return supply.begin(snapshot); });
+      std::size_t const missing = central.locked_slow([&] { return supply.begin(snapshot); });
       if (missing != 0) return missing;
-      depot.locked_slow(next);
+      central.locked_slow(next);
       while (slot != nullptr) {
         bool const ended = end(slot);
-        depot.locked_slow([&] {
-          if (ended) give(supply, slot, snapshot);
+        central.locked_slow([&] {
+          if (ended) push(supply, slot, snapshot);
           next();
         });
       }
-      depot.locked_slow([&] { supply.end(snapshot); });
+      central.locked_slow([&] { supply.end(snapshot); });
     }
     return 0;
   }
   /// Cancels the key that is reserved for the slot, which stays taken.
-  static void cancel([[maybe_unused]] Depot& depot, [[maybe_unused]] std::byte* slot) noexcept {
+  static void cancel([[maybe_unused]] Central& central, [[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Shape::keyed)
-      depot.locked_slow([&] {
-        auto& keys = depot.supply_.blocks().keys();
-        keys.end_or_cancel(keys.word_at(keys.index(slot, depot.supply_.blocks())));
-        if constexpr (Checks::tracks_slots) depot.flip_mark(slot);
+      central.locked_slow([&] {
+        auto& keys = central.supply_.blocks().keys();
+        keys.end_or_cancel(keys.word_at(keys.index(slot, central.supply_.blocks())));
+        if constexpr (Checks::tracks_slots) central.flip_mark(slot);
       });
   }
   /// True unless the checks policy knows that the slot's object is being destroyed. Requires: the lock.
@@ -94,7 +94,7 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
     if constexpr (Checks::tracks_slots) {
       auto const& blocks = core.supply().blocks();
       auto const& block = blocks.of(slot);
-      return block.tail == nullptr || SlotMarks::test<Depot::shared_marks>(block, blocks.place(block, slot));
+      return block.tail == nullptr || SlotMarks::test<Central::shared_marks>(block, blocks.place(block, slot));
     }
     return true;
   }
@@ -105,67 +105,67 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
 
   /// While it lives, the caches of threads are empty.
   struct Closed {
-    Depot& depot;
-    explicit Closed(Depot& d) : depot(d) {
-      depot.locked_slow([&] { depot.caches_.close(depot.supply_), depot.serve(); });
+    Central& central;
+    explicit Closed(Central& d) : central(d) {
+      central.locked_slow([&] { central.caches_.close(central.supply_), central.serve(); });
     }
     ~Closed() {
-      depot.locked_slow([&] { depot.caches_.reopen(depot.supply_); });
-      depot.report_damage(nullptr);
+      central.locked_slow([&] { central.caches_.reopen(central.supply_); });
+      central.report_damage(nullptr);
     }
   };
 
   /// Takes back the cursor's slot, whose object was live until now; the cursor keeps its place.
-  static void give(LiveCursor<Supply>& cursor) noexcept {
+  static void push(LiveCursor<Supply>& cursor) noexcept {
     bool const settled = cursor.supply_->is_settled(cursor.stamp_);
-    cursor.supply_->give(cursor.slot_);
+    cursor.supply_->push(cursor.slot_);
     if (settled) cursor.stamp_ = cursor.supply_->settle();
   }
   /// Takes back the slot that the snapshot came to last. If no other slot was returned since the supply's mark, sets
   /// the next mark behind this one, so that next() need not tell the snapshot.
-  static void give(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
-    if constexpr (!Frontier::owns_frontier && requires(typename Supply::Slots& list) { list.set_mark(); }) {
-      auto& list = static_cast<Frontier&>(supply).slots_;
-      if (supply.hot_ == nullptr && list.size() == list.low_water() && supply.snapshots_ == &snapshot &&
+  static void push(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
+    if constexpr (!Free::owns_bump_pointer && requires(typename Supply::Slots& list) { list.set_mark(); }) {
+      auto& list = static_cast<Free&>(supply).slots_;
+      if (supply.last_freed_ == nullptr && list.size() == list.low_water() && supply.snapshots_ == &snapshot &&
           snapshot.outer == nullptr) {
         supply.peak_floor_ = supply.peak();
-        list.give(slot, supply.blocks());
+        list.push(slot, supply.blocks());
         return list.set_mark();
       }
     }
-    supply.give(slot);
+    supply.push(slot);
   }
 
-  /// Calls f(depot) under the lock, with no slot in a cache; then serves those who wait.
-  template <class F> static void inside(Depot& depot, F&& f) noexcept {
-    if constexpr (Depot::lock_free) depot.collect();
-    depot.locked_slow([&] {
-      if constexpr (!Depot::lock_free) depot.collect();
-      if (depot.supply_.total() == 0) return;  // inline storage that is not open yet
-      depot.note_peak();
-      f(depot);
-      depot.serve();
+  /// Calls f(central list) under the lock, with no slot in a cache; then serves those who wait.
+  template <class F> static void inside(Central& central, F&& f) noexcept {
+    if constexpr (Central::lock_free) central.collect();
+    central.locked_slow([&] {
+      if constexpr (!Central::lock_free) central.collect();
+      if (central.supply_.total() == 0) return;  // inline storage that is not open yet
+      central.note_peak();
+      f(central);
+      central.serve();
     });
-    depot.report_damage(nullptr);
+    central.report_damage(nullptr);
   }
 
   template <class Blocks> static void end_objects(Blocks& blocks, BlockOf<Shape::growing>& block) noexcept {
     if constexpr (Shape::keyed) blocks.keys().end_all(block, blocks.stride());
     if constexpr (Checks::fills || FASTALLOC_ASAN) {
-      for (std::size_t place = 0; place != block.handed; ++place) {
+      for (std::size_t place = 0; place != block.high_water; ++place) {
         std::byte* const slot = block.data + place * blocks.stride();
         if constexpr (Checks::tracks_slots)  // the fill of a free slot stays, to be verified
-          if (block.tail != nullptr && !SlotMarks::test<Depot::shared_marks>(block, place)) continue;
+          if (block.tail != nullptr && !SlotMarks::test<Central::shared_marks>(block, place)) continue;
         if constexpr (Shape::poisons) unpoison(slot, Bytes::bytes_of(Shape::payload, blocks.stride()));
-        Bytes::retire(slot, blocks.stride());
+        Bytes::scrub(slot, blocks.stride());
       }
     }
     if constexpr (Checks::tracks_slots)
       if (block.tail != nullptr) std::memset(block.tail, 0, SlotMarks::bytes_for(block.slot_count));
   }
 
-  static void reset(Depot& depot) noexcept {
-    Supply& supply = depot.supply_;
+  static void reset(Central& central) noexcept {
+    Supply& supply = central.supply_;
     std::size_t const peak = supply.peak();
     for (Snapshot* snapshot = supply.snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear();
     if constexpr (keeps_slots) reorder(supply);
@@ -174,45 +174,46 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
     supply.peak_floor_ = peak;
   }
 
-  static void restart(Frontier& frontier) noexcept {
-    auto& blocks = frontier.blocks_;
-    drop_returned(frontier);
+  static void restart(Free& bump_pointer) noexcept {
+    auto& blocks = bump_pointer.blocks_;
+    drop_returned(bump_pointer);
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       if constexpr (Shape::keyed && Shape::growing) blocks.keys().restart(blocks[b], blocks.stride());
-      blocks[b].handed = 0;
+      blocks[b].high_water = 0;
     }
-    if constexpr (Frontier::owns_frontier) {
-      frontier.slots_.restart();
+    if constexpr (Free::owns_bump_pointer) {
+      bump_pointer.slots_.restart();
     } else if constexpr (Shape::growing) {
-      frontier.many_.pending = frontier.many_.total;
-      frontier.many_.fresh_block = nullptr;
-      frontier.fresh_ = frontier.many_.fresh_end = nullptr;
-      frontier.next_block();
+      bump_pointer.many_.pending = bump_pointer.many_.total;
+      bump_pointer.many_.untouched_block = nullptr;
+      bump_pointer.bump_ = bump_pointer.many_.bump_end = nullptr;
+      bump_pointer.next_block();
     } else {
-      frontier.fresh_ = blocks[0].data;
+      bump_pointer.bump_ = blocks[0].data;
     }
   }
 
-  static void reorder(Frontier& frontier) noexcept {
-    auto& blocks = frontier.blocks_;
-    frontier.sync_frontier();
-    drop_returned(frontier);
+  static void reorder(Free& bump_pointer) noexcept {
+    auto& blocks = bump_pointer.blocks_;
+    bump_pointer.sync_bump_pointer();
+    drop_returned(bump_pointer);
     // Block by block, the last one that was added first.
     for (std::size_t end = (std::numeric_limits<std::size_t>::max)(), n = blocks.count(); n != 0; --n) {
       auto* block = &blocks[0];
       for (std::size_t b = 1; b < blocks.count(); ++b)
         if (blocks[b].first < end && (block->first >= end || blocks[b].first > block->first)) block = &blocks[b];
-      for (std::size_t place = block->handed; place-- != 0;) frontier.give(block->data + place * blocks.stride());
+      for (std::size_t place = block->high_water; place-- != 0;)
+        bump_pointer.push(block->data + place * blocks.stride());
       end = block->first;
     }
   }
 
-  static void drop_returned(Frontier& frontier) noexcept {
-    frontier.cool();
-    if constexpr (DropsAll<typename Frontier::Slots> && !(Frontier::checks_own_links && Checks::verifies_fill))
-      frontier.slots_.clear(frontier.blocks_);
+  static void drop_returned(Free& bump_pointer) noexcept {
+    bump_pointer.flush_last_freed();
+    if constexpr (DropsAll<typename Free::Slots> && !(Free::checks_own_links && Checks::verifies_fill))
+      bump_pointer.slots_.clear(bump_pointer.blocks_);
     else
-      while (frontier.take_returned() != nullptr) {}
+      while (bump_pointer.pop_returned() != nullptr) {}
   }
 };
 
@@ -242,7 +243,7 @@ template <class Derived, class T, class Kind, class... Ps> class Clearing<PoolOb
     std::size_t const missing = Slots::end_each(pool.core_, ends, [&](std::byte* slot) {
       if (pool.core_.is_reserved(slot)) return Slots::cancel(pool.core_, slot), true;
       if (!pool.dispose(Pool::object_in(slot))) return false;
-      if constexpr (!Pool::Types::shares) pool.core_.retire(slot);  // else dispose() has done it
+      if constexpr (!Pool::Types::shares) pool.core_.scrub(slot);  // else dispose() has done it
       return true;
     });
     if (missing != 0) fail_memory(pool, missing);

@@ -103,7 +103,7 @@ class HeapFallback {
   /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock,
   /// which guards the list: a fork takes it, too.
   template <class Locked>
-  [[nodiscard]] std::byte* take(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
+  [[nodiscard]] std::byte* pop(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
     align = detail::greater(align, least_alignment_);
     std::size_t const before = offset(align);
     void* const memory = ::operator new(before + bytes, alignment(align), std::nothrow);
@@ -119,7 +119,7 @@ class HeapFallback {
   }
   /// `counts`: false where the pool is abandoned, and counts by itself.
   template <class Locked>
-  void give(std::byte* object, std::size_t align, Locked const& locked, bool counts = true) noexcept {
+  void push(std::byte* object, std::size_t align, Locked const& locked, bool counts = true) noexcept {
     align = detail::greater(align, least_alignment_);
     auto* const link = std::launder(reinterpret_cast<Link*>(object - sizeof(Link)));
     locked([&] {

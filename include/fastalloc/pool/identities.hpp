@@ -33,7 +33,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     check_bitmap();
     Pool::template check_arguments<Args...>();
     Error error;
-    Taken const taken = take(index, error);
+    Taken const taken = pop(index, error);
     if (taken.slot == nullptr) return refuse<throws>(error), handle_type();
     return pool_.build(taken, static_cast<Args&&>(args)...);
   }
@@ -63,12 +63,12 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
                   "allocate_at(key, ...), or allocate_at(index, ...)");
     Pool::template check_arguments<Args...>();
     Error error;
-    Taken const taken = take(key, error);
+    Taken const taken = pop(key, error);
     if (taken.slot == nullptr) return refuse<throws>(error), handle_type();
 
     GenerationWord& word = pool_.core_.word_of(taken.slot);
     auto const place = [&](std::size_t) { return taken.slot; };
-    Building<Pool, decltype(place)> building{pool_, place, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
+    Building<Pool, decltype(place)> building{pool_, place, 1, taken.untouched ? std::size_t{0} : std::size_t{1}};
     struct Renamed {  // ends before `building`: a slot that goes back has its own generation
       GenerationWord& word;
       GenerationWord before;
@@ -89,9 +89,9 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
 
   template <bool throws> [[nodiscard]] Keys reserve_keyed() {
     check_reserving();
-    Taken taken = pool_.take();
+    Taken taken = pool_.pop();
     if (taken.slot == nullptr) {
-      taken = pool_.template slow_take<throws>();
+      taken = pool_.template slow_pop<throws>();
       if (taken.slot == nullptr) return {};
     }
     auto& core = pool_.core_;
@@ -102,7 +102,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
       return std::pair(static_cast<std::uint32_t>(at), keys.reserve_word(keys.word_at(at)));
     });
     if (generation == 0) return core.withdraw({taken.slot, false}), Keys();
-    core.retire(taken.slot);
+    core.scrub(taken.slot);
     return Keys(index, generation);
   }
 
@@ -146,7 +146,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
       if constexpr (tracks_slots) core.flip_mark(slot);
       core.stats_.withdrawn();
       core.note_peak();
-      core.supply_.give_unused({slot, false});
+      core.supply_.push_unused({slot, false});
       if (core.waiters_.any()) core.serve_all();
       return true;
     });
@@ -178,7 +178,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
   [[nodiscard]] auto& words() noexcept { return pool_.core_.supply_.blocks().keys(); }
 
   /// Returns: the slot, taken; null, with the error, if it is not free.
-  FASTALLOC_NOINLINE Taken take(std::size_t index, Error& error) {
+  FASTALLOC_NOINLINE Taken pop(std::size_t index, Error& error) {
     pool_.open_inline();
     auto& core = pool_.core_;
     Taken const taken = core.locked([&]() -> Taken {
@@ -207,31 +207,32 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     if (taken.slot != nullptr) core.prepare(taken);
     return taken;
   }
-  /// Takes the slot at a place of a block. Returns: null if it is in use. Fresh slots before it become returned ones.
+  /// Takes the slot at a place of a block. Returns: null if it is in use. Untouched slots before it become returned
+  /// ones.
   Taken take_at(BlockOf<Pool::Growing>& block, std::size_t place) noexcept {
     auto& supply = pool_.core_.supply_;
-    supply.sync_frontier();
+    supply.sync_bump_pointer();
     supply.settle();
     std::size_t const stride = pool_.core_.stride();
     std::byte* const slot = block.data + place * stride;
-    if (place < block.handed) {
+    if (place < block.high_water) {
       std::size_t const free = supply.slots_.free_bits(block.word + place / word_bits, supply.blocks());
       if ((free >> place % word_bits & 1) == 0) return {nullptr, false};
-      supply.slots_.take_run(place, 1, block);
+      supply.slots_.pop_run(place, 1, block);
       return {slot, false};
     }
-    std::byte* next = block.data + block.handed * stride;
-    supply.hand_out(block, place + 1 - block.handed);
+    std::byte* next = block.data + block.high_water * stride;
+    supply.hand_out(block, place + 1 - block.high_water);
     for (; next != slot; next += stride) {
       Pool::Core::Bytes::prepare({next, true}, stride);
       begin({next, true});
-      pool_.core_.retire(next);
-      supply.give(next);
+      pool_.core_.scrub(next);
+      supply.push(next);
     }
     return {slot, true};
   }
-  Taken take(Keys key, Error& error) {
-    if (Words::is_generation(key.generation())) return take(std::size_t{key.index()}, error);
+  Taken pop(Keys key, Error& error) {
+    if (Words::is_generation(key.generation())) return pop(std::size_t{key.index()}, error);
     error = nothing_named(key);
     return {nullptr, false};
   }
@@ -244,7 +245,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
   /// Recycle: a slot that acquire() never saw holds no object.
   void begin([[maybe_unused]] Taken taken) noexcept {
     if constexpr (Pool::Lifetime::keeps_objects)
-      if (taken.fresh) pool_.lifetime_.template begin<T>(taken.slot);
+      if (taken.untouched) pool_.lifetime_.template begin<T>(taken.slot);
   }
   /// A constructor threw: the key is reserved again.
   FASTALLOC_COLD void unbuild(std::byte* slot, GenerationWord generation, bool built) noexcept {
@@ -253,7 +254,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     Words::change(word, generation);  // the constructor may have made a key
     if (built) pool_.lifetime_.template release<T>(slot);
     Words::change(word, generation);
-    core.retire(slot);
+    core.scrub(slot);
     core.locked([&] { (void)words().reserve_word(word); });
   }
 

@@ -10,40 +10,40 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
 /// The slots. Does not depend on T.
 template <class Choices> class Looking<PoolCore<Choices>> {
   using Core = PoolCore<Choices>;
-  using Depot = PoolDepot<Choices>;
+  using Central = CentralList<Choices>;
   using Checks = typename Choices::checks;
-  using Supply = typename Depot::Supply;
+  using Supply = typename Central::Supply;
 
  public:
-  [[nodiscard]] static std::size_t bound(Depot const& depot) {
-    return depot.locked_blocks([&] {
-      std::size_t result = depot.slots_usable();
-      auto const& blocks = depot.supply_.blocks();
+  [[nodiscard]] static std::size_t bound(Central const& central) {
+    return central.locked_blocks([&] {
+      std::size_t result = central.slots_usable();
+      auto const& blocks = central.supply_.blocks();
       for (std::size_t b = 0; b != blocks.count(); ++b)
         result = greater(result, blocks[b].first + blocks[b].slot_count);
       return result;
     });
   }
   /// Returns: the slot of an index; null if there is none.
-  [[nodiscard]] static std::byte* slot_at(Depot const& depot, std::size_t index) noexcept {
-    return at(depot, index, [](auto const&, std::size_t) { return true; });
+  [[nodiscard]] static std::byte* slot_at(Central const& central, std::size_t index) noexcept {
+    return at(central, index, [](auto const&, std::size_t) { return true; });
   }
   /// The same if the slot is in use and passes holds(slot), under the lock; else null. Requires: marks, or slots that
   /// track occupancy, and no caches.
   template <class Holds>
-  [[nodiscard]] static std::byte* live_at(Depot const& depot, std::size_t index, Holds&& holds) noexcept {
+  [[nodiscard]] static std::byte* live_at(Central const& central, std::size_t index, Holds&& holds) noexcept {
     auto const is_live = [&](BlockOf<Supply::growing> const& block, std::size_t place) {
       if constexpr (Checks::tracks_slots) {
-        return SlotMarks::test<Depot::shared_marks>(block, place);
+        return SlotMarks::test<Central::shared_marks>(block, place);
       } else {
-        auto& supply = const_cast<Supply&>(depot.supply_);
-        if constexpr (Supply::Slots::hot_slot) supply.settle();
-        std::byte const* const word = block.data + place / word_bits * word_bits * depot.stride();
+        auto& supply = const_cast<Supply&>(central.supply_);
+        if constexpr (Supply::Slots::keeps_last_freed) supply.settle();
+        std::byte const* const word = block.data + place / word_bits * word_bits * central.stride();
         return (supply.live_word(block, word).bits >> place % word_bits & 1) != 0;
       }
     };
-    return at(depot, index, [&](BlockOf<Supply::growing> const& block, std::size_t place) {
-      return is_live(block, place) && holds(block.data + place * depot.stride());
+    return at(central, index, [&](BlockOf<Supply::growing> const& block, std::size_t place) {
+      return is_live(block, place) && holds(block.data + place * central.stride());
     });
   }
   /// The position of `slot`, or of the next live one; of the first one for null.
@@ -60,14 +60,14 @@ template <class Choices> class Looking<PoolCore<Choices>> {
 
  private:
   template <class Passes>
-  [[nodiscard]] static std::byte* at(Depot const& depot, std::size_t index, Passes&& passes) noexcept {
-    return depot.locked_blocks([&]() -> std::byte* {
-      auto const& blocks = depot.supply_.blocks();
-      if (depot.supply_.total() == 0) return nullptr;
+  [[nodiscard]] static std::byte* at(Central const& central, std::size_t index, Passes&& passes) noexcept {
+    return central.locked_blocks([&]() -> std::byte* {
+      auto const& blocks = central.supply_.blocks();
+      if (central.supply_.total() == 0) return nullptr;
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         auto const& block = blocks[b];
         if (std::size_t const place = index - block.first; place < block.slot_count)
-          return passes(block, place) ? block.data + place * depot.stride() : nullptr;
+          return passes(block, place) ? block.data + place * central.stride() : nullptr;
       }
       return nullptr;
     });

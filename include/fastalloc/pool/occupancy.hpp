@@ -29,16 +29,16 @@ class Snapshot {
     if (count_ == 0) return 0;
     stride_ = blocks.stride();
     std::size_t words = 0;
-    for (std::size_t b = 0; b != count_; ++b) words += words_for(blocks[b].handed);
+    for (std::size_t b = 0; b != count_; ++b) words += words_for(blocks[b].high_water);
     std::size_t const bytes = count_ * sizeof(Range) + words * sizeof(std::size_t);
     void* const memory = acquire(bytes);
     if (memory == nullptr) return count_ = 0, bytes;
     ranges_ = static_cast<Range*>(memory);
     auto* bits = reinterpret_cast<std::size_t*>(ranges_ + count_);
     for (std::size_t b = 0; b != count_; ++b) {
-      std::size_t const handed = blocks[b].handed;
-      ::new (static_cast<void*>(&ranges_[b])) Range{blocks[b].data, handed, bits};
-      for (std::size_t left = handed; left != 0; left -= left < word_bits ? left : word_bits)
+      std::size_t const high_water = blocks[b].high_water;
+      ::new (static_cast<void*>(&ranges_[b])) Range{blocks[b].data, high_water, bits};
+      for (std::size_t left = high_water; left != 0; left -= left < word_bits ? left : word_bits)
         *bits++ = left < word_bits ? (std::size_t{1} << left) - 1 : ~std::size_t{0};
     }
     return 0;

@@ -217,7 +217,7 @@ template <class Requests, class Stop, class... Args> class AsyncAllocation {
     bool await_ready() {
       if constexpr (stops)
         if (stop_.stop_requested()) return true;
-      Taken const taken = requests_.take();
+      Taken const taken = requests_.pop();
       if (taken.slot == nullptr) return false;
       handle_ = with_args([&](auto&&... args) { return requests_.build(taken, static_cast<Args>(args)...); });
       return true;
@@ -397,13 +397,13 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
 
  private:
   /// Returns: a slot that is free, or that comes by growth; else none.
-  Taken take() {
+  Taken pop() {
     auto& core = pool_.core_;
-    Taken taken = core.take();
+    Taken taken = core.pop();
     if (taken.slot != nullptr) return taken;
     pool_.open_inline();
     Error error;
-    return core.take_slow(&error, false);
+    return core.pop_slow(&error, false);
   }
   template <class... Args> handle_type build(Taken taken, Args&&... args) {
     return pool_.build(taken, static_cast<Args&&>(args)...);

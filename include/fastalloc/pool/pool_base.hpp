@@ -79,24 +79,24 @@ template <class Core> class PoolBase : public AnyOwner {
     if constexpr (is_inline) core_.open_inline([&] { set_release(release); });
   }
   /// Returns: a slot. Throws if there is none.
-  FASTALLOC_COLD Taken take_or_fail(ObjectType const& type) {
+  FASTALLOC_COLD Taken pop_or_fail(ObjectType const& type) {
     Error error;
     open_inline(type.release);
-    Taken const taken = core_.take_slow(&error);
+    Taken const taken = core_.pop_slow(&error);
     if (taken.slot == nullptr) fail_as(error, type);
     return taken;
   }
   /// Builds no Error if the pool stays full, so no strings are linked.
-  FASTALLOC_ALWAYS_INLINE Taken try_take() {
-    if constexpr (Core::stays_full) return core_.take_quietly();
-    else return core_.take_slow(nullptr);
+  FASTALLOC_ALWAYS_INLINE Taken try_pop() {
+    if constexpr (Core::stays_full) return core_.pop_quietly();
+    else return core_.pop_slow(nullptr);
   }
   /// Returns: a slot, or none.
-  FASTALLOC_COLD Taken try_take_slow() { return try_take(); }
+  FASTALLOC_COLD Taken try_pop_slow() { return try_pop(); }
 
   /// As in PoolCore.
-  FASTALLOC_HOT Taken take() { return core_.take(); }
-  FASTALLOC_HOT void give(std::byte* slot) noexcept { core_.give(slot); }
+  FASTALLOC_HOT Taken pop() { return core_.pop(); }
+  FASTALLOC_HOT void push(std::byte* slot) noexcept { core_.push(slot); }
 
   /// Marks the object's slot as returned. Returns: false, after a report, if `object` is not in use.
   FASTALLOC_OPTIMIZED FASTALLOC_NOINLINE bool claim_for_release(void* object, ObjectType const& type) noexcept {
@@ -174,7 +174,7 @@ template <class Core> class PoolBase : public AnyOwner {
     auto& core = static_cast<PoolBase&>(owner).core_;
     std::byte* const slot = what == ReleaseOf::part ? core.slot_of(object) : static_cast<std::byte*>(object);
     core.end_keys(slot);
-    core.give(slot);
+    core.push(slot);
   }
 
   FASTALLOC_NOINLINE void reserve_slots(std::size_t slot_count, ObjectType const& type) requires Shape::growing {

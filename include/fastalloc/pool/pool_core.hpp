@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // PoolCore: the path of slots to users and back: caches, checks, counts, keys. Does not depend on T.
 //
-// As in PoolDepot each public function takes the lock, and none calls user code under it. In pools with thread caches
-// take() and give() use the caches first, then the depot.
+// As in CentralList each public function takes the lock, and none calls user code under it. In pools with thread caches
+// pop() and push() use the caches first, then the central list.
 #pragma once
 
+#include <fastalloc/pool/central_list.hpp>
 #include <fastalloc/pool/live_cursor.hpp>
-#include <fastalloc/pool/pool_depot.hpp>
 #include <fastalloc/pool/slot_guard.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Choices: a CoreChoices.
-template <class Choices> class PoolCore : public PoolDepot<Choices> {
-  using Depot = PoolDepot<Choices>;
+template <class Choices> class PoolCore : public CentralList<Choices> {
+  using Central = CentralList<Choices>;
   using Shape = typename Choices::shape;
   using Lock = typename Choices::lock;
   using Stats = typename Choices::stats;
@@ -23,9 +23,9 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   using Bytes = SlotGuard<Choices>;
   template <class> friend class Purging;
   template <class> friend class SlotRequests;
-  using Depot::caches_, Depot::lock_, Depot::lock_free, Depot::stats_, Depot::supply_, Depot::waiters_;
-  using Depot::collect, Depot::describe_here, Depot::locked, Depot::locked_slow, Depot::make_room, Depot::mark_taken,
-      Depot::note_peak, Depot::note_taken, Depot::serve, Depot::serve_all;
+  using Central::caches_, Central::lock_, Central::lock_free, Central::stats_, Central::supply_, Central::waiters_;
+  using Central::collect, Central::describe_here, Central::locked, Central::locked_slow, Central::make_room,
+      Central::mark_taken, Central::note_peak, Central::note_taken, Central::serve, Central::serve_all;
 
  public:
   using shape_type = Shape;
@@ -35,15 +35,15 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   static constexpr bool alone = !Shape::growing && std::same_as<Lock, NoLock> && std::same_as<Caches, NoCaches>;
   /// True if a full pool can only fail: no growth, no caches, no waiting.
   static constexpr bool stays_full = !Shape::growing && !Caches::enabled && !Waiters::enabled;
-  using Supply = typename Depot::Supply;
-  using Depot::inside, Depot::inside_blocks, Depot::inside_to_take, Depot::inside_slow, Depot::stride;
+  using Supply = typename Central::Supply;
+  using Central::inside, Central::inside_blocks, Central::inside_to_pop, Central::inside_slow, Central::stride;
 
   constexpr PoolCore() noexcept = default;
   /// `storage`: a StorageState, or Nothing for a default constructed one.
-  template <class S> explicit constexpr PoolCore(S storage) : Depot(std::move(storage)) {}
+  template <class S> explicit constexpr PoolCore(S storage) : Central(std::move(storage)) {}
 
-  /// The fast path. Returns: a slot, or null if none is at hand; call take_slow() then.
-  FASTALLOC_ALWAYS_INLINE Taken take() {
+  /// The fast path. Returns: a slot, or null if none is at hand; call pop_slow() then.
+  FASTALLOC_ALWAYS_INLINE Taken pop() {
     Taken taken{nullptr, false};
     if constexpr (Caches::enabled) {
       if (auto* const cache = caches_.mine()) [[likely]]
@@ -52,8 +52,8 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
         while (taken.slot != nullptr && !locked([&] { return mark_taken(taken.slot); }))
           taken.slot = caches_.mine()->template pop<Stats::enabled>();
     } else {
-      [[maybe_unused]] auto const guard = inside_to_take();
-      taken = supply_.take();
+      [[maybe_unused]] auto const guard = inside_to_pop();
+      taken = supply_.pop();
       if (taken.slot != nullptr) [[likely]]
         note_taken(taken.slot);
     }
@@ -62,14 +62,14 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     return taken;
   }
 
-  /// take_slow() without an Error, so no strings are linked.
-  FASTALLOC_ALWAYS_INLINE Taken take_quietly() requires(stays_full) {
+  /// pop_slow() without an Error, so no strings are linked.
+  FASTALLOC_ALWAYS_INLINE Taken pop_quietly() requires(stays_full) {
     Taken taken;
-    if constexpr (alone) {  // since take(), only a newly opened block can have slots
-      taken = supply_.take_fresh();
+    if constexpr (alone) {  // since pop(), only a newly opened block can have slots
+      taken = supply_.pop_untouched();
       if (taken.slot != nullptr) note_taken(taken.slot);
     } else {
-      taken = take_from_depot();
+      taken = pop_from_central();
     }
     if (taken.slot != nullptr) prepare(taken);
     else locked([&] { stats_.failed(); });
@@ -78,14 +78,14 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
 
   /// The slow path: also grows, or empties the caches of other threads. On failure `slot` is null, and `error`, if not
   /// null, holds the reason.
-  FASTALLOC_COLD Taken take_slow(Error* error, bool count_failure = true) {
+  FASTALLOC_COLD Taken pop_slow(Error* error, bool count_failure = true) {
     if constexpr (alone) {
-      Taken const taken = take_quietly();
+      Taken const taken = pop_quietly();
       if (taken.slot == nullptr && error != nullptr) make_room(1, error);
       return taken;
     }
     for (;;) {
-      if (Taken const taken = take_from_depot(); taken.slot != nullptr) return prepare(taken), taken;
+      if (Taken const taken = pop_from_central(); taken.slot != nullptr) return prepare(taken), taken;
       if (make_room(1, error)) continue;
       if (count_failure) locked([&] { stats_.failed(); });
       this->report_damage(nullptr);  // of any slot
@@ -100,7 +100,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   /// exception (from a clock, or a thread cancellation) the thread has left the queue, and `undo(taken)` has returned
   /// the slot, if it got one.
   template <class Wait, class Undo>
-  Taken take_waiting(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
+  Taken wait_for_slot(Wait&& wait, Undo&& undo, Error& error) requires Waiters::enabled {
     struct Queued {
       PoolCore& core;
       Undo& undo;
@@ -137,34 +137,34 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     return taken;
   }
 
-  /// Takes n slots in one step; those from `out[fresh]` on are fresh. Returns: false, with the error, if there are
-  /// fewer. `count` is then 0, except with LockFree, where other threads may interfere half-way, and after slots were
-  /// lost: the caller must withdraw those `count` slots.
-  FASTALLOC_NOINLINE bool take_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& fresh,
-                                   Error& error) {
+  /// Takes n slots in one step; those from `out[untouched]` on are untouched. Returns: false, with the error, if there
+  /// are fewer. `count` is then 0, except with LockFree, where other threads may interfere half-way, and after slots
+  /// were lost: the caller must withdraw those `count` slots.
+  FASTALLOC_NOINLINE bool pop_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& untouched,
+                                  Error& error) {
     for (;;) {
       count = locked([&] {
         supply_.check_links(n);
         if (supply_.at_hand() < n) collect();
-        return supply_.at_hand() < n ? 0 : take_here(out, n, fresh);
+        return supply_.at_hand() < n ? 0 : pop_here(out, n, untouched);
       });
-      prepare_all(out, count, fresh);
+      prepare_all(out, count, untouched);
       if (count == n) return true;
       if (make_room(n, &error)) {
         if (count == 0) continue;
-        if constexpr (Depot::may_meet_used) error = this->describe(ErrorCode::pool_exhausted, free_slots_lost, n);
+        if constexpr (Central::may_meet_used) error = this->describe(ErrorCode::pool_exhausted, free_slots_lost, n);
       }
       locked([&] { stats_.failed(); });
       return false;
     }
   }
   /// Takes n adjacent slots. Returns: null, with the error, if there are none.
-  FASTALLOC_COLD auto take_run(std::size_t n, Error& error) {
+  FASTALLOC_COLD auto pop_run(std::size_t n, Error& error) {
     for (;;) {
       auto const run = locked([&] {
         collect();
         if constexpr (Caches::enabled) note_peak();
-        auto const found = supply_.take_run(n);
+        auto const found = supply_.pop_run(n);
         if (found.data == nullptr) return found;
         if constexpr (Checks::tracks_slots)
           for (std::size_t i = 0; i != n; ++i) mark_taken(found.data + i * stride());
@@ -173,7 +173,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
         return found;
       });
       if (run.data != nullptr) {
-        for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.fresh});
+        for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.untouched});
         return run;
       }
       if (make_room(n, &error, true)) continue;
@@ -189,10 +189,10 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     }
     return true;
   }
-  /// Takes up to n slots, as take_all() does. For single-threaded pools.
-  FASTALLOC_ALWAYS_INLINE std::size_t take_many(std::byte** out, std::size_t n, std::size_t& fresh) {
-    std::size_t const count = take_here(out, n, fresh);
-    prepare_all(out, count, fresh);
+  /// Takes up to n slots, as pop_all() does. For single-threaded pools.
+  FASTALLOC_ALWAYS_INLINE std::size_t pop_many(std::byte** out, std::size_t n, std::size_t& untouched) {
+    std::size_t const count = pop_here(out, n, untouched);
+    prepare_all(out, count, untouched);
     return count;
   }
 
@@ -212,23 +212,23 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   }
 
   /// Effects: directs thread and fork events to the calling library's functions.
-  void rebind() noexcept { caches_.rebind(static_cast<Depot*>(this)); }
+  void rebind() noexcept { caches_.rebind(static_cast<Central*>(this)); }
 
   /// Makes the bytes of a slot without an object unusable.
-  FASTALLOC_ALWAYS_INLINE void retire(std::byte* slot) const noexcept { Bytes::retire(slot, stride()); }
+  FASTALLOC_ALWAYS_INLINE void scrub(std::byte* slot) const noexcept { Bytes::scrub(slot, stride()); }
 
   /// Takes back a slot. Requires: claim() marked it, if the checks policy tracks slots.
-  FASTALLOC_ALWAYS_INLINE void give(std::byte* slot) noexcept {
-    retire_last(slot);
+  FASTALLOC_ALWAYS_INLINE void push(std::byte* slot) noexcept {
+    scrub_last(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
       if (cache == nullptr) [[unlikely]]
-        return give_slow(slot);
+        return push_slow(slot);
       if (!cache->push(slot)) [[unlikely]]
         make_room_in(*cache);
     } else {
       [[maybe_unused]] auto const guard = inside();
-      supply_.give(slot);
+      supply_.push(slot);
       if constexpr (Waiters::enabled)
         if (waiters_.any()) [[unlikely]]
           serve_all();
@@ -236,31 +236,31 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   }
 
   /// Takes back n slots in one step; at(i) is the i-th.
-  template <class At> FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n) noexcept {
+  template <class At> FASTALLOC_ALWAYS_INLINE void push_many(At&& at, std::size_t n) noexcept {
     if constexpr (Checks::fills || FASTALLOC_ASAN)
-      for (std::size_t i = 0; i != n; ++i) retire_last(at(i));
+      for (std::size_t i = 0; i != n; ++i) scrub_last(at(i));
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Caches::enabled) note_peak();
-    supply_.give_many(at, n);
+    supply_.push_many(at, n);
     if (waiters_.any()) [[unlikely]]
       serve_all();
   }
 
-  /// give() on a thread that does not own this sub-pool.
-  void give_remote(std::byte* slot) noexcept {
-    retire_last(slot);
+  /// push() on a thread that does not own this sub-pool.
+  void push_remote(std::byte* slot) noexcept {
+    scrub_last(slot);
     caches_.push(slot);
   }
 
   /// Takes back a slot without ever having built an object in it.
   FASTALLOC_COLD void withdraw(Taken taken) noexcept {
     end_keys(taken.slot);
-    retire(taken.slot);
+    scrub(taken.slot);
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Checks::tracks_slots) this->flip_mark(taken.slot);
     stats_.withdrawn();
     note_peak();
-    supply_.give_unused(taken);
+    supply_.push_unused(taken);
     if (waiters_.any()) serve_all();
   }
 
@@ -272,17 +272,17 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
       bool done = false;
       ~Return() {
         core.for_each_block([&](BlockOf<Shape::growing> const& block) {
-          for (std::byte* slot = block.data + block.handed * core.stride(); slot != block.data;) {
+          for (std::byte* slot = block.data + block.high_water * core.stride(); slot != block.data;) {
             slot -= core.stride();
             if (!done) undo(slot);
             if constexpr (Shape::poisons) poison(slot, Bytes::bytes_of(Shape::payload, core.stride()));
-            core.supply_.give(slot);
+            core.supply_.push(slot);
           }
         });
         core.supply_.reset_peak();
       }
     } guard{*this, undo};
-    for (Taken taken; (taken = supply_.take_one()).slot != nullptr;) {
+    for (Taken taken; (taken = supply_.pop_one()).slot != nullptr;) {
       unpoison(taken.slot, Bytes::bytes_of(Shape::size, stride()));
       f(taken.slot);
     }
@@ -307,7 +307,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
           .code = ErrorCode::invalid_handle, .text = "the slot is reserved; build() its object first", .address = p};
     }
     error.capacity = this->slots_usable();
-    if constexpr (Depot::counts_for_all) error.allocated = this->live();
+    if constexpr (Central::counts_for_all) error.allocated = this->live();
     return false;
   }
 
@@ -347,7 +347,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
 
   /// Calls f(slot) for the live slots that pass holds(slot), in address order, until f returns false. f runs without
   /// the lock; holds() runs under it, so the slot's block exists. Skips slots returned meanwhile: caches are closed, so
-  /// they reach the depot at once. Returns: 0, or the bytes of a snapshot that could not be allocated.
+  /// they reach the central list at once. Returns: 0, or the bytes of a snapshot that could not be allocated.
   template <class Holds, class F> std::size_t visit(Holds&& holds, F&& f) {
     struct Closed {
       PoolCore& core;
@@ -405,7 +405,7 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
   template <class> friend class SavedState;
 
   /// Returns: a slot for a thread whose own cache is empty.
-  Taken take_from_depot() noexcept {
+  Taken pop_from_central() noexcept {
     [[maybe_unused]] auto* const cache = caches_.attach();
     [[maybe_unused]] typename Caches::Room room;
     if constexpr (Caches::enabled)
@@ -424,13 +424,12 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
       for (;;) {
         bool counted = false;
         supply_.check_links(max_links);  // before the cache asks for the number of slots
-        Taken const taken =
-            caches_.take(cache, room, supply_, Choices::keeps_objects || Checks::verifies_fill, counted);
+        Taken const taken = caches_.pop(cache, room, supply_, Choices::keeps_objects || Checks::verifies_fill, counted);
         if (taken.slot == nullptr || (counted ? mark_taken(taken.slot) : note_taken(taken.slot))) return taken;
       }
     } else {
-      Taken taken = supply_.take_one();
-      if (taken.slot == nullptr && caches_.gather(supply_)) taken = supply_.take_one();
+      Taken taken = supply_.pop_one();
+      if (taken.slot == nullptr && caches_.gather(supply_)) taken = supply_.pop_one();
       if (taken.slot != nullptr) note_taken(taken.slot);
       return taken;
     }
@@ -440,17 +439,17 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     return keys.word_at(keys.index(slot, supply_.blocks()));
   }
   /// Pools that count owners retire the slot when its object dies; a second fill would hide writes made since.
-  FASTALLOC_ALWAYS_INLINE void retire_last(std::byte* slot) const noexcept {
-    if constexpr (!Shape::counted) retire(slot);
+  FASTALLOC_ALWAYS_INLINE void scrub_last(std::byte* slot) const noexcept {
+    if constexpr (!Shape::counted) scrub(slot);
   }
-  FASTALLOC_COLD void give_slow(std::byte* slot) noexcept {
+  FASTALLOC_COLD void push_slow(std::byte* slot) noexcept {
     if (auto* const cache = caches_.attach()) {
       if (!cache->push(slot)) make_room_in(*cache);
       return;
     }
     [[maybe_unused]] auto const guard = inside();
     note_peak();
-    supply_.give(slot);
+    supply_.push(slot);
     serve();
   }
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
@@ -468,22 +467,22 @@ template <class Choices> class PoolCore : public PoolDepot<Choices> {
     caches_.use_room(cache, room, supply_);
   }
 
-  FASTALLOC_ALWAYS_INLINE std::size_t take_here(std::byte** out, std::size_t n, std::size_t& fresh) noexcept {
+  FASTALLOC_ALWAYS_INLINE std::size_t pop_here(std::byte** out, std::size_t n, std::size_t& untouched) noexcept {
     if constexpr (Caches::enabled) note_peak();
-    std::size_t count = supply_.take_many(out, n, fresh);
+    std::size_t count = supply_.pop_many(out, n, untouched);
     if constexpr (Checks::tracks_slots) {
       std::size_t const taken = std::exchange(count, 0);
       for (std::size_t i = 0; i != taken; ++i)
         if (mark_taken(out[i])) out[count++] = out[i];
-      fresh -= taken - count;  // fresh slots are in no list, so none of those dropped was fresh
+      untouched -= taken - count;  // untouched slots are in no list, so none of those dropped was untouched
     }
     stats_.allocated(count);
     note_peak();
     return count;
   }
-  FASTALLOC_ALWAYS_INLINE void prepare_all(std::byte** out, std::size_t count, std::size_t fresh) const noexcept {
+  FASTALLOC_ALWAYS_INLINE void prepare_all(std::byte** out, std::size_t count, std::size_t untouched) const noexcept {
     if constexpr (Checks::fills || FASTALLOC_ASAN)
-      for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= fresh});
+      for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= untouched});
   }
 
   FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept {

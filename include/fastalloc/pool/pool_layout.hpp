@@ -15,8 +15,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Of the header in front of the slots of a pool that processes share: SpanHeader.
-constexpr std::size_t span_header_bytes = 96, span_header_alignment = 8;
+/// Of the header in front of the slots of a pool that processes share: ProcessHeader.
+constexpr std::size_t process_header_bytes = 96, process_header_alignment = 8;
 
 template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   using Slots = typename SlotPolicy::template Slots<Shape>;
@@ -27,7 +27,7 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   }();
   /// The minimum alignment of every block.
   static constexpr std::size_t block_alignment =
-      greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? span_header_alignment : 1);
+      greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? process_header_alignment : 1);
   /// Maximum bytes for the slots of a fixed block, so that 32-bit offsets in granules reach all of them.
   static constexpr std::size_t
       max_fixed_bytes = (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU

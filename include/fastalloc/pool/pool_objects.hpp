@@ -17,17 +17,17 @@ template <class Pool, class At> struct Building {
   Pool& pool;
   At at;
   std::size_t count;
-  std::size_t fresh;
+  std::size_t untouched;
   std::size_t built = 0;
   std::size_t acquired = 0;  ///< objects whose on_acquire() has run
   std::size_t next = 0;
 
   ~Building() {
-    for (std::size_t i = count; i-- > next;) pool.unbuild({at(i), i >= fresh}, i < built, i < acquired);
+    for (std::size_t i = count; i-- > next;) pool.unbuild({at(i), i >= untouched}, i < built, i < acquired);
   }
   template <class Build> FASTALLOC_ALWAYS_INLINE void build_all(Build& build) {
     while (built != count) {
-      auto* const object = build(Taken{at(built), built >= fresh});
+      auto* const object = build(Taken{at(built), built >= untouched});
       ++built;
       call_on_acquire(*object);
       ++acquired;
@@ -168,13 +168,13 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   /// Destroys the objects in a block before its memory is released.
   void destroy_objects(BlockOf<Growing> const& block) noexcept {
     unpoison(block.data, static_cast<std::size_t>(block.end - block.data));
-    std::byte* const end = block.data + block.handed * core_.stride();
+    std::byte* const end = block.data + block.high_water * core_.stride();
     for (std::byte* slot = block.data; slot != end; slot += core_.stride()) lifetime_.template destroy_kept<T>(slot);
   }
 
   template <class... Args> FASTALLOC_ALWAYS_INLINE T* construct(Taken taken, Args&&... args) {
     if constexpr (Types::shares) counts_of(taken.slot).set_unique();
-    return lifetime_.template acquire<T>(taken.slot, taken.fresh, static_cast<Args&&>(args)...);
+    return lifetime_.template acquire<T>(taken.slot, taken.untouched, static_cast<Args&&>(args)...);
   }
   template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
     if constexpr (nothrow_build<Args...>) {
@@ -184,7 +184,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     } else {
       // Not a handler: an exception that nothing catches keeps the stack of its throw.
       auto const at = [&](std::size_t) { return taken.slot; };
-      Building<PoolObjects, decltype(at)> building{*this, at, 1, taken.fresh ? std::size_t{0} : std::size_t{1}};
+      Building<PoolObjects, decltype(at)> building{*this, at, 1, taken.untouched ? std::size_t{0} : std::size_t{1}};
       T* const object = construct(taken, static_cast<Args&&>(args)...);
       building.built = 1;
       call_on_acquire(*object);
@@ -199,17 +199,18 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (is_from_heap(taken.slot)) {
         if (acquired) call_on_release(*object_in(taken.slot));
         if (built) object_in(taken.slot)->~T();
-        return exhaustion_.give(taken.slot, alignof(T), under_lock());
+        return exhaustion_.push(taken.slot, alignof(T), under_lock());
       }
     if (built) {
       core_.end_keys(taken.slot);
       if (acquired) call_on_release(*object_in(taken.slot));
       lifetime_.template release<T>(taken.slot);
-      if constexpr (Lifetime::keeps_objects) taken.fresh = false;  // the slot holds an object now
+      if constexpr (Lifetime::keeps_objects) taken.untouched = false;  // the slot holds an object now
     } else if constexpr (Lifetime::keeps_objects) {
-      if (taken.fresh) lifetime_.template begin<T>(taken.slot);  // a batch may return slots that acquire() never saw
+      if (taken.untouched)
+        lifetime_.template begin<T>(taken.slot);  // a batch may return slots that acquire() never saw
     }
-    if constexpr (abandonable) return give_or_end(1, [&] { core_.withdraw(taken); });
+    if constexpr (abandonable) return push_or_end(1, [&] { core_.withdraw(taken); });
     core_.withdraw(taken);
   }
 
@@ -231,7 +232,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       core_.end_keys(reinterpret_cast<std::byte*>(object));  // keys made meanwhile
     }
     if constexpr (Types::shares) {
-      core_.retire(reinterpret_cast<std::byte*>(object));
+      core_.scrub(reinterpret_cast<std::byte*>(object));
       counts_of(reinterpret_cast<std::byte*>(object)).end_unique();
     }
     return true;
@@ -240,29 +241,29 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   FASTALLOC_ALWAYS_INLINE void return_slot(std::byte* slot) noexcept {
     if constexpr (Kind::local) {
       if (!derived()->is_home()) [[unlikely]]
-        return core_.give_remote(slot);
+        return core_.push_remote(slot);
     }
-    if constexpr (abandonable) return give_or_end(1, [&] { this->give(slot); });
-    this->give(slot);
+    if constexpr (abandonable) return push_or_end(1, [&] { this->push(slot); });
+    this->push(slot);
   }
   /// The same for n slots, in one step; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void return_slots(At const& at, std::size_t n) noexcept {
     if constexpr (Kind::local) {
       if (!derived()->is_home()) [[unlikely]] {
-        while (n != 0) core_.give_remote(at(--n));
+        while (n != 0) core_.push_remote(at(--n));
         return;
       }
     }
-    if constexpr (abandonable) return give_or_end(n, [&] { core_.give_many(at, n); });
-    core_.give_many(at, n);
+    if constexpr (abandonable) return push_or_end(n, [&] { core_.push_many(at, n); });
+    core_.push_many(at, n);
   }
-  /// Returns n slots by give(). If the pool is abandoned and they were the last, ends it.
-  template <class Give> FASTALLOC_ALWAYS_INLINE void give_or_end(std::size_t n, Give&& give) noexcept {
+  /// Returns n slots by push(). If the pool is abandoned and they were the last, ends it.
+  template <class Push> FASTALLOC_ALWAYS_INLINE void push_or_end(std::size_t n, Push&& push) noexcept {
     if constexpr (is_locked) {
-      if (!ending_.run(give)) [[unlikely]]
+      if (!ending_.run(push)) [[unlikely]]
         end_counted(n);
     } else {
-      give();
+      push();
       if (ending_.abandoned) [[unlikely]]
         end_unused();
     }
@@ -314,29 +315,29 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   [[noreturn]] FASTALLOC_COLD void fail_typed(Error& error) const { this->fail_as(error, type); }
   void open_inline() noexcept { Base::open_inline(type.release); }
   /// Inline pools share no code with other types, so this is smaller there than passing `release`.
-  FASTALLOC_COLD Taken try_take_slow() requires(Types::inline_slots != 0) { return open_inline(), Base::try_take(); }
-  using Base::try_take_slow;
+  FASTALLOC_COLD Taken try_pop_slow() requires(Types::inline_slots != 0) { return open_inline(), Base::try_pop(); }
+  using Base::try_pop_slow;
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return Base::holds_object(slot, type); }
 
   /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.
-  template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_take() {
-    if constexpr (Exhaustion::evicts || Exhaustion::uses_heap) return take_exhausted<must>();
-    else if constexpr (must) return this->take_or_fail(type);
-    else return try_take_slow();
+  template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_pop() {
+    if constexpr (Exhaustion::evicts || Exhaustion::uses_heap) return pop_exhausted<must>();
+    else if constexpr (must) return this->pop_or_fail(type);
+    else return try_pop_slow();
   }
-  /// The same with an exhaustion policy: as take_or_fail(), or, unless it `must`, as try_take_slow().
-  template <bool must> FASTALLOC_COLD Taken take_exhausted() requires(Exhaustion::evicts || Exhaustion::uses_heap) {
-    Taken taken = try_take_slow();
+  /// The same with an exhaustion policy: as pop_or_fail(), or, unless it `must`, as try_pop_slow().
+  template <bool must> FASTALLOC_COLD Taken pop_exhausted() requires(Exhaustion::evicts || Exhaustion::uses_heap) {
+    Taken taken = try_pop_slow();
     if constexpr (Exhaustion::evicts) {
       for (int calls = 0; taken.slot == nullptr && calls != Exhaustion::max_calls; ++calls) {
         if (!exhaustion_.make_room(*derived())) break;
-        if ((taken = this->take()).slot == nullptr) taken = try_take_slow();
+        if ((taken = this->pop()).slot == nullptr) taken = try_pop_slow();
       }
     } else if (taken.slot == nullptr) {
-      taken = {exhaustion_.take(sizeof(T), alignof(T), under_lock()), true};
+      taken = {exhaustion_.pop(sizeof(T), alignof(T), under_lock()), true};
     }
     if (taken.slot != nullptr || !must) return taken;
-    return this->take_or_fail(type);
+    return this->pop_or_fail(type);
   }
   /// For the functions of HeapFallback.
   [[nodiscard]] auto under_lock() const noexcept {
@@ -365,13 +366,13 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     object->~T();
     auto* const memory = reinterpret_cast<std::byte*>(object);
     if constexpr (abandonable && is_locked) {
-      if (ending_.run([&] { exhaustion_.give(memory, alignof(T), under_lock()); })) return;
-      exhaustion_.give(memory, alignof(T), under_lock(), false);
+      if (ending_.run([&] { exhaustion_.push(memory, alignof(T), under_lock()); })) return;
+      exhaustion_.push(memory, alignof(T), under_lock(), false);
       end_counted(1);
     } else {
-      auto const give = [&] { exhaustion_.give(memory, alignof(T), under_lock()); };
-      if constexpr (abandonable) give_or_end(1, give);
-      else give();
+      auto const push = [&] { exhaustion_.push(memory, alignof(T), under_lock()); };
+      if constexpr (abandonable) push_or_end(1, push);
+      else push();
     }
   }
   /// At the pool's end: objects from the heap that have not ended.

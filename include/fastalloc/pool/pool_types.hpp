@@ -78,7 +78,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   static constexpr bool joins = requires { requires slot_allocator::can_be_joined; };
   static constexpr bool spans_processes = is_lock_free_in_span && joins && !shares && !P::lifetime::keeps_objects;
   static constexpr std::size_t header =
-      spans_processes ? span_header_bytes + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
+      spans_processes ? process_header_bytes + (P::stats::enabled ? round_up(sizeof(typename P::stats), 8) : 0) : 0;
   /// AddressSanitizer separates slots only if they do not share an 8-byte granule. Slot sizes stay unchanged where
   /// other code depends on them: runs are arrays, inline slots are part of the pool's type, and processes with and
   /// without the sanitizer may share a span.
@@ -108,7 +108,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   using shape =
       std::conditional_t<shares_code, AnySizeShape<granule, Growing, link, generation_bits, index_bits>, shape_of_T>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
-  using span_block = SpanBlock<shape, typename P::checks, layout>;
+  using process_block = ProcessBlock<shape, typename P::checks, layout>;
 
   template <class S> struct StorageOf {
     using type = S;

@@ -59,7 +59,7 @@ template <class Choices> class Purging<PoolCore<Choices>> {
     if constexpr (!requires { requires Choices::storage::is_borrowed; } && Choices::inline_slots == 0)
       return core.locked_slow([&] {
         core.collect();
-        core.supply_.sync_frontier();
+        core.supply_.sync_bump_pointer();
         if constexpr (!has_no_contents) {
           return gaps(core, [] { return static_cast<std::byte*>(nullptr); });
         } else if constexpr (tracks) {
@@ -92,7 +92,7 @@ template <class Choices> class Purging<PoolCore<Choices>> {
     std::byte* live = next();
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       auto const& block = blocks[b];
-      std::byte* at = has_no_contents ? block.data : block.data + block.handed * stride;
+      std::byte* at = has_no_contents ? block.data : block.data + block.high_water * stride;
       for (; live != nullptr && blocks.holds(block, live); live = next()) {
         bytes += purge_pages(at, live, least);
         at = live + stride;

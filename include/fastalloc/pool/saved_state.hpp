@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // SavedState: a pool as bytes, and back in place. BasicPool declares and documents the functions.
 //
-//   | SavedHeader | order of the free slots | generations | padding | slots up to the frontier |
+//   | SavedHeader | order of the free slots | generations | padding | slots up to the bump pointer |
 //   |  checksum covers the rest of this ....................... |  any bytes are a T  |
 //
-//   order   BitmapAllocator    one bit a slot up to the frontier, set while it is free
+//   order   BitmapAllocator    one bit a slot up to the bump pointer, set while it is free
 //           StackAllocator     its stack: offsets in granules, 4 bytes for each free slot
 //           FreeListAllocator  and those of users: places, 4 bytes for each free slot, the next one to be handed out
 //                              last
@@ -32,9 +32,9 @@ struct SavedHeader {
   std::uint64_t slot_bytes = 0;  ///< from one slot to the next
   std::uint64_t slot_count = 0;
   std::uint64_t generation_bits = 0;
-  std::uint64_t order = 0;   ///< a SavedOrder
-  std::uint64_t bytes = 0;   ///< of everything
-  std::uint64_t handed = 0;  ///< slots up to the frontier
+  std::uint64_t order = 0;       ///< a SavedOrder
+  std::uint64_t bytes = 0;       ///< of everything
+  std::uint64_t high_water = 0;  ///< slots up to the bump pointer
   std::uint64_t returned = 0;
   std::uint64_t words = 0;     ///< generations
   std::uint64_t reserved = 0;  ///< slots with a key and no object
@@ -232,7 +232,7 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
   }
 
   static std::size_t order_bytes(SavedHeader const& header) noexcept {
-    if constexpr (bitmap) return words_for(static_cast<std::size_t>(header.handed)) * sizeof(std::size_t);
+    if constexpr (bitmap) return words_for(static_cast<std::size_t>(header.high_water)) * sizeof(std::size_t);
     else return static_cast<std::size_t>(header.returned) * sizeof(Place);
   }
   static std::size_t checked_bytes(SavedHeader const& header) noexcept {
@@ -242,21 +242,21 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
 
   /// The header of the pool as it is, without a checksum. Requires: the lock.
   [[nodiscard]] SavedHeader describe() noexcept {
-    supply().sync_frontier();
+    supply().sync_bump_pointer();
     SavedHeader header{.word_bytes = sizeof(std::size_t),
                        .object_bytes = sizeof(T),
                        .slot_bytes = core().stride(),
                        .slot_count = block().slot_count,
                        .generation_bits = static_cast<std::uint64_t>(Shape::generation_bits),
                        .order = static_cast<std::uint64_t>(order),
-                       .handed = block().handed,
+                       .high_water = block().high_water,
                        .returned = supply().returned()};
     if constexpr (Shape::keyed) {
       header.words = blocks().keys().known();
       header.start = blocks().keys().start();
       header.reserved = blocks().keys().reserved_count();
     }
-    header.bytes = slots_at(header) + header.handed * header.slot_bytes;
+    header.bytes = slots_at(header) + header.high_water * header.slot_bytes;
     return header;
   }
 
@@ -265,16 +265,16 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
     auto& list = supply().slots_;
     if constexpr (bitmap) {
       supply().settle();
-      for (std::size_t word = 0; word != words_for(block().handed); ++word, at += sizeof(std::size_t)) {
+      for (std::size_t word = 0; word != words_for(block().high_water); ++word, at += sizeof(std::size_t)) {
         std::size_t const bits = list.free_bits(word, blocks());
         std::memcpy(at, &bits, sizeof bits);
       }
     } else if constexpr (order == SavedOrder::stack) {
-      supply().cool();
+      supply().flush_last_freed();
       if (header.returned != 0) std::memcpy(at, list.stack_, order_bytes(header));
       at += order_bytes(header);
     } else {
-      supply().cool();
+      supply().flush_last_freed();
       std::byte* place_at = next_first ? at + order_bytes(header) : at;
       list.for_each(
           [&](std::byte* slot) {
@@ -294,7 +294,7 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
     header.checksum = SavedHeader::sum(out + checked_from, checked - checked_from);
     std::memcpy(out, &header, sizeof header);
 
-    std::size_t const bytes = block().handed * core().stride();
+    std::size_t const bytes = block().high_water * core().stride();
     if constexpr (covers) unpoison(block().data, bytes);
     if (bytes != 0) std::memcpy(out + data_at, block().data, bytes);
     if constexpr (covers) list.for_each([&](std::byte* slot) { cover(slot); }, blocks());
@@ -323,36 +323,37 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
     SavedHeader const here = core().locked([&] { return describe(); });
     if (!here.accepts(header, error)) return false;
     constexpr char const* damaged = "the data was changed after it was saved, or is damaged; save it anew";
-    if (header.handed > header.slot_count || header.returned > header.handed || header.words > header.slot_count ||
-        (Shape::keyed ? header.words < header.handed : header.words != 0))
-      return refuse(damaged, header.handed, header.slot_count, "slots");
-    std::uint64_t const bytes = slots_at(header) + header.handed * header.slot_bytes;
+    if (header.high_water > header.slot_count || header.returned > header.high_water ||
+        header.words > header.slot_count || (Shape::keyed ? header.words < header.high_water : header.words != 0))
+      return refuse(damaged, header.high_water, header.slot_count, "slots");
+    std::uint64_t const bytes = slots_at(header) + header.high_water * header.slot_bytes;
     if (header.bytes != bytes) return refuse(damaged, header.bytes, bytes, "bytes");
     if (data.size() < bytes) return refuse(cut, bytes, data.size(), "bytes");
     std::uint64_t const sum = SavedHeader::sum(data.data() + checked_from, checked_bytes(header) - checked_from);
     if (sum != header.checksum) return refuse(damaged, header.checksum, sum, "(checksum)");
     // Whatever passes the checksum by chance, no address leads out of the block.
     if (!is_in_block(header, data.data() + header_bytes))
-      return refuse(damaged, header.returned, header.handed, "slots");
+      return refuse(damaged, header.returned, header.high_water, "slots");
     return true;
   }
 
-  /// True if the entries of the order lie within the slots up to the frontier, as many as they should be.
+  /// True if the entries of the order lie within the slots up to the bump pointer, as many as they should be.
   [[nodiscard]] bool is_in_block(SavedHeader const& header, std::byte const* data) noexcept {
-    auto const handed = static_cast<std::size_t>(header.handed), returned = static_cast<std::size_t>(header.returned);
+    auto const high_water = static_cast<std::size_t>(header.high_water),
+               returned = static_cast<std::size_t>(header.returned);
     if constexpr (bitmap) {
       std::size_t count = 0;
-      for (std::size_t word = 0; word != words_for(handed); ++word) {
+      for (std::size_t word = 0; word != words_for(high_water); ++word) {
         auto const bits = at<std::size_t>(data, word);
         count += static_cast<std::size_t>(std::popcount(bits));
-        if (handed - word * word_bits < word_bits && bits >> handed % word_bits != 0) return false;
+        if (high_water - word * word_bits < word_bits && bits >> high_water % word_bits != 0) return false;
       }
       return count == returned;
     } else {
       std::size_t const unit = order == SavedOrder::stack ? core().stride() >> Shape::granule_shift : 1;
       Place last = 0;
       for (std::size_t i = 0; i != returned; ++i) last = at<Place>(data, i) > last ? at<Place>(data, i) : last;
-      return returned == 0 || last <= (handed - 1) * unit;
+      return returned == 0 || last <= (high_water - 1) * unit;
     }
   }
   template <class V> [[nodiscard]] static V at(std::byte const* data, std::size_t i) noexcept {
@@ -364,32 +365,32 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
   /// Requires: read() accepted the data; the lock.
   void restore(SavedHeader const& header, std::byte const* data) noexcept {
     auto& list = supply().slots_;
-    auto const handed = static_cast<std::size_t>(header.handed);
+    auto const high_water = static_cast<std::size_t>(header.high_water);
     std::size_t const stride = core().stride();
     supply().check_links();
-    supply().sync_frontier();
-    supply().cool();
-    std::size_t const before = block().handed, live_before = supply().live(), peak = supply().peak();
-    // Iterations forget the slots that are fresh again; mark() tells them of those that are free.
-    for (std::size_t place = handed; place < before; ++place)
+    supply().sync_bump_pointer();
+    supply().flush_last_freed();
+    std::size_t const before = block().high_water, live_before = supply().live(), peak = supply().peak();
+    // Iterations forget the slots that are untouched again; mark() tells them of those that are free.
+    for (std::size_t place = high_water; place < before; ++place)
       for (Snapshot* s = supply().snapshots_; s != nullptr; s = s->outer) s->clear(slot(place));
     forget_free(before);
-    if constexpr (covers) unpoison(block().data, (before > handed ? before : handed) * stride);
-    if (handed != 0) std::memcpy(block().data, data + slots_at(header), handed * stride);
+    if constexpr (covers) unpoison(block().data, (before > high_water ? before : high_water) * stride);
+    if (high_water != 0) std::memcpy(block().data, data + slots_at(header), high_water * stride);
     if constexpr (covers)
-      for (std::size_t place = handed; place < before; ++place) cover(slot(place));
-    supply().fresh_ = slot(handed);
-    block().handed = handed;
+      for (std::size_t place = high_water; place < before; ++place) cover(slot(place));
+    supply().bump_ = slot(high_water);
+    block().high_water = high_water;
 
     data += header_bytes;
     if constexpr (Shape::keyed)
       blocks().keys().restore(data + order_bytes(header), static_cast<std::size_t>(header.words),
                               static_cast<GenerationWord>(header.start), static_cast<GenerationWord>(header.reserved));
     if constexpr (Checks::tracks_slots)
-      for (std::size_t place = 0; place != (before > handed ? before : handed); ++place)
-        if (SlotMarks::test<false>(block(), place) != (place < handed)) SlotMarks::flip<false>(block(), place);
+      for (std::size_t place = 0; place != (before > high_water ? before : high_water); ++place)
+        if (SlotMarks::test<false>(block(), place) != (place < high_water)) SlotMarks::flip<false>(block(), place);
     if constexpr (bitmap) {
-      std::size_t const words = words_for(handed);
+      std::size_t const words = words_for(high_water);
       for (std::size_t word = 0; word != words; ++word) {
         auto bits = at<std::size_t>(data, word);
         list.level_[0][word] = bits;
@@ -397,18 +398,18 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
         list.size_ += static_cast<std::size_t>(std::popcount(bits));
         if constexpr (tells_of_free)
           for (; bits != 0; bits &= bits - 1)
-            retire_free(slot(word * word_bits + static_cast<std::size_t>(std::countr_zero(bits))));
+            scrub_free(slot(word * word_bits + static_cast<std::size_t>(std::countr_zero(bits))));
       }
       ++list.changes_;
     } else if constexpr (order == SavedOrder::stack) {
       if (header.returned != 0) std::memcpy(list.stack_, data, order_bytes(header));
       list.top_ = list.stack_ + header.returned;
-      if constexpr (tells_of_free) list.for_each([&](std::byte* slot) { retire_free(slot); }, blocks());
+      if constexpr (tells_of_free) list.for_each([&](std::byte* slot) { scrub_free(slot); }, blocks());
     } else {
       for (std::size_t i = 0; i != header.returned; ++i) {
         std::byte* const next = slot(at<Place>(data, i));
-        if constexpr (tells_of_free) retire_free(next);
-        list.give(next, blocks());
+        if constexpr (tells_of_free) scrub_free(next);
+        list.push(next, blocks());
       }
     }
     supply().reset_peak();
@@ -417,7 +418,7 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
     if (core().waiters_.any()) core().serve_all();
   }
 
-  /// Leaves the slot allocator without slots. `before`: slots up to the frontier.
+  /// Leaves the slot allocator without slots. `before`: slots up to the bump pointer.
   void forget_free([[maybe_unused]] std::size_t before) noexcept {
     auto& list = supply().slots_;
     if constexpr (bitmap) {
@@ -439,9 +440,9 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
   static constexpr bool covers = FASTALLOC_ASAN && Shape::poisons;
   static constexpr bool tells_of_free = covers || Checks::tracks_slots;
   void cover(std::byte* slot) noexcept { poison(slot, Core::Bytes::bytes_of(Shape::payload, core().stride())); }
-  void retire_free(std::byte* slot) noexcept {
+  void scrub_free(std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) SlotMarks::clear<false>(block(), blocks().place(block(), slot));
-    core().retire(slot);
+    core().scrub(slot);
   }
   static constexpr std::uint64_t swapped(std::uint64_t value) noexcept {
     std::uint64_t result = 0;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Pools in memory that processes share: FixedPool<T, ExternalStorage, LockFree>. See storage/external_storage.hpp.
-// SpanBlock: the pool's block, as its header describes it; creates the header, and validates attaching pools.
+// ProcessBlock: the pool's block, as its header describes it; creates the header, and validates attaching pools.
 #pragma once
 
 #include <fastalloc/pool/basic_pool.hpp>
 #include <fastalloc/slots/keys.hpp>
-#include <fastalloc/stats/span_stats.hpp>
+#include <fastalloc/stats/process_stats.hpp>
 #include <fastalloc/storage/external_storage.hpp>
-#include <fastalloc/storage/span_header.hpp>
+#include <fastalloc/storage/process_header.hpp>
 
 #if __STDC_HOSTED__ && defined(_WIN32)
 #define FASTALLOC_HAS_PROCESSES 1
@@ -45,33 +45,33 @@ namespace fastalloc::detail::inline FASTALLOC_MODE {
     bits ^= bits >> 32;  // the high bits depend on all earlier parts
   }
 #else
-  bits += SpanHeader::number_before(at) * 0x9E3779B9U;  // a restarted program counts from the beginning
+  bits += ProcessHeader::number_before(at) * 0x9E3779B9U;  // a restarted program counts from the beginning
 #endif
   return static_cast<std::uint32_t>(bits);
 }
 
-static_assert(span_header_bytes == sizeof(SpanHeader) && span_header_alignment == alignof(SpanHeader));
+static_assert(process_header_bytes == sizeof(ProcessHeader) && process_header_alignment == alignof(ProcessHeader));
 
 /// No data. Layout: a PoolLayout.
 template <class Shape, class Checks, class Layout> requires(Shape::spans_processes)
-struct SpanBlock<Shape, Checks, Layout> {
+struct ProcessBlock<Shape, Checks, Layout> {
   using Plan = typename Layout::Plan;
-  static_assert(Layout::block_alignment >= alignof(SpanHeader),
+  static_assert(Layout::block_alignment >= alignof(ProcessHeader),
                 "the header of a pool that processes share lies where its block begins");
 
   /// Begins a pool at the start of the block. Returns: its number.
-  static std::uint32_t create(std::byte* memory, SpanLayout const& layout) noexcept {
+  static std::uint32_t create(std::byte* memory, ProcessLayout const& layout) noexcept {
     std::uint32_t const number = number_for_pool(memory);
-    SpanHeader::create(memory, layout, number);
+    ProcessHeader::create(memory, layout, number);
     return number;
   }
   /// Requires: the span holds a pool.
-  static SpanHeader& header(ExternalStorage const& storage) noexcept {
-    return *std::launder(reinterpret_cast<SpanHeader*>(storage.bytes().data()));
+  static ProcessHeader& header(ExternalStorage const& storage) noexcept {
+    return *std::launder(reinterpret_cast<ProcessHeader*>(storage.bytes().data()));
   }
 
-  static SpanLayout describe(Plan const& plan, std::size_t slot_count, std::size_t stride,
-                             std::size_t alignment) noexcept {
+  static ProcessLayout describe(Plan const& plan, std::size_t slot_count, std::size_t stride,
+                                std::size_t alignment) noexcept {
     return {.word_bytes = sizeof(std::size_t),
             .swap_bytes = Layout::metadata_alignment,
             .slot_bytes = Shape::size,
@@ -80,12 +80,12 @@ struct SpanBlock<Shape, Checks, Layout> {
             .slot_count = slot_count,
             .generation_bits = Shape::generation_bits,
             .checks = Checks::tracks_slots * 1U + Checks::fills * 2U + Checks::verifies_fill * 4U,
-            .stats_bytes = Shape::header - sizeof(SpanHeader),
+            .stats_bytes = Shape::header - sizeof(ProcessHeader),
             .bytes = plan.bytes};
   }
   /// Requires: `storage` attaches. Returns: true if the span holds the described pool; otherwise sets the error.
-  static bool may_attach(ExternalStorage const& storage, SpanLayout const& mine, Error& error) noexcept {
-    SpanHeader* const header = SpanHeader::find(storage.bytes(), error);
+  static bool may_attach(ExternalStorage const& storage, ProcessLayout const& mine, Error& error) noexcept {
+    ProcessHeader* const header = ProcessHeader::find(storage.bytes(), error);
     return header != nullptr && mine.matches(header->layout(), error);
   }
 
@@ -93,7 +93,7 @@ struct SpanBlock<Shape, Checks, Layout> {
   static PoolConfig config_in(ExternalStorage const& storage, SlotType const& type) noexcept {
     Error error;
     PoolConfig config{.capacity = 1};
-    if (SpanHeader* const header = SpanHeader::find(storage.bytes(), error)) {
+    if (ProcessHeader* const header = ProcessHeader::find(storage.bytes(), error)) {
       auto const& layout = header->layout();
       config.capacity = static_cast<std::size_t>(layout.slot_count);
       config.alignment = static_cast<std::size_t>(layout.alignment);

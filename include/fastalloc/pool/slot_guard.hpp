@@ -3,11 +3,11 @@
 //
 //   to the user   prepare()  unpoison, verify the old fill, fill anew
 //   back          claim()    is it the start of a slot in use? flips its mark; find() explains a rejection
-//                 retire()   fill, poison
+//                 scrub()   fill, poison
 #pragma once
 
 #include <fastalloc/checks/debug_checks.hpp>
-#include <fastalloc/pool/pool_depot.hpp>
+#include <fastalloc/pool/central_list.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
@@ -28,16 +28,16 @@ template <class Choices> class SlotGuard {
                                               [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Shape::poisons) unpoison(taken.slot, bytes_of(Shape::size, stride));
     if constexpr (Checks::verifies_fill && !KeepsObjects) {
-      constexpr std::size_t skipped = PoolDepot<Choices>::Supply::clears_links ? 0 : Shape::link_size;
-      if (!taken.fresh &&
+      constexpr std::size_t skipped = CentralList<Choices>::Supply::clears_links ? 0 : Shape::link_size;
+      if (!taken.untouched &&
           !is_filled(taken.slot, bytes_of(Shape::payload, stride), fill_dead, Shape::link_offset, skipped))
         report(Error{.code = ErrorCode::invalid_handle, .text = free_slot_written, .address = taken.slot});
     }
     if constexpr (Checks::fills && !KeepsObjects) fill(taken.slot, bytes_of(Shape::payload, stride), fill_new);
   }
   /// Makes the bytes of a slot without an object unusable.
-  FASTALLOC_ALWAYS_INLINE static void retire([[maybe_unused]] std::byte* slot,
-                                             [[maybe_unused]] std::size_t stride) noexcept {
+  FASTALLOC_ALWAYS_INLINE static void scrub([[maybe_unused]] std::byte* slot,
+                                            [[maybe_unused]] std::size_t stride) noexcept {
     if constexpr (Checks::fills && !KeepsObjects) fill(slot, bytes_of(Shape::payload, stride), fill_dead);
     if constexpr (Shape::poisons) poison(slot, bytes_of(Shape::payload, stride));
   }

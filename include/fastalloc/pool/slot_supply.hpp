@@ -1,48 +1,49 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotSupply: a SlotFrontier with peak usage and iteration, whose blocks come and go.
+// SlotSupply: a FreeSlots with peak usage and iteration, whose blocks come and go.
 //
-// Slots come from the allocator only while there is no hot slot, and from the frontier only while the allocator is
-// empty. So the free slots below the frontier at a peak equal the minimum of slots_.size(): the peak needs no counter.
+// Slots come from the allocator only while there is no last-freed slot, and from the bump pointer only while the
+// allocator is empty. So the free slots below the bump pointer at a peak equal the minimum of slots_.size(): the peak
+// needs no counter.
 #pragma once
 
+#include <fastalloc/pool/free_slots.hpp>
 #include <fastalloc/pool/occupancy.hpp>
-#include <fastalloc/pool/slot_frontier.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
-class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> {
+class SlotSupply : public FreeSlots<Shape, SlotPolicy, StorageState, Checks> {
   template <class> friend class Clearing;
-  using Frontier = SlotFrontier<Shape, SlotPolicy, StorageState, Checks>;
-  using Frontier::blocks_, Frontier::fresh_, Frontier::hot_, Frontier::many_, Frontier::slots_;
-  using Frontier::begin_frontier, Frontier::cool, Frontier::hand_out, Frontier::handed_out;
+  using Free = FreeSlots<Shape, SlotPolicy, StorageState, Checks>;
+  using Free::blocks_, Free::bump_, Free::last_freed_, Free::many_, Free::slots_;
+  using Free::begin_bump_pointer, Free::flush_last_freed, Free::hand_out, Free::handed_out;
 
  public:
-  using typename Frontier::Block, typename Frontier::Links, typename Frontier::Slots;
-  using Frontier::give, Frontier::growing, Frontier::live, Frontier::next_block, Frontier::owns_frontier,
-      Frontier::sync_frontier, Frontier::total, Frontier::at_frontier_end;
+  using typename Free::Block, typename Free::Links, typename Free::Slots;
+  using Free::push, Free::growing, Free::live, Free::next_block, Free::owns_bump_pointer, Free::sync_bump_pointer,
+      Free::total, Free::at_bump_end;
   static constexpr bool derives_peak = MarksReturns<Slots>;
 
-  using Frontier::Frontier;
+  using Free::Free;
   constexpr SlotSupply() noexcept = default;
 
-  /// Takes back an unused slot. A fresh one returns behind the frontier, so that the peak stays unchanged. (Not if
-  /// cursors read the allocator's bits: they notice changed bits, but not a moved frontier.)
-  void give_unused(Taken taken) noexcept {
-    if constexpr (owns_frontier) return give(taken.slot);  // iterations test every slot anyway
+  /// Takes back an unused slot. An untouched one returns behind the bump pointer, so that the peak stays unchanged.
+  /// (Not if cursors read the allocator's bits: they notice changed bits, but not a moved bump pointer.)
+  void push_unused(Taken taken) noexcept {
+    if constexpr (owns_bump_pointer) return push(taken.slot);  // iterations test every slot anyway
     for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(taken.slot);
     if constexpr (growing && !TracksOccupancy<Slots>)
-      if (taken.fresh) step_back(taken.slot);
-    if (TracksOccupancy<Slots> || !taken.fresh || taken.slot + blocks_.stride() != fresh_) return give(taken.slot);
-    fresh_ = taken.slot;
+      if (taken.untouched) step_back(taken.slot);
+    if (TracksOccupancy<Slots> || !taken.untouched || taken.slot + blocks_.stride() != bump_) return push(taken.slot);
+    bump_ = taken.slot;
     if constexpr (Shape::keyed && growing)
-      blocks_.keys().unused(fresh_, *many_.fresh_block, blocks_.place(*many_.fresh_block, fresh_));
+      blocks_.keys().unused(bump_, *many_.untouched_block, blocks_.place(*many_.untouched_block, bump_));
   }
 
   /// Effects: adds a block of `slot_count` slots; with `touch`, touches its pages. On failure nothing changes. `purse`
   /// as in BlockStore.
   bool add(std::size_t slot_count, bool touch, Error& error, Purse* purse = nullptr) noexcept {
-    sync_frontier();
+    sync_bump_pointer();
     if (!blocks_.add(slot_count, touch, slots_, error, purse)) {
       error.capacity = total() != 0 ? total() : slot_count;
       error.allocated = live();
@@ -51,9 +52,9 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     if constexpr (growing) {
       many_.total += slot_count;
       many_.pending += slot_count;
-      if (at_frontier_end()) next_block();
+      if (at_bump_end()) next_block();
     } else {
-      begin_frontier();
+      begin_bump_pointer();
     }
     return true;
   }
@@ -67,7 +68,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     this->check_links();
     mark();
     peak_floor_ = peak();
-    for (std::size_t b = 0; b != blocks_.count(); ++b) blocks_[b].marked = blocks_[b].slot_count - blocks_[b].handed;
+    for (std::size_t b = 0; b != blocks_.count(); ++b)
+      blocks_[b].marked = blocks_[b].slot_count - blocks_[b].high_water;
     slots_.for_each([&](std::byte* slot) { ++blocks_.find(slot)->marked; }, blocks_);
     if (live() == 0) keep_one(initial);
     auto const goes = [](Block const& block) { return block.marked == block.slot_count; };
@@ -82,8 +84,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
         directory[kept++] = block;
         continue;
       }
-      if (block == many_.fresh_block) many_.fresh_block = nullptr, fresh_ = many_.fresh_end = nullptr;
-      else many_.pending -= block->slot_count - block->handed;
+      if (block == many_.untouched_block) many_.untouched_block = nullptr, bump_ = many_.bump_end = nullptr;
+      else many_.pending -= block->slot_count - block->high_water;
       many_.total -= block->slot_count;
       if constexpr (Shape::keyed) blocks_.keys().leave(*block, blocks_.stride());
       block->next = std::exchange(gone, block);
@@ -102,7 +104,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
       return peak_floor_;
     }
   }
-  /// Call it after take() if the peak is not derived.
+  /// Call it after pop() if the peak is not derived.
   FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
     if (std::size_t const now = live(); now > peak_floor_) peak_floor_ = now;
   }
@@ -113,7 +115,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   /// Begins an iteration over the live slots. Returns: 0, or the bytes that could not be allocated.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
-    if constexpr (owns_frontier) return sync_frontier(), snapshot.begin(blocks_);  // next() tests which slots are taken
+    if constexpr (owns_bump_pointer)
+      return sync_bump_pointer(), snapshot.begin(blocks_);  // next() tests which slots are taken
     this->check_links();
     mark();
     if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
@@ -122,13 +125,13 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return 0;
   }
   [[nodiscard]] std::byte* next(Snapshot& snapshot) noexcept {
-    if constexpr (owns_frontier) {
+    if constexpr (owns_bump_pointer) {
       std::byte* slot = snapshot.next();
       while (slot != nullptr && !slots_.is_taken(slot, blocks_)) slot = snapshot.next();
       return slot;
     }
     bool marked = false;  // true: since the mark, every returned slot was taken again
-    if constexpr (derives_peak) marked = hot_ == nullptr && slots_.size() == slots_.low_water();
+    if constexpr (derives_peak) marked = last_freed_ == nullptr && slots_.size() == slots_.low_water();
     if (!marked) mark();
     return snapshot.next();
   }
@@ -145,8 +148,8 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
   [[nodiscard]] std::byte* check_list(std::byte* first) noexcept {
     if constexpr (Links::enabled) {
       this->check_links();
-      sync_frontier();
-      cool();
+      sync_bump_pointer();
+      flush_last_freed();
       flip_returned();  // a slot that is free here is in no other list
       first = Links::check_list(first, blocks_);
       flip_returned();
@@ -163,7 +166,7 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
 
   // For LiveCursor; see TracksOccupancy.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_settled(std::size_t since) const noexcept {
-    return (!Slots::hot_slot || hot_ == nullptr) && slots_.is_settled(since);
+    return (!Slots::keeps_last_freed || last_freed_ == nullptr) && slots_.is_settled(since);
   }
   /// One bit per live slot, for the bitmap word that begins at address `base`. Requires: settled.
   struct LiveWord {
@@ -171,10 +174,10 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     bool handed_out;  ///< the word's first slot was handed out, so the word exists
   };
   [[nodiscard]] FASTALLOC_NOINLINE LiveWord live_word(Block const& block, std::byte const* base) const noexcept {
-    std::byte const* end = fresh_;
+    std::byte const* end = bump_;
     if constexpr (growing)
-      if (&block != many_.fresh_block)
-        end = block.handed == block.slot_count ? block.end : block.data + block.handed * blocks_.stride();
+      if (&block != many_.untouched_block)
+        end = block.high_water == block.slot_count ? block.end : block.data + block.high_water * blocks_.stride();
     if (base >= end) return {0, false};
     std::size_t const bits = ~slots_.free_bits(block.word + blocks_.place(block, base) / word_bits, blocks_);
     auto const left = static_cast<std::size_t>(end - base);
@@ -183,34 +186,36 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     return {bits & ((std::size_t{1} << blocks_.slots_in(left)) - 1), true};
   }
 
-  /// True if the equation in slot_frontier.hpp holds and every returned slot is valid. Complexity: linear.
+  /// True if the equation in free_slots.hpp holds and every returned slot is valid. Complexity: linear.
   [[nodiscard]] bool check_invariants() noexcept {
     bool inside = this->check_links();
-    sync_frontier();
+    sync_bump_pointer();
     std::size_t slot_count = 0;
-    std::size_t handed = 0;
-    for (std::size_t b = 0; b != blocks_.count(); ++b) slot_count += blocks_[b].slot_count, handed += blocks_[b].handed;
+    std::size_t high_water = 0;
+    for (std::size_t b = 0; b != blocks_.count(); ++b)
+      slot_count += blocks_[b].slot_count, high_water += blocks_[b].high_water;
     std::size_t returned = 0;
     slots_.for_each(
         [&](std::byte* slot) {
           ++returned;
           Block const* const block = blocks_.find(slot);
-          inside = inside && block != nullptr && blocks_.place(*block, slot) < block->handed &&
+          inside = inside && block != nullptr && blocks_.place(*block, slot) < block->high_water &&
                    static_cast<std::size_t>(slot - block->data) % blocks_.stride() == 0;
         },
         blocks_);
-    return inside && slot_count == total() && handed == handed_out() && returned == slots_.size() &&
-           this->returned() <= handed;
+    return inside && slot_count == total() && high_water == handed_out() && returned == slots_.size() &&
+           this->returned() <= high_water;
   }
 
  private:
   template <class> friend class Identities;
   template <class> friend class SavedState;
 
-  /// Effects: moves the hot slot to slots_, tells running iterations of returned slots, resets the low-water mark.
+  /// Effects: moves the last-freed slot to slots_, tells running iterations of returned slots, resets the low-water
+  /// mark.
   void mark() noexcept {
-    sync_frontier();
-    cool();
+    sync_bump_pointer();
+    flush_last_freed();
     auto const tell = [&](std::byte* slot) {
       for (Snapshot* snapshot = snapshots_; snapshot != nullptr; snapshot = snapshot->outer) snapshot->clear(slot);
     };
@@ -224,16 +229,17 @@ class SlotSupply : public SlotFrontier<Shape, SlotPolicy, StorageState, Checks> 
     }
   }
 
-  /// Effects: if the frontier's block is untouched again, and `slot` is the last one of another block, moves the
-  /// frontier to the end of that block.
+  /// Effects: if the bump pointer's block is untouched again, and `slot` is the last one of another block, moves the
+  /// bump pointer to the end of that block.
   void step_back(std::byte* slot) noexcept requires growing {
-    if (many_.fresh_block == nullptr || fresh_ != many_.fresh_block->data) return;
+    if (many_.untouched_block == nullptr || bump_ != many_.untouched_block->data) return;
     Block& block = *blocks_.find(slot);
-    if (&block == many_.fresh_block || block.handed != block.slot_count || slot + blocks_.stride() != block.end) return;
-    many_.fresh_block->handed = 0;
-    many_.pending += many_.fresh_block->slot_count;
-    many_.fresh_block = &block;
-    fresh_ = many_.fresh_end = block.end;
+    if (&block == many_.untouched_block || block.high_water != block.slot_count || slot + blocks_.stride() != block.end)
+      return;
+    many_.untouched_block->high_water = 0;
+    many_.pending += many_.untouched_block->slot_count;
+    many_.untouched_block = &block;
+    bump_ = many_.bump_end = block.end;
   }
 
   void flip_returned() noexcept {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // ThreadSafePool<T, Policies...>: one pool, many threads, exact capacity.
 //
-//   thread -> its cache (array of slots) -> depot (slots under a lock) -> other threads' caches
+//   thread -> its cache (array of slots) -> central list (slots under a lock) -> other threads' caches
 //
 // Exact capacity: with C slots, any number of threads allocate exactly C objects before one of them gets
 // PoolExhausted. Cost: an operation served by the thread's own cache takes no lock and no locked instruction. One
-// operation in N / 2 moves a batch to or from the depot under the lock. An empty depot collects all caches: one system
-// call (membarrier, 0.2 µs; none if no other thread has a cache) and one step per cached slot. A thread's first
-// operations create its cache on the heap. tests/README.md lists how this is verified.
+// operation in N / 2 moves a batch to or from the central list under the lock. An empty central list collects all
+// caches: one system call (membarrier, 0.2 µs; none if no other thread has a cache) and one step per cached slot. A
+// thread's first operations create its cache on the heap. tests/README.md lists how this is verified.
 #pragma once
 
 #include <fastalloc/cache/thread_cache.hpp>
@@ -49,10 +49,10 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// for_each()) the child has the pool as it was, without the other threads.
 /// Complexity, with the lock uncontended (see the lock policy otherwise): an operation served by the thread's own cache
 /// takes 1 step. Others take the lock once or twice and move at most half a cache (128 slots with ThreadCache<>), each
-/// at the slot policy's cost. allocate() on an empty depot closes all caches: one system call (none if no other thread
-/// has a cache), 2 steps per cache and 1 per cached slot, so at most threads * ThreadCache::max_cached. A thread's 8th
-/// operation allocates its cache, and a few later ones enlarge it; warm_up() does all of it early. A release that
-/// serves waiting threads takes 1 more step for each. NoCache: that of FixedPool.
+/// at the slot policy's cost. allocate() on an empty central list closes all caches: one system call (none if no other
+/// thread has a cache), 2 steps per cache and 1 per cached slot, so at most threads * ThreadCache::max_cached. A
+/// thread's 8th operation allocates its cache, and a few later ones enlarge it; warm_up() does all of it early. A
+/// release that serves waiting threads takes 1 more step for each. NoCache: that of FixedPool.
 template <class T, class... Policies>
 class ThreadSafePool final
     : public detail::BasicPool<ThreadSafePool<T, Policies...>, T, detail::ThreadSafeKind, Policies...> {
@@ -132,8 +132,8 @@ class ThreadSafePool final
   }
 #endif
 
-  /// Effects: moves all slots from the threads' caches to the depot, where every thread finds them. Complexity: linear:
-  /// 2 steps per cache, 1 per cached slot.
+  /// Effects: moves all slots from the threads' caches to the central list, where every thread finds them. Complexity:
+  /// linear: 2 steps per cache, 1 per cached slot.
   void trim() noexcept { Base::trim_caches(); }
 
   /// As in GrowingPool; only for pools that may grow.

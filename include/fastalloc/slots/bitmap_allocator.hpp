@@ -8,8 +8,8 @@
 //
 // While a word is checked out, level 0 holds zero for it and the summary bits ignore it:
 //   size() == (recent_ ? 1 : 0) + popcount(word_) + popcount(level 0)
-//   the checked-out word < every nonzero word of level 0;    take() returns recent_ when it is lower than all of them
-// take() and give() therefore mostly work on a member. The levels change only when a word becomes empty or nonempty;
+//   the checked-out word < every nonzero word of level 0;    pop() returns recent_ when it is lower than all of them
+// pop() and push() therefore mostly work on a member. The levels change only when a word becomes empty or nonempty;
 // three read-modify-write chains per operation would take 16 ns instead of 4 (benchmarks/README.md). A slot that is
 // returned and taken again at once never becomes a bit.
 // Words of level 0 are cleared at the first use of their first slot, so construction is O(slots / 4096).
@@ -23,9 +23,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: compact live sets (churn over millions of objects), iteration in address order, 1 bit a slot.
 /// Complexity, for L levels (2 for 64 slots, 3 for 4096, 4 for a million, 5 for 64 million): most calls take 1 step.
-/// take() at most 2 L: one word per level down to the lowest bit, and one per level up while words become empty. give()
+/// pop() at most 2 L: one word per level down to the lowest bit, and one per level up while words become empty. push()
 /// at most 2 L: one word is checked in, another out. Finding a block of a GrowingPool, unless it is the last one found,
-/// is a binary search of log2 b + 1 steps. Only bind, for_each, erase_if, find_run and take_run loop over words.
+/// is a binary search of log2 b + 1 steps. Only bind, for_each, erase_if, find_run and pop_run loop over words.
 struct BitmapAllocator {
   static constexpr bool is_slot_policy = true;
   using takes_any_size = BitmapAllocator;  ///< see PoolTypes::shares_code
@@ -38,7 +38,7 @@ struct BitmapAllocator {
 
    public:
     static constexpr bool growing = Shape::growing;
-    static constexpr bool hot_slot = false;  // the lowest address comes first, not the last-freed slot
+    static constexpr bool keeps_last_freed = false;  // the lowest address comes first, not the last-freed slot
 
     static constexpr std::size_t metadata_bytes(std::size_t slot_count, std::size_t blocks) noexcept {
       std::size_t words = slot_count / bits + blocks;  // each block begins a new word
@@ -56,7 +56,7 @@ struct BitmapAllocator {
       for (std::size_t b = 0; b != blocks.count(); ++b) {
         words += blocks[b].slot_count / bits;
         // Ascending order: where the memory is the same, words only move down.
-        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
+        for (std::size_t i = 0; i != words_for(blocks[b].high_water); ++i)
           level_[0][blocks[b].word + i] = old[old_word(blocks[b]) + i];
       }
       for (levels_ = 1; words > 1; ++levels_) {
@@ -65,17 +65,17 @@ struct BitmapAllocator {
         for (std::size_t i = 0; i != words; ++i) level_[levels_][i] = 0;
       }
       for (std::size_t b = 0; b != blocks.count(); ++b)
-        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i)
+        for (std::size_t i = 0; i != words_for(blocks[b].high_water); ++i)
           if (level_[0][blocks[b].word + i] != 0) set_summary(blocks[b].word + i);
     }
 
-    FASTALLOC_ALWAYS_INLINE void fresh(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE void untouched(std::byte* slot, Blocks<growing> const& blocks) noexcept {
       Block const& block = blocks.of(slot);
       std::size_t const place = blocks.place(block, slot);
       if (place % bits == 0) level_[0][block.word + place / bits] = 0;
     }
 
-    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE std::byte* pop(Blocks<growing> const& blocks) noexcept {
       if (recent_ != nullptr && is_lowest(recent_, blocks)) {
         --size_;
         return std::exchange(recent_, nullptr);
@@ -87,7 +87,7 @@ struct BitmapAllocator {
       return slot;
     }
 
-    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE void push(std::byte* slot, Blocks<growing> const& blocks) noexcept {
       ++size_;
       std::byte* const before = std::exchange(recent_, slot);
       if (before != nullptr) insert(before, blocks);
@@ -98,7 +98,7 @@ struct BitmapAllocator {
     template <class F> void for_each(F&& f, Blocks<growing> const& blocks) const {
       if (recent_ != nullptr) f(recent_);
       for (std::size_t b = 0; b != blocks.count(); ++b) {
-        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
+        for (std::size_t i = 0; i != words_for(blocks[b].high_water); ++i) {
           for (Word word = bits_of(blocks[b].word + i); word != 0; word &= word - 1)
             f(blocks[b].data + (i * bits + lowest(word)) * blocks.stride());
         }
@@ -111,7 +111,7 @@ struct BitmapAllocator {
       ++changes_;
       if (recent_ != nullptr && predicate(recent_)) recent_ = nullptr, --size_;
       for (std::size_t b = 0; b != blocks.count(); ++b) {
-        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) {
+        for (std::size_t i = 0; i != words_for(blocks[b].high_water); ++i) {
           Word& word = level_[0][blocks[b].word + i];
           Word const before = word;
           for (Word rest = before; rest != 0; rest &= rest - 1) {
@@ -130,7 +130,7 @@ struct BitmapAllocator {
       word_ = current_ = size_ = 0;
       ++changes_;
       for (std::size_t b = 0; b != blocks.count(); ++b)
-        for (std::size_t i = 0; i != words_for(blocks[b].handed); ++i) level_[0][blocks[b].word + i] = 0;
+        for (std::size_t i = 0; i != words_for(blocks[b].high_water); ++i) level_[0][blocks[b].word + i] = 0;
       if (levels_ > 1)
         for (Word* word = level_[1]; word <= level_[levels_ - 1]; ++word) *word = 0;
     }
@@ -157,10 +157,10 @@ struct BitmapAllocator {
                                        Blocks<growing> const& blocks) const noexcept {
       if (n > block.slot_count) return block.slot_count;
       std::size_t begin = 0;  // of the run that reaches the current word
-      for (std::size_t first = 0; first < block.handed; first += bits) {
+      for (std::size_t first = 0; first < block.high_water; first += bits) {
         Word free = free_bits(block.word + first / bits, blocks);
-        // fresh, or behind the end of the block
-        if (block.handed - first < bits) free |= ~Word{0} << (block.handed - first);
+        // untouched, or behind the end of the block
+        if (block.high_water - first < bits) free |= ~Word{0} << (block.high_water - first);
         std::size_t const end = first + static_cast<std::size_t>(std::countr_one(free));
         if ((end < block.slot_count ? end : block.slot_count) - begin >= n) return begin;
         if (free == ~Word{0}) continue;
@@ -171,7 +171,7 @@ struct BitmapAllocator {
       }
       return block.slot_count - begin >= n ? begin : block.slot_count;
     }
-    void take_run(std::size_t place, std::size_t n, Block const& block) noexcept {
+    void pop_run(std::size_t place, std::size_t n, Block const& block) noexcept {
       size_ -= n;
       while (n != 0) {
         std::size_t const word = block.word + place / bits;

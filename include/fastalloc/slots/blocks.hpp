@@ -24,7 +24,7 @@ struct Block {
   std::byte* end = nullptr;                ///< behind the last slot
   std::byte* tail = nullptr;               ///< bytes of the checks policy; null where the block was made without one
   std::size_t slot_count = 0;
-  std::size_t handed = 0;  ///< slots handed out at least once; they come first
+  std::size_t high_water = 0;  ///< slots handed out at least once; they come first
 };
 
 /// One of several blocks. `first` and `word` hide the constants of a single block: access it through this type only.

@@ -14,7 +14,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: where memory is short. Costs 0 bytes a slot for objects of at least 4 bytes (8 in a GrowingPool on
 /// 64-bit machines; slots of smaller objects have that size).
-/// Complexity: take, give: 1 step (a link and the head); every take() reads the slot. bind, set_mark: 1 step. for_each,
+/// Complexity: pop, push: 1 step (a link and the head); every pop() reads the slot. bind, set_mark: 1 step. for_each,
 /// erase_if, drain: linear in their slots.
 struct FreeListAllocator {
   static constexpr bool is_slot_policy = true;
@@ -34,13 +34,13 @@ struct FreeListAllocator {
 
    public:
     static constexpr bool growing = Shape::growing;
-    static constexpr bool hot_slot = true;
+    static constexpr bool keeps_last_freed = true;
 
     static constexpr std::size_t metadata_bytes(std::size_t, std::size_t) noexcept { return 0; }
 
     void bind(std::byte*, Blocks<growing> const&) noexcept {}
 
-    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE std::byte* pop(Blocks<growing> const& blocks) noexcept {
       bool const at_mark = head_ == mark_;
       if (at_mark && head_ == Code::none) return nullptr;
       std::byte* const slot = Code::decode(blocks, head_);
@@ -50,7 +50,7 @@ struct FreeListAllocator {
       return slot;
     }
 
-    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE void push(std::byte* slot, Blocks<growing> const& blocks) noexcept {
       InSlot::store(slot, head_);
       head_ = Code::encode(blocks, slot);
       ++size_;

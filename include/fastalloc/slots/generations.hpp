@@ -167,7 +167,7 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
     return slot_count * sizeof(GenerationWord);
   }
 
-  /// `at_once`: fresh() will not be called. `number`: the seed of the words.
+  /// `at_once`: untouched() will not be called. `number`: the seed of the words.
   void bind(std::byte* memory, std::size_t slot_count, bool at_once,
             GenerationWord number = next_generation_seed()) noexcept {
     this->seed(number);
@@ -195,14 +195,14 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
     this->reserved_count_ = reserved_slots;
   }
   /// Called at a slot's first use; again if the slot was not used after all.
-  FASTALLOC_ALWAYS_INLINE void fresh(std::byte*, Block const&, std::size_t place, std::size_t) noexcept {
+  FASTALLOC_ALWAYS_INLINE void untouched(std::byte*, Block const&, std::size_t place, std::size_t) noexcept {
     if (place < known_) return;
     words_[place] = this->start_;
     publish(known_, place + 1);
   }
   /// Ends the keys of all slots that were handed out.
   void end_all(Block const& block, std::size_t) noexcept {
-    for (std::size_t i = 0; i != block.handed; ++i) this->end_or_cancel(words_[i]);
+    for (std::size_t i = 0; i != block.high_water; ++i) this->end_or_cancel(words_[i]);
   }
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const& blocks) const noexcept {
     return blocks.place(blocks[0], slot);
@@ -295,21 +295,21 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     spare_pages_ -= static_cast<Index>(pages_for(paged));
     spare_singles_ -= static_cast<Index>(block.slot_count - paged);
   }
-  /// Removes a block. Requires: Block::handed is up to date, and no key of it is valid. Complexity: linear in its
+  /// Removes a block. Requires: Block::high_water is up to date, and no key of it is valid. Complexity: linear in its
   /// pages.
   void leave(Block const& block, std::size_t stride) noexcept {
-    for (std::size_t place = 0; place < block.paged && place < block.handed; place += page_slots)
-      give_page(index_in(block.data + place * stride));
-    for (std::size_t place = block.paged; place < block.handed; ++place)
-      give_single(index_in(block.data + place * stride));
+    for (std::size_t place = 0; place < block.paged && place < block.high_water; place += page_slots)
+      push_page(index_in(block.data + place * stride));
+    for (std::size_t place = block.paged; place < block.high_water; ++place)
+      push_single(index_in(block.data + place * stride));
     spare_pages_ += static_cast<Index>(pages_for(block.paged));
     spare_singles_ += static_cast<Index>(block.slot_count - block.paged);
   }
   /// Ends the keys of all slots of a block that were handed out. Reads one slot a page, and each single.
   void end_all(Block const& block, std::size_t stride) noexcept {
-    for (std::size_t place = 0, n = 0; place < block.handed; place += n) {
+    for (std::size_t place = 0, n = 0; place < block.high_water; place += n) {
       std::size_t const index = index_in(block.data + place * stride);
-      n = place < block.paged ? smaller(page_slots, smaller(block.paged, block.handed) - place) : 1;
+      n = place < block.paged ? smaller(page_slots, smaller(block.paged, block.high_water) - place) : 1;
       for (std::size_t i = 0; i != n; ++i) this->end_or_cancel(word_at(index + i));
     }
   }
@@ -331,18 +331,18 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
   }
 
   /// Called at a slot's first use.
-  void fresh(std::byte* slot, Block const& block, std::size_t place, std::size_t stride) noexcept {
-    Index const index = place >= block.paged      ? take_single(slot)
-                        : place % page_slots == 0 ? take_page(slot, stride)
+  void untouched(std::byte* slot, Block const& block, std::size_t place, std::size_t stride) noexcept {
+    Index const index = place >= block.paged      ? pop_single(slot)
+                        : place % page_slots == 0 ? pop_page(slot, stride)
                                                   : index_in(slot - stride) + 1;
     unpoison(slot, Shape::size);
     std::memcpy(slot + Shape::index_offset, &index, sizeof index);
     if constexpr (Shape::poisons) poison(slot, Shape::payload);
   }
-  /// Reverts fresh(): the slot was not used, and its first use is still to come.
+  /// Reverts untouched(): the slot was not used, and its first use is still to come.
   void unused(std::byte const* slot, Block const& block, std::size_t place) noexcept {
-    if (place >= block.paged) give_single(index_in(slot));
-    else if (place % page_slots == 0) give_page(index_in(slot));
+    if (place >= block.paged) push_single(index_in(slot));
+    else if (place % page_slots == 0) push_page(index_in(slot));
   }
   template <class Blocks> [[nodiscard]] std::size_t index(std::byte const* slot, Blocks const&) const noexcept {
     return index_in(slot);
@@ -384,7 +384,7 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     ::new (static_cast<void*>(&entry)) Entry{words - known_ * sizeof(GenerationWord), base};
     publish(known_, known_ + page_slots);
   }
-  Index take_page(std::byte* slot, std::size_t stride) noexcept {
+  Index pop_page(std::byte* slot, std::size_t stride) noexcept {
     Index const index = free_page_ != none ? free_page_ : static_cast<Index>(known_);
     Entry& entry = directory_[index / page_slots];
     std::uintptr_t const base = reinterpret_cast<std::uintptr_t>(slot) - index * stride;
@@ -393,16 +393,16 @@ template <class Shape> class PagedGenerations : public GenerationWords<Shape::ge
     publish(entry.base, base);
     return index;
   }
-  void give_page(Index index) noexcept {
+  void push_page(Index index) noexcept {
     publish(directory_[index / page_slots].base, std::exchange(free_page_, index));
   }
-  Index take_single(std::byte* slot) noexcept {
+  Index pop_single(std::byte* slot) noexcept {
     Index const index = free_single_;
     free_single_ = static_cast<Index>(single(index));
     publish(single(index), reinterpret_cast<std::uintptr_t>(slot));
     return index;
   }
-  void give_single(Index index) noexcept { publish(single(index), std::exchange(free_single_, index)); }
+  void push_single(Index index) noexcept { publish(single(index), std::exchange(free_single_, index)); }
 
   /// Effects: adds a page of singles, before the pages never opened.
   void add_singles(std::byte* memory) noexcept {

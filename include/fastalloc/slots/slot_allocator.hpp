@@ -6,10 +6,10 @@
 //   FreeListAllocator  a list linked through the free slots themselves   0 bytes a slot; slow when slots are cold
 //   BitmapAllocator    one bit a slot, always the lowest free address    compact live sets, ordered iteration, 1 bit
 //
-// The pool hands out fresh slots itself, in ascending order, and keeps the last-freed slot (the *hot slot*) where the
-// policy allows it. An allocator therefore starts empty, and building a pool of a million slots touches none of them:
+// The pool hands out untouched slots itself, in ascending order, and keeps the last-freed slot where the policy allows
+// it. An allocator therefore starts empty, and building a pool of a million slots touches none of them:
 //
-//   slots ever handed out == live + returned,     returned == allocator.size() + (hot slot ? 1 : 0)
+//   slots ever handed out == live + returned,     returned == allocator.size() + (last-freed slot ? 1 : 0)
 //
 // To write a policy, define a struct with a member template `Slots<Shape>` that satisfies the concept below; see
 // examples/custom_allocator.cpp. `using takes_any_size = <itself>;` in the struct says that it reads no `Shape::size`,
@@ -28,21 +28,21 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// - `bind(memory, blocks)`: called before the first use and after every change of the blocks, with metadata_bytes()
 ///   bytes of uninitialised memory. Returned slots stay returned. The previous memory is valid until bind() ends; it
 ///   may be the same memory when blocks were removed, and word numbers then only fall. Before the first bind() a
-///   default-constructed allocator behaves like one without slots: take() returns null, size() 0.
-/// - `take(blocks)`: a returned slot, or null when there is none.
-/// - `give(slot, blocks)`: takes a slot back.
+///   default-constructed allocator behaves like one without slots: pop() returns null, size() 0.
+/// - `pop(blocks)`: a returned slot, or null when there is none.
+/// - `push(slot, blocks)`: takes a slot back.
 /// - `size()`: the number of returned slots not taken since.
 /// - `for_each(f, blocks)`: calls f(slot) for each of these slots.
-/// - `S::hot_slot`: the pool may keep the last-freed slot itself, in front of take().
+/// - `S::keeps_last_freed`: the pool may keep the last-freed slot itself, in front of pop().
 /// Throws: nothing; allocates nothing. Thread safety: all calls happen under the pool's lock.
 template <class S>
 concept SlotAllocatorState =
     requires(S s, S const c, std::byte* memory, std::size_t n, Blocks<S::growing> const& blocks) {
-      { S::hot_slot } -> std::convertible_to<bool>;
+      { S::keeps_last_freed } -> std::convertible_to<bool>;
       { S::metadata_bytes(n, n) } noexcept -> std::same_as<std::size_t>;
       { s.bind(memory, blocks) } noexcept;
-      { s.take(blocks) } noexcept -> std::same_as<std::byte*>;
-      { s.give(memory, blocks) } noexcept;
+      { s.pop(blocks) } noexcept -> std::same_as<std::byte*>;
+      { s.push(memory, blocks) } noexcept;
       { c.size() } noexcept -> std::same_as<std::size_t>;
       {
         c.for_each([](std::byte*) noexcept {}, blocks)
@@ -98,26 +98,27 @@ concept LinksSlots = requires(S s, std::size_t n, Blocks<S::growing> const& bloc
   } noexcept;
 };
 
-/// Is notified of every slot's first use: `fresh(slot, blocks)`.
+/// Is notified of every slot's first use: `untouched(slot, blocks)`.
 template <class S>
-concept HearsOfFreshSlots = requires(S s, std::byte* slot, Blocks<S::growing> const& blocks) {
-  { s.fresh(slot, blocks) } noexcept;
+concept HearsOfUntouchedSlots = requires(S s, std::byte* slot, Blocks<S::growing> const& blocks) {
+  { s.untouched(slot, blocks) } noexcept;
 };
 
-/// Takes many at once: `take_many(out, n, blocks)` writes n returned slots; n is at most size().
+/// Takes many at once: `pop_many(out, n, blocks)` writes n returned slots; n is at most size().
 template <class S>
 concept TakesMany = requires(S s, std::byte** out, std::size_t n, Blocks<S::growing> const& blocks) {
-  { s.take_many(out, n, blocks) } noexcept;
+  { s.pop_many(out, n, blocks) } noexcept;
 };
 
-/// Takes many back at once: `give_many(at, n, blocks)`, where at(i) is the i-th slot.
+/// Takes many back at once: `push_many(at, n, blocks)`, where at(i) is the i-th slot.
 template <class S>
 concept GivesMany = requires(S s, std::byte* (*at)(std::size_t), std::size_t n, Blocks<S::growing> const& blocks) {
-  { s.give_many(at, n, blocks) } noexcept;
+  { s.push_many(at, n, blocks) } noexcept;
 };
 
-/// Drops all returned slots at once: `clear(blocks)`; Block::handed is still as before. Without it BasicPool::clear()
-/// takes them one by one. Afterwards slots are handed out for the first time again, and fresh() is called again.
+/// Drops all returned slots at once: `clear(blocks)`; Block::high_water is still as before. Without it
+/// BasicPool::clear() takes them one by one. Afterwards slots are handed out for the first time again, and untouched()
+/// is called again.
 template <class S>
 concept DropsAll = requires(S s, Blocks<S::growing> const& blocks) {
   { s.clear(blocks) } noexcept;
@@ -125,13 +126,13 @@ concept DropsAll = requires(S s, Blocks<S::growing> const& blocks) {
 
 /// Finds and takes adjacent slots; required by allocate_n(). Requires: settle() was called before.
 /// - `find_run(n, block, blocks)`: place of the first of the lowest n adjacent slots of a block that are returned or
-///   lie behind Block::handed; Block::slots when there are none.
-/// - `take_run(place, n, block)`: takes n adjacent returned slots.
+///   lie behind Block::high_water; Block::slots when there are none.
+/// - `pop_run(place, n, block)`: takes n adjacent returned slots.
 template <class S>
 concept TakesRuns = TracksOccupancy<S> && requires(S s, S const c, std::size_t n, BlockOf<S::growing> const& block,
                                                    Blocks<S::growing> const& blocks) {
   { c.find_run(n, block, blocks) } noexcept -> std::same_as<std::size_t>;
-  { s.take_run(n, n, block) } noexcept;
+  { s.pop_run(n, n, block) } noexcept;
 };
 
 /// A policy for the slots axis.

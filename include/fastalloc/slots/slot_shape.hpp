@@ -37,7 +37,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// bytes; threads that hand out slots without a lock must not share those. GenerationBits: 0, or bits of a generation
 /// for keys (slots/generations.hpp). CountsOffset: 0, or the offset of the owner counts (handle/sharing.hpp), which
 /// for_each() may read at any time. Header: bytes in front of the slots of a pool shared by processes
-/// (storage/span_header.hpp). WholeGranules: strides are multiples of eight bytes, so that no two slots share
+/// (storage/process_header.hpp). WholeGranules: strides are multiples of eight bytes, so that no two slots share
 /// AddressSanitizer's granule. IndexBits: of a key.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0,
           bool Poisons = true, int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0,

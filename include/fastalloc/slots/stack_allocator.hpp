@@ -5,9 +5,9 @@
 //   | untouched    | returned since    |
 //   | since mark   | the mark          |           size() == top_ - stack_,   low_water() == limit_ - stack_
 //
-// The array tells which slots come next without touching them: take() prefetches the slot to be handed out `lookahead`
+// The array tells which slots come next without touching them: pop() prefetches the slot to be handed out `lookahead`
 // calls later, which is eight times faster than following links through cold slots (benchmarks/README.md).
-// The mark is free: take() compares with the end of the array anyway, and limit_ takes its place.
+// The mark is free: pop() compares with the end of the array anyway, and limit_ takes its place.
 #pragma once
 
 #include <fastalloc/slots/slot_allocator.hpp>
@@ -17,7 +17,7 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. Costs 4 bytes a slot in a FixedPool, 8 in a GrowingPool.
-/// Complexity: take, give: 1 step (an entry and the top). take_many, give_many, for_each, erase_if, drain, and bind
+/// Complexity: pop, push: 1 step (an entry and the top). pop_many, push_many, for_each, erase_if, drain, and bind
 /// after blocks were added: linear in their slots.
 struct StackAllocator {
   static constexpr bool is_slot_policy = true;
@@ -31,7 +31,7 @@ struct StackAllocator {
 
    public:
     static constexpr bool growing = Shape::growing;
-    static constexpr bool hot_slot = true;
+    static constexpr bool keeps_last_freed = true;
     /// slots; 16 is up to a fifth slower when 100,000 slots return in random order
     static constexpr std::size_t lookahead = 32;
 
@@ -48,7 +48,7 @@ struct StackAllocator {
       stack_ = stack;
     }
 
-    FASTALLOC_ALWAYS_INLINE std::byte* take(Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE std::byte* pop(Blocks<growing> const& blocks) noexcept {
       if (FASTALLOC_PREFETCHES && static_cast<std::size_t>(top_ - limit_) > lookahead) [[likely]] {
         Entry const entry = *--top_;
         FASTALLOC_PREFETCH(Code::decode(blocks, top_[-static_cast<std::ptrdiff_t>(lookahead)]));
@@ -61,19 +61,19 @@ struct StackAllocator {
       return Code::decode(blocks, *--top_);
     }
 
-    FASTALLOC_ALWAYS_INLINE void take_many(std::byte** out, std::size_t n, Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE void pop_many(std::byte** out, std::size_t n, Blocks<growing> const& blocks) noexcept {
       top_ -= n;
       limit_ = limit_ < top_ ? limit_ : top_;
       FASTALLOC_UNROLL for (std::size_t i = 0; i != n; ++i) out[i] = Code::decode(blocks, top_[n - 1 - i]);
     }
 
-    FASTALLOC_ALWAYS_INLINE void give(std::byte* slot, Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE void push(std::byte* slot, Blocks<growing> const& blocks) noexcept {
       *top_++ = Code::encode(blocks, slot);
     }
 
     /// at(0) is the next slot to be handed out.
     template <class At>
-    FASTALLOC_ALWAYS_INLINE void give_many(At&& at, std::size_t n, Blocks<growing> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE void push_many(At&& at, std::size_t n, Blocks<growing> const& blocks) noexcept {
       for (std::size_t i = 0; i != n; ++i) top_[n - 1 - i] = Code::encode(blocks, at(i));
       top_ += n;
     }

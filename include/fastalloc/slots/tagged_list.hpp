@@ -7,9 +7,9 @@
 //   links     number of the next slot, and slots in the list from here on. Links lie beside the slots: a slot may hold
 //             an object while another thread reads its link. A number is a place counted from the block's end, from 1;
 //             links[0] ends the list. A taken slot links to itself: iterations need not walk the list
-//   fresh     slots handed out at least once; those behind were never touched
+//   high_water   slots handed out at least once; those behind were never touched
 //
-//   fresh == live + size(),    size() == links[head.number].count       at every moment, even while threads are inside
+//   high_water == live + size(),    size() == links[head.number].count at every moment, even while threads are inside
 //
 // So a process killed here leaks one slot, and nothing else. A counter beside the head would be wrong from then on, and
 // took one more locked instruction an operation (a pair: 23.7 ns instead of 19.2). Number and tag have 32 bits where 64
@@ -31,8 +31,8 @@ struct DoNotPause {
 
 using TaggedWord = std::conditional_t<std::atomic<std::uint64_t>::is_always_lock_free, std::uint64_t, std::uint32_t>;
 
-/// Complexity: take, give: 1 step (the head), and one more for each other thread that changed the head meanwhile:
-/// lock-free, not wait-free. An empty take() without contention takes 3. for_each: linear. For tests: TagBits, the bits
+/// Complexity: pop, push: 1 step (the head), and one more for each other thread that changed the head meanwhile:
+/// lock-free, not wait-free. An empty pop() without contention takes 3. for_each: linear. For tests: TagBits, the bits
 /// of the tag in use; Pause, called between the load of the head and the swap.
 template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = TaggedWord> class TaggedList {
   using Index = std::conditional_t<sizeof(Word) == 8, std::uint32_t, std::uint16_t>;
@@ -48,7 +48,7 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
   };
   struct Control {
     std::atomic<Word> head{0};
-    std::atomic<std::size_t> fresh{0};
+    std::atomic<std::size_t> high_water{0};
 
     FASTALLOC_ALWAYS_INLINE Link& link(Word number) noexcept { return reinterpret_cast<Link*>(this + 1)[number]; }
     FASTALLOC_ALWAYS_INLINE Link const& link(Word number) const noexcept {
@@ -58,8 +58,8 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
 
  public:
   static constexpr bool growing = false;
-  static constexpr bool hot_slot = false;
-  static constexpr bool owns_frontier = true;  ///< fresh slots are handed out here, too
+  static constexpr bool keeps_last_freed = false;
+  static constexpr bool owns_bump_pointer = true;  ///< untouched slots are handed out here, too
   static constexpr std::size_t max_slots = static_cast<std::size_t>(low);
   static constexpr std::size_t metadata_alignment = alignof(Control);
 
@@ -78,7 +78,7 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
     control_.store(std::launder(reinterpret_cast<Control*>(memory)), std::memory_order_release);
   }
 
-  [[nodiscard]] std::byte* take(Blocks<false> const& blocks, bool& fresh) noexcept {
+  [[nodiscard]] std::byte* pop(Blocks<false> const& blocks, bool& untouched) noexcept {
     Control* const at = control();
     if (at == nullptr) [[unlikely]]
       return nullptr;
@@ -93,28 +93,28 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
         // acquire: as above, for the head that a failure loads. A pop publishes nothing.
         if (at->head.compare_exchange_weak(head, head - number + next, std::memory_order_acquire,
                                            std::memory_order_acquire)) {
-          fresh = false;
+          untouched = false;
           return mark(*at, number), assume(blocks[0].end - static_cast<std::size_t>(number) * blocks.stride());
         }
       }
-      // relaxed: a fresh slot has no history.
-      for (std::size_t place = at->fresh.load(std::memory_order_relaxed); place < blocks[0].slot_count;) {
-        if (!at->fresh.compare_exchange_weak(place, place + 1, std::memory_order_relaxed)) continue;
-        fresh = true;
+      // relaxed: an untouched slot has no history.
+      for (std::size_t place = at->high_water.load(std::memory_order_relaxed); place < blocks[0].slot_count;) {
+        if (!at->high_water.compare_exchange_weak(place, place + 1, std::memory_order_relaxed)) continue;
+        untouched = true;
         std::byte* const slot = blocks[0].data + place * blocks.stride();
         return mark(*at, number_of(slot, blocks)), assume(slot);
       }
-      // No fresh slot can appear any more: if the list is empty now, no slot is free at this moment.
+      // No untouched slot can appear any more: if the list is empty now, no slot is free at this moment.
       head = at->head.load(std::memory_order_seq_cst);
       if ((head & low) == 0) return nullptr;
     }
   }
-  [[nodiscard]] std::byte* take(Blocks<false> const& blocks) noexcept {
-    bool fresh = false;
-    return take(blocks, fresh);
+  [[nodiscard]] std::byte* pop(Blocks<false> const& blocks) noexcept {
+    bool untouched = false;
+    return pop(blocks, untouched);
   }
 
-  void give(std::byte* slot, Blocks<false> const& blocks) noexcept {
+  void push(std::byte* slot, Blocks<false> const& blocks) noexcept {
     Control& at = *control();
     Word const number = number_of(slot, blocks);
     Link& link = at.link(number);
@@ -126,7 +126,7 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
       link.next.store(static_cast<Index>(head & low), std::memory_order_relaxed);
       link.count.store(static_cast<Index>(at.link(head & low).count.load(std::memory_order_relaxed) + 1),
                        std::memory_order_release);
-      // seq_cst: releases link and slot to take(), and precedes the test for waiting threads. acquire: as above.
+      // seq_cst: releases link and slot to pop(), and precedes the test for waiting threads. acquire: as above.
     } while (!at.head.compare_exchange_weak(head, after(head, number), std::memory_order_seq_cst,
                                             std::memory_order_acquire));
   }
@@ -135,12 +135,12 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
   void clear(Blocks<false> const& blocks) noexcept {
     Control& at = *control();
     // relaxed, all: no other thread uses the list. The next tag: a head that a thread keeps from before differs.
-    for (std::size_t place = 0, n = handed(); place != n; ++place)
+    for (std::size_t place = 0, n = high_water(); place != n; ++place)
       at.link(static_cast<Word>(blocks[0].slot_count - place)).next.store(0, std::memory_order_relaxed);
     at.head.store(after(at.head.load(std::memory_order_relaxed), 0), std::memory_order_relaxed);
   }
   /// Without other threads, after clear(): all slots are untouched again.
-  void restart() noexcept { control()->fresh.store(0, std::memory_order_relaxed); }  // relaxed: as in clear()
+  void restart() noexcept { control()->high_water.store(0, std::memory_order_relaxed); }  // relaxed: as in clear()
 
   /// True after bind(). Every thread that sees true can read blocks[0].
   [[nodiscard]] bool is_bound() const noexcept { return control() != nullptr; }
@@ -151,16 +151,16 @@ template <class Shape, int TagBits = 0, class Pause = DoNotPause, class Word = T
     return at == nullptr ? 0 : size(*at);
   }
   /// Slots that were handed out at least once.
-  [[nodiscard]] std::size_t handed() const noexcept {
+  [[nodiscard]] std::size_t high_water() const noexcept {
     Control const* const at = control();
-    return at == nullptr ? 0 : at->fresh.load(std::memory_order_relaxed);
+    return at == nullptr ? 0 : at->high_water.load(std::memory_order_relaxed);
   }
   /// Slots not in the list. The order of the two loads keeps the result from wrapping around, whatever threads do.
   [[nodiscard]] std::size_t live() const noexcept {
     Control const* const at = control();
     if (at == nullptr) return 0;
     std::size_t const returned = size(*at);
-    return at->fresh.load(std::memory_order_relaxed) - returned;
+    return at->high_water.load(std::memory_order_relaxed) - returned;
   }
 
   /// Requires: the slot was handed out before. Either result is possible while another thread takes the slot.

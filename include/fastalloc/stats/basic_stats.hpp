@@ -6,7 +6,7 @@
 //   AtomicStats  the same, for ThreadSafePool         one more word a thread
 //
 // Only allocations are counted where they happen. Returns follow from allocations and live objects, the peak from the
-// pool's frontier; failures and growth are counted on their slow paths.
+// pool's bump pointer; failures and growth are counted on their slow paths.
 #pragma once
 
 #include <fastalloc/stats/pool_statistics.hpp>

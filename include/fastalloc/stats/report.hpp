@@ -97,11 +97,11 @@ template <class Later> struct JsonReader {
   bool fail(char const* expected) noexcept { return error.text = expected, error.requested = at, false; }
 
   bool take(std::string_view any) noexcept { return at != text.size() && any.find(text[at]) != any.npos && ++at != 0; }
-  void take_all(std::string_view any) noexcept {
+  void pop_all(std::string_view any) noexcept {
     while (take(any)) {}
   }
   /// Skips white space. Returns: true at the end of the text.
-  bool at_end() noexcept { return take_all(" \t\r\n"), at == text.size(); }
+  bool at_end() noexcept { return pop_all(" \t\r\n"), at == text.size(); }
   bool expect(std::string_view c, char const* expected) noexcept { return (!at_end() && take(c)) || fail(expected); }
 
   /// After an opening bracket: calls item() for each item, then expects `close`.
@@ -125,7 +125,7 @@ template <class Later> struct JsonReader {
     }
     return fail("statistics_from_json: expected the rest of a string: characters from U+0020, valid escapes, and '\"'");
   }
-  bool digits() noexcept { return take("0123456789") && (take_all("0123456789"), true); }
+  bool digits() noexcept { return take("0123456789") && (pop_all("0123456789"), true); }
   bool number() noexcept {
     take("-");
     return (take("0") || digits()) && (!take(".") || digits()) && (!take("eE") || (take("+-"), digits()));

@@ -240,7 +240,7 @@ class PageStorage {
 
   enum class State : unsigned char { ready, short_of_pages, failed };
 
-  /// Effects: applies node and prefault to fresh pages.
+  /// Effects: applies node and prefault to untouched pages.
   [[nodiscard]] State bring_in(std::byte* block, std::size_t size) noexcept {
     if (options_.numa_node >= 0) {
       int const error = detail::bind_to_node(block, size, options_.numa_node);

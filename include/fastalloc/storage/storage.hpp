@@ -53,7 +53,7 @@ concept Prefaults = Storage<S> && requires(S const& storage) {
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// Writes zeros to each page of fresh memory.
+/// Writes zeros to each page of untouched memory.
 inline void touch_pages(std::byte* memory, std::size_t bytes) noexcept {
   constexpr std::size_t page = 4096;  // no system has smaller pages
   for (std::size_t at = 0; at < bytes; at += page) *const_cast<std::byte volatile*>(memory + at) = std::byte{0};

@@ -353,12 +353,12 @@ TEMPLATE_TEST_CASE("shared memory: the list alone, between processes", "", std::
   };
   auto const turn = [&](List& list, Blocks<false> const& blocks, Owners& all) {
     for (std::size_t i = test::scaled(400'000, 5'000'000); i != 0; --i) {
-      std::byte* const slot = list.take(blocks);
+      std::byte* const slot = list.pop(blocks);
       if (slot == nullptr) continue;
       auto& owner = all.of[blocks.index_of(slot)];
       if (owner.fetch_add(1) != 0) all.twice.fetch_add(1);
       owner.fetch_sub(1);
-      list.give(slot, blocks);
+      list.push(slot, blocks);
       all.turns.fetch_add(1, std::memory_order_relaxed);
     }
     return true;
@@ -380,8 +380,8 @@ TEMPLATE_TEST_CASE("shared memory: the list alone, between processes", "", std::
   CHECK(owners.twice == 0);
   CHECK(owners.turns > 0);
   CHECK(list.live() == 0);
-  CHECK(list.size() == list.handed());
+  CHECK(list.size() == list.high_water());
   std::size_t left = 0;
-  while (list.take(blocks) != nullptr) ++left;
+  while (list.pop(blocks) != nullptr) ++left;
   CHECK(left == slots);
 }

@@ -60,8 +60,8 @@ struct File {
   bool (*release_twice)();  ///< true when that was noticed
   void (*begin)(Server&);
   void (*end)(Server&);
-  std::uint64_t* (*take)(Server&, int pool);
-  void (*give)(Server&, int pool, std::uint64_t* object);
+  std::uint64_t* (*pop)(Server&, int pool);
+  void (*push)(Server&, int pool, std::uint64_t* object);
   Sprite* (*make_sprite)();
   void (*kill_sprite)(Sprite*);
   Sound* (*make_sound)();

@@ -58,12 +58,12 @@ TEST_CASE("trap: ODR by macro: a pool that is a member of a class, which files w
         Server server;
         maker->begin(server);
         std::vector<std::uint64_t*> objects;
-        for (int i = 0; i != 40; ++i) objects.push_back((i % 2 == 0 ? maker : user)->take(server, pool));
+        for (int i = 0; i != 40; ++i) objects.push_back((i % 2 == 0 ? maker : user)->pop(server, pool));
         std::set<std::uint64_t*> const distinct(objects.begin(), objects.end());
         CHECK(distinct.size() == 40);
         for (std::uint64_t* const object : objects) CHECK(*object == 7);
-        for (std::size_t i = 0; i != 40; ++i) (i % 3 == 0 ? maker : user)->give(server, pool, objects[i]);
-        for (int i = 0; i != 5; ++i) user->give(server, pool, user->take(server, pool));
+        for (std::size_t i = 0; i != 40; ++i) (i % 3 == 0 ? maker : user)->push(server, pool, objects[i]);
+        for (int i = 0; i != 5; ++i) user->push(server, pool, user->pop(server, pool));
         bool const alike = maker->checked == user->checked;
         if (alike || pool == named) CHECK(errors.count() == 0);
         user->end(server);

@@ -117,15 +117,15 @@ TEST_CASE("frames: one promise for pools of several types") {
   GrowingPool<FrameSlot<512>> big(1);
   ThreadLocalPool<Slot> local(1);
   std::vector<Frame> frames;
-  auto const take = [&](auto& pool) {
+  auto const pop = [&](auto& pool) {
     for (std::size_t const size : {40U, 150U, 400U}) {
       frames.push_back({Promise::operator new(size, pool), size, static_cast<unsigned char>(frames.size())});
       frames.back().write();
     }
   };
-  take(small);
-  take(big);
-  take(local);
+  pop(small);
+  pop(big);
+  pop(local);
   CHECK((small.allocated() == 1 && big.allocated() == 3 && local.allocated() == 1));
   for (Frame const& frame : frames) {
     CHECK(frame.intact());

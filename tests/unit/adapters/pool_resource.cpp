@@ -42,14 +42,14 @@ struct Given {
 
 /// Takes a block and writes to all of it.
 template <class Resource>
-Given take(Resource& resource, std::size_t bytes, std::size_t alignment, unsigned char cookie) {
+Given pop(Resource& resource, std::size_t bytes, std::size_t alignment, unsigned char cookie) {
   Given given{resource.allocate(bytes, alignment), bytes, alignment, cookie};
   EXPECT(given.address != nullptr);
   EXPECT(reinterpret_cast<std::uintptr_t>(given.address) % alignment == 0);
   given.write();
   return given;
 }
-template <class Resource> void give(Resource& resource, Given const& given) {
+template <class Resource> void push(Resource& resource, Given const& given) {
   EXPECT(given.intact());
   resource.deallocate(given.address, given.bytes, given.alignment);
 }
@@ -92,12 +92,12 @@ TEMPLATE_TEST_CASE("every size and alignment gets a block of its own", "", RESOU
   std::vector<Given> given;
   for (std::size_t bytes = 0; bytes <= 5000; bytes += bytes < 300 || bytes % 512 > 500 ? 1 : 7) {
     for (std::size_t alignment = 1; alignment <= 256; alignment *= 2)
-      given.push_back(take(resource, bytes, alignment, static_cast<unsigned char>(bytes + alignment)));
+      given.push_back(pop(resource, bytes, alignment, static_cast<unsigned char>(bytes + alignment)));
     if (given.size() < 400) continue;
-    for (auto const& one : given) give(resource, one);
+    for (auto const& one : given) push(resource, one);
     given.clear();
   }
-  for (auto const& one : given) give(resource, one);
+  for (auto const& one : given) push(resource, one);
   CHECK(resource.bytes_in_use() == 0);
   CHECK(resource.bytes_held() == upstream.bytes());
   CHECK(resource.check_invariants());
@@ -113,7 +113,7 @@ TEMPLATE_TEST_CASE("random operations agree with a reference, and the upstream a
     for (int step = 0; step != 20'000; ++step) {
       if (live.empty() || below(100) < 52) {
         std::size_t const bytes = below(10) == 0 ? below(20'000) : below(3) == 0 ? below(5'000) : below(200);
-        Given const given = take(resource, bytes, std::size_t{1} << below(9), static_cast<unsigned char>(step));
+        Given const given = pop(resource, bytes, std::size_t{1} << below(9), static_cast<unsigned char>(step));
         auto const at = reinterpret_cast<std::uintptr_t>(given.address);
         auto const next = live.upper_bound(at);
         EXPECT(next == live.end() || at + bytes <= next->first);
@@ -123,7 +123,7 @@ TEMPLATE_TEST_CASE("random operations agree with a reference, and the upstream a
         auto found = live.lower_bound(random());
         if (found == live.end())
           found = std::next(live.begin(), static_cast<std::ptrdiff_t>(below(std::min<std::size_t>(live.size(), 20))));
-        give(resource, found->second);
+        push(resource, found->second);
         live.erase(found);
       }
       if (step % 1000 == 0) {
@@ -138,7 +138,7 @@ TEMPLATE_TEST_CASE("random operations agree with a reference, and the upstream a
         EXPECT(resource.bytes_in_use() >= sum);
       }
     }
-    for (auto const& [at, one] : live) give(resource, one);
+    for (auto const& [at, one] : live) push(resource, one);
     CHECK(resource.bytes_in_use() == 0);
     resource.shrink_to_fit();
     CHECK(upstream.bytes() == 0);
@@ -185,7 +185,7 @@ TEMPLATE_TEST_CASE("a resource that ends, or is released, gives back what is in 
   {
     TestType resource(&upstream);
     for (int round = 0; round != 3; ++round) {
-      for (std::size_t bytes = 1; bytes < 20'000; bytes += bytes / 3 + 1) (void)take(resource, bytes, 8, 1);
+      for (std::size_t bytes = 1; bytes < 20'000; bytes += bytes / 3 + 1) (void)pop(resource, bytes, 8, 1);
       CHECK(resource.bytes_in_use() != 0);
       if (round == 2) break;
       resource.release();
@@ -203,20 +203,20 @@ TEMPLATE_TEST_CASE("shrink_to_fit gives back the blocks in which nothing is left
   CountingResource upstream;
   TestType resource(&upstream);
   std::vector<Given> given;
-  for (int i = 0; i != 1000; ++i) given.push_back(take(resource, 48, 8, static_cast<unsigned char>(i)));
+  for (int i = 0; i != 1000; ++i) given.push_back(pop(resource, 48, 8, static_cast<unsigned char>(i)));
   std::size_t const full = upstream.bytes();
-  for (std::size_t i = 1; i != 1000; ++i) give(resource, given[i]);
+  for (std::size_t i = 1; i != 1000; ++i) push(resource, given[i]);
   CHECK(resource.shrink_to_fit() > 0);
   CHECK(upstream.bytes() < full / 5);
   CHECK(capacity_of(resource, 48) == 85);  // the first block, which holds the first one
   CHECK(given[0].intact());
-  give(resource, given[0]);
+  push(resource, given[0]);
   CHECK(resource.shrink_to_fit() > 0);
   CHECK(upstream.blocks() == 0);
   CHECK(resource.shrink_to_fit() == 0);
-  given = {take(resource, 48, 8, 1)};
+  given = {pop(resource, 48, 8, 1)};
   CHECK(capacity_of(resource, 48) == 85);
-  give(resource, given[0]);
+  push(resource, given[0]);
 }
 
 TEST_CASE("equal is who is the same") {
@@ -243,10 +243,10 @@ TEST_CASE("blocks from the heap itself, small, aligned and of some MiB") {
   PoolResource resource(std::pmr::new_delete_resource());
   for (std::size_t const bytes : {std::size_t{5000}, std::size_t{8} << 20})
     for (std::size_t const alignment : {std::size_t{8}, std::size_t{4096}})
-      give(resource, take(resource, bytes, alignment, 7));
+      push(resource, pop(resource, bytes, alignment, 7));
   std::vector<Given> given;
-  for (int i = 0; i != 20'000; ++i) given.push_back(take(resource, 500, 8, static_cast<unsigned char>(i)));
-  for (auto const& one : given) give(resource, one);
+  for (int i = 0; i != 20'000; ++i) given.push_back(pop(resource, 500, 8, static_cast<unsigned char>(i)));
+  for (auto const& one : given) push(resource, one);
   CHECK(resource.shrink_to_fit() > std::size_t{8} << 20);
   CHECK(resource.bytes_held() == 0);
 }
@@ -278,7 +278,7 @@ TEMPLATE_TEST_CASE("an upstream that fails at the k-th request leaves all as it 
         std::size_t const slots = slots_in_use(resource);
         std::size_t const held = upstream.bytes();
         try {
-          given.push_back(take(resource, bytes, 8, static_cast<unsigned char>(i)));
+          given.push_back(pop(resource, bytes, 8, static_cast<unsigned char>(i)));
         } catch (AllocationFailed const& e) {
           failed = true;
           EXPECT(e.error().code == ErrorCode::allocation_failed);
@@ -286,12 +286,12 @@ TEMPLATE_TEST_CASE("an upstream that fails at the k-th request leaves all as it 
           EXPECT(slots_in_use(resource) == slots);
           EXPECT(upstream.bytes() == held);
           upstream.allow();
-          given.push_back(take(resource, bytes, 8, static_cast<unsigned char>(i)));
+          given.push_back(pop(resource, bytes, 8, static_cast<unsigned char>(i)));
         }
         EXPECT(resource.check_invariants());
         EXPECT(resource.bytes_held() == upstream.bytes());
       }
-      for (auto const& one : given) give(resource, one);
+      for (auto const& one : given) push(resource, one);
       EXPECT(resource.bytes_in_use() == 0);
     }
   }
@@ -386,7 +386,7 @@ TEMPLATE_TEST_CASE("what comes back in another way than it went is reported, and
   }
   CHECK(resource.bytes_in_use() == 0);
   CHECK(resource.check_invariants());
-  give(resource, take(resource, 64, 8, 1));
+  push(resource, pop(resource, 64, 8, 1));
 }
 
 TEMPLATE_TEST_CASE("a size that leads to the same slot does no harm", "", RESOURCES) {
@@ -394,12 +394,12 @@ TEMPLATE_TEST_CASE("a size that leads to the same slot does no harm", "", RESOUR
   TestType resource(&upstream);
   test::RecordedErrors const errors;
   for (int round = 0; round != 3; ++round) {
-    resource.deallocate(take(resource, 17, 8, 1).address, 32, 8);
-    resource.deallocate(take(resource, 32, 8, 1).address, 17, 16);
-    resource.deallocate(take(resource, 0, 8, 1).address, 16, 8);
-    resource.deallocate(take(resource, 64, 64, 1).address, 64, 8);
-    resource.deallocate(take(resource, 10'001 - sizeof(void*), 8, 1).address, 10'000, 4096);
-    give(resource, take(resource, 0, 128, 1));
+    resource.deallocate(pop(resource, 17, 8, 1).address, 32, 8);
+    resource.deallocate(pop(resource, 32, 8, 1).address, 17, 16);
+    resource.deallocate(pop(resource, 0, 8, 1).address, 16, 8);
+    resource.deallocate(pop(resource, 64, 64, 1).address, 64, 8);
+    resource.deallocate(pop(resource, 10'001 - sizeof(void*), 8, 1).address, 10'000, 4096);
+    push(resource, pop(resource, 0, 128, 1));
   }
   CHECK(errors.count() == 0);
   CHECK(resource.bytes_in_use() == 0);

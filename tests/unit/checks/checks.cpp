@@ -280,7 +280,7 @@ TEMPLATE_TEST_CASE("checks: a link that was written over is reported, not follow
   using T = typename TestType::value_type;
   constexpr std::size_t width = sizeof(T) < sizeof(void*) ? sizeof(T) : sizeof(void*);
   int local = 0;
-  for (std::size_t which = 1; which < 15; which += 4) {  // 0 is the hot slot, which has no link
+  for (std::size_t which = 1; which < 15; which += 4) {  // 0 is the last-freed slot, which has no link
     for (int kind = 0; kind != 6; ++kind) {
       TestType pool(PoolConfig{.capacity = 16});
       test::RecordedErrors errors;
@@ -481,7 +481,7 @@ TEMPLATE_TEST_CASE("checks: what other threads gave back leads to a slot that is
                    (ThreadLocalPool<Wide, DebugChecks>), (ThreadLocalPool<Wide, FullChecks, FreeListAllocator>),
                    (ThreadLocalPool<Wide, FullChecks, BitmapAllocator>)) {
   for (bool const walks : {false, true}) {
-    for (std::size_t const home : {1U, 2U, 3U, 4U}) {  // the last one of them is the hot slot
+    for (std::size_t const home : {1U, 2U, 3U, 4U}) {  // the last one of them is the last-freed slot
       TestType pool(8);
       std::vector<typename TestType::handle_type> handles;
       for (int i = 0; i != 8; ++i) handles.push_back(pool.allocate());

@@ -36,7 +36,7 @@ struct LeastAllocator {
   template <class Shape> class Slots {
    public:
     static constexpr bool growing = Shape::growing;
-    static constexpr bool hot_slot = true;
+    static constexpr bool keeps_last_freed = true;
     static constexpr std::size_t metadata_bytes(std::size_t slot_count, std::size_t) noexcept {
       return slot_count * sizeof(std::byte*);
     }
@@ -45,8 +45,8 @@ struct LeastAllocator {
       std::copy(list_, list_ + size_, list);
       list_ = list;
     }
-    std::byte* take(Blocks<growing> const&) noexcept { return size_ == 0 ? nullptr : list_[--size_]; }
-    void give(std::byte* slot, Blocks<growing> const&) noexcept { list_[size_++] = slot; }
+    std::byte* pop(Blocks<growing> const&) noexcept { return size_ == 0 ? nullptr : list_[--size_]; }
+    void push(std::byte* slot, Blocks<growing> const&) noexcept { list_[size_++] = slot; }
     std::size_t size() const noexcept { return size_; }
     template <class F> void for_each(F&& f, Blocks<growing> const&) const {
       for (std::size_t i = 0; i != size_; ++i) f(list_[i]);

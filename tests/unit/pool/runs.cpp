@@ -187,7 +187,7 @@ TEST_CASE("runs: a block that was begun by a run is used to its end") {
   handles.push_back(pool.allocate(0));
   pool.reserve(110);
   pool.reserve(150);
-  auto run = pool.allocate_n(70);   // the second block; the frontier stays in the first
+  auto run = pool.allocate_n(70);   // the second block; the bump pointer stays in the first
   auto more = pool.allocate_n(35);  // the third
   CHECK(pool.check_invariants());
   while (!pool.is_full()) handles.push_back(pool.allocate(1));

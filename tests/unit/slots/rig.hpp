@@ -38,7 +38,7 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
     Memory const& gone = *memory_[number];
     auto const inside = [&](std::byte* slot) { return slot >= gone.record.data && slot < gone.record.end; };
     auto const returned = static_cast<std::size_t>(std::count_if(model_.begin(), model_.end(), inside));
-    if (returned != gone.record.handed) return false;
+    if (returned != gone.record.high_water) return false;
     allocator.erase_if(inside, blocks_);
     std::erase_if(model_, inside);
     low_water_ = model_.size();
@@ -50,11 +50,11 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
   }
 
   /// A slot for the first time; null when all were handed out.
-  std::byte* fresh() {
+  std::byte* untouched() {
     for (auto const& m : memory_) {
-      if (m->handed == m->record.slot_count) continue;
-      std::byte* const slot = m->record.data + m->handed++ * Size;
-      if constexpr (fastalloc::HearsOfFreshSlots<Slots>) allocator.fresh(slot, blocks_);
+      if (m->high_water == m->record.slot_count) continue;
+      std::byte* const slot = m->record.data + m->high_water++ * Size;
+      if constexpr (fastalloc::HearsOfUntouchedSlots<Slots>) allocator.untouched(slot, blocks_);
       live_.push_back(slot);
       return slot;
     }
@@ -62,7 +62,7 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
   }
 
   /// Takes a slot and compares with the model.
-  bool take() {
+  bool pop() {
     std::byte* expected = nullptr;
     if (!model_.empty()) {
       auto const at = lowest_first ? std::min_element(model_.begin(), model_.end(), std::less<>{}) : model_.end() - 1;
@@ -70,17 +70,17 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
       model_.erase(at);
       low_water_ = std::min(low_water_, model_.size());
     }
-    std::byte* const slot = allocator.take(blocks_);
+    std::byte* const slot = allocator.pop(blocks_);
     if (slot != nullptr) live_.push_back(slot);
     return slot == expected;
   }
 
-  void give(std::size_t which) {
+  void push(std::size_t which) {
     std::byte* const slot = live_[which];
     live_[which] = live_.back();
     live_.pop_back();
     model_.push_back(slot);
-    allocator.give(slot, blocks_);
+    allocator.push(slot, blocks_);
   }
 
   bool drain() requires marks {
@@ -118,7 +118,7 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
   struct Memory {
     std::vector<std::uint64_t> bytes;
     fastalloc::GrowingBlock record;
-    std::size_t handed = 0;
+    std::size_t high_water = 0;
   };
 
   [[nodiscard]] std::size_t total() const {
@@ -148,18 +148,19 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
   }
 
   void sync() {
-    for (auto const& m : memory_) m->record.handed = m->handed;
+    for (auto const& m : memory_) m->record.high_water = m->high_water;
     if constexpr (!Growing)
-      if (!memory_.empty()) blocks_[0].handed = memory_[0]->handed;
+      if (!memory_.empty()) blocks_[0].high_water = memory_[0]->high_water;
     auto const* const bytes = reinterpret_cast<unsigned char const*>(metadata_.data());
     for (std::size_t i = guard_; i < metadata_.size() * 8; ++i) CHECK(bytes[i] == 0xA5);  // nothing behind its memory
   }
 
   bool bits_agree(std::vector<std::byte*> const& sorted) const {
     for (std::size_t b = 0; b != blocks_.count(); ++b)
-      for (std::size_t w = 0; w != fastalloc::words_for(blocks_[b].handed); ++w) {
+      for (std::size_t w = 0; w != fastalloc::words_for(blocks_[b].high_water); ++w) {
         std::size_t const bits = allocator.free_bits(blocks_[b].word + w, blocks_);
-        for (std::size_t i = 0; i != fastalloc::word_bits && w * fastalloc::word_bits + i < blocks_[b].handed; ++i) {
+        for (std::size_t i = 0; i != fastalloc::word_bits && w * fastalloc::word_bits + i < blocks_[b].high_water;
+             ++i) {
           bool const free =
               std::binary_search(sorted.begin(), sorted.end(), blocks_[b].data + (w * fastalloc::word_bits + i) * Size);
           if (free != ((bits >> i & 1) != 0)) return false;

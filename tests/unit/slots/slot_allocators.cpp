@@ -17,10 +17,10 @@ template <class Rig> void random_walk(Rig& rig, unsigned seed, int steps) {
   for (int step = 0; step != steps; ++step) {
     unsigned const phase = static_cast<unsigned>(step / 1000) % 2 == 0 ? 60 : 40;  // fill up, then drain
     if (random() % 100 < phase) {
-      if (random() % 2 == 0 || rig.allocator.size() == 0) rig.fresh();
-      else right = right && rig.take();
+      if (random() % 2 == 0 || rig.allocator.size() == 0) rig.untouched();
+      else right = right && rig.pop();
     } else if (rig.live() != 0) {
-      rig.give(random() % rig.live());
+      rig.push(random() % rig.live());
     }
     if constexpr (Rig::marks) {
       if (random() % 97 == 0) right = right && rig.drain();
@@ -29,9 +29,9 @@ template <class Rig> void random_walk(Rig& rig, unsigned seed, int steps) {
   }
   CHECK(right);
   CHECK(rig.agrees());
-  while (rig.allocator.size() != 0) right = rig.take() && right;
+  while (rig.allocator.size() != 0) right = rig.pop() && right;
   CHECK(right);
-  CHECK(rig.take());  // none left: null, as the model says
+  CHECK(rig.pop());  // none left: null, as the model says
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ TEMPLATE_TEST_CASE("slot allocator: starts empty", "", StackAllocator, FreeListA
   SlotRig<TestType, false> rig;
   rig.add_block(100);
   CHECK(rig.allocator.size() == 0);
-  CHECK(rig.take());
+  CHECK(rig.pop());
   CHECK(rig.agrees());
 }
 
@@ -75,16 +75,16 @@ TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a mode
       } else if (die < 14) {
         if constexpr (SlotRig<TestType, true>::marks) right = right && rig.drain();
       } else if (die < 300) {
-        rig.fresh();
+        rig.untouched();
       } else if (die < ((step / 3000) % 2 == 0 ? 600U : 400U)) {
-        right = right && rig.take();
+        right = right && rig.pop();
       } else if (rig.live() != 0) {
-        rig.give(random() % rig.live());
+        rig.push(random() % rig.live());
       }
     }
     CHECK(right);
     CHECK(rig.agrees());
-    while (rig.live() != 0) rig.give(0);
+    while (rig.live() != 0) rig.push(0);
     while (rig.blocks() != 0) REQUIRE(rig.remove_block(0, true));
     CHECK(rig.allocator.size() == 0);
     CHECK(rig.agrees());
@@ -102,26 +102,26 @@ TEST_CASE("bitmap: hands out the lowest of 300,000 slots, through all levels") {
   std::vector<std::uint64_t> metadata(Slots::metadata_bytes(capacity, 1) / 8 + 1);
   Slots slots;
   slots.bind(reinterpret_cast<std::byte*>(metadata.data()), blocks);
-  for (std::size_t i = 0; i != capacity; ++i) slots.fresh(data + 16 * i, blocks);
-  blocks[0].handed = capacity;
+  for (std::size_t i = 0; i != capacity; ++i) slots.untouched(data + 16 * i, blocks);
+  blocks[0].high_water = capacity;
   std::mt19937 random(1);
   std::set<std::byte*> model;
   for (int step = 0; step != 200000; ++step) {
     if (random() % 3 != 0) {
       std::byte* const slot = data + 16 * (random() % capacity);
-      if (model.insert(slot).second) slots.give(slot, blocks);
+      if (model.insert(slot).second) slots.push(slot, blocks);
     } else if (!model.empty()) {
-      REQUIRE(slots.take(blocks) == *model.begin());
+      REQUIRE(slots.pop(blocks) == *model.begin());
       model.erase(model.begin());
     }
   }
   CHECK(slots.size() == model.size());
   bool right = true;
-  for (std::byte* const slot : model) right = right && slots.take(blocks) == slot;
+  for (std::byte* const slot : model) right = right && slots.pop(blocks) == slot;
   CHECK(right);
-  CHECK(slots.take(blocks) == nullptr);
-  for (std::size_t i = capacity; i-- != 0;) slots.give(data + 16 * i, blocks);
-  for (std::size_t i = 0; i != capacity; ++i) right = right && slots.take(blocks) == data + 16 * i;
+  CHECK(slots.pop(blocks) == nullptr);
+  for (std::size_t i = capacity; i-- != 0;) slots.push(data + 16 * i, blocks);
+  for (std::size_t i = 0; i != capacity; ++i) right = right && slots.pop(blocks) == data + 16 * i;
   CHECK(right);
 }
 
@@ -129,17 +129,17 @@ TEST_CASE("stack: takes many at once, last in first out") {
   SlotRig<StackAllocator, false> rig;
   rig.add_block(50);
   std::vector<std::byte*> given;
-  for (int i = 0; i != 50; ++i) given.push_back(rig.fresh());
+  for (int i = 0; i != 50; ++i) given.push_back(rig.untouched());
   auto const& blocks = rig.map();
-  for (std::byte* const slot : given) rig.allocator.give(slot, blocks);
+  for (std::byte* const slot : given) rig.allocator.push(slot, blocks);
   std::byte* out[50];
-  rig.allocator.take_many(out, 0, blocks);
+  rig.allocator.pop_many(out, 0, blocks);
   CHECK(rig.allocator.size() == 50);
-  rig.allocator.take_many(out, 20, blocks);
+  rig.allocator.pop_many(out, 20, blocks);
   CHECK(rig.allocator.size() == 30);
   CHECK(rig.allocator.low_water() == 0);
   for (std::size_t i = 0; i != 20; ++i) CHECK(out[i] == given[49 - i]);
-  rig.allocator.take_many(out, 30, blocks);
+  rig.allocator.pop_many(out, 30, blocks);
   for (std::size_t i = 0; i != 30; ++i) CHECK(out[i] == given[29 - i]);
   CHECK(rig.allocator.size() == 0);
 }
@@ -148,13 +148,13 @@ TEST_CASE("stack: taking many lowers the low-water mark") {
   SlotRig<StackAllocator, false> rig;
   rig.add_block(50);
   auto const& blocks = rig.map();
-  for (int i = 0; i != 50; ++i) rig.allocator.give(rig.fresh(), blocks);
+  for (int i = 0; i != 50; ++i) rig.allocator.push(rig.untouched(), blocks);
   rig.allocator.drain([](std::byte*) {}, blocks);
   CHECK(rig.allocator.low_water() == 50);
   std::byte* out[50];
-  rig.allocator.take_many(out, 10, blocks);
+  rig.allocator.pop_many(out, 10, blocks);
   CHECK(rig.allocator.low_water() == 40);
-  rig.allocator.give(out[0], blocks);
+  rig.allocator.push(out[0], blocks);
   CHECK(rig.allocator.low_water() == 40);
   CHECK(rig.allocator.size() == 41);
 }
@@ -183,20 +183,20 @@ TEMPLATE_TEST_CASE("slot allocator: slots that lie further apart than they are b
   blocks[0] = Block{.data = data, .end = data + capacity * stride, .slot_count = capacity};
   Slots slots;
   slots.bind(reinterpret_cast<std::byte*>(metadata.data()), blocks);
-  if constexpr (fastalloc::HearsOfFreshSlots<Slots>)
-    for (std::size_t i = 0; i != capacity; ++i) slots.fresh(data + i * stride, blocks);
-  blocks[0].handed = capacity;
+  if constexpr (fastalloc::HearsOfUntouchedSlots<Slots>)
+    for (std::size_t i = 0; i != capacity; ++i) slots.untouched(data + i * stride, blocks);
+  blocks[0].high_water = capacity;
   std::set<std::byte*> all, kept, asked, held, taken;
   for (std::size_t i = 0; i != capacity; ++i) {
     all.insert(data + i * stride);
     if (i % 3 == 0) kept.insert(data + i * stride);
-    slots.give(data + i * stride, blocks);
+    slots.push(data + i * stride, blocks);
   }
   slots.erase_if([&](std::byte* slot) { return asked.insert(slot), kept.count(slot) == 0; }, blocks);
   CHECK(asked == all);
   slots.for_each([&](std::byte* slot) { held.insert(slot); }, blocks);
   CHECK(held == kept);
-  while (std::byte* const slot = slots.take(blocks)) taken.insert(slot);
+  while (std::byte* const slot = slots.pop(blocks)) taken.insert(slot);
   CHECK(taken == kept);
   CHECK(slots.size() == 0);
 }

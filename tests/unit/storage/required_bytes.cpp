@@ -41,7 +41,7 @@ class Guarded {
 
   /// `bytes` bytes at a multiple of `alignment`, as near to the guard page as that allows; 0xA5 in all that is left
   /// over.
-  std::span<std::byte> take(std::size_t bytes, std::size_t alignment) {
+  std::span<std::byte> pop(std::size_t bytes, std::size_t alignment) {
     std::byte* const end = memory_ + page + room;
     std::size_t const back = (bytes + alignment - 1) / alignment * alignment;
     REQUIRE(back <= room);
@@ -87,7 +87,7 @@ template <class Pool> void check_pool(Guarded& memory) {
     std::size_t const bytes = Pool::required_bytes(n);
     if (bytes > 200 * 4096) continue;
     CAPTURE(sizeof(typename Pool::value_type), alignof(typename Pool::value_type), n, bytes);
-    auto const span = memory.take(bytes, Pool::required_alignment());
+    auto const span = memory.pop(bytes, Pool::required_alignment());
     {
       Pool pool(PoolConfig{.capacity = n}, ExternalStorage(span));
       REQUIRE(holds_exactly(pool, n));
@@ -98,7 +98,7 @@ template <class Pool> void check_pool(Guarded& memory) {
       REQUIRE(holds_exactly(pool, pool.capacity()));
     }
     REQUIRE(memory.intact(span));
-    auto const less = memory.take(bytes - 1, Pool::required_alignment());
+    auto const less = memory.pop(bytes - 1, Pool::required_alignment());
     auto const short_pool = Pool::try_create(PoolConfig{.capacity = n}, ExternalStorage(less));
     REQUIRE_FALSE(short_pool.has_value());
     REQUIRE(memory.intact(less));
@@ -149,7 +149,7 @@ template <class Policy, std::size_t Size> void check_configured(Guarded& memory,
     std::size_t const bytes = Pool::required_bytes(n, alignment);
     if (bytes > 200 * 4096) continue;
     CAPTURE(Size, alignment, n, bytes);
-    auto const span = memory.take(bytes, std::max(alignment, Pool::required_alignment()));
+    auto const span = memory.pop(bytes, std::max(alignment, Pool::required_alignment()));
     {
       Pool pool(PoolConfig{.capacity = n, .alignment = alignment}, ExternalStorage(span));
       REQUIRE(holds_exactly(pool, n));
@@ -157,7 +157,7 @@ template <class Policy, std::size_t Size> void check_configured(Guarded& memory,
       REQUIRE(reinterpret_cast<std::uintptr_t>(handle.get()) % alignment == 0);
     }
     REQUIRE(memory.intact(span));
-    auto const less = memory.take(bytes - 1, std::max(alignment, Pool::required_alignment()));
+    auto const less = memory.pop(bytes - 1, std::max(alignment, Pool::required_alignment()));
     REQUIRE_FALSE(
         Pool::try_create(PoolConfig{.capacity = n, .alignment = alignment}, ExternalStorage(less)).has_value());
   }

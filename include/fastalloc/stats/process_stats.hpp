@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SpanStats: the statistics of a pool shared by processes. They lie in the span, behind its header, and cover all
+// ProcessStats: the statistics of a pool shared by processes. They lie in the span, behind its header, and cover all
 // processes: returns are derived from allocations and live objects, so counts of single processes would have no
 // meaning.
 #pragma once
@@ -11,7 +11,7 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Requires: Stats is safe in threads without a lock, and holds no pointers.
-template <class Stats> class SpanStats {
+template <class Stats> class ProcessStats {
   static_assert(std::is_standard_layout_v<Stats> && std::is_trivially_destructible_v<Stats>,
                 "fastalloc: the statistics of a pool in an ExternalStorage with LockFree lie in the span, where other "
                 "processes may use them; give the "

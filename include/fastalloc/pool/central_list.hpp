@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolDepot: a SlotSupply under its lock, with statistics, waiters and growth. Knows neither T nor slot contents.
+// CentralList: a SlotSupply under its lock, with statistics, waiters and growth. Knows neither T nor slot contents.
 //
 //   supply_   slots in no thread cache                   caches_   the other slots, and access to them
 //   stats_    the counts                                 waiters_  get returned slots before all other threads
@@ -16,7 +16,7 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-template <class Stats> class SpanStats;  // of pools that processes share
+template <class Stats> class ProcessStats;  // of pools that processes share
 
 /// For pools without waiting; same interface as WaitQueue.
 struct NoWaiters {
@@ -45,7 +45,7 @@ struct CoreChoices {
 };
 
 /// Choices: a CoreChoices.
-template <class Choices> class PoolDepot {
+template <class Choices> class CentralList {
   template <class> friend class Clearing;
   template <class> friend class Looking;
   using Shape = typename Choices::shape;
@@ -63,8 +63,8 @@ template <class Choices> class PoolDepot {
   /// True if any thread may ask how many slots are live.
   static constexpr bool counts_for_all = !requires { requires Lock::counts_are_the_owners; };
 
-  PoolDepot(PoolDepot const&) = delete;
-  PoolDepot& operator=(PoolDepot const&) = delete;
+  CentralList(CentralList const&) = delete;
+  CentralList& operator=(CentralList const&) = delete;
 
   /// Effects: acquires the first block. Returns: false, with the error, on failure; the pool then holds no memory.
   FASTALLOC_NOINLINE bool open(PoolConfig const& config, SlotType const& type, Error& error) noexcept {
@@ -171,9 +171,10 @@ template <class Choices> class PoolDepot {
     return bytes;
   }
 
-  /// Calls f(block) for every block, with Block::handed up to date. Takes no lock: for construction and destruction.
+  /// Calls f(block) for every block, with Block::high_water up to date. Takes no lock: for construction and
+  /// destruction.
   template <class F> void for_each_block(F&& f) {
-    supply_.sync_frontier();
+    supply_.sync_bump_pointer();
     for (std::size_t b = 0; b != supply_.blocks().count(); ++b) f(supply_.blocks()[b]);
   }
 
@@ -289,7 +290,7 @@ template <class Choices> class PoolDepot {
     if constexpr (Waiters::enabled)
       while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
   }
-  template <class Part> void retire_cache(Part* part) noexcept { caches_.retire(part, supply_), serve(); }
+  template <class Part> void end_cache(Part* part) noexcept { caches_.end_cache(part, supply_), serve(); }
   void stay_alone() noexcept {
     if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread lost in the fork may have held it
     if constexpr (requires { storage().stay_alone(); }) storage().stay_alone();
@@ -301,7 +302,7 @@ template <class Choices> class PoolDepot {
   /// For forks: the lock of a sub-pool.
   [[nodiscard]] auto& lock_of_blocks() noexcept { return block_lock(lock_); }
 
-  /// Effects: moves the slots of all thread caches to the depot.
+  /// Effects: moves the slots of all thread caches to the central list.
   void trim() noexcept {
     locked([&] { collect(); });
   }
@@ -318,10 +319,10 @@ template <class Choices> class PoolDepot {
   /// True if overwritten links may lead to slots in caches.
   static constexpr bool may_meet_used = Caches::enabled && Supply::checks_own_links;
 
-  constexpr PoolDepot() noexcept = default;
-  template <class S> explicit constexpr PoolDepot(S storage) : supply_(std::move(storage)) {}
+  constexpr CentralList() noexcept = default;
+  template <class S> explicit constexpr CentralList(S storage) : supply_(std::move(storage)) {}
   /// Waiting threads are dismissed without a slot.
-  ~PoolDepot() {
+  ~CentralList() {
     end_use();
     dismiss_waiters();
   }
@@ -333,16 +334,16 @@ template <class Choices> class PoolDepot {
     static constexpr bool hears_of_forks = is_real && !std::same_as<Caches, NoCaches>;
 
    public:
-    FASTALLOC_ALWAYS_INLINE Inside(PoolDepot const& depot, L& lock) : depot_(depot), lock_(lock) {
+    FASTALLOC_ALWAYS_INLINE Inside(CentralList const& central, L& lock) : central_(central), lock_(lock) {
       if constexpr (!hears_of_forks) lock_.lock();
       // A fork holds the locks of all enrolled pools, so a free lock needs no further check.
       else if constexpr (requires {
                            { lock_.try_lock() } -> std::same_as<bool>;
                          }) {
-        if (!depot.caches_.is_enrolled() || !lock_.try_lock()) [[unlikely]]
-          holds_already_ = take_slowly(depot, lock);
+        if (!central.caches_.is_enrolled() || !lock_.try_lock()) [[unlikely]]
+          holds_already_ = take_slowly(central, lock);
       } else {
-        holds_already_ = take_slowly(depot, lock);
+        holds_already_ = take_slowly(central, lock);
       }
       if constexpr (is_real && !std::same_as<L, NoLock>)
         if (!holds_already_) note_lock();
@@ -351,8 +352,8 @@ template <class Choices> class PoolDepot {
       if constexpr (is_real && !std::same_as<L, NoLock>)
         if (!holds_already_) note_unlock();
       if constexpr (is_real && Serves)
-        if (depot_.waiters_.has_served()) [[unlikely]] {
-          leave_and_wake(depot_, lock_, holds_already_);
+        if (central_.waiters_.has_served()) [[unlikely]] {
+          leave_and_wake(central_, lock_, holds_already_);
           return;
         }
       if (!holds_already_) [[likely]]
@@ -363,18 +364,18 @@ template <class Choices> class PoolDepot {
 
    private:
     // Static, so that the object stays in registers.
-    FASTALLOC_NOINLINE static bool take_slowly(PoolDepot const& depot, L& lock) {
-      bool const holds_already = depot.caches_.enter();
+    FASTALLOC_NOINLINE static bool take_slowly(CentralList const& central, L& lock) {
+      bool const holds_already = central.caches_.enter();
       if (!holds_already) lock.lock();
       return holds_already;
     }
-    FASTALLOC_COLD static void leave_and_wake(PoolDepot const& depot, L& lock, bool holds_already) {
-      auto* const served = depot.waiters_.take_served();
+    FASTALLOC_COLD static void leave_and_wake(CentralList const& central, L& lock, bool holds_already) {
+      auto* const served = central.waiters_.take_served();
       if (!holds_already) lock.unlock();
       Waiters::wake(served);
     }
 
-    PoolDepot const& depot_;
+    CentralList const& central_;
     L& lock_;
     bool holds_already_ = false;
   };
@@ -387,7 +388,7 @@ template <class Choices> class PoolDepot {
   }
   FASTALLOC_ALWAYS_INLINE auto inside() const { return inside(lock_); }
   /// For operations that serve no waiter.
-  FASTALLOC_ALWAYS_INLINE auto inside_to_take() const { return inside<false>(lock_); }
+  FASTALLOC_ALWAYS_INLINE auto inside_to_pop() const { return inside<false>(lock_); }
   FASTALLOC_ALWAYS_INLINE auto inside_blocks() const { return inside(block_lock(lock_)); }
   FASTALLOC_ALWAYS_INLINE auto inside_slow() const { return inside(slow_lock(lock_)); }
 
@@ -404,21 +405,22 @@ template <class Choices> class PoolDepot {
     return f();
   }
 
-  /// Effects: moves all slots of thread caches to the depot or to waiting threads. Returns: true if threads still wait.
+  /// Effects: moves all slots of thread caches to the central list or to waiting threads. Returns: true if threads
+  /// still wait.
   bool collect() noexcept {
     caches_.gather(supply_);
     serve_all();
     return waiters_.any();
   }
-  /// True if the depot has n slots, perhaps after collecting the caches.
+  /// True if the central list has n slots, perhaps after collecting the caches.
   bool gathers(std::size_t n) noexcept { return supply_.at_hand() >= n || (collect(), supply_.at_hand() >= n); }
-  /// Hands slots of the depot to waiting threads and requests.
+  /// Hands slots of the central list to waiting threads and requests.
   void serve() noexcept {
     if constexpr (Waiters::enabled) {
       while (auto* const waiter = waiters_.first()) {
         // A fork holds all locks, so no user code may run: whoever comes to the lock next serves the request.
         if (waiter->is_request() && Waiters::is_forking()) return;
-        do waiter->taken = supply_.take_one();
+        do waiter->taken = supply_.pop_one();
         while (waiter->taken.slot != nullptr && !note_taken(waiter->taken.slot));
         if (waiter->taken.slot == nullptr) return;
         if (waiter->is_request()) caches_.reopen(supply_);
@@ -513,7 +515,7 @@ template <class Choices> class PoolDepot {
   }
 
   Supply supply_{};
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, SpanStats<Stats>, Stats>
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes && Stats::enabled, ProcessStats<Stats>, Stats>
       stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
   struct NoTurn {};
