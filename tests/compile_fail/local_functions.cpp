@@ -9,6 +9,8 @@
 // expect: (::live\(|.live(<[^\n]*>)?. is unavailable)
 // expect: (::allocate_for\(|.allocate_for(<[^\n]*>)?. is unavailable)
 // expect: (::allocate_until\(|.allocate_until(<[^\n]*>)?. is unavailable)
+// expect: (::on_available\(|.on_available(<[^\n]*>)?. is unavailable)
+// expect: (::async_allocate\(|.async_allocate(<[^\n]*>)?. is unavailable)
 // expect: (::trim\(|.trim(<[^\n]*>)?. is unavailable)
 #include <fastalloc/fastalloc.hpp>
 
@@ -26,5 +28,7 @@ int main() {
   for (int& x : pool.live()) x = 1;
   auto const a = pool.allocate_for(std::chrono::seconds(1));
   auto const b = pool.allocate_until(std::chrono::steady_clock::now(), 1);
+  pool.on_available([](auto&) {});
+  pool.async_allocate(1);
   pool.trim();
 }

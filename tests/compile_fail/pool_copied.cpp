@@ -1,4 +1,4 @@
-// expect-each: fastalloc: pools do not move; pass a pointer
+// expect-each: fastalloc: pools do not move; (use MovablePool|pass a pointer)
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 

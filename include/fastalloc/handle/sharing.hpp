@@ -121,12 +121,13 @@ class CountsRef {
     // relaxed: the copied handle keeps the counts above zero
     else if constexpr (can_be_atomic) ref().fetch_add(Unit, std::memory_order_relaxed);
   }
-  /// Counts off a handle. Works on a copy: after atomic operations compilers reload members.
-  template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE void drop() const noexcept {
+  /// Counts off a handle. Returns: true for the last one. Works on a copy: after atomic operations compilers reload
+  /// members.
+  template <std::uint64_t Unit> FASTALLOC_ALWAYS_INLINE bool drop() const noexcept {
     CountsRef const self = *this;
-    if (self.word_ == 0) return;
-    if (Unit == Counts::strong ? self.drop_strong() : self.drop_weak())
-      release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
+    bool const last = self.word_ != 0 && (Unit == Counts::strong ? self.drop_strong() : self.drop_weak());
+    if (last) release(self.counts(), Unit == Counts::strong ? ReleaseOf::shared : ReleaseOf::slot);
+    return last;
   }
   /// Returns: true for the last handle; the caller then returns the slot.
   FASTALLOC_ALWAYS_INLINE bool drop_weak() const noexcept {

@@ -586,12 +586,12 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   template <int = 0> [[nodiscard]] SharedHandle<T> adopt_shared(T* object) requires has_counts {
     return sharing().adopt(object);
   }
-  /// For intrusive pointers: one more, and one less, SharedHandle. The last one destroys the object. Requires: the
-  /// object has SharedHandles. As in:
+  /// For intrusive pointers: one more, and one less, SharedHandle. The last one destroys the object, and drop_owner()
+  /// then returns true. Requires: the object has SharedHandles. As in:
   ///   void intrusive_ptr_add_ref(T* object) { Pool::add_owner(object); }
   ///   void intrusive_ptr_release(T* object) { Pool::drop_owner(object); }
-  template <int = 0> static void add_owner(T* object) noexcept requires has_counts { Sharing<Objects>::add(object); }
-  template <int = 0> static void drop_owner(T* object) noexcept requires has_counts { Sharing<Objects>::drop(object); }
+  template <int = 0> static void add_owner(T* p) noexcept requires has_counts { Sharing<Objects>::add(p); }
+  template <int = 0> static bool drop_owner(T* p) noexcept requires has_counts { return Sharing<Objects>::drop(p); }
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, share(auto const&) requires(!has_counts));
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, lock(auto const&) requires(!has_counts));
   FASTALLOC_NEEDS_SHARING(SharedHandle<T>, adopt_shared(T*) requires(!has_counts));

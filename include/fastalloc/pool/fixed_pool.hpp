@@ -22,7 +22,7 @@ class FixedPool final : public detail::BasicPool<FixedPool<T, Policies...>, T, d
   FixedPool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in FixedPool<T> pool(1000)"))
       requires(!std::default_initializable<Base>)
       = delete;
-  FixedPool(FixedPool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; pass a pointer")) = delete;
+  FixedPool(FixedPool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; use MovablePool")) = delete;
 };
 
 template <class Init, class Reset>

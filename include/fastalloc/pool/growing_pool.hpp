@@ -20,7 +20,7 @@ class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, 
  public:
   using Base::Base;
   GrowingPool(FASTALLOC_ADVICE("fastalloc: give a capacity to begin with, as in GrowingPool<T> pool(1000)")) = delete;
-  GrowingPool(GrowingPool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; pass a pointer")) = delete;
+  GrowingPool(GrowingPool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; use MovablePool")) = delete;
 
   /// Effects: adds one block if needed, so that capacity() >= `slot_count`; works with every growth strategy. With
   /// pre_initialize the new pages are touched. Recycle builds an object when its slot is first handed out; to build

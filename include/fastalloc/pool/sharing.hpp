@@ -45,7 +45,7 @@ template <class Derived, class T, class Kind, class... Ps> class Sharing<PoolObj
   }
 
   static void add(T* object) noexcept { counts_of(object).template add<SharedCounts::strong>(); }
-  static void drop(T* object) noexcept { counts_of(object).template drop<SharedCounts::strong>(); }
+  static bool drop(T* object) noexcept { return counts_of(object).template drop<SharedCounts::strong>(); }
 
  private:
   static CountsRef counts_of(T* object) noexcept { return Pool::counts_of(reinterpret_cast<std::byte*>(object)); }

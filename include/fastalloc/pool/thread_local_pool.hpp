@@ -72,6 +72,10 @@ class SubPool final : public BasicPool<SubPool<T, Ps...>, T, ThreadLocalKind, Ps
   FASTALLOC_UNAVAILABLE("fastalloc: a key or an index names a slot of one pool, and each thread " \
                         "has one of its own here; use ThreadSafePool<T, Generations>",            \
                         type, __VA_ARGS__)
+#define FASTALLOC_NEEDS_ONE_STATE(type, ...)                                                                       \
+  FASTALLOC_UNAVAILABLE("fastalloc: each thread of a ThreadLocalPool has its own slots; save a ThreadSafePool<T, " \
+                        "NoCache>",                                                                                \
+                        type, __VA_ARGS__)
 #define FASTALLOC_NEEDS_WAITING(type, ...)                                                        \
   FASTALLOC_UNAVAILABLE("fastalloc: a ThreadLocalPool does not wait; use ThreadSafePool, or ask " \
                         "again with try_allocate()",                                              \
@@ -251,6 +255,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
                         std::size_t, shrink_to_fit() requires(!Sub::may_grow));
   FASTALLOC_NEEDS_WAITING(handle_type, allocate_for(auto const&, auto&&...));
   FASTALLOC_NEEDS_WAITING(handle_type, allocate_until(auto const&, auto&&...));
+  FASTALLOC_NEEDS_WAITING(void, on_available(auto const&));
+  FASTALLOC_NEEDS_WAITING(void, async_allocate(auto&&...));
   FASTALLOC_UNAVAILABLE("fastalloc: trim() empties the caches of threads, which a ThreadSafePool has; leave "
                         "the call out",
                         void, trim());
@@ -265,9 +271,18 @@ template <class T, class... Policies> class ThreadLocalPool final {
   FASTALLOC_NEEDS_ONE_POOL(handle_type, try_allocate_at(auto const&, auto&&...));
   FASTALLOC_NEEDS_ONE_POOL(Key, reserve_key());
   FASTALLOC_NEEDS_ONE_POOL(handle_type, build(auto const&, auto&&...));
-  FASTALLOC_UNAVAILABLE(
-      "fastalloc: each thread of a ThreadLocalPool has its own slots; save a ThreadSafePool<T, NoCache>", std::size_t,
-      save(auto const&) const);
+  FASTALLOC_NEEDS_ONE_POOL(Key, try_reserve_key());
+  FASTALLOC_NEEDS_ONE_POOL(handle_type, try_build(auto const&, auto&&...));
+  FASTALLOC_NEEDS_ONE_POOL(void, cancel(auto const&));
+  FASTALLOC_NEEDS_ONE_POOL(bool, try_cancel(auto const&));
+  FASTALLOC_NEEDS_ONE_POOL(SharedHandle<T>, share(Key));
+  FASTALLOC_NEEDS_ONE_POOL(SharedHandle<T>, lock(auto const&));
+  FASTALLOC_NEEDS_ONE_STATE(std::size_t, saved_bytes() const);
+  FASTALLOC_NEEDS_ONE_STATE(std::size_t, save(auto const&) const);
+  FASTALLOC_NEEDS_ONE_STATE(Result<std::size_t>, try_save(auto const&) const);
+  FASTALLOC_NEEDS_ONE_STATE(Result<void>, load(auto const&));
+  FASTALLOC_NEEDS_ONE_STATE(void, save_with(auto&&) const);
+  FASTALLOC_NEEDS_ONE_STATE(void, load_with(auto&&));
   FASTALLOC_NEEDS_ONE_POOL(T*, find(std::size_t) const);
   FASTALLOC_NEEDS_ONE_POOL(std::size_t, index_bound() const);
   [[nodiscard]] bool check_invariants() { return Visit(*this).get().check_invariants(); }
@@ -310,11 +325,18 @@ template <class T, class... Policies> class ThreadLocalPool final {
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const {
     return detail::HandleAccess::owner(handle)->index_of(handle.get());
   }
-  /// As in FixedPool, for an object of any sub-pool. Complexity: as owns().
+  /// As in FixedPool, for an object of any sub-pool. Complexity: as owns(); of add_owner() and drop_owner() 1 step.
   [[nodiscard]] handle_type adopt(T* object) {
-    Sub* const home = object == nullptr ? nullptr : home_of(object);
-    return home != nullptr ? home->adopt(object) : Visit(*this).get().adopt(object);
+    return at_home(object, [&](Sub& sub) { return sub.adopt(object); });
   }
+  template <int = 0> [[nodiscard]] SharedHandle<T> share(T* object) {
+    return at_home(object, [&](Sub& sub) { return sub.share(object); });
+  }
+  template <int = 0> [[nodiscard]] SharedHandle<T> adopt_shared(T* object) {
+    return at_home(object, [&](Sub& sub) { return sub.adopt_shared(object); });
+  }
+  template <int = 0> static void add_owner(T* p) noexcept { Sub::add_owner(p); }
+  template <int = 0> static bool drop_owner(T* p) noexcept { return Sub::drop_owner(p); }
 
  private:
   struct PrivateTag {};
@@ -424,6 +446,11 @@ template <class T, class... Policies> class ThreadLocalPool final {
     sum([&](Sub& sub) { return sub.owns(p) ? home = &sub, std::size_t{1} : std::size_t{0}; });
     return home;
   }
+  /// Calls f(sub-pool of the object); with the calling thread's, which reports it, if the object is of none.
+  template <class F> auto at_home(T* object, F&& f) {
+    Sub* const home = object == nullptr ? nullptr : home_of(object);
+    return home != nullptr ? f(*home) : f(Visit(*this).get());
+  }
 
   detail::PoolLimits config_;
   FASTALLOC_NO_UNIQUE_ADDRESS Lifetime lifetime_;
@@ -456,4 +483,5 @@ template <class T, class... Policies> class ThreadLocalPool final {
 
 #undef FASTALLOC_NEEDS_STATISTICS
 #undef FASTALLOC_NEEDS_ONE_POOL
+#undef FASTALLOC_NEEDS_ONE_STATE
 #undef FASTALLOC_NEEDS_WAITING

@@ -66,7 +66,7 @@ class ThreadSafePool final
   ThreadSafePool(FASTALLOC_ADVICE("fastalloc: give a capacity, as in ThreadSafePool<T> pool(1000)"))
       requires(!std::default_initializable<Base>)
       = delete;
-  ThreadSafePool(ThreadSafePool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; pass a pointer")) = delete;
+  ThreadSafePool(ThreadSafePool const&, FASTALLOC_ADVICE("fastalloc: pools do not move; use MovablePool")) = delete;
 
   /// Effects: as try_allocate(), but if every slot is in use, blocks until any thread releases one or `timeout` has
   /// passed. Waiting threads are served in FIFO order, before any other caller. A timeout <= 0 does not wait. Do not

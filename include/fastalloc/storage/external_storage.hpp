@@ -21,6 +21,8 @@
 // - The destructor of the creating pool reports live objects, whichever process owns them. Attached processes may go
 //   on, but no process can attach any more; keep the bytes while any is attached. To leave before the others, the
 //   creator ends without the destructor (by _exit() or a signal): the pool stays as it is.
+// - The same in a mapped file: a NoDestructor<Pool> keeps its objects there when the program ends, and a later run
+//   attaches. Keys that were stored elsewhere find their objects.
 // - A forked process may use its copy of a pool object without attaching. A copy of the creating pool counts as the
 //   creator: do not run its destructor, leave by _exit().
 // - Creating a pool over a live one corrupts it. Destroying the older one still lets processes attach to the newer one.

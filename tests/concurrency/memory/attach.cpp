@@ -423,3 +423,40 @@ TEST_CASE("shared memory: generations are used up for all") {
   }
   CHECK((first.capacity() == 1 && second.available() == 1));
 }
+
+TEST_CASE("shared memory: a pool in a mapped file is found again by a later run, after an ordinary end") {
+  using Stored = FixedPool<Item, ExternalStorage, LockFree, Generations>;
+  constexpr std::size_t capacity = 100;
+  Memory const file(Stored::required_bytes(capacity));  // stays, as a file does
+  NEEDS(file);
+  std::vector<std::uint64_t> written;  // keys, as the program itself may have stored them
+  for (std::uint64_t run = 0; run != 4; ++run) {
+    Mapping const mapping = file.map();
+    auto const bytes = mapping.pool().first(Stored::required_bytes(capacity));
+    // NoDestructor: the run ends without the pool's destructor, which would report the objects and close the pool.
+    std::optional<NoDestructor<Stored>> pool;
+    if (run == 0) pool.emplace(PoolConfig{.capacity = capacity}, ExternalStorage(bytes));
+    else pool.emplace(ExternalStorage::attach(bytes));
+    CHECK((*pool)->allocated() == written.size());
+    for (std::uint64_t const value : written) {
+      Item* const item = (*pool)->get(Key::from_value(value));
+      REQUIRE(item != nullptr);
+      CHECK(item->is_whole());
+      CHECK((*pool)->key(item).value() == value);
+    }
+    if (run == 3) {
+      for (std::uint64_t const value : written) (*pool)->adopt((*pool)->get(Key::from_value(value))).reset();
+      CHECK((*pool)->is_empty());
+      CHECK((*pool)->check_invariants());
+      continue;
+    }
+    for (int i = 0; i != 10; ++i) {
+      auto item = (*pool)->allocate(run * 10);
+      written.push_back((*pool)->key(item).value());
+      (void)item.release();
+    }
+    (*pool)->adopt((*pool)->get(Key::from_value(written[run]))).reset();
+    CHECK_FALSE((*pool)->contains(Key::from_value(written[run])));
+    written.erase(written.begin() + static_cast<std::ptrdiff_t>(run));
+  }
+}

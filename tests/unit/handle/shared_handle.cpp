@@ -631,7 +631,9 @@ TEST_CASE("shared handles: release() and adopt_shared() hand an owner through a 
     Tracked* const object = back.get();
     back.reset();
     EXPECT(audit.live() == 1);
-    Pool::drop_owner(object);
+    Pool::add_owner(object);
+    EXPECT(!Pool::drop_owner(object) && audit.live() == 1);
+    EXPECT(Pool::drop_owner(object));
     EXPECT(audit.live() == 0 && pool.is_empty());
   });
 }
