@@ -8,6 +8,8 @@
 #include "limit.hpp"
 #include "pools.hpp"
 
+#include <fastalloc/registry.hpp>
+
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -69,6 +71,13 @@ template <class Pool> struct Sharing {
   static Object const* object(owner const& object) { return object.get(); }
   Pool pool;
 };
+struct EndNothing {
+  bool operator()() const { return false; }
+};
+/// A pool with a name, in the registry.
+struct Named : Ours<fastalloc::FixedPool<Object, fastalloc::Registered>> {
+  explicit Named(std::size_t n) : Ours({.capacity = n, .name = "objects"}) {}
+};
 /// One more owner of an object that is there.
 template <class Pool> struct Copying : Sharing<Pool> {
   using owner = typename Sharing<Pool>::owner;
@@ -112,6 +121,9 @@ constexpr Row rows[] = {
      {17, 24, 44}},
     {"FixedPool, BitmapAllocator", run<Ours<fastalloc::FixedPool<Object, fastalloc::BitmapAllocator>>>, {56, 56, 112}},
     {"GrowingPool", run<Ours<fastalloc::GrowingPool<Object>>>, {17, 24, 50}},
+    {"FixedPool, named, Registered", run<Named>, {16, 24, 54}},
+    {"FixedPool, Evict", run<Ours<fastalloc::FixedPool<Object, fastalloc::Evict<EndNothing>>>>, {16, 24, 54}},
+    {"FixedPool, HeapFallback", run<Ours<fastalloc::FixedPool<Object, fastalloc::HeapFallback>>>, {24, 32, 62}},
     {"FixedPool, AtomicShared", run<Sharing<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {51, 63, 95}},
     {"copy of a SharedHandle", run<Copying<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {21, 31, 43}},
     {"FixedPool, LockFree", run<Ours<fastalloc::FixedPool<Object, fastalloc::LockFree>>>, {49, 55, 69}},

@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
   add_clearing();
   add_saved();
   add_overwriting();
+  add_exhaustion();
   add_requests();
 
   char const* svg = nullptr;

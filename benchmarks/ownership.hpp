@@ -28,6 +28,7 @@ void add_many();
 void add_clearing();
 void add_saved();
 void add_overwriting();
+void add_exhaustion();
 void add_requests();
 
 }  // namespace bench::ownership

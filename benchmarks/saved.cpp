@@ -35,7 +35,11 @@ template <class Pool> void run(benchmark::State& state, std::size_t n, std::size
   Random random;
   for (std::size_t i = n; i > 1; --i) std::swap(objects[i - 1], objects[random.below(i)]);
   for (std::size_t i = 0; i != free; ++i) pool.adopt(objects[i]).reset();
-  std::vector<std::byte> bytes(pool.saved_bytes() + n * sizeof(T));
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  std::vector<Line> lines((pool.saved_bytes() + n * sizeof(T)) / sizeof(Line) + 1);
+  std::span<std::byte> const bytes(lines[0].bytes, lines.size() * sizeof(Line));
   pool.save(bytes);
   for (auto _ : state) {
     switch (what) {

@@ -386,7 +386,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Requires: T is trivially copyable; a pool of one block, without Recycle, Shared, LockFree and thread caches.
   /// Returns: the bytes written. Throws: InvalidConfiguration if the span is too small; nothing is then written.
   /// Complexity: a copy of saved_bytes() bytes, and one step for each free slot (BitmapAllocator: for 64 slots). With
-  /// FreeListAllocator that reads the slot.
+  /// FreeListAllocator that reads the slot. The slots are copied to a multiple of 64 bytes from the span's begin:
+  /// fastest if that is aligned to 64 bytes.
   template <int = 0> std::size_t save(std::span<std::byte> out) const { return saved().save(out).value(); }
   template <int = 0> [[nodiscard]] Result<std::size_t> try_save(std::span<std::byte> out) const {
     return saved().save(out);

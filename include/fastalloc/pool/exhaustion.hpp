@@ -17,9 +17,13 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// Ends objects by `f(pool)`, or f(), when every slot is in use. f returns true if it ended at least one object (by
 /// releasing a handle, or by adopt(get(key)).reset()), and false if there is none to end; the request then fails as
-/// with Fail. It is called until a slot is there, at most max_calls times a request. It may use the pool, but not
-/// allocate from it. For allocate(), try_allocate() and reserve_key(): batches, runs and waiting requests do not evict.
-/// Throws: what f throws; nothing has changed then.
+/// with Fail. It is called until a slot is there, at most max_calls times a request. For allocate(), try_allocate() and
+/// reserve_key(): batches, runs and waiting requests do not evict.
+/// Re-entrancy: f, and the destructors that it runs, may use the pool. In a pool without a lock their own requests do
+/// not evict: without a free slot they fail, as with Fail.
+/// Requires: in a pool with a lock, f and the destructors that it runs do not allocate from it. The arguments of
+/// allocate() refer to no object that f may end: they are read when it is gone.
+/// Throws: what f throws; what it ended by then is gone, and nothing else has changed.
 /// Statistics: each call counts as a failure. Thread safety: f runs without a lock, on the thread that wants a slot.
 template <class F> class Evict {
  public:
@@ -29,7 +33,15 @@ template <class F> class Evict {
   constexpr Evict() requires std::default_initializable<F> && (!std::is_pointer_v<F>) = default;
   constexpr explicit Evict(F f) : f_(std::move(f)) {}
 
-  template <class Pool> [[nodiscard]] bool make_room(Pool& pool) {
+  /// `alone`: one thread at a time uses the pool.
+  template <class Pool> [[nodiscard]] bool make_room([[maybe_unused]] Pool& pool, bool alone) {
+    bool nowhere = false;
+    bool& running = alone ? running_ : nowhere;
+    if (running) return false;
+    struct Guard {
+      bool& running;
+      ~Guard() { running = false; }
+    } const guard{running = true};
     if constexpr (std::is_invocable_v<F&, Pool&>) {
       return static_cast<bool>(f_(pool));
     } else {
@@ -42,6 +54,7 @@ template <class F> class Evict {
 
  private:
   FASTALLOC_NO_UNIQUE_ADDRESS F f_{};
+  bool running_ = false;  ///< f, in a pool that one thread at a time uses
 };
 
 /// Returns: a policy for a pool's type and its constructor:
@@ -49,7 +62,8 @@ template <class F> class Evict {
 ///   FixedPool<Message, decltype(end_one)> pool(PoolConfig{.capacity = 100}, end_one);
 template <class F> [[nodiscard]] constexpr Evict<F> evict(F f) { return Evict<F>(std::move(f)); }
 
-/// Owns objects in the order of their age, and ends the oldest: for evict(std::ref(queue)).
+/// Owns objects in the order of their age, and ends the oldest: for evict(std::ref(queue)). Destructors of its objects
+/// may use it. Its own destructor ends all, the oldest first.
 /// Requires: the pool outlives it. Thread safety: that of std::vector.
 template <class T> class OldestFirst {
  public:
@@ -63,8 +77,12 @@ template <class T> class OldestFirst {
     std::swap(first_, taken.first_);
     return *this;
   }
+  ~OldestFirst() {
+    while (pop()) {}  // not by the vector: destructors may look at it
+  }
 
-  /// Effects: takes over the newest object. Returns: the object. Throws: std::bad_alloc.
+  /// Effects: takes over the newest object. Requires: `handle` is not empty. Returns: the object.
+  /// Throws: std::bad_alloc; the object has ended then.
   T& push(Handle<T> handle) { return *objects_.emplace_back(std::move(handle)); }
   /// Effects: ends the oldest object. Returns: false if there is none. Complexity: constant over many calls.
   bool pop() noexcept {
@@ -88,8 +106,10 @@ template <class T> class OldestFirst {
 
 /// Takes objects from the heap (operator new) when every slot is in use and the pool cannot grow. Handles, hooks and
 /// destructors are as for slots. heap_objects() is their number; capacity(), allocated(), statistics, iterations,
-/// clear(), save(), batches and index_of() are about slots only. allocate() fails only if the heap has no room.
-/// Costs: a handle's end looks whether the object is in a slot (owns()). Without Recycle, keys and sharing.
+/// clear(), save(), batches, index_of() and requests that wait are about slots only: each object from the heap counts
+/// as a failure. allocate() fails only if the heap has no room. Without Recycle, keys and sharing.
+/// Costs: a handle's end looks whether the object is in a slot (owns()). With a checks policy, and for handles to a
+/// part, the end of an object from the heap is linear in heap_objects().
 class HeapFallback {
  public:
   static constexpr bool evicts = false, uses_heap = true;
@@ -106,7 +126,8 @@ class HeapFallback {
   [[nodiscard]] std::byte* pop(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
     align = detail::greater(align, least_alignment_);
     std::size_t const before = offset(align);
-    void* const memory = ::operator new(before + bytes, alignment(align), std::nothrow);
+    void* const memory = is_common(align) ? ::operator new(before + bytes, std::nothrow)
+                                          : ::operator new(before + bytes, std::align_val_t{align}, std::nothrow);
     if (memory == nullptr) return nullptr;
     std::byte* const object = static_cast<std::byte*>(memory) + before;
     auto* const link = ::new (static_cast<void*>(object - sizeof(Link))) Link{};
@@ -117,17 +138,24 @@ class HeapFallback {
     });
     return object;
   }
-  /// `counts`: false where the pool is abandoned, and counts by itself.
-  template <class Locked>
-  void push(std::byte* object, std::size_t align, Locked const& locked, bool counts = true) noexcept {
-    align = detail::greater(align, least_alignment_);
-    auto* const link = std::launder(reinterpret_cast<Link*>(object - sizeof(Link)));
-    locked([&] {
-      (link->previous != nullptr ? link->previous->next : first_) = link->next;
-      if (link->next != nullptr) link->next->previous = link->previous;
-      if (counts) --count_;
+  /// Effects: takes the object out of the list, so that find() does not know it; count() does, until forget().
+  /// Returns: false if `object` is no object from the heap. Complexity: linear.
+  template <class Locked> [[nodiscard]] bool claim(std::byte const* object, Locked const& locked) noexcept {
+    return locked([&] {
+      Link* link = first_;
+      while (link != nullptr && reinterpret_cast<std::byte const*>(link + 1) != object) link = link->next;
+      return link != nullptr && unlink(*link);
     });
-    ::operator delete(object - offset(align), alignment(align));
+  }
+  /// Effects: frees the memory; then forget() has to be called. `claimed`: by claim().
+  template <class Locked> void push(std::byte* object, std::size_t align, Locked const& locked, bool claimed) noexcept {
+    align = detail::greater(align, least_alignment_);
+    if (!claimed) locked([&] { unlink(*std::launder(reinterpret_cast<Link*>(object - sizeof(Link)))); });
+    if (is_common(align)) ::operator delete(object - offset(align));
+    else ::operator delete(object - offset(align), std::align_val_t{align});
+  }
+  template <class Locked> void forget(Locked const& locked) noexcept {
+    locked([&] { --count_; });
   }
   /// Returns: the object of `bytes` bytes that contains `p`; null if there is none. Complexity: linear.
   template <class Locked>
@@ -149,10 +177,14 @@ class HeapFallback {
     Link* previous = nullptr;
     Link* next = nullptr;
   };
-  static std::size_t offset(std::size_t align) noexcept { return detail::greater(align, sizeof(Link)); }
-  static std::align_val_t alignment(std::size_t align) noexcept {
-    return std::align_val_t{detail::greater(align, alignof(Link))};
+  bool unlink(Link& link) noexcept {
+    (link.previous != nullptr ? link.previous->next : first_) = link.next;
+    if (link.next != nullptr) link.next->previous = link.previous;
+    return true;
   }
+  static std::size_t offset(std::size_t align) noexcept { return detail::greater(align, sizeof(Link)); }
+  /// What operator new gives without being asked; asked, it takes twice as long.
+  static bool is_common(std::size_t align) noexcept { return align <= alignof(Link); }
 
   Link* first_ = nullptr;
   std::size_t count_ = 0;

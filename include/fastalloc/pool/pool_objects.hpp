@@ -199,7 +199,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (is_from_heap(taken.slot)) {
         if (acquired) call_on_release(*object_in(taken.slot));
         if (built) object_in(taken.slot)->~T();
-        return exhaustion_.push(taken.slot, alignof(T), under_lock());
+        return give_to_heap(taken.slot, false);
       }
     if (built) {
       core_.end_keys(taken.slot);
@@ -330,7 +330,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     Taken taken = try_pop_slow();
     if constexpr (Exhaustion::evicts) {
       for (int calls = 0; taken.slot == nullptr && calls != Exhaustion::max_calls; ++calls) {
-        if (!exhaustion_.make_room(*derived())) break;
+        if (!exhaustion_.make_room(*derived(), !is_locked)) break;
         if ((taken = this->pop()).slot == nullptr) taken = try_pop_slow();
       }
     } else if (taken.slot == nullptr) {
@@ -360,20 +360,19 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   }
   /// Ends an object from the heap.
   FASTALLOC_COLD void end_on_heap(T* object) noexcept requires Exhaustion::uses_heap {
-    if constexpr (Checks::tracks_slots)
-      if (heap_object_at(object, 1) == nullptr) return void(this->verify_live(object, type));  // reports it
+    auto* const memory = reinterpret_cast<std::byte*>(object);
+    if constexpr (Checks::tracks_slots)  // first: its destructor may end it once more
+      if (!exhaustion_.claim(memory, under_lock())) return void(this->verify_live(object, type));  // reports it
     call_on_release(*object);
     object->~T();
-    auto* const memory = reinterpret_cast<std::byte*>(object);
-    if constexpr (abandonable && is_locked) {
-      if (ending_.run([&] { exhaustion_.push(memory, alignof(T), under_lock()); })) return;
-      exhaustion_.push(memory, alignof(T), under_lock(), false);
-      end_counted(1);
-    } else {
-      auto const push = [&] { exhaustion_.push(memory, alignof(T), under_lock()); };
-      if constexpr (abandonable) push_or_end(1, push);
-      else push();
-    }
+    give_to_heap(memory, Checks::tracks_slots);
+  }
+  /// Takes back memory without an object.
+  FASTALLOC_COLD void give_to_heap(std::byte* memory, bool claimed) noexcept requires Exhaustion::uses_heap {
+    exhaustion_.push(memory, alignof(T), under_lock(), claimed);
+    auto const forget = [&] { exhaustion_.forget(under_lock()); };
+    if constexpr (abandonable) push_or_end(1, forget);  // it may end the pool
+    else forget();
   }
   /// At the pool's end: objects from the heap that have not ended.
   [[nodiscard]] std::size_t heap_objects_left() const noexcept requires Exhaustion::uses_heap {

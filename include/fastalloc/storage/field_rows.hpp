@@ -15,9 +15,10 @@ template <class Fields> struct FieldRow {
   char const* unit;
   char const* text;
 };
-/// True if the fields of all rows are equal; otherwise sets text, unit, requested and limit of the error.
-template <class Fields, std::size_t N>
-bool agree(FieldRow<Fields> const (&rows)[N], Fields const& requested, Fields const& limit, Error& error) noexcept {
+/// True if the fields of all rows are equal; otherwise sets text, unit, requested and limit of the error, an Error or
+/// a part of one.
+template <class Fields, std::size_t N, class E>
+bool agree(FieldRow<Fields> const (&rows)[N], Fields const& requested, Fields const& limit, E& error) noexcept {
   for (FieldRow<Fields> const& row : rows) {
     if (requested.*row.field == limit.*row.field) continue;
     error.requested = static_cast<std::size_t>(requested.*row.field);

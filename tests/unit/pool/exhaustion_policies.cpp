@@ -122,7 +122,7 @@ TEST_CASE("HeapFallback: a checks policy reports foreign pointers, and a pool it
   REQUIRE(errors.count() == 2);
   CHECK(errors[1].code == ErrorCode::live_handles);
   CHECK(errors[1].requested == 1);
-  ::operator delete(reinterpret_cast<std::byte*>(lost) - 16, std::align_val_t{16});
+  ::operator delete(reinterpret_cast<std::byte*>(lost) - 2 * sizeof(void*));
 }
 
 TEST_CASE("Evict: the oldest object makes room, in the order of age") {
@@ -288,5 +288,315 @@ TEST_CASE("HeapFallback: objects from the heap have PoolConfig::alignment, too")
       }
       Handle<Tracked> const erased = std::move(handles.back());
     }
+  });
+}
+
+// --- use of the pool while it evicts
+
+TEMPLATE_TEST_CASE("Evict: requests of the function do not evict, so they end", "", (FixedPool<Tracked, Generations>),
+                   (GrowingPool<Tracked, Generations, BitmapAllocator, FullChecks>)) {
+  test::Audit const audit;
+  std::size_t calls = 0;
+  auto const asking = evict([&](auto& pool) {
+    ++calls;
+    bool const found = pool.try_allocate(7U) || pool.try_reserve_key();
+    EXPECT(!found);
+    return found;
+  });
+  auto const run = [&]<template <class, class...> class Pool, class... Ps>(std::type_identity<Pool<Tracked, Ps...>>) {
+    Pool<Tracked, Ps..., std::remove_const_t<decltype(asking)>> pool(PoolConfig{.capacity = 2}, asking);
+    auto const one = pool.allocate(1U), two = pool.allocate(2U);
+    CHECK(!pool.try_allocate(3U));
+    CHECK(calls == 1);
+#if FASTALLOC_EXCEPTIONS
+    CHECK_THROWS_AS(pool.allocate(3U), PoolExhausted);
+    CHECK(calls == 2);
+#endif
+    CHECK(!pool.try_reserve_key());  // and the function is called again afterwards
+    CHECK(calls == (FASTALLOC_EXCEPTIONS ? 3 : 2));
+    CHECK(pool.check_invariants());
+  };
+  run(std::type_identity<TestType>());
+}
+
+#if FASTALLOC_EXCEPTIONS
+TEST_CASE("Evict: a function that threw is called again") {
+  int calls = 0;
+  auto throwing = evict([&]() -> bool {
+    if (++calls == 1) throw 5;
+    return false;
+  });
+  FixedPool<int, decltype(throwing)> pool(PoolConfig{.capacity = 1}, throwing);
+  auto const one = pool.allocate(1);
+  CHECK_THROWS_AS(pool.try_allocate(2), int);
+  CHECK(!pool.try_allocate(2));
+  CHECK(calls == 2);
+}
+#endif
+
+namespace {
+
+/// An object that wants another one when it ends.
+struct Successor {
+  struct World {
+    OldestFirst<Successor> queue;
+    Handle<Successor> (*make)(World&) = nullptr;
+    void* pool = nullptr;
+    std::size_t refused = 0, made = 0, ended = 0;
+    bool wants = true;
+  };
+  explicit Successor(World& in) : world(&in) {}
+  Successor(Successor const&) = delete;
+  Successor& operator=(Successor const&) = delete;
+  ~Successor() {
+    ++world->ended;
+    if (!world->wants) return;
+    if (auto next = world->make(*world)) ++world->made, world->queue.push(std::move(next));
+    else ++world->refused;
+  }
+  World* world;
+  Tracked tracked{5};
+};
+
+}  // namespace
+
+TEST_CASE("Evict: destructors that allocate find no slot below an eviction, and may evict outside of one") {
+  test::Audit const audit;
+  Successor::World world;
+  auto const oldest = evict([&world] { return world.queue.pop(); });
+  using Pool = FixedPool<Successor, std::remove_const_t<decltype(oldest)>>;
+  constexpr std::size_t count = 1000;
+  Pool pool(PoolConfig{.capacity = count}, oldest);
+  world.pool = &pool;
+  world.make = [](Successor::World& in) -> Handle<Successor> { return static_cast<Pool*>(in.pool)->try_allocate(in); };
+  for (std::size_t i = 0; i != count; ++i) world.queue.push(pool.allocate(world));
+  world.queue.push(pool.allocate(world));  // one goes; its destructor is refused, and ends no other
+  CHECK(world.ended == 1);
+  CHECK(world.refused == 1);
+  CHECK(world.queue.size() == count);
+  {
+    Handle<Successor> const held = pool.allocate(world);
+    CHECK(world.ended == 2);
+  }  // its destructor evicts the oldest, whose destructor is refused
+  CHECK(world.ended == 4);
+  CHECK(world.made == 1);
+  CHECK(world.refused == 3);
+  CHECK(pool.allocated() == count - 1);
+  CHECK(world.queue.size() == count - 1);
+
+  // The owner ends while destructors look at it and push.
+  std::size_t const made = world.made;
+  OldestFirst<Successor> few;
+  few.push(pool.allocate(world));
+  few = OldestFirst<Successor>();
+  CHECK(world.made > made);
+  {
+    OldestFirst<Successor> const all = std::move(world.queue);
+    world.make = [](Successor::World& in) -> Handle<Successor> {
+      if (in.made % 3 == 0) in.wants = false;
+      return static_cast<Pool*>(in.pool)->try_allocate(in);
+    };
+  }
+  CHECK(pool.allocated() == world.queue.size());
+  world.wants = false;
+  while (world.queue.pop()) {}
+  CHECK(pool.is_empty());
+  CHECK(pool.check_invariants());
+}
+
+namespace {
+
+struct Logger {
+  explicit Logger(OldestFirst<Logger>*& in) : queue(in) {}
+  Logger(Logger const&) = delete;
+  Logger& operator=(Logger const&) = delete;
+  ~Logger() {
+    sizes += queue->size() + 1;
+    if (extra) queue->push(std::move(extra));
+  }
+  OldestFirst<Logger>*& queue;
+  Handle<Logger> extra{};
+  static inline std::size_t sizes = 0;
+};
+
+}  // namespace
+
+TEST_CASE("OldestFirst: destructors may use it while it ends") {
+  FixedPool<Logger> pool(10);
+  OldestFirst<Logger>* current = nullptr;
+  {
+    OldestFirst<Logger> queue;
+    current = &queue;
+    for (int i = 0; i != 4; ++i) queue.push(pool.allocate(current));
+    queue.front().extra = pool.allocate(current);
+  }
+  CHECK(pool.is_empty());
+  CHECK(Logger::sizes == 4 + 4 + 3 + 2 + 1);  // the extra one joined
+}
+
+TEST_CASE("Evict: victims that have other owners free no slot; with keys, objects that are gone end nothing") {
+  test::Audit const audit;
+  std::vector<SharedHandle<Tracked>> owners;
+  std::size_t calls = 0;
+  auto const last_owner = evict([&] {
+    ++calls;
+    if (owners.empty()) return false;
+    owners.pop_back();
+    return true;
+  });
+  FixedPool<Tracked, Shared, Generations, std::remove_const_t<decltype(last_owner)>> pool(PoolConfig{.capacity = 3},
+                                                                                          last_owner);
+  owners.push_back(pool.allocate(1U).share());
+  owners.push_back(owners[0]);
+  owners.push_back(pool.allocate(2U).share());
+  WeakHandle<Tracked> weak = owners.back().downgrade();
+  owners.push_back(pool.allocate(3U).share());
+  Key const key = pool.key(owners.back().get());
+  auto first = pool.try_allocate(4U);  // the third object goes
+  CHECK(first);
+  CHECK(calls == 1);
+  CHECK(pool.get(key) == nullptr);
+  auto second = pool.try_allocate(5U);  // the second one's slot is the WeakHandle's; two owners of the first go
+  CHECK(second);
+  CHECK(calls == 4);
+  CHECK(weak.expired());
+  CHECK(!pool.try_allocate(6U));
+  weak.reset();
+  CHECK(pool.try_allocate(6U));
+  CHECK(pool.check_invariants());
+}
+
+TEST_CASE("Evict: in for_each() and clear()") {
+  test::Audit const audit;
+  OldestFirst<Tracked> queue;
+  auto const oldest = evict([&] { return queue.pop(); });
+  FixedPool<Tracked, BitmapAllocator, std::remove_const_t<decltype(oldest)>> pool(PoolConfig{.capacity = 4}, oldest);
+  for (unsigned i = 0; i != 4; ++i) queue.push(pool.allocate(i));
+  std::size_t met = 0;
+  pool.for_each([&](Tracked const& object) {
+    CHECK(object.intact());
+    if (++met < 20) queue.push(pool.allocate(unsigned(met)));  // ends the oldest, perhaps this one
+  });
+  CHECK(met >= 4);
+  CHECK(pool.allocated() == 4);
+  OldestFirst<Tracked> const gone = std::move(queue);
+}
+
+// --- objects from the heap
+
+namespace {
+
+struct EndsTwice {
+  explicit EndsTwice(FixedPool<EndsTwice, HeapFallback, FullChecks>* in) : pool(in) {}
+  EndsTwice(EndsTwice const&) = delete;
+  EndsTwice& operator=(EndsTwice const&) = delete;
+  ~EndsTwice() {
+    ++ended;
+    EXPECT(pool->heap_objects() == heap);
+    if (pool->adopt(this)) EXPECT_NOT_REACHED("an object that is being destroyed was adopted");
+  }
+  FixedPool<EndsTwice, HeapFallback, FullChecks>* pool;
+  std::size_t heap = 0;
+  static inline int ended = 0;
+};
+
+}  // namespace
+
+TEST_CASE("HeapFallback: with a checks policy an object that is being destroyed is no object any more") {
+  test::RecordedErrors const errors;
+  FixedPool<EndsTwice, HeapFallback, FullChecks> pool(1);
+  {
+    auto const in_slot = pool.allocate(&pool);
+    auto on_heap = pool.allocate(&pool);
+    on_heap->heap = 1;  // it counts until it is gone
+    on_heap.reset();
+    CHECK(EndsTwice::ended == 1);
+    REQUIRE(errors.count() == 1);
+    CHECK(errors[0].code == ErrorCode::invalid_handle);
+    CHECK(pool.heap_objects() == 0);
+  }
+  CHECK(EndsTwice::ended == 2);
+  CHECK(errors.count() == 2);
+}
+
+TEMPLATE_TEST_CASE("HeapFallback: a checks policy reports what ends twice", "", DebugChecks, FullChecks) {
+  test::Audit const audit;
+  test::RecordedErrors const errors;
+  FixedPool<Tracked, HeapFallback, TestType> pool(1);
+  auto const in_slot = pool.allocate(1U);
+  auto other = pool.allocate(2U);
+  Tracked* const object = pool.allocate(3U).release();
+  auto once = pool.adopt(object), twice = pool.adopt(object);
+  once.reset();
+  twice.reset();
+  REQUIRE(errors.count() == 1);
+  CHECK(errors[0].code == ErrorCode::invalid_handle);
+  Handle<std::uint64_t> inside(std::move(other), reinterpret_cast<std::uint64_t*>(other.get()) + 1);
+  CHECK(pool.heap_objects() == 1);
+}
+
+#if FASTALLOC_EXCEPTIONS
+namespace {
+
+/// Its constructor ends the owner of its pool, and throws.
+template <class... Ps> struct Killer {
+  using Owner = MovablePool<FixedPool<Killer, HeapFallback, test::CountingStorage, Ps...>>;
+  explicit Killer(Owner* owner) {
+    if (owner == nullptr) return;
+    owner->reset();
+    throw 5;
+  }
+  Tracked tracked{1};
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("HeapFallback: a constructor that ends its MovablePool, and throws, leaves nothing", "", NoLock,
+                   MutexLock) {
+  for (std::size_t const held : {0U, 1U, 2U}) {
+    test::Audit const audit;
+    using Object = Killer<TestType>;
+    typename Object::Owner pool(PoolConfig{.capacity = 1});
+    std::vector<typename Object::Owner::handle_type> handles;
+    for (std::size_t i = 0; i != held; ++i) handles.push_back(pool->allocate(nullptr));
+    CHECK_THROWS_AS(pool->allocate(&pool), int);
+    CHECK(!pool);
+  }
+}
+#endif
+
+TEST_CASE("HeapFallback: batches, loops, owns() and statistics are about slots; clear() leaves the heap alone") {
+  for_each_pool([]<class Pool>() {
+    test::Audit const audit;
+    Pool pool(PoolConfig{.capacity = 4});
+    std::vector<typename Pool::handle_type> slots, heap;
+    for (unsigned i = 0; i != 4; ++i) slots.push_back(pool.allocate(i));
+    for (unsigned i = 4; i != 7; ++i) heap.push_back(pool.allocate(i));
+    EXPECT(pool.owns(slots[0].get()) && !pool.owns(heap[0].get()));
+    EXPECT(!pool.try_allocate_batch_handle(1, 9U) && pool.heap_objects() == 3);
+    std::vector<typename Pool::handle_type> none;
+    EXPECT(!pool.try_allocate_batch(2, std::back_inserter(none), 9U) && none.empty());
+    slots.resize(2);
+    {
+      auto const batch = pool.try_allocate_batch_handle(2, 9U);
+      EXPECT(batch.size() == 2 && pool.heap_objects() == 3 && pool.is_full());
+      EXPECT(!pool.try_allocate_batch_handle(1, 9U));
+    }
+    std::size_t met = 0;
+    pool.for_each([&](Tracked& object) { met += object.intact() ? 1 : 100; });
+    EXPECT(met == 2);
+    if constexpr (Pool::has_statistics) {
+      auto const statistics = pool.statistics();
+      EXPECT(statistics.current_usage == 2 && statistics.total_allocations == 6 && statistics.peak_usage == 4);
+      EXPECT(statistics.allocation_failures >= 3);
+    }
+    for (auto& handle : slots) (void)handle.release();
+    pool.clear();
+    EXPECT(pool.is_empty() && pool.heap_objects() == 3 && audit.live() == 3);
+    slots.clear();
+    slots.push_back(pool.allocate(1U));
+    EXPECT(pool.owns(slots[0].get()) && heap[2]->value() == 6);
+    heap.clear();
+    EXPECT(pool.heap_objects() == 0 && pool.check_invariants());
   });
 }

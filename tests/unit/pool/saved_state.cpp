@@ -375,6 +375,48 @@ TEMPLATE_TEST_CASE("saved state: whatever passes the checksum leaves a pool that
   world.end();
 }
 
+TEST_CASE("saved state: each entry of a stack is compared with the last slot") {
+  using Pool = FixedPool<Unit, StackAllocator, NoChecks>;
+  constexpr std::size_t count = 100, free = 29;
+  Pool pool(count);
+  for (std::size_t i = 0; i != count; ++i) (void)pool.allocate(unsigned(i)).release();
+  for (std::size_t i = 0; i != free; ++i) pool.adopt(pool.object_at(3 * i)).reset();
+  Bytes const good = saved(pool);
+  constexpr std::uint32_t last = (count - 1) * sizeof(Unit) / 8;  // in granules
+  for (std::size_t i = 0; i != free; ++i) {
+    for (std::uint32_t const entry : {last, last + 1, last + 100, 0x7FFF'FFFFU, 0x8000'0000U, 0x8000'0000U + last,
+                                      0x8000'0001U + last, 0xFFFF'FFFFU}) {
+      Bytes bad = good;
+      std::memcpy(bad.data() + 15 * 8 + 4 * i, &entry, sizeof entry);
+      std::uint64_t const sum = detail::SavedHeader::sum(bad.data() + 16, 13 * 8 + 4 * free);
+      std::memcpy(bad.data() + 8, &sum, sizeof sum);
+      EXPECT(pool.load(bad).has_value() == (entry == last));
+    }
+  }
+  CHECK(pool.load(good).has_value());
+  pool.for_each([&](Unit& object) { pool.adopt(&object).reset(); });
+}
+
+TEST_CASE("saved state: the checksum sees each bit, the length, and words that changed places") {
+  Bytes bytes(200);
+  for (std::size_t i = 0; i != bytes.size(); ++i) bytes[i] = std::byte(37 * i + 1);
+  for (std::size_t size = 0; size != bytes.size(); ++size) {
+    std::uint64_t const sum = detail::SavedHeader::sum(bytes.data(), size);
+    if (size != 0) EXPECT(sum != detail::SavedHeader::sum(bytes.data(), size - 1));
+    for (std::size_t bit = 0; bit != 8 * size; ++bit) {
+      bytes[bit / 8] ^= std::byte{1} << bit % 8;
+      EXPECT(sum != detail::SavedHeader::sum(bytes.data(), size));
+      bytes[bit / 8] ^= std::byte{1} << bit % 8;
+    }
+    for (std::size_t a = 0; a + 8 <= size; a += 8)
+      for (std::size_t b = a + 8; b + 8 <= size; b += 8) {
+        std::swap_ranges(bytes.begin() + long(a), bytes.begin() + long(a + 8), bytes.begin() + long(b));
+        EXPECT(sum != detail::SavedHeader::sum(bytes.data(), size));
+        std::swap_ranges(bytes.begin() + long(a), bytes.begin() + long(a + 8), bytes.begin() + long(b));
+      }
+  }
+}
+
 TEST_CASE("saved state: what differs is named, with both values") {
   FixedPool<Unit, Generations> pool(10);
   (void)pool.allocate(1U).release();
