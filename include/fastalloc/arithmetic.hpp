@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-namespace fastalloc::detail {
+namespace fastalloc::detail::inline FASTALLOC_STATE {
 
 constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
 constexpr std::size_t greater(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
@@ -25,4 +25,4 @@ constexpr bool checked_round_up(std::size_t a, std::size_t alignment, std::size_
   return out &= ~(alignment - 1), fits;
 }
 
-}  // namespace fastalloc::detail
+}  // namespace fastalloc::detail::inline FASTALLOC_STATE

@@ -4,9 +4,15 @@
 // Everything works with plain `-I include`. A file <fastalloc_config.hpp> on the include path is read first and may set
 //   FASTALLOC_CHECKED     0 or 1: the default checks policy is NoChecks or DebugChecks (default: 0 with NDEBUG)
 //   FASTALLOC_EXCEPTIONS  0 or 1: failures throw, or call the error handler and abort (default: detected)
+//   FASTALLOC_NAMESPACE   a name, as acme or acme::pools: the outermost namespace instead of fastalloc, for libraries
+//                         that bring a copy of their own. Headers and users go on writing fastalloc::, which is then a
+//                         macro. All files of one library set it alike; files of different copies share nothing.
 // No macro changes the layout of a type. Macros that change behaviour are part of the namespace, so files compiled with
 // different settings link safely. The namespaces also contain the version: two versions in one process share nothing.
+// abi1 is the first part of their name for all of 1.x; the rest of the version follows, since functions of headers are
+// compiled into every program, and may differ between versions that keep every interface.
 //   FASTALLOC_ABI   depends on FASTALLOC_EXCEPTIONS, and on hosted or freestanding: configuration, results, handles
+//   FASTALLOC_STATE depends on the version only: errors, the error handler, statistics, keys
 //   FASTALLOC_MODE  depends also on the checks, AddressSanitizer and ThreadSanitizer: policies and pools
 #pragma once
 
@@ -19,6 +25,10 @@
 #include <fastalloc/version.hpp>
 
 #include <version>  // the standard library's feature macros
+
+#ifdef FASTALLOC_NAMESPACE
+#define fastalloc FASTALLOC_NAMESPACE  // names between <> stay: #include does not expand them
+#endif
 
 #ifndef FASTALLOC_EXCEPTIONS
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
@@ -88,18 +98,18 @@
 #define FASTALLOC_POSIX 0
 #endif
 
-// name_0_1_0 for version 0.1.0
-#define FASTALLOC_JOIN_(name, major, minor, patch) name##_##major##_##minor##_##patch
+// name1_0_0 for version 1.0.0
+#define FASTALLOC_JOIN_(name, major, minor, patch) name##major##_##minor##_##patch
 #define FASTALLOC_JOIN(name, major, minor, patch) FASTALLOC_JOIN_(name, major, minor, patch)
 #define FASTALLOC_VERSIONED(name)                                                                 \
   FASTALLOC_JOIN(name, FASTALLOC_VERSION_MAJOR, FASTALLOC_VERSION_MINOR, FASTALLOC_VERSION_PATCH)
 
 #if !__STDC_HOSTED__
-#define FASTALLOC_ABI FASTALLOC_VERSIONED(abi_bare)
+#define FASTALLOC_ABI FASTALLOC_VERSIONED(bare_abi)
 #elif FASTALLOC_EXCEPTIONS
 #define FASTALLOC_ABI FASTALLOC_VERSIONED(abi)
 #else
-#define FASTALLOC_ABI FASTALLOC_VERSIONED(abi_noexcept)
+#define FASTALLOC_ABI FASTALLOC_VERSIONED(noexcept_abi)
 #endif
 
 #if FASTALLOC_CHECKED && FASTALLOC_ASAN
@@ -122,8 +132,8 @@
 #define FASTALLOC_BARE(mode) FASTALLOC_BARE_(mode)
 #define FASTALLOC_MODE FASTALLOC_VERSIONED(FASTALLOC_BARE(FASTALLOC_HOSTED_MODE))
 #endif
-// Shared by all modes of one version.
-#define FASTALLOC_STATE FASTALLOC_VERSIONED(state)
+// Shared by all modes of one version: v1_0_0.
+#define FASTALLOC_STATE FASTALLOC_VERSIONED(v)
 
 // One definition per program, from a header. g++ emits inline variables as STB_GNU_UNIQUE, which makes a library
 // impossible to unload. A weak definition is as unique, and is unloaded with its library.
@@ -148,8 +158,19 @@
 
 #if defined(__GNUC__)
 #define FASTALLOC_ASSUME(condition) ((condition) ? void() : __builtin_unreachable())
+#elif defined(_MSC_VER)
+#define FASTALLOC_ASSUME(condition) __assume(condition)
 #else
 #define FASTALLOC_ASSUME(condition) void()
+#endif
+
+// Ends the program where no library may be there to do it.
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTALLOC_TRAP() __builtin_trap()
+#elif defined(_MSC_VER)
+#define FASTALLOC_TRAP() __debugbreak()
+#else
+#define FASTALLOC_TRAP() (*static_cast<int volatile*>(nullptr) = 0)
 #endif
 
 // Prefetches memory for a write that follows soon.
@@ -166,6 +187,11 @@
 #define FASTALLOC_ALWAYS_INLINE __forceinline
 #define FASTALLOC_COLD __declspec(noinline)
 #define FASTALLOC_NOINLINE __declspec(noinline)
+// MSVC lets a single empty base overlap, and several only on request.
+#define FASTALLOC_EMPTY_BASES __declspec(empty_bases)
+// Around classes whose padding is meant: C4324.
+#define FASTALLOC_BEGIN_PADDED __pragma(warning(push)) __pragma(warning(disable : 4324))
+#define FASTALLOC_END_PADDED __pragma(warning(pop))
 #elif defined(__GNUC__)
 #define FASTALLOC_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #define FASTALLOC_ALWAYS_INLINE [[gnu::always_inline]] inline
@@ -176,6 +202,11 @@
 #define FASTALLOC_ALWAYS_INLINE inline
 #define FASTALLOC_COLD
 #define FASTALLOC_NOINLINE
+#endif
+#ifndef FASTALLOC_EMPTY_BASES
+#define FASTALLOC_EMPTY_BASES
+#define FASTALLOC_BEGIN_PADDED
+#define FASTALLOC_END_PADDED
 #endif
 
 // The fast path of each operation: inlined. Without optimization a call is faster, since g++ can still optimize single

@@ -26,6 +26,8 @@
 
 namespace fastalloc {
 
+inline namespace FASTALLOC_STATE {
+
 enum class ErrorCode : std::uint8_t {
   pool_exhausted,         ///< every slot is in use and the pool does not grow
   invalid_configuration,  ///< a value of PoolConfig, or a buffer, is unusable
@@ -39,9 +41,44 @@ enum class ErrorCode : std::uint8_t {
   invalid_data,           ///< load() was given bytes that are not this pool's state
 };
 
-namespace detail {
+}  // namespace FASTALLOC_STATE
+
+namespace detail::inline FASTALLOC_STATE {
+
 inline constexpr ErrorCode no_error{0xFF};  ///< for successes reported as an Error
+
+/// The spelling of T, taken from the compiler; needs no RTTI.
+template <class T> constexpr std::string_view spelling_of() noexcept {
+#if defined(_MSC_VER) && !defined(__clang__)
+  constexpr std::string_view text = __FUNCSIG__;
+  constexpr auto begin = text.find("spelling_of<") + 12;
+  constexpr auto end = text.rfind(">(");
+#else
+  constexpr std::string_view text = __PRETTY_FUNCTION__;
+  constexpr auto begin = text.find("T = ") + 4;
+  constexpr auto end = text.find_first_of(";]", begin);
+#endif
+  return text.substr(begin, end - begin);
 }
+/// Only the name: keeps the rest of the function's signature out of the binary.
+template <class T> struct Spelling {
+  static constexpr std::size_t length = spelling_of<T>().size();
+  FASTALLOC_LOCAL static constexpr struct Text {
+    char characters[length];
+  } text = [] {
+    constexpr std::string_view name = spelling_of<T>();  // once: compilers bound the steps of a constant
+    Text result{};
+    for (std::size_t i = 0; i != length; ++i) result.characters[i] = name[i];
+    return result;
+  }();
+};
+template <class T> constexpr std::string_view type_name() noexcept {
+  return {Spelling<T>::text.characters, Spelling<T>::length};
+}
+
+}  // namespace detail::inline FASTALLOC_STATE
+
+inline namespace FASTALLOC_STATE {
 
 /// The name of an error code, as spelt in the enumeration.
 constexpr char const* name(ErrorCode code) noexcept {
@@ -87,39 +124,6 @@ struct Error {
 #endif
 };
 
-namespace detail {
-
-/// The spelling of T, taken from the compiler; needs no RTTI.
-template <class T> constexpr std::string_view spelling_of() noexcept {
-#if defined(_MSC_VER) && !defined(__clang__)
-  constexpr std::string_view text = __FUNCSIG__;
-  constexpr auto begin = text.find("spelling_of<") + 12;
-  constexpr auto end = text.rfind(">(");
-#else
-  constexpr std::string_view text = __PRETTY_FUNCTION__;
-  constexpr auto begin = text.find("T = ") + 4;
-  constexpr auto end = text.find_first_of(";]", begin);
-#endif
-  return text.substr(begin, end - begin);
-}
-/// Only the name: keeps the rest of the function's signature out of the binary.
-template <class T> struct Spelling {
-  static constexpr std::size_t length = spelling_of<T>().size();
-  FASTALLOC_LOCAL static constexpr struct Text {
-    char characters[length];
-  } text = [] {
-    constexpr std::string_view name = spelling_of<T>();  // once: compilers bound the steps of a constant
-    Text result{};
-    for (std::size_t i = 0; i != length; ++i) result.characters[i] = name[i];
-    return result;
-  }();
-};
-template <class T> constexpr std::string_view type_name() noexcept {
-  return {Spelling<T>::text.characters, Spelling<T>::length};
-}
-
-}  // namespace detail
-
 #if __STDC_HOSTED__
 inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept {
   std::size_t used = 0;
@@ -152,10 +156,26 @@ inline std::size_t Error::format(char* buffer, std::size_t size) const noexcept 
 /// Thread safety: any thread may call it at any time.
 using ErrorHandler = void (*)(Error const&);
 
+}  // namespace FASTALLOC_STATE
+
 namespace detail::inline FASTALLOC_STATE {
 
 // Null means default_error_handler, so the variable needs no dynamic initialisation.
 FASTALLOC_ONE std::atomic<ErrorHandler> error_handler{nullptr};
+
+#if __STDC_HOSTED__
+/// A std::bad_alloc with an Error; what() is the formatted text and needs no heap.
+template <class Tag> class BadAlloc : public std::bad_alloc {
+ public:
+  explicit BadAlloc(Error const& error) noexcept : error_(error) { error_.format(what_, sizeof what_); }
+  [[nodiscard]] char const* what() const noexcept override { return what_; }
+  [[nodiscard]] Error const& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
+  char what_[512];
+};
+#endif
 
 }  // namespace detail::inline FASTALLOC_STATE
 
@@ -171,7 +191,7 @@ namespace detail::inline FASTALLOC_ABI {
   std::abort();
 #else
   (void)error;
-  for (;;) __builtin_trap();
+  for (;;) FASTALLOC_TRAP();
 #endif
 }
 
@@ -183,6 +203,8 @@ FASTALLOC_COLD inline void report(Error const& error) {
 }
 
 }  // namespace detail::inline FASTALLOC_ABI
+
+inline namespace FASTALLOC_STATE {
 
 /// Effects: installs `handler` for errors that cannot be thrown; null restores the default, which prints to stderr and
 /// aborts. Returns: the previous handler (null for the default). Thread safety: safe. On a processor without atomic
@@ -199,22 +221,6 @@ inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
 }
 
 #if __STDC_HOSTED__
-namespace detail {
-
-/// A std::bad_alloc with an Error; what() is the formatted text and needs no heap.
-template <class Tag> class BadAlloc : public std::bad_alloc {
- public:
-  explicit BadAlloc(Error const& error) noexcept : error_(error) { error_.format(what_, sizeof what_); }
-  [[nodiscard]] char const* what() const noexcept override { return what_; }
-  [[nodiscard]] Error const& error() const noexcept { return error_; }
-
- private:
-  Error error_;
-  char what_[512];
-};
-
-}  // namespace detail
-
 /// Every slot is in use and the pool does not grow.
 class PoolExhausted : public detail::BadAlloc<PoolExhausted> {
   using BadAlloc::BadAlloc;
@@ -237,6 +243,8 @@ class InvalidConfiguration : public std::invalid_argument {
   Error error_;
 };
 #endif
+
+}  // namespace FASTALLOC_STATE
 
 namespace detail::inline FASTALLOC_ABI {
 

@@ -37,11 +37,13 @@ template <Text text> struct Advice {
 
 namespace fastalloc {
 
+inline namespace FASTALLOC_STATE {
 struct PoolStatistics;
 struct Error;
 class Key;
 template <int IndexBits, int GenerationBits> class ShortKey;
 struct Poolable;  // lifetime/poolable.hpp: opts a type in to hooks
+}  // namespace FASTALLOC_STATE
 
 inline namespace FASTALLOC_ABI {
 struct PoolConfig;

@@ -23,6 +23,7 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
+FASTALLOC_BEGIN_PADDED
 /// A slot for a coroutine frame of at most Bytes - sizeof(void*) bytes, uninitialised. Use it as T of any pool:
 ///   fastalloc::ThreadSafePool<fastalloc::FrameSlot<256>> frames(1000);
 template <std::size_t Bytes> struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) FrameSlot {
@@ -35,6 +36,7 @@ template <std::size_t Bytes> struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Fr
 
   std::byte bytes[Bytes];
 };
+FASTALLOC_END_PADDED
 
 /// Frames taken from the heap since the program began.
 struct HeapFrames {

@@ -61,6 +61,7 @@ struct MagazineRoom {
   ~MagazineRoom() { ::operator delete(static_cast<void*>(memory)); }
 };
 
+FASTALLOC_BEGIN_PADDED
 /// The cache of one thread in one pool. `counts`: counts for the statistics.
 class alignas(cache_line) Magazine : public ThreadPart {
   using Entry = std::byte*;
@@ -224,6 +225,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   std::size_t most_;
   Entry* own_ = nullptr;  ///< memory of the entries; null while they follow the object
 };
+FASTALLOC_END_PADDED
 
 /// Passes events of threads and of the process to a CentralList.
 template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* part) noexcept {
@@ -240,7 +242,7 @@ template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* pa
 }
 
 /// For a shared pool without caches: receives fork events.
-class Uncached : public NoCaches, public PoolNode {
+class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, public PoolNode {
  public:
   template <class Core>
   explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}

@@ -301,6 +301,7 @@ class PoolNode {
   std::atomic<State> state_{State::outside};
 };
 
+FASTALLOC_BEGIN_PADDED
 /// Data that every operation reads lie in the first cache line, data that slow ones write behind it.
 class alignas(cache_line) ThreadParts : public PoolNode {
  public:
@@ -474,6 +475,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   ThreadPart* last_spare_ = nullptr;
   Place* own_place_ = nullptr;  ///< written under registry.lock
 };
+FASTALLOC_END_PADDED
 
 #if FASTALLOC_EMULATED_TLS
 /// Effects: makes this_thread() writable, without operator new, which may be the user's and use pools. Returns: false

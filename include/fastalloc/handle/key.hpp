@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string_view>  // std::hash
 
-namespace fastalloc {
+namespace fastalloc::inline FASTALLOC_STATE {
 
 /// `pool.key(handle)` makes a key; `pool.get(key)` returns the object, or null once it is gone. Keys own nothing,
 /// are trivially copyable, and may be stored, sent and compared. A default constructed key names nothing.
@@ -40,7 +40,7 @@ class Key {
 
 static_assert(sizeof(Key) == 8);
 
-}  // namespace fastalloc
+}  // namespace fastalloc::inline FASTALLOC_STATE
 
 template <> struct std::hash<fastalloc::Key> {
   [[nodiscard]] constexpr std::size_t operator()(fastalloc::Key key) const noexcept {

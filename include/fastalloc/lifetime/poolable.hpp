@@ -11,7 +11,7 @@
 
 #include <type_traits>
 
-namespace fastalloc {
+namespace fastalloc::inline FASTALLOC_STATE {
 
 /// An empty base. sizeof(T) stays the same, unless T's first member is Poolable, too: two bases of one type need two
 /// addresses. An aggregate gets the base as an element: T{{}, 1, 2}, pool.allocate(fastalloc::Poolable{}, 1, 2). For
@@ -24,4 +24,4 @@ struct Poolable {};
 /// sure that hooks are called, write static_assert(fastalloc::is_poolable<T>) next to T.
 template <class T> inline constexpr bool is_poolable = std::is_base_of_v<Poolable, T>;
 
-}  // namespace fastalloc
+}  // namespace fastalloc::inline FASTALLOC_STATE

@@ -63,7 +63,7 @@ template <class Lock> FASTALLOC_ALWAYS_INLINE constexpr auto& block_lock(Lock& l
 #if FASTALLOC_CHECK_LOCKS && FASTALLOC_HAS_THREADS
 inline thread_local int locks_held = 0;
 inline void expect_no_lock() noexcept {
-  if (locks_held != 0) __builtin_trap();
+  if (locks_held != 0) FASTALLOC_TRAP();
 }
 inline void note_lock() noexcept { expect_no_lock(), ++locks_held; }
 inline void note_unlock() noexcept { --locks_held; }

@@ -13,13 +13,25 @@
 #include <thread>
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
+extern "C" void _mm_pause(void);  // as in <intrin.h>, which is 30,000 lines
+#pragma intrinsic(_mm_pause)
+#elif defined(_MSC_VER) && !defined(__clang__) && defined(_M_ARM64)
+extern "C" void __yield(void);
+#pragma intrinsic(__yield)
+#endif
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// Tells the processor that this is a spin-wait loop.
 FASTALLOC_ALWAYS_INLINE void pause() noexcept {
-#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#if (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__i386__))
   __builtin_ia32_pause();
-#elif defined(__GNUC__) && (defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7))
+#elif defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
+  _mm_pause();
+#elif defined(_MSC_VER) && !defined(__clang__) && defined(_M_ARM64)
+  __yield();
+#elif (defined(__GNUC__) || defined(__clang__)) && (defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7))
   asm volatile("yield");
 #endif
 }

@@ -32,6 +32,7 @@ struct QuietEnding {
   bool abandoned = false;
 };
 
+FASTALLOC_BEGIN_PADDED
 /// For pools that threads share.
 class SharedEnding {
  public:
@@ -82,6 +83,7 @@ class SharedEnding {
   alignas(line) std::atomic<bool> abandoned_{false};
   std::atomic<std::int64_t> gone_{0};
 };
+FASTALLOC_END_PADDED
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 

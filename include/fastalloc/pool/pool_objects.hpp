@@ -315,8 +315,12 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   [[noreturn]] FASTALLOC_COLD void fail_typed(Error& error) const { this->fail_as(error, type); }
   void open_inline() noexcept { Base::open_inline(type.release); }
   /// Inline pools share no code with other types, so this is smaller there than passing `release`.
-  FASTALLOC_COLD Taken try_pop_slow() requires(Types::inline_slots != 0) { return open_inline(), Base::try_pop(); }
-  using Base::try_pop_slow;
+  FASTALLOC_COLD Taken try_take_inline() { return open_inline(), Base::try_pop(); }
+  // Not an overload by requires beside Base's, which clang 19 calls ambiguous (CWG 2789).
+  FASTALLOC_ALWAYS_INLINE Taken try_pop_slow() {
+    if constexpr (Types::inline_slots != 0) return try_take_inline();
+    else return Base::try_pop_slow();
+  }
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return Base::holds_object(slot, type); }
 
   /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string_view>  // std::hash
 
-namespace fastalloc {
+namespace fastalloc::inline FASTALLOC_STATE {
 
 /// The key of a pool with BasicGenerations<IndexBits, GenerationBits> of at most 32 bits in all; otherwise as
 /// Key.
@@ -45,7 +45,7 @@ template <int IndexBits, int GenerationBits> class ShortKey {
 
 static_assert(sizeof(ShortKey<20, 12>) == 4);
 
-}  // namespace fastalloc
+}  // namespace fastalloc::inline FASTALLOC_STATE
 
 template <int IndexBits, int GenerationBits> struct std::hash<fastalloc::ShortKey<IndexBits, GenerationBits>> {
   [[nodiscard]] constexpr std::size_t operator()(fastalloc::ShortKey<IndexBits, GenerationBits> key) const noexcept {

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace fastalloc {
+namespace fastalloc::inline FASTALLOC_STATE {
 
 /// A slot is in use from the moment it is taken. A throwing constructor leaves all counts as before, except the peak
 /// with BitmapAllocator, LockFree and thread caches.
@@ -57,4 +57,4 @@ struct PoolStatistics {
   }
 };
 
-}  // namespace fastalloc
+}  // namespace fastalloc::inline FASTALLOC_STATE

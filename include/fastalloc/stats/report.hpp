@@ -14,7 +14,7 @@
 #include <vector>
 
 namespace fastalloc {
-namespace detail {
+namespace detail::inline FASTALLOC_STATE {
 
 /// Rates have three decimals. The greatest, 2^64 slots in percent of a capacity of 1, has 22 digits before them.
 template <class Number> std::string decimal(Number value) {
@@ -155,7 +155,9 @@ template <class Later> struct JsonReader {
   }
 };
 
-}  // namespace detail
+}  // namespace detail::inline FASTALLOC_STATE
+
+inline namespace FASTALLOC_STATE {
 
 /// Every number with its name, as text: whole numbers in full, rates with three decimals and the unit in the name
 /// (utilization_percent, hit_ratio).
@@ -207,6 +209,8 @@ template <class Later = void> [[nodiscard]] std::string summary(PoolStatistics c
     detail::append(out, key, std::string(52 - key.size() - text(s).size(), ' '), text(s), "  ", help, "\n");
   return out;
 }
+
+}  // namespace FASTALLOC_STATE
 
 inline namespace FASTALLOC_ABI {
 

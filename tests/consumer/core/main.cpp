@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// A program that includes core.hpp alone.
+#include <cstdio>
+#include <fastalloc/core.hpp>
+
+int main() {
+  fastalloc::FixedPool<int> pool(4);
+  fastalloc::GrowingPool<int, fastalloc::BitmapAllocator> more(1);
+  auto a = pool.allocate(40);
+  auto b = more.allocate(1), c = more.allocate(1);
+  std::printf("%d of %zu slots\n", *a + *b + *c, pool.capacity());
+}
