@@ -14,6 +14,11 @@ install(FILES include/fastalloc/fastalloc.cppm DESTINATION ${CMAKE_INSTALL_INCLU
 write_basic_package_version_file(
   ${PROJECT_BINARY_DIR}/fastallocConfigVersion.cmake COMPATIBILITY SameMajorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/fastallocConfigVersion.cmake DESTINATION ${package_dir})
+# Printers for debuggers; see cmake/README.md.
+include(${CMAKE_CURRENT_LIST_DIR}/debuggers/natvis.cmake)
+fastalloc_write_natvis(${PROJECT_BINARY_DIR}/fastalloc.natvis)
+install(FILES cmake/debuggers/fastalloc_gdb.py cmake/debuggers/fastalloc_lldb.py ${PROJECT_BINARY_DIR}/fastalloc.natvis
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fastalloc/debuggers)
 install(FILES LICENSE-MIT LICENSE-APACHE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/fastalloc)
 
 # The .pc file finds its prefix from where it lies, as the package of CMake does.

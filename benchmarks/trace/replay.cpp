@@ -19,15 +19,17 @@ namespace {
 using namespace fastalloc::trace;
 
 constexpr unsigned max_repetitions = 1000;
-constexpr char usage[] = "usage: fastalloc-replay [--repeat N] [--csv] FILE...\n"
+constexpr char usage[] = "usage: fastalloc-replay [--repeat N] [--csv | --html] FILE...\n"
                          "  FILE        a trace that libfastalloc-record.so wrote\n"
                          "  --repeat N  measure N times, 1 to 1000, and print the median (default 7)\n"
                          "  --csv       print comma-separated values instead of tables\n"
+                         "  --html      print a page with pictures\n"
                          "  --help      print this\n";
 
 struct Options {
   unsigned repetitions = 7;
   bool is_csv = false;
+  bool is_html = false;
   bool is_help = false;
   std::vector<std::string> files;
   std::string error;
@@ -49,6 +51,8 @@ Options parse(int argc, char** argv) {
       is_option = false;
     } else if (argument == "--csv") {
       options.is_csv = true;
+    } else if (argument == "--html") {
+      options.is_html = true;
     } else if (argument == "--help" || argument == "-h") {
       options.is_help = true;
     } else if (argument == "--repeat" || argument.starts_with("--repeat=")) {
@@ -60,6 +64,9 @@ Options parse(int argc, char** argv) {
     } else {
       options.error = "unknown option " + std::string(argument);
     }
+  }
+  if (options.error.empty() && options.is_csv && options.is_html) {
+    options.error = "choose one of --csv and --html";
   }
   if (options.error.empty() && options.files.empty()) {
     options.error = "name at least one trace file";
@@ -117,8 +124,9 @@ void replay_file(std::string const& file, Options const& options) {
   Trace const trace(file);
   Script const script = make_script(trace);
   Findings const findings = script.timed == 0 ? Findings{} : examine(script, options.repetitions);
-  std::string const text =
-      options.is_csv ? csv_rows(trace, script, findings) : text_report(trace, script, findings, options.repetitions);
+  std::string const text = options.is_csv    ? csv_rows(trace, script, findings)
+                           : options.is_html ? html_report(trace, script, findings, options.repetitions)
+                                             : text_report(trace, script, findings, options.repetitions);
   std::fputs(text.c_str(), stdout);
 }
 
@@ -144,10 +152,13 @@ int main(int argc, char** argv) {
   if (options.is_csv) {
     std::fputs(csv_head().c_str(), stdout);
   }
+  if (options.is_html) {
+    std::fputs(html_head().c_str(), stdout);
+  }
   int result = 0;
   for (std::string const& file : options.files) {
     try {
-      if (!options.is_csv && &file != &options.files.front()) {
+      if (!options.is_csv && !options.is_html && &file != &options.files.front()) {
         std::fputs("\n", stdout);
       }
       replay_file(file, options);
@@ -159,6 +170,9 @@ int main(int argc, char** argv) {
       result =
           std::max(result, fail(1, (file + ": too little memory to prepare the replay; record a smaller run").c_str()));
     }
+  }
+  if (options.is_html) {
+    std::fputs(html_foot().c_str(), stdout);
   }
   return result;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What a replay found out about one trace, and the two ways to print it: tables for people, CSV for programs.
+// What a replay found out about one trace, and the ways to print it: tables and a page with pictures for
+// people, CSV for programs.
 #pragma once
 
 #include "measure.hpp"
@@ -37,5 +38,9 @@ struct Findings {
 std::string text_report(Trace const& trace, Script const& script, Findings const& findings, unsigned repetitions);
 std::string csv_head();
 std::string csv_rows(Trace const& trace, Script const& script, Findings const& findings);
+// A page of its own: head, a part for each trace, foot.
+std::string html_head();
+std::string html_report(Trace const& trace, Script const& script, Findings const& findings, unsigned repetitions);
+std::string html_foot();
 
 }  // namespace fastalloc::trace

@@ -104,6 +104,7 @@ struct NoCache;
 struct NoStats;
 class BasicStats;
 class AtomicStats;
+template <class Sink, class Counts = AtomicStats> class TraceStats;  // debug/trace.hpp
 
 // lifetime: construction and destruction of objects
 struct ConstructOnAllocate;
@@ -179,6 +180,7 @@ template <class Objects> class Batches;     // pool/batches.hpp
 template <class Objects> class Clearing;    // pool/clearing.hpp
 template <class Objects> class Identities;  // pool/identities.hpp
 template <class Objects> class Looking;     // pool/looking.hpp
+struct DebugAccess;                         // debug/occupancy.hpp
 template <class Core> class Purging;        // pool/purge.hpp
 template <class Objects> class SavedState;  // pool/saved_state.hpp
 template <class Objects> class Sharing;     // pool/sharing.hpp

@@ -73,6 +73,30 @@ TEST_CASE("the shipped trace is replayed, and the table has its counts") {
   CHECK_THAT(outcome.output, ContainsSubstring("Which sizes gain most"));
 }
 
+TEST_CASE("the page of the shipped trace has its counts, and every element ends") {
+  Folder const folder;
+  Outcome const outcome = replay(folder, {"--html", "--repeat", "1", SHIPPED_TRACE});
+  REQUIRE(outcome.code == 0);
+  std::string const& page = outcome.output;
+  CHECK_THAT(page, StartsWith("<!DOCTYPE html>\n"));
+  CHECK_THAT(page, ContainsSubstring("204,631 operations, live peak 15,513 objects, 4.8 MiB"));
+  CHECK_THAT(page, ContainsSubstring("prefers-color-scheme:dark"));
+  CHECK(page.find("<script") == std::string::npos);
+  CHECK(page.find("nan") == std::string::npos);
+  auto const count = [&](std::string const& what) {
+    std::size_t n = 0;
+    for (std::size_t at = 0; (at = page.find(what, at)) != std::string::npos; at += what.size()) ++n;
+    return n;
+  };
+  for (std::string const tag : {"html", "head", "body", "svg", "text", "table", "tr", "h2", "p"}) {
+    CAPTURE(tag);
+    CHECK(count("<" + tag + ">") + count("<" + tag + " ") == count("</" + tag + ">"));
+  }
+  CHECK(count("<svg ") == 4);
+  CHECK(count("<rect ") == 12);
+  CHECK(replay(folder, {"--html", "--csv", SHIPPED_TRACE}).code == 2);
+}
+
 TEST_CASE("the CSV of the shipped trace has its counts, in all and for each size") {
   Folder const folder;
   Outcome const outcome = replay(folder, {"--csv", "--repeat=1", SHIPPED_TRACE});

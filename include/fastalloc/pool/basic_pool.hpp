@@ -723,14 +723,21 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     Error error;
     Taken taken = core_.pop();
     if (taken.slot == nullptr) {
+      [[maybe_unused]] auto const told = this->tracing();
       this->open_inline();
       taken = core_.pop_slow(&error, false);
     }
     if (taken.slot == nullptr) {
       // Only now, since the clock may throw: the central list has the slots left in this cache when other threads
       // closed it.
-      if (expired()) return core_.note_failure(), handle_type();
-      taken = core_.wait_for_slot(wait, [&](Taken unused) { this->unbuild(unused, false, false); }, error);
+      if (expired()) {
+        [[maybe_unused]] auto const told = this->tracing();
+        return core_.note_failure(), handle_type();
+      }
+      {
+        [[maybe_unused]] auto const waiting = this->tracing_wait(taken);
+        taken = core_.wait_for_slot(wait, [&](Taken unused) { this->unbuild(unused, false, false); }, error);
+      }
       if (taken.slot == nullptr) return {};
     }
     return build(taken, static_cast<Args&&>(args)...);
@@ -738,7 +745,10 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   void trim_caches() noexcept { core_.trim(); }
   [[nodiscard]] auto& lock_of_blocks() noexcept { return core_.lock_of_blocks(); }
 
-  void reserve_slots(std::size_t slot_count) requires Growing { Objects::reserve_slots(slot_count, type); }
+  void reserve_slots(std::size_t slot_count) requires Growing {
+    [[maybe_unused]] auto const told = this->tracing();
+    Objects::reserve_slots(slot_count, type);
+  }
 
  private:
   template <class U, class O, class Slots> friend class detail::OwnedSlots;

@@ -39,6 +39,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
   template <class Range> [[nodiscard]] std::vector<handle_type> move_from(Range&& values) {
     std::size_t const n = slots_for(std::begin(values), std::end(values));
     pool_.open_inline();
+    [[maybe_unused]] auto const told = pool_.tracing();
     if (Error error; !pool_.core_.bring_to_hand(n, error)) pool_.fail_typed(error);
     std::vector<handle_type> handles;
     handles.reserve(n);
@@ -61,6 +62,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
     Pool::template check_arguments<Args const&...>();
     if (n == 0) return std::nullopt;
     pool_.open_inline();
+    [[maybe_unused]] auto const told = pool_.tracing();
     Memory memory;
     if (auto error = remember(memory, n)) return error;
     Building<Pool, Listed> building{pool_, memory, 0, 0};
@@ -84,6 +86,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
                   "those policies out");
     if (n == 0) return std::nullopt;
     pool_.open_inline();
+    [[maybe_unused]] auto const told = pool_.tracing();
     auto& core = pool_.core_;
     if (core.stride() > sizeof(T)) return apart();
     Error error;
@@ -155,6 +158,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
   template <bool Quick, class OutputIt, class Build>
   FASTALLOC_ALWAYS_INLINE std::optional<Error> batch(std::size_t n, OutputIt& out, Build&& build) {
     pool_.open_inline();
+    [[maybe_unused]] auto const told = pool_.tracing();
     if constexpr (Quick) {
       auto& core = pool_.core_;
       Error error;

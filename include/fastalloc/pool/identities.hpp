@@ -252,7 +252,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     auto& core = pool_.core_;
     GenerationWord& word = core.word_of(slot);
     Words::change(word, generation);  // the constructor may have made a key
-    if (built) pool_.lifetime_.template release<T>(slot);
+    if (built) pool_.lifetime_.template release<T>(slot), pool_.trace_end(slot);
     Words::change(word, generation);
     core.scrub(slot);
     core.locked([&] { (void)words().reserve_word(word); });

@@ -110,6 +110,15 @@ template <class Slots, LockFreePolicy Lock> struct SlotsUnder<Slots, Lock> {
   using type = typename Lock::slot_allocator;
 };
 
+/// A statistics policy may depend on whether threads share the pool.
+template <class Stats, bool Threads> struct StatsUnder {
+  using type = Stats;
+};
+template <class Stats, bool Threads> requires requires { typename Stats::template under<Threads>; }
+struct StatsUnder<Stats, Threads> {
+  using type = typename Stats::template under<Threads>;
+};
+
 /// False only if the policy says so itself.
 template <class P> constexpr bool may_be_shared() noexcept {
   if constexpr (requires { P::is_thread_safe; }) return P::is_thread_safe;
@@ -166,7 +175,8 @@ template <class D, class... Ps> struct Policies {
   using slot_allocator =
       typename SlotsUnder<typename PickPolicy<Axis::slot_allocator, typename D::slot_allocator, Ps...>::type,
                           lock>::type;
-  using stats = typename PickPolicy<Axis::stats, typename D::stats, Ps...>::type;
+  using stats = typename StatsUnder<typename PickPolicy<Axis::stats, typename D::stats, Ps...>::type,
+                                    !std::same_as<lock, NoLock>>::type;
   using checks = typename PickPolicy<Axis::checks, typename D::checks, Ps...>::type;
   using lifetime = typename PickPolicy<Axis::lifetime, typename D::lifetime, Ps...>::type;
   using cache = typename PickPolicy<Axis::cache, std::conditional_t<LockFreePolicy<lock>, NoCache, typename D::cache>,

@@ -96,6 +96,13 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   void note_failure() {
     locked([&] { stats_.failed(); });
   }
+  /// A wait without a slot is a failure, of which a trace hears as a wait.
+  void note_end_of_wait() noexcept {
+    if constexpr (requires { stats_.timed_out(); }) stats_.timed_out();
+    else stats_.failed();
+  }
+  /// For traces: what was counted, and not told yet.
+  auto take_untold() noexcept { return stats_.take_untold(); }
   /// The same, and waits until `wait(waiter)` returns or throws, or another thread hands over a slot. After an
   /// exception (from a clock, or a thread cancellation) the thread has left the queue, and `undo(taken)` has returned
   /// the slot, if it got one.
@@ -124,7 +131,8 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
         bool const was_served = core.locked_slow([&] {
           core.caches_.reopen(core.supply_);
           if (error != nullptr && waiter.taken.slot == nullptr)
-            core.stats_.failed(), *error = core.describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
+            core.note_end_of_wait(),
+                *error = core.describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
           return core.waiters_.leave(waiter);
         });
         if (was_served) waiter.wait_until_served();

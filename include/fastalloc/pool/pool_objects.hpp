@@ -55,6 +55,8 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   template <class Pool, class At> friend struct Building;
   template <class Pool, class U> friend class LiveIterator;
   template <class> friend class fastalloc::MovablePool;
+  template <class, class> friend class fastalloc::TraceStats;
+  friend struct DebugAccess;
 
   using Types = PoolTypes<T, Kind, Ps...>;
   using Core = typename Types::core;
@@ -66,10 +68,14 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using StorageState = typename Types::storage;
   using Owner = typename Kind::template owner<Derived>;
   using handle_type = Handle<T, Owner>;
+  using Stats = typename Types::P::stats;
   static constexpr std::size_t slot_size = Types::size;
-  /// True if ending an object runs user code, which may use the pool: a destructor, a hook, or the reset of Recycle.
+  /// The statistics policy is told of each event while no lock is held; debug/trace_stats.hpp.
+  static constexpr bool traces = requires { requires Stats::traces; };
+  /// True if ending an object runs user code, which may use the pool: a destructor, a hook, the reset of Recycle, or
+  /// the sink of a trace.
   static constexpr bool ends_by_user_code =
-      !std::is_trivially_destructible_v<T> || HasOnRelease<T> || !std::same_as<Lifetime, ConstructOnAllocate>;
+      !std::is_trivially_destructible_v<T> || HasOnRelease<T> || !std::same_as<Lifetime, ConstructOnAllocate> || traces;
 
  protected:
   static constexpr bool Growing = Types::Growing;
@@ -174,7 +180,23 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
 
   template <class... Args> FASTALLOC_ALWAYS_INLINE T* construct(Taken taken, Args&&... args) {
     if constexpr (Types::shares) counts_of(taken.slot).set_unique();
-    return lifetime_.template acquire<T>(taken.slot, taken.untouched, static_cast<Args&&>(args)...);
+    if constexpr (traces)
+      return Stats::built(*this,
+                          lifetime_.template acquire<T>(taken.slot, taken.untouched, static_cast<Args&&>(args)...));
+    else return lifetime_.template acquire<T>(taken.slot, taken.untouched, static_cast<Args&&>(args)...);
+  }
+  /// While it lives, failures and growth happen; its end tells the trace of them.
+  FASTALLOC_ALWAYS_INLINE auto tracing() {
+    if constexpr (traces) return typename Stats::template Scope<PoolObjects>(*this);
+    else return Nothing{};
+  }
+  /// The same for a wait, and for whether it ended with a slot.
+  FASTALLOC_ALWAYS_INLINE auto tracing_wait([[maybe_unused]] Taken const& taken) {
+    if constexpr (traces) return typename Stats::template Wait<PoolObjects>(*this, taken);
+    else return Nothing{};
+  }
+  FASTALLOC_ALWAYS_INLINE void trace_end([[maybe_unused]] void const* object) noexcept {
+    if constexpr (traces) Stats::ended(*this, object);
   }
   template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
     if constexpr (nothrow_build<Args...>) {
@@ -198,13 +220,14 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (Exhaustion::uses_heap)
       if (is_from_heap(taken.slot)) {
         if (acquired) call_on_release(*object_in(taken.slot));
-        if (built) object_in(taken.slot)->~T();
+        if (built) object_in(taken.slot)->~T(), trace_end(taken.slot);
         return give_to_heap(taken.slot, false);
       }
     if (built) {
       core_.end_keys(taken.slot);
       if (acquired) call_on_release(*object_in(taken.slot));
       lifetime_.template release<T>(taken.slot);
+      trace_end(taken.slot);
       if constexpr (Lifetime::keeps_objects) taken.untouched = false;  // the slot holds an object now
     } else if constexpr (Lifetime::keeps_objects) {
       if (taken.untouched)
@@ -229,6 +252,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (ends_by_user_code) {
       call_on_release(*object);
       lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
+      if constexpr (traces) trace_end(object);
       core_.end_keys(reinterpret_cast<std::byte*>(object));  // keys made meanwhile
     }
     if constexpr (Types::shares) {
@@ -325,6 +349,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
 
   /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.
   template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_pop() {
+    [[maybe_unused]] auto const told = tracing();
     if constexpr (Exhaustion::evicts || Exhaustion::uses_heap) return pop_exhausted<must>();
     else if constexpr (must) return this->pop_or_fail(type);
     else return try_pop_slow();
@@ -369,6 +394,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (!exhaustion_.claim(memory, under_lock())) return void(this->verify_live(object, type));  // reports it
     call_on_release(*object);
     object->~T();
+    trace_end(object);
     give_to_heap(memory, Checks::tracks_slots);
   }
   /// Takes back memory without an object.

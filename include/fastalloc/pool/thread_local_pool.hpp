@@ -339,6 +339,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   template <int = 0> static bool drop_owner(T* p) noexcept { return Sub::drop_owner(p); }
 
  private:
+  friend struct detail::DebugAccess;
   struct PrivateTag {};
   using Lifetime = typename Sub::lifetime_type;
   using StorageState = typename Sub::storage_type;

@@ -32,6 +32,7 @@ template <class Stats> class ProcessStats {
   void grown() noexcept { stats_->grown(); }
   void note_peak(std::size_t live) noexcept { stats_->note_peak(live); }
   void fill(PoolStatistics& out) const noexcept { stats_->fill(out); }
+  auto take_untold() noexcept { return stats_->take_untold(); }
   void reset(std::size_t live) noexcept { stats_->reset(live); }
 
  private:

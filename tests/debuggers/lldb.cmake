@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# cmake -D LLDB=<lldb> -D PROGRAM=<inspected> -D SCRIPT=<fastalloc_lldb.py> -P lldb.cmake
+# The summaries that LLDB shows with the script.
+cmake_minimum_required(VERSION 3.23)
+include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
+if(NOT LLDB)
+  message("skipped: lldb is missing")
+  return()
+endif()
+set(expected
+  "fixed = 2 of 10 slots in use, in 1 block"
+  "a = to ADDRESS"
+  "b = empty"
+  "weak = to ADDRESS"
+  "key = of slot 2, generation NUMBER"
+  "nothing = of nothing"
+  "small = of slot 1, generation NUMBER"
+  "statistics = \"sparks\": 2 of 10 slots in use, peak 3, 3 allocations, 0 failures"
+  "growing = 5 of 8 slots in use, in 3 blocks"
+  "batch = 2 objects"
+  "unchecked = 1 of 4 slots in use, in 1 block"
+  "bits = 3 of 4 slots in use, in 1 block"
+  "run = 3 objects"
+  "closed = no block yet"
+  "error = double_free: returned twice")
+set(commands "")
+foreach(line IN LISTS expected)
+  string(REGEX MATCH "^[^ ]+" name "${line}")
+  list(APPEND commands -o "frame variable ${name}")
+endforeach()
+execute_process(
+  COMMAND ${LLDB} --batch --no-lldbinit -o "command script import ${SCRIPT}" -o "breakpoint set -n stop_here" -o run
+          -o "frame select 1" ${commands} ${PROGRAM}
+  OUTPUT_VARIABLE output ERROR_VARIABLE errors TIMEOUT 100)
+if(NOT output MATCHES "stop reason = breakpoint" OR errors MATCHES "No module named 'lldb")
+  message("skipped: lldb cannot run the program or has no Python here\n${errors}")
+  return()
+endif()
+string(REGEX REPLACE "0x[0-9a-f]+" "ADDRESS" output "${output}")
+string(REGEX REPLACE "generation [0-9]+" "generation NUMBER" output "${output}")
+set(problems "")
+foreach(line IN LISTS expected)
+  string(FIND "${output}" " ${line}" place)
+  if(place EQUAL -1)
+    string(APPEND problems "\n  expected: ${line}")
+  endif()
+endforeach()
+if(problems)
+  fail("lldb shows something else:${problems}\n\nall of it:\n${output}\n${errors}")
+endif()
