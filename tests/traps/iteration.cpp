@@ -18,16 +18,17 @@
 using namespace fastalloc;
 using test::Tracked;
 
-#define ITERATED_POOLS                                                                                               \
-  (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator, FullChecks>),                     \
-      (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage>), (GrowingPool<Tracked, MutexLock, BasicStats>), \
-      (FixedPool<Tracked, StackAllocator, NoChecks>), (FixedPool<Tracked, FreeListAllocator>),                       \
-      (FixedPool<Tracked, BitmapAllocator>), (FixedPool<Tracked, InlineStorage<400>>),                               \
-      (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ThreadSafePool<Tracked, BitmapAllocator>),                 \
-      (FixedPool<Tracked, LockFree>), (ThreadSafePool<Tracked, LockFree, FullChecks>),                               \
-      (Apart<FixedPool<Tracked, BitmapAllocator>>), (Apart<GrowingPool<Tracked, BitmapAllocator, FullChecks>>),      \
-      (Apart<GrowingPool<Tracked, StackAllocator>>), (Apart<FixedPool<Tracked, FreeListAllocator, NoChecks>>),       \
-      (ByRange<FixedPool<Tracked, BitmapAllocator>>), (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)
+#define ITERATED_POOLS                                                                                              \
+  (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage>), (GrowingPool<Tracked, MutexLock, BasicStats>),    \
+      (FixedPool<Tracked, StackAllocator, NoChecks>), (FixedPool<Tracked, InlineStorage<400>>),                     \
+      (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ThreadSafePool<Tracked, LockFree, FullChecks>),           \
+      (Apart<FixedPool<Tracked, FreeListAllocator, NoChecks>>),                                                     \
+      (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)MORE_ROWS(                                        \
+          (GrowingPool<Tracked, StackAllocator>), (GrowingPool<Tracked, FreeListAllocator, FullChecks>),            \
+          (FixedPool<Tracked, FreeListAllocator>), (FixedPool<Tracked, BitmapAllocator>),                           \
+          (ThreadSafePool<Tracked, BitmapAllocator>), (FixedPool<Tracked, LockFree>),                               \
+          (Apart<FixedPool<Tracked, BitmapAllocator>>), (Apart<GrowingPool<Tracked, BitmapAllocator, FullChecks>>), \
+          (Apart<GrowingPool<Tracked, StackAllocator>>), (ByRange<FixedPool<Tracked, BitmapAllocator>>))
 
 namespace {
 
@@ -204,11 +205,12 @@ TEMPLATE_TEST_CASE("trap: iterating while allocating and releasing at random", "
 }
 
 TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<Tracked, StackAllocator>),
-                   (GrowingPool<Tracked, FreeListAllocator>), (GrowingPool<Tracked, BitmapAllocator>),
-                   (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>),
-                   (GrowingPool<Tracked, StackAllocator, test::CountingStorage, FullChecks>),
-                   (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (ByRange<GrowingPool<Tracked, BitmapAllocator>>),
-                   (ByRange<GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>>)) {
+                   (GrowingPool<Tracked, FreeListAllocator>), (GrowingPool<Tracked, BitmapAllocator, SpinLock>),
+                   (ByRange<GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>>)
+                       MORE_ROWS((GrowingPool<Tracked, BitmapAllocator>),
+                                 (GrowingPool<Tracked, BitmapAllocator, test::CountingStorage, FullChecks>),
+                                 (GrowingPool<Tracked, StackAllocator, test::CountingStorage, FullChecks>),
+                                 (ByRange<GrowingPool<Tracked, BitmapAllocator>>))) {
   test::Audit const audit;
   for (unsigned seed = 0; seed != 5; ++seed) {
     using Pool = typename PoolOf<TestType>::type;
@@ -235,9 +237,9 @@ TEMPLATE_TEST_CASE("trap: iterating while blocks come and go", "", (GrowingPool<
 }
 
 TEMPLATE_TEST_CASE("trap: iterating while the block of the current object goes", "",
-                   (GrowingPool<Tracked, BitmapAllocator>), (GrowingPool<Tracked, BitmapAllocator, SpinLock>),
-                   (GrowingPool<Tracked, StackAllocator>),
-                   (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)) {
+                   (GrowingPool<Tracked, BitmapAllocator, SpinLock>), (GrowingPool<Tracked, StackAllocator>),
+                   (ByRange<GrowingPool<Tracked, BitmapAllocator, FullChecks>>)
+                       MORE_ROWS((GrowingPool<Tracked, BitmapAllocator>))) {
   test::Audit const audit;
   using Pool = typename PoolOf<TestType>::type;
   Pool pool(PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(100)});

@@ -70,9 +70,10 @@ TEMPLATE_TEST_CASE("owners: an iteration does not look into a block that another
   CHECK(count_met(pool) == 4);
 }
 
-TEMPLATE_TEST_CASE("owners: batches of shared objects come back once", "", (FixedPool<Visitor, Shared, FullChecks>),
+TEMPLATE_TEST_CASE("owners: batches of shared objects come back once", "",
                    (GrowingPool<Visitor, Shared, BitmapAllocator>), (ThreadSafePool<Visitor, AtomicShared, FullChecks>),
-                   (FixedPool<Visitor, AtomicShared, Generations, MutexLock, DebugChecks>)) {
+                   (FixedPool<Visitor, AtomicShared, Generations, MutexLock, DebugChecks>)
+                       MORE_ROWS((FixedPool<Visitor, Shared, FullChecks>))) {
   TestType pool(8);
   for (int round = 0; round != 3; ++round) {
     auto batch = pool.allocate_batch_handle(3, round);
@@ -85,8 +86,8 @@ TEMPLATE_TEST_CASE("owners: batches of shared objects come back once", "", (Fixe
 }
 
 TEMPLATE_TEST_CASE("owners: a destructor that visits the pool meets no object of its batch that is gone", "",
-                   (FixedPool<Visitor, NoChecks>), (GrowingPool<Visitor, BitmapAllocator>),
-                   (FixedPool<Visitor, Shared>), (ThreadSafePool<Visitor, AtomicShared, NoChecks>)) {
+                   (GrowingPool<Visitor, BitmapAllocator>), (FixedPool<Visitor, Shared>),
+                   (ThreadSafePool<Visitor, AtomicShared, NoChecks>)MORE_ROWS((FixedPool<Visitor, NoChecks>))) {
   TestType pool(8);
   std::size_t others = 0;
   Visitor::visit = [&](Visitor const& me) {

@@ -85,10 +85,10 @@ template <class Base, class P, class... Args> void all_sizes(P& pool, Args&... a
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("frames: from the pool while it has slots of that size, else from the heap", "", FixedPool<Slot>,
+TEMPLATE_TEST_CASE("frames: from the pool while it has slots of that size, else from the heap", "",
                    (FixedPool<Slot, NoChecks>), (FixedPool<Slot, FullChecks, FreeListAllocator>),
-                   (GrowingPool<Slot, BitmapAllocator>), ThreadSafePool<Slot>, (ThreadSafePool<Slot, LockFree>),
-                   ThreadLocalPool<Slot>) {
+                   (GrowingPool<Slot, BitmapAllocator>), (ThreadSafePool<Slot, LockFree>),
+                   ThreadLocalPool<Slot> MORE_ROWS(FixedPool<Slot>, ThreadSafePool<Slot>)) {
   TestType pool(PoolConfig{.capacity = 3});
   all_sizes<Promise>(pool, pool);
 }

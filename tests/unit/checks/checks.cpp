@@ -50,11 +50,12 @@ void check_refused(Pool& pool, typename Pool::value_type* object, ErrorCode code
 
 }  // namespace
 
-#define CHECKED_POOLS                                                                                                 \
-  (FixedPool<Tracked, DebugChecks>), (FixedPool<Tracked, FullChecks, FreeListAllocator>),                             \
-      (FixedPool<Tracked, FullChecks, BitmapAllocator, BasicStats>),                                                  \
-      (FixedPool<Tracked, DebugChecks, MutexLock, InlineStorage<8>>), (GrowingPool<Tracked, FullChecks, BasicStats>), \
-      (GrowingPool<Tracked, FullChecks, FreeListAllocator>), (GrowingPool<Tracked, DebugChecks, BitmapAllocator>)
+#define CHECKED_POOLS                                                                                                  \
+  (FixedPool<Tracked, FullChecks, FreeListAllocator>), (FixedPool<Tracked, DebugChecks, MutexLock, InlineStorage<8>>), \
+      (GrowingPool<Tracked, FullChecks, BasicStats>),                                                                  \
+      (GrowingPool<Tracked, DebugChecks, BitmapAllocator>)MORE_ROWS(                                                   \
+          (FixedPool<Tracked, DebugChecks>), (FixedPool<Tracked, FullChecks, BitmapAllocator, BasicStats>),            \
+          (GrowingPool<Tracked, FullChecks, FreeListAllocator>))
 
 TEMPLATE_TEST_CASE("trap: a free that corrupts counters: twice", "", CHECKED_POOLS) {
   test::Audit const audit;
@@ -205,9 +206,10 @@ TEST_CASE("checks: the default handler ends the program at a double free") {
 }
 
 #if !FASTALLOC_ASAN  // under AddressSanitizer the write itself ends the program: traps/address_sanitizer.cpp
-TEMPLATE_TEST_CASE("checks: FullChecks notices writes to free slots", "", (FixedPool<Wide, FullChecks>),
+TEMPLATE_TEST_CASE("checks: FullChecks notices writes to free slots", "",
                    (FixedPool<Wide, FullChecks, FreeListAllocator>), (FixedPool<Wide, FullChecks, BitmapAllocator>),
-                   (GrowingPool<Wide, FullChecks>), (GrowingPool<Wide, FullChecks, FreeListAllocator>)) {
+                   (GrowingPool<Wide, FullChecks>)MORE_ROWS((FixedPool<Wide, FullChecks>),
+                                                            (GrowingPool<Wide, FullChecks, FreeListAllocator>))) {
   TestType pool(4);
   Wide* const stale = pool.allocate().get();  // its handle is gone at once
   test::RecordedErrors errors;
@@ -266,15 +268,15 @@ template <class Pool> bool takes_each_once(Pool& pool, std::vector<typename Pool
 
 }  // namespace
 
-#define LINKED_POOLS                                                         \
-  (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>),                 \
-      (FixedPool<std::uint64_t, FreeListAllocator, DebugChecks, MutexLock>), \
-      (FixedPool<Wide, FreeListAllocator, DebugChecks, BasicStats>),         \
-      (FixedPool<Wide, FreeListAllocator, FullChecks, InlineStorage<16>>),   \
-      (FixedPool<std::uint32_t, FreeListAllocator, FullChecks>),             \
-      (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>),            \
-      (ThreadSafePool<Wide, FreeListAllocator, FullChecks, NoCache>),        \
-      (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)
+#define LINKED_POOLS                                                       \
+  (FixedPool<std::uint64_t, FreeListAllocator, DebugChecks, MutexLock>),   \
+      (FixedPool<Wide, FreeListAllocator, DebugChecks, BasicStats>),       \
+      (FixedPool<Wide, FreeListAllocator, FullChecks, InlineStorage<16>>), \
+      (FixedPool<std::uint32_t, FreeListAllocator, FullChecks>),           \
+      (ThreadSafePool<Wide, FreeListAllocator, FullChecks, NoCache>),      \
+      (ThreadLocalPool<Wide, FreeListAllocator, DebugChecks>)MORE_ROWS(    \
+          (FixedPool<std::uint64_t, FreeListAllocator, FullChecks>),       \
+          (FixedPool<std::uint32_t, FreeListAllocator, DebugChecks>))
 
 TEMPLATE_TEST_CASE("checks: a link that was written over is reported, not followed", "", LINKED_POOLS) {
   using T = typename TestType::value_type;

@@ -56,12 +56,13 @@ struct Hooked : Tracked, Poolable {
   static inline std::vector<std::uint64_t> order;
 };
 
-#define BATCH_POOLS(T)                                                                                        \
-  (FixedPool<T>), (FixedPool<T, FreeListAllocator, FullChecks, BasicStats>),                                  \
-      (FixedPool<T, BitmapAllocator, NoChecks>), (GrowingPool<T, FullChecks, BasicStats>),                    \
-      (GrowingPool<T, FreeListAllocator, NoChecks>), (GrowingPool<T, test::StrictLock>), (ThreadSafePool<T>), \
-      (ThreadSafePool<T, FullChecks, AtomicStats>), (ThreadSafePool<T, NoCache, SpinLock>),                   \
-      (ThreadSafePool<T, LockFree>), (ThreadLocalPool<T>), (FixedPool<T, InlineStorage<200>, NoChecks>)
+#define BATCH_POOLS(T)                                                                                                \
+  (FixedPool<T, FreeListAllocator, FullChecks, BasicStats>), (FixedPool<T, BitmapAllocator, NoChecks>),               \
+      (GrowingPool<T, test::StrictLock>), (ThreadSafePool<T, FullChecks, AtomicStats>),                               \
+      (ThreadSafePool<T, NoCache, SpinLock>), (ThreadSafePool<T, LockFree>), (ThreadLocalPool<T>),                    \
+      (FixedPool<T, InlineStorage<200>, NoChecks>)MORE_ROWS((FixedPool<T>), (GrowingPool<T, FullChecks, BasicStats>), \
+                                                            (GrowingPool<T, FreeListAllocator, NoChecks>),            \
+                                                            (ThreadSafePool<T>))
 
 template <class Pool> Pool make() {
   if constexpr (std::default_initializable<Pool>) return Pool();
@@ -112,9 +113,9 @@ TEMPLATE_TEST_CASE("batch handle: owns n objects", "", BATCH_POOLS(Tracked)) {
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("batch handle: too many, and none", "", (FixedPool<int, BasicStats>),
-                   (ThreadSafePool<int, AtomicStats>), (FixedPool<int, BitmapAllocator, BasicStats>),
-                   (GrowingPool<int, BasicStats>)) {
+TEMPLATE_TEST_CASE("batch handle: too many, and none", "", (ThreadSafePool<int, AtomicStats>),
+                   (FixedPool<int, BitmapAllocator, BasicStats>),
+                   (GrowingPool<int, BasicStats>)MORE_ROWS((FixedPool<int, BasicStats>))) {
   TestType pool(PoolConfig{.capacity = 70});
   auto const held = pool.allocate_batch_handle(30, 4);
   CHECK(!pool.try_allocate_batch_handle(41, 5));
@@ -253,9 +254,10 @@ TEST_CASE("batch handle: keys are stale when the batch has gone, also those of t
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("batch handle: returned on another thread", "", (ThreadLocalPool<Tracked>),
-                   (ThreadLocalPool<Tracked, FreeListAllocator, FullChecks>), (ThreadSafePool<Tracked>),
-                   (ThreadSafePool<Tracked, LockFree>)) {
+TEMPLATE_TEST_CASE("batch handle: returned on another thread", "",
+                   (ThreadLocalPool<Tracked, FreeListAllocator, FullChecks>),
+                   (ThreadSafePool<Tracked, LockFree>)MORE_ROWS((ThreadLocalPool<Tracked>),
+                                                                (ThreadSafePool<Tracked>))) {
   test::Audit const audit;
   TestType pool(100);
   for (int round = 0; round != 3; ++round) {
@@ -295,10 +297,10 @@ struct ResetUnit {
 }  // namespace
 
 TEMPLATE_TEST_CASE("batch handle: a reset of recycled objects may end others of the batch", "",
-                   (FixedPool<Unit, Recycle<InitUnit, ResetUnit>>),
                    (FixedPool<Unit, Recycle<InitUnit, ResetUnit>, FullChecks, FreeListAllocator>),
                    (FixedPool<Unit, Recycle<InitUnit, ResetUnit>, BitmapAllocator, NoChecks>),
-                   (GrowingPool<Unit, Recycle<InitUnit, ResetUnit>, NoChecks>)) {
+                   (GrowingPool<Unit, Recycle<InitUnit, ResetUnit>, NoChecks>)
+                       MORE_ROWS((FixedPool<Unit, Recycle<InitUnit, ResetUnit>>))) {
   static TestType* pool;
   TestType the_pool(PoolConfig{.capacity = 8});
   pool = &the_pool;

@@ -89,22 +89,24 @@ template <class Pool, class T> void thin(Pool& pool, std::vector<T*> objects, st
 }  // namespace
 
 TEMPLATE_TEST_CASE(
-    "clear: nothing lives, and slots come in the order of a new pool", "", (FixedPool<Plain>),
-    (FixedPool<Plain, NoChecks>), (FixedPool<Plain, FullChecks>), (FixedPool<Plain, FreeListAllocator, FullChecks>),
-    (FixedPool<Plain, FreeListAllocator, NoChecks>), (FixedPool<Plain, BitmapAllocator, NoChecks, BasicStats>),
-    (FixedPool<Plain, BitmapAllocator, FullChecks>), (FixedPool<Plain, LeastAllocator, NoChecks>),
-    (FixedPool<Plain, LeastAllocator, FullChecks, BasicStats>), (FixedPool<Plain, LockFree, NoChecks>),
+    "clear: nothing lives, and slots come in the order of a new pool", "",
+    (FixedPool<Plain, FreeListAllocator, FullChecks>), (FixedPool<Plain, BitmapAllocator, NoChecks, BasicStats>),
     (FixedPool<Plain, LockFree, FullChecks, AtomicStats>), (FixedPool<Plain, InlineStorage<room>>),
-    (FixedPool<Plain, MutexLock, Generations>), (GrowingPool<Plain>), (GrowingPool<Plain, NoChecks, BasicStats>),
-    (GrowingPool<Plain, FreeListAllocator, NoChecks>), (GrowingPool<Plain, BitmapAllocator, DebugChecks>),
-    (GrowingPool<Plain, LeastAllocator, NoChecks>), (GrowingPool<Plain, Generations, FullChecks>),
-    (GrowingPool<Plain, Generations, NoChecks>), (GrowingPool<Plain, Shared>), (FixedPool<test::Tracked>),
-    (FixedPool<test::Tracked, NoChecks>), (FixedPool<test::Tracked, BitmapAllocator, BasicStats>),
-    (FixedPool<test::Tracked, LockFree, NoChecks>), (FixedPool<test::Tracked, LeastAllocator>),
-    (FixedPool<test::Tracked, FreeListAllocator, FullChecks>), (GrowingPool<test::Tracked>),
-    (GrowingPool<test::Tracked, BitmapAllocator, NoChecks>), (GrowingPool<test::Tracked, Generations, AtomicShared>),
-    (ThreadSafePool<test::Tracked, AtomicStats>), (ThreadSafePool<Plain>), (ThreadSafePool<Plain, NoCache, NoChecks>),
-    (ThreadLocalPool<Plain>), (ThreadLocalPool<test::Tracked>)) {
+    (FixedPool<Plain, MutexLock, Generations>), (GrowingPool<Plain, BitmapAllocator, DebugChecks>),
+    (GrowingPool<Plain, Shared>), (FixedPool<test::Tracked, LeastAllocator>),
+    (GrowingPool<test::Tracked, Generations, AtomicShared>), (ThreadSafePool<Plain, NoCache, NoChecks>),
+    (ThreadLocalPool<Plain>)MORE_ROWS(
+        (FixedPool<Plain>), (FixedPool<Plain, NoChecks>), (FixedPool<Plain, FullChecks>),
+        (FixedPool<Plain, FreeListAllocator, NoChecks>), (FixedPool<Plain, BitmapAllocator, FullChecks>),
+        (FixedPool<Plain, LeastAllocator, NoChecks>), (FixedPool<Plain, LeastAllocator, FullChecks, BasicStats>),
+        (FixedPool<Plain, LockFree, NoChecks>), (GrowingPool<Plain>), (GrowingPool<Plain, NoChecks, BasicStats>),
+        (GrowingPool<Plain, FreeListAllocator, NoChecks>), (GrowingPool<Plain, LeastAllocator, NoChecks>),
+        (GrowingPool<Plain, Generations, FullChecks>), (GrowingPool<Plain, Generations, NoChecks>),
+        (FixedPool<test::Tracked>), (FixedPool<test::Tracked, NoChecks>),
+        (FixedPool<test::Tracked, BitmapAllocator, BasicStats>), (FixedPool<test::Tracked, LockFree, NoChecks>),
+        (FixedPool<test::Tracked, FreeListAllocator, FullChecks>), (GrowingPool<test::Tracked>),
+        (GrowingPool<test::Tracked, BitmapAllocator, NoChecks>), (ThreadSafePool<test::Tracked, AtomicStats>),
+        (ThreadSafePool<Plain>), (ThreadLocalPool<test::Tracked>))) {
   test::Audit audit;
   TestType pool = make<TestType>();
   pool.clear();  // an empty pool; inline storage that is not open yet
@@ -172,10 +174,10 @@ TEST_CASE("clear: objects end in address order, after their keys and hooks") {
   run(std::make_unique<ThreadSafePool<Item, Generations>>(growing));
 }
 
-TEMPLATE_TEST_CASE("clear: keys of objects without destructors are stale, too", "", (FixedPool<Plain, Generations>),
+TEMPLATE_TEST_CASE("clear: keys of objects without destructors are stale, too", "",
                    (FixedPool<Plain, Generations, LockFree>), (GrowingPool<Plain, Generations, NoChecks>),
                    (GrowingPool<Plain, Generations, FullChecks, BitmapAllocator>),
-                   (ThreadSafePool<Plain, Generations>)) {
+                   (ThreadSafePool<Plain, Generations>)MORE_ROWS((FixedPool<Plain, Generations>))) {
   TestType pool = make<TestType>();
   std::vector<Key> keys;
   for (int round = 0; round != 5; ++round) {
@@ -190,10 +192,11 @@ TEMPLATE_TEST_CASE("clear: keys of objects without destructors are stale, too", 
 }
 
 TEMPLATE_TEST_CASE("clear: statistics count each object as returned, and keep the peak", "",
-                   (FixedPool<Plain, BasicStats>), (FixedPool<Plain, BasicStats, FullChecks>),
-                   (FixedPool<Plain, BasicStats, BitmapAllocator>), (GrowingPool<test::Tracked, BasicStats>),
-                   (FixedPool<Plain, AtomicStats, LockFree>), (ThreadSafePool<Plain, AtomicStats>),
-                   (GrowingPool<test::Tracked, BasicStats, BitmapAllocator>), (ThreadLocalPool<Plain, AtomicStats>)) {
+                   (FixedPool<Plain, BasicStats, FullChecks>), (FixedPool<Plain, AtomicStats, LockFree>),
+                   (ThreadSafePool<Plain, AtomicStats>), (GrowingPool<test::Tracked, BasicStats, BitmapAllocator>),
+                   (ThreadLocalPool<Plain, AtomicStats>)MORE_ROWS((FixedPool<Plain, BasicStats>),
+                                                                  (FixedPool<Plain, BasicStats, BitmapAllocator>),
+                                                                  (GrowingPool<test::Tracked, BasicStats>))) {
   TestType pool = make<TestType>();
   auto const objects = fill(pool, 30);
   thin(pool, objects, 1);
@@ -215,9 +218,10 @@ TEMPLATE_TEST_CASE("clear: statistics count each object as returned, and keep th
 }
 
 TEMPLATE_TEST_CASE("clear: a checks policy reports a handle that comes later", "", (FixedPool<Plain, DebugChecks>),
-                   (FixedPool<Plain, FullChecks>), (GrowingPool<Plain, FreeListAllocator, DebugChecks>),
+                   (GrowingPool<Plain, FreeListAllocator, DebugChecks>),
                    (GrowingPool<test::Tracked, BitmapAllocator, FullChecks>),
-                   (ThreadSafePool<Plain, LockFree, DebugChecks>), (ThreadLocalPool<Plain, FullChecks>)) {
+                   (ThreadSafePool<Plain, LockFree, DebugChecks>),
+                   (ThreadLocalPool<Plain, FullChecks>)MORE_ROWS((FixedPool<Plain, FullChecks>))) {
   test::RecordedErrors errors;
   TestType pool = make<TestType>();
   {
@@ -231,9 +235,9 @@ TEMPLATE_TEST_CASE("clear: a checks policy reports a handle that comes later", "
   CHECK(pool.check_invariants());
 }
 
-TEMPLATE_TEST_CASE("clear: FullChecks sees writes to objects that it ended", "", (FixedPool<Plain, FullChecks>),
+TEMPLATE_TEST_CASE("clear: FullChecks sees writes to objects that it ended", "",
                    (GrowingPool<Plain, FreeListAllocator, FullChecks>), (FixedPool<Plain, BitmapAllocator, FullChecks>),
-                   (FixedPool<test::Tracked, FullChecks>)) {
+                   (FixedPool<test::Tracked, FullChecks>)MORE_ROWS((FixedPool<Plain, FullChecks>))) {
   if (FASTALLOC_ASAN) return;  // it sees the write itself
   test::RecordedErrors errors;
   TestType pool = make<TestType>();
@@ -249,11 +253,10 @@ TEMPLATE_TEST_CASE("clear: FullChecks sees writes to objects that it ended", "",
   CHECK(errors.count() == 0);
 }
 
-TEMPLATE_TEST_CASE("clear: objects that SharedHandles or WeakHandles own stay", "",
-                   (FixedPool<Plain, Shared, NoChecks>), (FixedPool<Plain, Shared, FullChecks>),
-                   (GrowingPool<test::Tracked, AtomicShared, FullChecks>),
-                   (ThreadSafePool<test::Tracked, AtomicShared, NoChecks>),
-                   (FixedPool<Plain, AtomicShared, BitmapAllocator, DebugChecks>)) {
+TEMPLATE_TEST_CASE(
+    "clear: objects that SharedHandles or WeakHandles own stay", "", (FixedPool<Plain, Shared, NoChecks>),
+    (GrowingPool<test::Tracked, AtomicShared, FullChecks>), (ThreadSafePool<test::Tracked, AtomicShared, NoChecks>),
+    (FixedPool<Plain, AtomicShared, BitmapAllocator, DebugChecks>)MORE_ROWS((FixedPool<Plain, Shared, FullChecks>))) {
   test::Audit audit;
   test::RecordedErrors const errors;
   TestType pool = make<TestType>();
@@ -348,9 +351,9 @@ template <class... Ps> struct With {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("clear: destructors use the pool", "", (With<>), (With<NoChecks>), (With<FreeListAllocator>),
-                   (With<BitmapAllocator, NoChecks>), (With<BitmapAllocator, FullChecks>),
-                   (With<LeastAllocator, NoChecks>), (With<MutexLock, BasicStats>)) {
+TEMPLATE_TEST_CASE("clear: destructors use the pool", "", (With<FreeListAllocator>), (With<BitmapAllocator, NoChecks>),
+                   (With<BitmapAllocator, FullChecks>), (With<LeastAllocator, NoChecks>),
+                   (With<MutexLock, BasicStats>)MORE_ROWS((With<>), (With<NoChecks>))) {
   using N = typename TestType::node;
   test::Audit audit;
   typename TestType::type pool({.capacity = 8, .growth_strategy = GrowthStrategy::linear(8)});
@@ -399,11 +402,12 @@ TEMPLATE_TEST_CASE("clear: destructors use the pool", "", (With<>), (With<NoChec
   }
 }
 
-TEMPLATE_TEST_CASE("clear: inside an iteration, which then ends or goes on with new objects", "", (FixedPool<Plain>),
-                   (FixedPool<Plain, NoChecks>), (FixedPool<Plain, FullChecks, FreeListAllocator>),
-                   (FixedPool<Plain, BitmapAllocator, NoChecks>), (FixedPool<Plain, LockFree, NoChecks>),
-                   (GrowingPool<test::Tracked>), (GrowingPool<test::Tracked, BitmapAllocator>), (ThreadSafePool<Plain>),
-                   (ThreadLocalPool<Plain>), (FixedPool<Plain, Shared>)) {
+TEMPLATE_TEST_CASE("clear: inside an iteration, which then ends or goes on with new objects", "",
+                   (FixedPool<Plain, FullChecks, FreeListAllocator>), (FixedPool<Plain, LockFree, NoChecks>),
+                   (GrowingPool<test::Tracked, BitmapAllocator>), (ThreadSafePool<Plain>), (ThreadLocalPool<Plain>),
+                   (FixedPool<Plain, Shared>)MORE_ROWS((FixedPool<Plain>), (FixedPool<Plain, NoChecks>),
+                                                       (FixedPool<Plain, BitmapAllocator, NoChecks>),
+                                                       (GrowingPool<test::Tracked>))) {
   test::Audit audit;
   TestType pool = make<TestType>();
   fill(pool, room);
@@ -525,10 +529,11 @@ TEST_CASE("clear: what may throw is noexcept(false)") {
 }
 #endif
 
-TEMPLATE_TEST_CASE("clear: reserved keys are cancelled", "", (FixedPool<Plain, Generations>),
-                   (FixedPool<Plain, Generations, FullChecks, BitmapAllocator>),
-                   (FixedPool<test::Tracked, Generations>), (GrowingPool<test::Tracked, Generations, FullChecks>),
-                   (GrowingPool<Plain, Generations>), (ThreadSafePool<test::Tracked, Generations>)) {
+TEMPLATE_TEST_CASE("clear: reserved keys are cancelled", "",
+                   (FixedPool<Plain, Generations, FullChecks, BitmapAllocator>), (GrowingPool<Plain, Generations>),
+                   (ThreadSafePool<test::Tracked, Generations>)
+                       MORE_ROWS((FixedPool<Plain, Generations>), (FixedPool<test::Tracked, Generations>),
+                                 (GrowingPool<test::Tracked, Generations, FullChecks>))) {
   test::Audit const audit;
   TestType pool(4);
   Key const first = pool.reserve_key();

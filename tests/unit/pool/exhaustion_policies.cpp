@@ -211,7 +211,7 @@ TEST_CASE("Evict: an owner of the oldest moves, and is empty afterwards") {
 
 TEMPLATE_TEST_CASE("HeapFallback: the last object ends an abandoned pool, wherever it is", "",
                    (FixedPool<Tracked, HeapFallback>), (GrowingPool<Tracked, HeapFallback, FullChecks>),
-                   (ThreadSafePool<Tracked, HeapFallback>), (ThreadSafePool<Tracked, HeapFallback, NoCache>)) {
+                   (ThreadSafePool<Tracked, HeapFallback, NoCache>)MORE_ROWS((ThreadSafePool<Tracked, HeapFallback>))) {
   test::RecordedErrors const errors;
   for (bool const slot_first : {true, false}) {
     test::Audit const audit;

@@ -51,18 +51,18 @@ template <class P> std::vector<typename P::handle_type> fill(P& pool, std::size_
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("keys: an object is found until it is released, in every kind of pool", "",
-                   (FixedPool<Tracked, Generations>), (FixedPool<Tracked, BitmapAllocator, Generations, FullChecks>),
-                   (FixedPool<Tracked, FreeListAllocator, Generations, NoChecks>),
-                   (FixedPool<Byte, FreeListAllocator, Generations, FullChecks>),
-                   (GrowingPool<Byte, FreeListAllocator, Generations, FullChecks>),
-                   (GrowingPool<Tracked, Generations, Counting, FullChecks>),
-                   (GrowingPool<Tracked, BitmapAllocator, Generations, NoChecks>),
-                   (GrowingPool<Tracked, FreeListAllocator, Generations, MutexLock>),
-                   (ThreadSafePool<Tracked, Generations>), (ThreadSafePool<Byte, Generations, NoChecks>),
-                   (ThreadSafePool<Tracked, Generations, NoCache, FullChecks>),
-                   (ThreadSafePool<Tracked, Generations, LockFree, FullChecks>),
-                   (ThreadSafePool<Tracked, Generations, LockFree, NoChecks>)) {
+TEMPLATE_TEST_CASE(
+    "keys: an object is found until it is released, in every kind of pool", "",
+    (FixedPool<Tracked, BitmapAllocator, Generations, FullChecks>),
+    (GrowingPool<Tracked, Generations, Counting, FullChecks>),
+    (GrowingPool<Tracked, FreeListAllocator, Generations, MutexLock>), (ThreadSafePool<Byte, Generations, NoChecks>),
+    (ThreadSafePool<Tracked, Generations, NoCache, FullChecks>),
+    (ThreadSafePool<Tracked, Generations, LockFree, FullChecks>)
+        MORE_ROWS((FixedPool<Tracked, Generations>), (FixedPool<Tracked, FreeListAllocator, Generations, NoChecks>),
+                  (FixedPool<Byte, FreeListAllocator, Generations, FullChecks>),
+                  (GrowingPool<Byte, FreeListAllocator, Generations, FullChecks>),
+                  (GrowingPool<Tracked, BitmapAllocator, Generations, NoChecks>),
+                  (ThreadSafePool<Tracked, Generations>), (ThreadSafePool<Tracked, Generations, LockFree, NoChecks>))) {
   test::Audit audit;
   std::size_t const alignment = GENERATE(0U, 64U);  // slots further apart than they are long
   PoolConfig config{.capacity = 100, .alignment = alignment};
@@ -516,14 +516,14 @@ using RecycleDying = Recycle<InitDying, ResetDying>;
 }  // namespace
 
 TEMPLATE_TEST_CASE("keys: they end before on_release() and the destructor run, or the reset", "",
-                   (FixedPool<Dying, Generations, NoChecks>),
-                   (FixedPool<Dying, BitmapAllocator, Generations, FullChecks>), (GrowingPool<Dying, Generations>),
+                   (FixedPool<Dying, BitmapAllocator, Generations, FullChecks>),
                    (GrowingPool<Dying, FreeListAllocator, Generations, MutexLock>),
-                   (ThreadSafePool<Dying, Generations>), (ThreadSafePool<Dying, Generations, NoCache>),
-                   (ThreadSafePool<Dying, Generations, LockFree>), (FixedPool<Dying, Generations, Shared, NoChecks>),
-                   (FixedPool<Dying, Generations, RecycleDying, NoChecks>),
-                   (GrowingPool<Dying, Generations, RecycleDying, FullChecks>),
-                   (ThreadSafePool<Dying, Generations, RecycleDying>)) {
+                   (ThreadSafePool<Dying, Generations, NoCache>), (ThreadSafePool<Dying, Generations, LockFree>),
+                   (FixedPool<Dying, Generations, Shared, NoChecks>),
+                   (ThreadSafePool<Dying, Generations, RecycleDying>)MORE_ROWS(
+                       (FixedPool<Dying, Generations, NoChecks>), (GrowingPool<Dying, Generations>),
+                       (ThreadSafePool<Dying, Generations>), (FixedPool<Dying, Generations, RecycleDying, NoChecks>),
+                       (GrowingPool<Dying, Generations, RecycleDying, FullChecks>))) {
   static TestType* pool;
   TestType the_pool(PoolConfig{.capacity = 16});
   pool = &the_pool;

@@ -94,16 +94,16 @@ template <class P> class World {
 }  // namespace
 
 TEMPLATE_TEST_CASE("saved state: a pool goes on after load() as it did after save(), in place and elsewhere", "",
-                   (FixedPool<Unit, Generations, NoChecks>), (FixedPool<Unit, Generations, BasicStats, FullChecks>),
-                   (FixedPool<Unit, FullChecks>), (FixedPool<Byte, Generations32, FullChecks>),
-                   (FixedPool<Unit, FreeListAllocator, Generations, NoChecks>),
-                   (FixedPool<Unit, FreeListAllocator, Generations, FullChecks>),
-                   (FixedPool<Byte, FreeListAllocator, DebugChecks>),
-                   (FixedPool<Unit, BitmapAllocator, Generations, NoChecks>),
+                   (FixedPool<Unit, Generations, NoChecks>), (FixedPool<Byte, FreeListAllocator, DebugChecks>),
                    (FixedPool<Unit, BitmapAllocator, Generations, BasicStats, FullChecks>),
                    (FixedPool<Byte, BitmapAllocator, MutexLock, FullChecks>),
-                   (FixedPool<Unit, Generations, InlineStorage<100>>),
-                   (ThreadSafePool<Unit, NoCache, InlineStorage<100>, Generations, AtomicStats>)) {
+                   (ThreadSafePool<Unit, NoCache, InlineStorage<100>, Generations, AtomicStats>)
+                       MORE_ROWS((FixedPool<Unit, Generations, BasicStats, FullChecks>), (FixedPool<Unit, FullChecks>),
+                                 (FixedPool<Byte, Generations32, FullChecks>),
+                                 (FixedPool<Unit, FreeListAllocator, Generations, NoChecks>),
+                                 (FixedPool<Unit, FreeListAllocator, Generations, FullChecks>),
+                                 (FixedPool<Unit, BitmapAllocator, Generations, NoChecks>),
+                                 (FixedPool<Unit, Generations, InlineStorage<100>>))) {
   bool const fixed = !std::is_default_constructible_v<TestType>;
   auto const pool_owner = make<TestType>(fixed ? GENERATE(0U, 64U) : 0);
   TestType& pool = *pool_owner;
@@ -461,10 +461,10 @@ TEST_CASE("saved state: what differs is named, with both values") {
   same.adopt(same.object_at(0)).reset();
 }
 
-TEMPLATE_TEST_CASE("saved state: any T by any serialiser", "", (FixedPool<std::string, BitmapAllocator, Generations>),
-                   (FixedPool<std::string, BitmapAllocator>),
+TEMPLATE_TEST_CASE("saved state: any T by any serialiser", "", (FixedPool<std::string, BitmapAllocator>),
                    (ThreadSafePool<std::string, BitmapAllocator, InlineStorage<40>, Generations>),
-                   (GrowingPool<std::string, BitmapAllocator>)) {
+                   (GrowingPool<std::string, BitmapAllocator>)
+                       MORE_ROWS((FixedPool<std::string, BitmapAllocator, Generations>))) {
   auto const make_pool = [] {
     if constexpr (std::is_default_constructible_v<TestType>) return std::make_unique<TestType>();
     else return std::make_unique<TestType>(40);

@@ -295,9 +295,9 @@ TEMPLATE_TEST_CASE("batch: an assignment of the array's elements that throws los
 }
 
 TEMPLATE_TEST_CASE("statistics: a batch that throws leaves them as they were, the peak too", "",
-                   (GrowingPool<Simple, BasicStats>), (GrowingPool<Simple, FreeListAllocator, BasicStats, FullChecks>),
+                   (GrowingPool<Simple, FreeListAllocator, BasicStats, FullChecks>),
                    (GrowingPool<Simple, Generations, BasicStats>), (GrowingPool<Simple, MutexLock, BasicStats>),
-                   (ThreadSafePool<Simple, NoCache, AtomicStats>)) {
+                   (ThreadSafePool<Simple, NoCache, AtomicStats>)MORE_ROWS((GrowingPool<Simple, BasicStats>))) {
   for (std::size_t const n : {std::size_t{1}, std::size_t{3}, std::size_t{4}, std::size_t{9}, std::size_t{14}}) {
     TestType pool(PoolConfig{.capacity = 4});
     pool.reserve(8);

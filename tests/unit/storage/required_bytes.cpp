@@ -189,13 +189,13 @@ TEST_CASE("required_bytes: grows with every slot and overflows to SIZE_MAX") {
 }
 
 TEMPLATE_TEST_CASE("required_bytes: a span takes as many slots as fit, for every number of bytes", "",
-                   (FixedPool<Sized<1, 1>, ExternalStorage, NoChecks>),
                    (FixedPool<Sized<1, 1>, ExternalStorage, BitmapAllocator, NoChecks>),
-                   (FixedPool<Sized<3, 1>, ExternalStorage, DebugChecks>),
-                   (FixedPool<Sized<8, 8>, ExternalStorage, BitmapAllocator, DebugChecks>),
                    (FixedPool<Sized<40, 8>, ExternalStorage, FreeListAllocator>),
-                   (FixedPool<Sized<1, 1>, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>),
-                   (FixedPool<Sized<40, 8>, ExternalStorage, LockFree>)) {
+                   (FixedPool<Sized<1, 1>, ExternalStorage, LockFree, Generations, AtomicStats, DebugChecks>)
+                       MORE_ROWS((FixedPool<Sized<1, 1>, ExternalStorage, NoChecks>),
+                                 (FixedPool<Sized<3, 1>, ExternalStorage, DebugChecks>),
+                                 (FixedPool<Sized<8, 8>, ExternalStorage, BitmapAllocator, DebugChecks>),
+                                 (FixedPool<Sized<40, 8>, ExternalStorage, LockFree>))) {
   alignas(16) static std::byte buffer[4096];
   for (std::size_t bytes = TestType::required_bytes(1); bytes <= sizeof buffer; ++bytes) {
     TestType const pool(std::span(buffer, bytes));
