@@ -205,7 +205,7 @@ TEST_CASE("checks: the default handler ends the program at a double free") {
              ContainsSubstring("double_free") && ContainsSubstring("type int") && ContainsSubstring("indices 0"));
 }
 
-#if !FASTALLOC_ASAN  // under AddressSanitizer the write itself ends the program: traps/address_sanitizer.cpp
+#if !FASTALLOC_ASAN  // under AddressSanitizer the write itself ends the program: regressions/address_sanitizer.cpp
 TEMPLATE_TEST_CASE("checks: FullChecks notices writes to free slots", "",
                    (FixedPool<Wide, FullChecks, FreeListAllocator>), (FixedPool<Wide, FullChecks, BitmapAllocator>),
                    (GrowingPool<Wide, FullChecks>)MORE_ROWS((FixedPool<Wide, FullChecks>),

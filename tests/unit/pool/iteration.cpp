@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// live(): a forward range over what lives. What loops may do to the pool is tested in ../../traps/iteration.cpp.
+// live(): a forward range over what lives. What loops may do to the pool is tested in ../../regressions/iteration.cpp.
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>

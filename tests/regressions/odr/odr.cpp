@@ -8,8 +8,8 @@
 #include "support/catch.hpp"
 #include "support/death.hpp"
 #include "support/recorded_errors.hpp"
-#include "traps/odr/bare.hpp"
-#include "traps/odr/item.hpp"
+#include "regressions/odr/bare.hpp"
+#include "regressions/odr/item.hpp"
 
 TEST_CASE("trap: ODR by macro: each file keeps its own mode") {
   CHECK(checked_file.checked);

@@ -2,4 +2,4 @@
 #undef NDEBUG
 #define FASTALLOC_CHECKED 1
 #define FILE_NAME checked_file
-#include "traps/odr/file.inc"
+#include "regressions/odr/file.inc"

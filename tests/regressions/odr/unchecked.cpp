@@ -2,4 +2,4 @@
 #undef NDEBUG
 #define FASTALLOC_CHECKED 0
 #define FILE_NAME unchecked_file
-#include "traps/odr/file.inc"
+#include "regressions/odr/file.inc"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include "traps/shared/library.hpp"
+#include "regressions/shared/library.hpp"
 
 namespace shared {
 

@@ -3,4 +3,4 @@
 #define NDEBUG
 #endif
 #define FILE_NAME ndebug_file
-#include "traps/odr/file.inc"
+#include "regressions/odr/file.inc"

@@ -2,7 +2,7 @@
 // Pools that threads share: no system call and no page fault on a way that nobody else is on, after warm_up().
 // The one call that is left: membarrier, where a pool with caches is empty and another thread may have slots in its
 // cache.
-#include "quiet/quiet.hpp"
+#include "no_syscalls/forked.hpp"
 
 #if QUIET_CAN_RUN
 

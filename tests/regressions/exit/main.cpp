@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "traps/exit/objects.hpp"
+#include "regressions/exit/objects.hpp"
 
 int main() {
   // Prints and ends the program as the default handler does, but without a signal, which CTest would not look behind.

@@ -3,7 +3,7 @@
 // ones.
 #include <fastalloc/fastalloc.hpp>
 
-#include "traps/odr/bare.hpp"
+#include "regressions/odr/bare.hpp"
 
 static_assert(!__STDC_HOSTED__);
 

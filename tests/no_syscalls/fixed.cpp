@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Pools of one thread, and of several under a lock: no system call and no page fault once they are built. And what
 // shows that the looks see.
-#include "quiet/quiet.hpp"
+#include "no_syscalls/forked.hpp"
 
 #if QUIET_CAN_RUN
 

@@ -3,7 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/recorded_errors.hpp"
-#include "traps/shared/library.hpp"
+#include "regressions/shared/library.hpp"
 
 TEST_CASE("trap: pools across shared libraries: allocate in one, release in the other and here") {
   for (int round = 0; round != 5; ++round) {

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include "traps/exit/objects.hpp"
+#include "regressions/exit/objects.hpp"
 
 fastalloc::FixedPool<std::string> global_pool(4);
