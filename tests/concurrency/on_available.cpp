@@ -296,6 +296,28 @@ TEST_CASE("on_available: a request counts its allocation") {
 }
 
 #if FASTALLOC_EXCEPTIONS
+TEST_CASE("on_available: a slot serves once, and not at the pool's end") {
+  auto pool = std::make_unique<ThreadSafePool<Number>>(std::size_t{1});
+  int refused = 0;
+  auto const twice = [&](auto& slot) {
+    try {
+      auto const first = slot.allocate(1), second = slot.allocate(2);
+    } catch (PoolExhausted const& error) {
+      CHECK(error.error().to_string().find("test the slot before allocate()") != std::string::npos);
+      ++refused;
+    }
+  };
+  auto const now = pool->on_available(twice);
+  CHECK(refused == 1);
+  CHECK(pool->allocated() == 0);
+  auto held = pool->allocate(1);
+  auto const at_the_end = pool->on_available(twice);
+  (void)held.release();
+  test::RecordedErrors errors;
+  pool.reset();
+  CHECK(refused == 2);
+}
+
 TEMPLATE_TEST_CASE("on_available: a constructor that throws gives the slot back", "", REQUEST_POOLS(Number)) {
   auto const pool = make_pool<TestType>();
   auto held = pool->allocate(0);

@@ -53,7 +53,7 @@ class RequestNode : public WaitNode {
     while (state_.load(std::memory_order_acquire) == State::running) {  // acquire: pairs with the release in deliver()
       // In the child of a fork the thread that ran f does not exist.
       if (server_ == &deliveries() || kind_.forks(*this) != forks) return;
-      state_.wait(State::running, std::memory_order_acquire);
+      detail::yield();  // functions are short; and std::atomic::wait() does not work everywhere
     }
   }
   void hold() const noexcept { users_.fetch_add(1, std::memory_order_relaxed); }  // relaxed: the caller is a user
@@ -103,21 +103,17 @@ class RequestNode : public WaitNode {
     if (state_.compare_exchange_strong(expected, State::running, std::memory_order_acq_rel)) {
       kind_.run(*this);
       state_.store(State::done, std::memory_order_release);  // release: pairs with the acquire in wait_for_end()
-      state_.notify_all();
     } else if (taken.slot != nullptr) {
       kind_.give_back(*this);
     }
     drop();
   }
+
   Kind const& kind_;
   std::atomic<State> state_{State::waiting};
   mutable std::atomic<std::uint32_t> users_{2};
   void const* server_ = nullptr;  ///< tells the thread that runs f
 };
-
-}  // namespace fastalloc::detail::inline FASTALLOC_MODE
-
-namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 template <class Requests, class Stop, class... Args> class AsyncAllocation;
 template <class Derived, class T, class Kind, class... Ps>
@@ -174,10 +170,10 @@ template <class Pool> class FreeSlot {
 
   /// False if the pool ends, and after allocate().
   [[nodiscard]] explicit operator bool() const noexcept { return has_slot_; }
-  /// Effects: builds an object in the slot, as allocate() of the pool does. Requires: a slot is there.
-  /// Returns: its handle. Throws: what T's constructor throws; the slot has then gone back.
+  /// Effects: builds an object in the slot, as allocate() of the pool does. Returns: its handle.
+  /// Throws: what T's constructor throws, the slot has then gone back; PoolExhausted without a slot.
   template <class... Args> [[nodiscard]] handle_type allocate(Args&&... args) {
-    has_slot_ = false;
+    if (!std::exchange(has_slot_, false)) requests_.fail_without_slot();
     return requests_.build_for(node_, std::forward<Args>(args)...);
   }
 
@@ -412,6 +408,12 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
   template <class... Args> handle_type build_for(RequestNode& node, Args&&... args) {
     Pool::template check_arguments<Args...>();
     return build(Slots::claim(pool_.core_, node), static_cast<Args&&>(args)...);
+  }
+  [[noreturn]] FASTALLOC_COLD void fail_without_slot() {
+    Error error = pool_.core_.describe(
+        ErrorCode::pool_exhausted,
+        "the slot of this request holds an object already, or the pool ends; test the slot before allocate()");
+    pool_.fail_typed(error);
   }
   void give_back(RequestNode& node) noexcept { pool_.unbuild(Slots::claim(pool_.core_, node), false, false); }
   template <class F> [[nodiscard]] RequestNode* make_node(F f) {
