@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The model as a libFuzzer target: the first byte picks the pool, the others are the decisions.
 //   cmake -B build/fuzz -D CMAKE_CXX_COMPILER=clang++ -D FASTALLOC_FUZZ=ON && build/fuzz/tests/model/fuzz_model
+#include "model/full_and_saved.hpp"
 #include "model/pools.hpp"
 #include "model/source.hpp"
 
@@ -32,15 +33,29 @@ template <class SlotPolicy> void run(std::size_t wanted, std::span<std::uint8_t 
   });
 }
 
+/// Models that are no pool of the driver's.
+void run_other(std::size_t wanted, std::span<std::uint8_t const> bytes) {
+  std::size_t number = 0;
+  model::run_full_and_saved([&](auto& of, std::size_t) {
+    if (number++ != wanted) return;
+    model::ByteSource source(bytes);
+    std::string const failure = model::run_steps(of, source, bytes.size());
+    if (failure.empty()) return;
+    std::fprintf(stderr, "%s\n", failure.c_str());
+    std::abort();
+  });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
   std::span<std::uint8_t const> const bytes(data + 1, size - 1);
-  switch (data[0] / 8 % 3) {
-    case 0: run<fastalloc::StackAllocator>(data[0] % 8, bytes); break;
-    case 1: run<fastalloc::FreeListAllocator>(data[0] % 8, bytes); break;
-    default: run<fastalloc::BitmapAllocator>(data[0] % 8, bytes);
+  switch (data[0] / 16 % 4) {
+    case 0: run<fastalloc::StackAllocator>(data[0] % 16, bytes); break;
+    case 1: run<fastalloc::FreeListAllocator>(data[0] % 16, bytes); break;
+    case 2: run<fastalloc::BitmapAllocator>(data[0] % 16, bytes); break;
+    default: run_other(data[0] % 16, bytes);
   }
   return 0;
 }
