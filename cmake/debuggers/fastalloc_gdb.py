@@ -63,7 +63,7 @@ STATES = set()
 
 def short(kind):
     # The name of a type without inline namespaces and the policies.
-    return re.sub(r'\b(v|(bare_|noexcept_)?abi|(un)?checked(_asan|_tsan)?(_bare)?)\d+_\d+_\d+::', '', str(kind))
+    return re.sub(r'\b(v|\w*abi|(un)?checked[a-z_]*)\d+_\d+_\d+::', '', str(kind))
 
 
 def items(count, one, many=None):

@@ -81,7 +81,7 @@ asm(R"asm(
 .ascii "\n"
 .ascii "def short(kind):\n"
 .ascii "    # The name of a type without inline namespaces and the policies.\n"
-.ascii "    return re.sub(r'\\b(v|(bare_|noexcept_)?abi|(un)?checked(_asan|_tsan)?(_bare)?)\\d+_\\d+_\\d+::', '', str(kind))\n"
+.ascii "    return re.sub(r'\\b(v|\\w*abi|(un)?checked[a-z_]*)\\d+_\\d+_\\d+::', '', str(kind))\n"
 .ascii "\n"
 .ascii "\n"
 .ascii "def items(count, one, many=None):\n"
