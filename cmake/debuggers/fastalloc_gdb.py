@@ -63,7 +63,7 @@ STATES = set()
 
 def short(kind):
     # The name of a type without inline namespaces and the policies.
-    return re.sub(r'\b(abi|abi_noexcept|state|(un)?checked(_asan|_tsan)?)_\d+_\d+_\d+::', '', str(kind))
+    return re.sub(r'\b(v|\w*abi|(un)?checked[a-z_]*)\d+_\d+_\d+::', '', str(kind))
 
 
 def items(count, one, many=None):
@@ -126,14 +126,14 @@ class Core:
                 returned = int(slots['size_'])
             except gdb.error:
                 return None
-        returned += 1 if int(supply['hot_']) != 0 else 0
+        returned += 1 if int(supply['last_freed_']) != 0 else 0
         if not self.blocks:
             return 0
-        if 'fresh_end' in [f.name for f in supply['many_'].type.strip_typedefs().fields()]:
+        if 'bump_end' in [f.name for f in supply['many_'].type.strip_typedefs().fields()]:
             many = supply['many_']
-            left = (int(many['fresh_end']) - int(supply['fresh_'])) // self.stride
+            left = (int(many['bump_end']) - int(supply['bump_'])) // self.stride
             return int(many['total']) - int(many['pending']) - left - returned
-        return (int(supply['fresh_']) - self.blocks[0].data) // self.stride - returned
+        return (int(supply['bump_']) - self.blocks[0].data) // self.stride - returned
 
     def usage(self):
         if not self.blocks:
@@ -388,7 +388,7 @@ class Printers(gdb.printing.PrettyPrinter):
         'WeakHandle': Sharing, 'BatchHandle': Slots, 'SpanHandle': Slots, 'Key': Key, 'ShortKey': Key,
         'PoolStatistics': Statistics, 'PoolResource': Resource, 'SynchronizedPoolResource': Resource,
         'Error': Error, 'Result': Result}
-    pattern = re.compile(r'^fastalloc::(detail::)?(\w+_(\d+_\d+_\d+(_bare)?)::)?(\w+)(<.*>)?$')
+    pattern = re.compile(r'^fastalloc::(detail::)?[a-z_]+(\d+_\d+_\d+)::(\w+)(<.*>)?$')
 
     def __init__(self):
         super(Printers, self).__init__('fastalloc')
@@ -398,11 +398,10 @@ class Printers(gdb.printing.PrettyPrinter):
         if kind.code == getattr(gdb, 'TYPE_CODE_REF', None):
             kind = kind.target()
         match = self.pattern.match(str(kind.unqualified().strip_typedefs()))
-        if match is None or match.group(5) not in self.kinds:
+        if match is None or match.group(3) not in self.kinds:
             return None
-        if match.group(3) is not None:
-            STATES.add('fastalloc::detail::state_' + match.group(3))
-        return self.kinds[match.group(5)](value)
+        STATES.add('fastalloc::detail::v' + match.group(2))
+        return self.kinds[match.group(3)](value)
 
 
 gdb.printing.register_pretty_printer(None, Printers(), replace=True)

@@ -58,11 +58,11 @@ def counted(core):
         returned = (top - number(slots, 'stack_')) // entry
     if returned is None:
         return None, capacity, blocks
-    returned += 1 if number(supply, 'hot_') else 0
-    fresh = number(supply, 'fresh_')
+    returned += 1 if number(supply, 'last_freed_') else 0
+    bump = number(supply, 'bump_')
     if count is None:
-        return (fresh - start) // stride - returned, capacity, blocks
-    left = (number(supply, 'many_', 'fresh_end') - fresh) // stride
+        return (bump - start) // stride - returned, capacity, blocks
+    left = (number(supply, 'many_', 'bump_end') - bump) // stride
     return capacity - number(supply, 'many_', 'pending') - left - returned, capacity, blocks
 
 

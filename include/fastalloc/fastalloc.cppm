@@ -10,6 +10,9 @@ module;
 #include <fastalloc/adapters/pool_resource.hpp>
 #include <fastalloc/adapters/pooled.hpp>
 #include <fastalloc/adapters/unique_ptr.hpp>
+#include <fastalloc/debug/occupancy.hpp>
+#include <fastalloc/debug/trace.hpp>
+#include <fastalloc/debug/tracy.hpp>
 #include <fastalloc/fastalloc.hpp>
 #include <fastalloc/registry.hpp>
 #include <fastalloc/storage/budget.hpp>
@@ -141,6 +144,7 @@ using fastalloc::Evict;
 using fastalloc::evict;
 using fastalloc::Fail;
 using fastalloc::FixedPool;
+using fastalloc::FreeSlot;
 using fastalloc::GrowingPool;
 using fastalloc::GrowthStrategy;
 using fastalloc::HeapFallback;
@@ -149,9 +153,21 @@ using fastalloc::NoDestructor;
 using fastalloc::OldestFirst;
 using fastalloc::PoolConfig;
 using fastalloc::PoolConfigBuilder;
+using fastalloc::SlotRequest;
 using fastalloc::ThreadLocalPool;
 using fastalloc::ThreadSafeDefaults;
 using fastalloc::ThreadSafePool;
+
+// traces and pictures; TracySink is defined where the module was built with Tracy's headers
+using fastalloc::ChromeTrace;
+using fastalloc::occupancy_svg;
+using fastalloc::PoolUsage;
+using fastalloc::TraceEvent;
+using fastalloc::TraceKind;
+using fastalloc::TraceSink;
+using fastalloc::TraceStats;
+using fastalloc::TraceSwitch;
+using fastalloc::TracySink;
 
 // the list of all pools
 using fastalloc::PoolInfo;

@@ -7,6 +7,15 @@ if(NOT LLDB)
   message("skipped: lldb is missing")
   return()
 endif()
+# Debian's LLDB 14 looks for its Python module in a folder that does not exist.
+file(REAL_PATH ${LLDB} real)
+cmake_path(GET real PARENT_PATH folder)
+file(GLOB modules ${folder}/../lib/python3.*/*-packages/lldb/__init__.py)
+foreach(module IN LISTS modules)
+  cmake_path(GET module PARENT_PATH folder)
+  cmake_path(GET folder PARENT_PATH folder)
+  set(ENV{PYTHONPATH} ${folder})
+endforeach()
 set(expected
   "fixed = 2 of 10 slots in use, in 1 block"
   "a = to ADDRESS"

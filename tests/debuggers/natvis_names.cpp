@@ -28,4 +28,7 @@ int main() {
   print<PoolStatistics>();
   print<Error>();
   print<Key>();
+  print<ShortKey<20, 12>>();
+  print<BatchHandle<int, FixedPool<int>>>();
+  print<SpanHandle<int, FixedPool<int>>>();
 }

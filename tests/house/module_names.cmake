@@ -94,7 +94,7 @@ while(todo)
     list(APPEND todo ${file})
   endforeach()
 endwhile()
-list(REMOVE_ITEM headers ${reached})
+list(REMOVE_ITEM headers ${reached} ${ROOT}/include/fastalloc/debug/gdb.hpp)  # declares no name, and adds 16 KiB
 if(headers)
   fail("${MODULE} includes neither directly nor otherwise: ${headers}")
 endif()

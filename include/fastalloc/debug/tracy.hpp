@@ -79,8 +79,8 @@ struct TracySink : TraceSwitch<TracySink, true> {
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-struct
-    TracySink;  // incomplete: add the folder "public" of Tracy to the include path, so that <tracy/Tracy.hpp> is found
+// Incomplete: add the folder "public" of Tracy to the include path, so that <tracy/Tracy.hpp> is found.
+struct TracySink;
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
 

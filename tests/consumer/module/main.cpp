@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <memory_resource>
+#include <string>
 #include <vector>
 
 import fastalloc;
@@ -36,9 +37,20 @@ int main() {
   fastalloc::PoolResource resource;
   std::pmr::vector<int> numbers({1, 2, 3}, &resource);
 
+  fastalloc::GrowingPool<int, fastalloc::TraceStats<fastalloc::ChromeTrace>> traced(1);
+  fastalloc::ChromeTrace::start();
+  { auto a = traced.allocate(1); }
+  fastalloc::ChromeTrace::stop();
+  using Waited = fastalloc::ThreadSafePool<int>;
+  Waited waited_for(1);
+  int offered = 0;
+  fastalloc::SlotRequest const request =
+      waited_for.on_available([&](fastalloc::FreeSlot<Waited>& slot) { offered = *slot.allocate(5); });
+
   auto const other = next_number();
   if (hooks_called != 4 || pool.get(key) != &*answer || *other != 7 || numbers.size() != 3 ||
-      fastalloc::summary(pool.statistics()).empty())
+      fastalloc::summary(pool.statistics()).empty() || offered != 5 || fastalloc::ChromeTrace::to_json().empty() ||
+      fastalloc::occupancy_svg(pool).find("<svg") == std::string::npos)
     return 1;
   std::printf("%d of %zu slots\n", *answer, pool.capacity());
 }

@@ -275,7 +275,7 @@ TEST_CASE("budget: asks before it refuses") {
 TEST_CASE("budget: reports pools that outlive it") {
   test::RecordedErrors const errors;
   std::optional<MemoryBudget> budget(std::in_place, 10'000U);
-  REQUIRE(budget->pop(100));
+  REQUIRE(budget->take(100));
   budget.reset();
   REQUIRE(errors.count() == 1);
   CHECK(errors[0].requested == 100);
