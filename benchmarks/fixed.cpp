@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// FixedPool with its default policies, the same behind the erased handle, and with statistics.
+// FixedPool with its default policies, the same behind the erased handle, with statistics, and with handles of one
+// word.
 #include "pools.hpp"
 #include "workloads.hpp"
 
@@ -11,6 +12,9 @@ void add_fixed_cases() {
   add_build<Ours<Pool>>("FixedPool");
   add_cases<Ours<Pool, 0, fastalloc::Handle<Object>>>("FixedPool, erased handle");
   add_cases<Ours<fastalloc::FixedPool<Object, fastalloc::BasicStats>>>("FixedPool, BasicStats");
+  using Compact = fastalloc::FixedPool<Object, fastalloc::CompactHandles>;
+  add_cases<Ours<Compact>>("FixedPool, CompactHandles");
+  add_cases<Ours<Compact, 0, fastalloc::CompactHandle<Object>>>("FixedPool, CompactHandle<T>");
 }
 
 }  // namespace bench

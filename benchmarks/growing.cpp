@@ -9,6 +9,7 @@ void add_growing_cases() {
   add_cases<Ours<fastalloc::GrowingPool<Object>, small>>("GrowingPool");
   add_build<Ours<fastalloc::GrowingPool<Object>>>("GrowingPool");
   add_cases<Ours<fastalloc::GrowingPool<Object, fastalloc::BasicStats>, small>>("GrowingPool, BasicStats");
+  add_cases<Ours<fastalloc::GrowingPool<Object, fastalloc::CompactHandles>, small>>("GrowingPool, CompactHandles");
 }
 
 }  // namespace bench

@@ -127,6 +127,7 @@ constexpr Row rows[] = {
     {"FixedPool, named, Registered", run<Named>, {16, 24, 54}},
     {"FixedPool, Evict", run<Ours<fastalloc::FixedPool<Object, fastalloc::Evict<EndNothing>>>>, {16, 24, 54}},
     {"FixedPool, HeapFallback", run<Ours<fastalloc::FixedPool<Object, fastalloc::HeapFallback>>>, {24, 32, 62}},
+    {"FixedPool, CompactHandles", run<Ours<fastalloc::FixedPool<Object, fastalloc::CompactHandles>>>, {24, 28, 56}},
     {"FixedPool, AtomicShared", run<Sharing<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {51, 63, 95}},
     {"copy of a SharedHandle", run<Copying<fastalloc::FixedPool<Object, fastalloc::AtomicShared>>>, {21, 31, 43}},
     {"FixedPool, LockFree", run<Ours<fastalloc::FixedPool<Object, fastalloc::LockFree>>>, {49, 55, 69}},

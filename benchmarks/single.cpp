@@ -48,6 +48,15 @@ void print_targets(std::ostream& out, Results const& results, Strings const& gen
   for (char const* column : {"pairObj", "pair", "bulkRND 1k", "bulkFIFO 1k", "bulkRND 100k", "churn 1k", "churn 100k",
                              "bulkRND 1M", "churn 1M"})
     targets.at_most(column, "GrowingPool", ours, 1.1);
+  std::string const compact = "FixedPool, CompactHandles";
+  targets.at_most("pairObj", compact, ours, 1.56);
+  for (char const* column : {"churn 1k", "bulkRND 1k", "bulkRND 100k"}) targets.faster(column, compact, ours, 1.05);
+  targets.faster("churn 100k", compact, ours, 1.8);
+  targets.faster("churn 1M", compact, ours, 1.3);
+  targets.faster("bulkRND 1M", compact, ours, 1.3);
+  for (char const* column :
+       {"pairObj", "pair", "bulkRND 1k", "bulkRND 100k", "churn 1k", "churn 100k", "bulkRND 1M", "churn 1M"})
+    targets.at_most(column, "GrowingPool, CompactHandles", compact, 1.1);
   targets.at_most("pairObj", "FixedPool, BitmapAllocator", "LIMIT", 3);
   for (char const* column : {"pairObj", "pair"})
     targets.add(std::string(column) + ": erased handle - typed handle, ns", "≤ ", 1.5,

@@ -19,6 +19,7 @@
 #include <fastalloc/lock/lock_free.hpp>
 #include <fastalloc/pool/batches.hpp>
 #include <fastalloc/pool/clearing.hpp>
+#include <fastalloc/pool/compact_handles.hpp>
 #include <fastalloc/pool/identities.hpp>
 #include <fastalloc/pool/looking.hpp>
 #include <fastalloc/pool/movable_pool.hpp>

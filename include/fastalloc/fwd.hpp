@@ -54,6 +54,8 @@ template <class T, class Owner = AnyOwner> class Handle;
 template <class T, class Owner> class SpanHandle;
 template <class T, class Owner> class BatchHandle;
 template <auto& Pool> struct Bound;
+struct InSegment;
+template <class T> using CompactHandle = Handle<T, InSegment>;  // pool/compact_handles.hpp
 template <class T> class SharedHandle;
 template <class T> class WeakHandle;
 template <class T, class Owner = AnyOwner> class PoolDeleter;  // adapters/unique_ptr.hpp
@@ -124,6 +126,9 @@ struct Abandonable;
 
 // poison: by default AddressSanitizer reports accesses to free slots
 struct NoPoison;
+
+// handles of one word; of two by default
+struct CompactHandles;
 
 // exhaustion: what happens when every slot is in use
 struct Fail;

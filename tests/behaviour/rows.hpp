@@ -4,7 +4,8 @@
 // Twelve rows: each slot allocator in each place. Statistics, checks and lifetime are dealt out such that each value of
 // each of them meets each value of every other axis; `shift` flips them, so that different T see different triples.
 // The slices of CI take four of the twelve, each place once; twelve kinds of T share out the rest.
-// Keys and counts of owners, which nothing here uses but which change what slots look like, are dealt out in turn.
+// Keys, counts of owners and handles of one word, which nothing here uses but which change what slots look like, are
+// dealt out in turn.
 #pragma once
 
 #include "behaviour/kinds.hpp"
@@ -33,7 +34,8 @@ template <class T> struct Keep {
 /// Slots of the fixed pools, and the cap of the growing ones: more than a word of the bitmap.
 inline constexpr std::size_t slots = 70;
 
-template <class T, class SlotPolicy, Place place, class Stats, class Checks, bool recycles, class Keys, class Sharing>
+template <class T, class SlotPolicy, Place place, class Stats, class Checks, bool recycles, class Keys, class Sharing,
+          class Handles>
 struct Row {
   using value_type = T;
   using slot_policy = SlotPolicy;
@@ -43,12 +45,12 @@ struct Row {
   static constexpr bool grows = place == Place::growing;
 
   using pool_type = std::conditional_t<
-      place == Place::growing, fastalloc::GrowingPool<T, Keys, SlotPolicy, Stats, Checks, Lifetime, Sharing>,
+      place == Place::growing, fastalloc::GrowingPool<T, Keys, Handles, SlotPolicy, Stats, Checks, Lifetime, Sharing>,
       std::conditional_t<place == Place::heap,
-                         fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys>,
+                         fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys, Handles>,
                          std::conditional_t<place == Place::inside,
                                             fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats,
-                                                                 Checks, Lifetime, Sharing, Keys>,
+                                                                 Checks, Handles, Lifetime, Sharing, Keys>,
                                             fastalloc::FixedPool<T, Lifetime, Checks, Keys, Stats,
                                                                  fastalloc::ExternalStorage, Sharing, SlotPolicy>>>>;
   using handle_type = typename pool_type::handle_type;
@@ -99,7 +101,8 @@ struct Row {
            std::string(fastalloc::detail::type_name<SlotPolicy>()) + " " + places[static_cast<int>(place)] +
            (Stats::enabled ? " BasicStats" : " NoStats") + (Checks::tracks_slots ? " FullChecks" : " NoChecks") +
            (recycles ? " Recycle" : " ConstructOnAllocate") + (Keys::generation_bits != 0 ? " Generations" : "") +
-           (std::is_same_v<Sharing, fastalloc::detail::NoSharing> ? "" : " sharing");
+           (std::is_same_v<Sharing, fastalloc::detail::NoSharing> ? "" : " sharing") +
+           (std::is_same_v<Handles, fastalloc::CompactHandles> ? " CompactHandles" : "");
   }
 };
 
@@ -109,14 +112,15 @@ template <class T, std::size_t shift, std::size_t s, std::size_t p> constexpr au
   constexpr bool stats = ((s + p + shift) & 1) != 0;
   constexpr bool checks = ((s + (p >> 1) + (shift >> 1)) & 1) != 0;
   constexpr bool recycles = ((std::size_t{s == 2} + p + (p >> 1) + (shift >> 2)) & 1) != 0;
-  return std::type_identity<
-      Row<T,
-          std::tuple_element_t<
-              s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
-          static_cast<Place>(p), std::conditional_t<stats, fastalloc::BasicStats, fastalloc::NoStats>,
-          std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles,
-          std::conditional_t<(s + p + shift) % 3 == 0, fastalloc::Generations, fastalloc::NoKeys>,
-          std::conditional_t<(s + 2 * p + shift) % 4 == 1, fastalloc::Shared, fastalloc::detail::NoSharing>>>{};
+  return std::type_identity<Row<
+      T,
+      std::tuple_element_t<
+          s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
+      static_cast<Place>(p), std::conditional_t<stats, fastalloc::BasicStats, fastalloc::NoStats>,
+      std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles,
+      std::conditional_t<(s + p + shift) % 3 == 0, fastalloc::Generations, fastalloc::NoKeys>,
+      std::conditional_t<(s + 2 * p + shift) % 4 == 1, fastalloc::Shared, fastalloc::detail::NoSharing>,
+      std::conditional_t<(s + p + p / 2 + shift) % 2 == 1 && p != 2, fastalloc::CompactHandles, fastalloc::Fail>>>{};
 }
 
 template <class T, std::size_t shift, std::size_t... i> constexpr auto table(std::index_sequence<i...>) {

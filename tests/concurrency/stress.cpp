@@ -222,7 +222,7 @@ TEMPLATE_TEST_CASE("stress: fixed capacity", "", ThreadSafePool<Payload>, (Threa
                    (ThreadSafePool<Payload, NoCache, MutexLock, NoChecks, AtomicStats>),
                    (ThreadSafePool<Payload, LockFree>), (ThreadSafePool<Payload, LockFree, NoChecks, AtomicStats>),
                    (ThreadSafePool<Payload, FullChecks, AtomicStats>),
-                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
+                   (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats, CompactHandles>),
                    (ThreadSafePool<Payload, BitmapAllocator, NoChecks, AtomicStats>),
                    (ThreadSafePool<Payload, ThreadCache<2>, SpinLock, NoChecks, AtomicStats>),
                    (FixedPool<Payload, AdaptiveLock, NoChecks>), (FixedPool<Payload, LockFree>)) {
@@ -260,7 +260,7 @@ TEMPLATE_TEST_CASE("stress: growing, shrinking and trimming meanwhile", "",
                    (ThreadSafePool<Payload, NoCache, AtomicStats>),
                    (ThreadSafePool<Payload, BitmapAllocator, NoChecks, AtomicStats>),
                    (ThreadSafePool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
-                   (GrowingPool<Payload, AdaptiveLock>), (GrowingPool<Payload, MutexLock, NoChecks>)) {
+                   (GrowingPool<Payload, AdaptiveLock, CompactHandles>), (GrowingPool<Payload, MutexLock, NoChecks>)) {
   TestType pool(PoolConfig{.capacity = 8, .max_capacity = 60, .growth_strategy = GrowthStrategy::linear(8)});
   stress(pool);
   CHECK(Payload::lives() == 0);
@@ -301,7 +301,8 @@ TEST_CASE("stress: recycled objects") {
 }
 
 TEMPLATE_TEST_CASE("stress: a sub-pool for each thread", "", ThreadLocalPool<Payload>,
-                   (ThreadLocalPool<Payload, NoChecks, AtomicStats>), (ThreadLocalPool<Payload, FullChecks>),
+                   (ThreadLocalPool<Payload, NoChecks, AtomicStats, CompactHandles>),
+                   (ThreadLocalPool<Payload, FullChecks>),
                    (ThreadLocalPool<Payload, FreeListAllocator, NoChecks, AtomicStats>),
                    (ThreadLocalPool<Payload, BitmapAllocator, AtomicStats>)) {
   TestType pool(10);  // fewer than a thread may hold

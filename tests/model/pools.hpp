@@ -11,6 +11,7 @@
 namespace model {
 
 using fastalloc::BasicStats;
+using fastalloc::CompactHandles;
 using fastalloc::FixedPool;
 using fastalloc::FullChecks;
 using fastalloc::GrowingPool;
@@ -62,12 +63,12 @@ template <class SlotPolicy, class Run> void run_pools(Run&& run) {
   growing(SharedReusing{}, "thread-safe recycling pool",
           {.capacity = 20, .max_capacity = 100, .growth = 30, .alignment = 64}, 300'000);
 
-  using Plain = std::type_identity<GrowingPool<Object<40>, SlotPolicy, BasicStats, NoChecks>>;
-  growing(Plain{}, "big growing pool, exponential, capped",
+  using Plain = std::type_identity<GrowingPool<Object<40>, SlotPolicy, BasicStats, NoChecks, CompactHandles>>;
+  growing(Plain{}, "big growing pool, exponential, capped, handles of one word",
           {.capacity = 100, .max_capacity = 1500, .check_every = 1024}, 600'000);
 
-  using Dropping = std::type_identity<FixedPool<Inert, SlotPolicy, BasicStats, FullChecks>>;
-  fixed(Dropping{}, "fixed pool of inert objects", {.capacity = 150, .check_every = 32}, 300'000);
+  using Dropping = std::type_identity<FixedPool<Inert, SlotPolicy, BasicStats, FullChecks, CompactHandles>>;
+  fixed(Dropping{}, "fixed pool of inert objects, handles of one word", {.capacity = 150, .check_every = 32}, 300'000);
   using GrowingDropping = std::type_identity<GrowingPool<Inert, SlotPolicy, BasicStats, NoChecks>>;
   growing(GrowingDropping{}, "growing pool of inert objects",
           {.capacity = 9, .max_capacity = 200, .growth = 30, .check_every = 32}, 300'000);

@@ -67,7 +67,8 @@ template <auto Pool> requires(!std::is_null_pointer_v<decltype(Pool)>) struct Fr
   static_assert(is_pool,
                 "fastalloc: PooledFrame<&pool> wants the address of a pool of FrameSlots, as in "
                 "`inline ThreadSafePool<FrameSlot<256>> frames(1000);`; write PooledFrame<> to give it as a parameter");
-  using type = typename std::remove_pointer_t<decltype(Pool)>::handle_type::owner_type;
+  using pool_owner = typename std::remove_pointer_t<decltype(Pool)>::handle_type::owner_type;
+  using type = std::conditional_t<is_compact<pool_owner>, AnyOwner, pool_owner>;  // a frame may be from the heap
   using slot = typename std::remove_pointer_t<decltype(Pool)>::value_type;
 };
 

@@ -24,7 +24,8 @@ template <class T, class Owner> class PoolDeleter {
   /// the slot by its address: logarithmic in its blocks. Converting the handle first, by to_unique(Handle<Base>(...)),
   /// avoids that for bases at the object's own address.
   template <class U, class O> requires(!std::same_as<PoolDeleter<U, O>, PoolDeleter>) &&
-                                      std::same_as<Owner, AnyOwner> && std::convertible_to<U*, T*>
+                                      std::same_as<Owner, AnyOwner> && std::convertible_to<U*, T*> &&
+                                      (!detail::is_compact<O>)  // a deleter has no object that leads to its pool
   PoolDeleter(PoolDeleter<U, O> const& other) noexcept
       : owner_(other.owner_.any(), other.owner_.inside() || !std::same_as<U const volatile, T const volatile>) {}
 

@@ -6,6 +6,8 @@
 //             AnyOwner* | inside                   Handle<T> is type-erased: the release is one indirect call
 //             nothing                              Handle<T, Bound<pool>> is one word: the pool is in the type
 //                                                  (handle/bound.hpp)
+//                                                  P::handle_type of a pool with CompactHandles is one word: the
+//                                                  object's address leads to the pool (pool/compact_handles.hpp)
 //
 // `inside` (bit 0) means that object_ is not the start of its slot, but a base class or another part further in. The
 // pool then finds the slot from the address, which works for any part, virtual bases included.
@@ -62,6 +64,15 @@ template <class T, class... Policies> struct OwnerOf<ThreadLocalPool<T, Policies
 template <auto& Pool> struct OwnerOf<Bound<Pool>> {
   using type = std::remove_reference_t<decltype(Pool)>;
 };
+
+/// True if handles of this owner are one word, since objects lead to it: the pool has the policy CompactHandles.
+template <class Owner> constexpr bool is_compact = std::same_as<Owner, InSegment>;
+template <template <class, class...> class Pool, class T, class... Policies>
+constexpr bool is_compact<Pool<T, Policies...>> = (std::same_as<Policies, CompactHandles> || ...);
+
+/// True if handles with the owner From become handles with the owner To, which do not know the pool's type.
+template <class From, class To>
+constexpr bool erases_to = std::same_as<To, AnyOwner> || (std::same_as<To, InSegment> && is_compact<From>);
 
 /// True if handles of this owner check for null before access, as the checks policy says. The policy is read from the
 /// type's arguments, so the pool and T may be incomplete. Type-erased handles do not check.
@@ -120,6 +131,8 @@ namespace fastalloc::detail::inline FASTALLOC_ABI {
 
 /// The second word of a handle: the owner's address; in type-erased handles with `inside` in bit 0.
 template <class Owner> class OwnerWord {
+  static_assert(!is_compact<Owner>, "fastalloc: CompactHandles has a header of its own; add "
+                                    "#include <fastalloc/pool/compact_handles.hpp>");
   static constexpr bool erased = std::same_as<Owner, AnyOwner>;
   using Target = typename OwnerOf<Owner>::type;
 
@@ -134,8 +147,14 @@ template <class Owner> class OwnerWord {
     result.word_ = opaque(word_);
     return result;
   }
-  [[nodiscard]] Target* target() const noexcept requires(!erased) { return word_; }
-  [[nodiscard]] AnyOwner* any() const noexcept {
+  /// The word of an erased handle to `object`. `moved`: to a part of the object of a handle with `other`.
+  template <class O>
+  [[nodiscard]] static OwnerWord erase(OwnerWord<O> const& other, void const* object, bool moved) noexcept {
+    return OwnerWord(other.any(object), moved || other.inside());
+  }
+  /// The parameters, of all these functions, are the object's address, for owners that it leads to.
+  [[nodiscard]] Target* target(void const* = nullptr) const noexcept requires(!erased) { return word_; }
+  [[nodiscard]] AnyOwner* any(void const* = nullptr) const noexcept {
     if constexpr (erased) return reinterpret_cast<AnyOwner*>(word_ & ~std::uintptr_t{1});
     else return word_;
   }
@@ -173,8 +192,8 @@ template <auto& Pool> class OwnerWord<Bound<Pool>> {
   constexpr OwnerWord() noexcept = default;
   constexpr explicit OwnerWord(Target*) noexcept {}
   [[nodiscard]] constexpr OwnerWord copy() const noexcept { return {}; }
-  [[nodiscard]] static constexpr Target* target() noexcept { return &Pool; }
-  [[nodiscard]] static constexpr AnyOwner* any() noexcept { return &Pool; }
+  [[nodiscard]] static constexpr Target* target(void const* = nullptr) noexcept { return &Pool; }
+  [[nodiscard]] static constexpr AnyOwner* any(void const* = nullptr) noexcept { return &Pool; }
   [[nodiscard]] static constexpr bool inside() noexcept { return false; }
   // Not templates: g++ 12 would complete the pool, and so T, if a handle is a member of T.
   FASTALLOC_ALWAYS_INLINE static void release(void* object) noexcept {
@@ -207,13 +226,15 @@ template <class T, class Owner> class [[nodiscard]] Handle {
   }
 
   /// From a handle of any pool to T or to a class derived from T: erases the pool's type.
-  template <class U, class O> requires(!std::same_as<Handle<U, O>, Handle>) && std::same_as<Owner, AnyOwner> &&
+  template <class U, class O> requires(!std::same_as<Handle<U, O>, Handle>) && detail::erases_to<O, Owner> &&
                                       std::convertible_to<U*, T*> Handle(Handle<U, O>&& other) noexcept {
     U* const from = std::exchange(other.object_, nullptr);
     object_ = from;
     bool const moved = static_cast<void const volatile*>(object_) != static_cast<void const volatile*>(from);
-    owner_ = detail::OwnerWord<AnyOwner>(other.owner_.any(), moved || other.owner_.inside());
+    owner_ = detail::OwnerWord<Owner>::erase(other.owner_, from, moved);
   }
+  template <class U, class O> requires(std::same_as<Owner, InSegment> && !detail::is_compact<O>)
+  Handle(Handle<U, O>&&, FASTALLOC_ADVICE("fastalloc: no pool with CompactHandles; use Handle<T>")) = delete;
 
   /// Takes over the object of `owner` and points to `part` of it: a member, a base, the alternative of a std::variant.
   /// Any part will do, since the pool finds the slot from its address. If `part` is null or `owner` empty, this handle
@@ -221,11 +242,11 @@ template <class T, class Owner> class [[nodiscard]] Handle {
   ///   if (Handle<Circle> circle(std::move(shape), std::get_if<Circle>(shape.get())); circle) ...
   ///   else ...  // shape still owns the object
   /// Requires: `part` is null or lies inside the object.
-  template <class U, class O> requires std::same_as<Owner, AnyOwner> Handle(Handle<U, O>&& owner, T* part) noexcept {
+  template <class U, class O> requires detail::erases_to<O, Owner> Handle(Handle<U, O>&& owner, T* part) noexcept {
     if (part == nullptr || owner.object_ == nullptr) return;
     bool const moved = static_cast<void const volatile*>(part) != static_cast<void const volatile*>(owner.object_);
     object_ = part;
-    owner_ = detail::OwnerWord<AnyOwner>(owner.owner_.any(), moved || owner.owner_.inside());
+    owner_ = detail::OwnerWord<Owner>::erase(owner.owner_, owner.object_, moved);
     owner.object_ = nullptr;
   }
 
@@ -333,7 +354,7 @@ struct HandleAccess {
     return handle.owner_;
   }
   template <class T, class Owner> [[nodiscard]] static auto* owner(Handle<T, Owner> const& handle) noexcept {
-    return handle.owner_.target();
+    return handle.owner_.target(handle.object_);
   }
 };
 

@@ -677,10 +677,10 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
 
   FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows; use GrowingPool, or ThreadSafePool with HeapStorage and "
                         "a lock, or give the whole capacity to the constructor",
-                        void, reserve(std::size_t) requires(!Types::Growing));
+                        void, reserve(std::size_t) requires(!Types::may_grow));
   FASTALLOC_UNAVAILABLE("fastalloc: this pool never grows, so there is nothing to give back; use GrowingPool, or "
                         "ThreadSafePool with HeapStorage and a lock",
-                        std::size_t, shrink_to_fit() requires(!Types::Growing));
+                        std::size_t, shrink_to_fit() requires(!Types::may_grow));
 
   /// Bytes that ExternalStorage needs for exactly `slot_count` slots, with PoolConfig::alignment if set. Align the
   /// start to the greater of that and required_alignment(). Returns: SIZE_MAX if the product overflows.
@@ -705,7 +705,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   [[nodiscard]] bool check_invariants() { return core_.check_invariants(); }
 
  protected:
-  static constexpr bool may_grow = Growing;
+  static constexpr bool may_grow = Types::may_grow;
   using objects = Objects;
   using exhaustion_type = typename Types::P::exhaustion;
 

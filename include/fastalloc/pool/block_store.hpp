@@ -56,8 +56,15 @@ template <class Shape, class Checks, class Layout> struct ProcessBlock {
   static PoolConfig config_in(ExternalStorage const&, SlotType const&) noexcept { return {.capacity = 1}; }
 };
 
+/// Blocks in segments, of pools with CompactHandles; the specialization is in pool/compact_handles.hpp.
+template <class Store> class SegmentStore {
+  static_assert(sizeof(Store) == 0, "fastalloc: CompactHandles has a header of its own; add "
+                                    "#include <fastalloc/pool/compact_handles.hpp>");
+};
+
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
 class BlockStore : public Blocks<Shape::growing> {
+  template <class> friend class SegmentStore;
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
   using Slots = typename Layout::Slots;
   using Plan = typename Layout::Plan;
@@ -80,7 +87,7 @@ class BlockStore : public Blocks<Shape::growing> {
   ~BlockStore() {
     if constexpr (Shape::spans_processes)
       if (this->count() != 0 && !is_attached()) header().end(number_);
-    for (std::size_t b = 0; b != this->count(); ++b) release(&(*this)[b]);
+    for (std::size_t b = this->count(); b-- != 0;) release(&(*this)[b]);  // the first of a group holds its memory
     if constexpr (Shape::keyed && growing)
       keys_.clear([&](std::byte* memory, std::size_t bytes) { give_back(memory, bytes); });
     if constexpr (growing) give_back(many_.directory, many_.directory_bytes);
@@ -96,6 +103,8 @@ class BlockStore : public Blocks<Shape::growing> {
   /// given, else from the storage. On failure nothing changes; Purse::wanted is then 0 if the failure is final.
   /// Requires: Block::high_water is up to date.
   bool add(std::size_t slot_count, bool touch, Slots& allocator, Error& error, Purse* purse = nullptr) noexcept {
+    if constexpr (Shape::segment > 1)
+      return SegmentStore<BlockStore>::add(*this, slot_count, touch, allocator, error, purse);
     auto const plan = Layout::block(slot_count, this->stride(), alignment_);
     if (!plan.valid) {
       error.code = ErrorCode::invalid_configuration;  // growth turns it into allocation_failed
@@ -149,10 +158,24 @@ class BlockStore : public Blocks<Shape::growing> {
       extend_directory(record, entries, directory, allocator, purse);
       if constexpr (Shape::keyed) keys_.join(*record, paged);
     } else {
+      if constexpr (Shape::segment != 0) SegmentStore<BlockStore>::mark(*this, memory);
       bind(data, plan, slot_count, allocator);
     }
     return true;
   }
+  /// Slots that were acquired together with a block; 0 if they count with another one.
+  [[nodiscard]] std::size_t slots_together(Block const& block) const noexcept requires growing {
+    if constexpr (Shape::segment > 1) return SegmentStore<BlockStore>::slots_together(block);
+    return block.slot_count;
+  }
+  [[nodiscard]] std::size_t longest_run() const noexcept requires(Shape::segment > 1) {
+    return SegmentStore<BlockStore>::slots_per_segment(*this);
+  }
+  static constexpr char const* too_long =
+      "a pool with CompactHandles has no more adjacent slots than lie in a segment; take shorter runs, or leave "
+      "CompactHandles out";
+  /// For CompactHandles: names the pool. Call it before the first block is added.
+  void set_owner(AnyOwner* owner) noexcept requires(Shape::segment != 0) { owner_ = owner; }
   /// Effects: acquires the memory that the purse wants. Returns: false, with the error, if the storage has none.
   bool fill(Purse& purse, bool touch, Error& error) noexcept {
     if (purse.count + 1 == Purse::room) empty(purse);
@@ -170,7 +193,9 @@ class BlockStore : public Blocks<Shape::growing> {
     static_assert(plan.valid, "fastalloc: InlineStorage<N> has more slots than can be addressed; lower N");
     if constexpr (keeps_alignment) alignment_ = Layout::block_alignment;
     this->set_stride(Layout::stride(0));
-    bind(static_cast<std::byte*>(storage_.acquire(plan.bytes, Layout::block_alignment)), plan, InlineSlots, allocator);
+    auto* const memory = static_cast<std::byte*>(storage_.acquire(plan.bytes, Layout::block_alignment));
+    if constexpr (Shape::segment != 0) SegmentStore<BlockStore>::mark(*this, memory);
+    bind(memory + plan.data, plan, InlineSlots, allocator);
   }
 
   /// Sets the directory's length. Requires: the caller moved the remaining blocks to its first `count` entries.
@@ -208,7 +233,8 @@ class BlockStore : public Blocks<Shape::growing> {
   std::size_t release(Block* block) noexcept {
     std::size_t bytes = 0;  // a copy: the record may lie in the released memory
     if constexpr (growing || !is_borrowed || FASTALLOC_ASAN) bytes = bytes_of(*block);
-    give_back(block->data, bytes);
+    if constexpr (Shape::segment > 1) SegmentStore<BlockStore>::release(*this, block->data, bytes);
+    else give_back(block->data, bytes);
     return bytes;
   }
   /// The bytes of all blocks, of the directory, and of keys.
@@ -271,10 +297,12 @@ class BlockStore : public Blocks<Shape::growing> {
     allocator.bind(data + plan.metadata, *this);
   }
 
-  bool reserve_words(std::size_t slot_count, bool touch, std::size_t& paged, Error& error, Purse* purse) noexcept {
+  /// `more`: slots whose generations lie in whole pages, of further blocks.
+  bool reserve_words(std::size_t slot_count, bool touch, std::size_t& paged, Error& error, Purse* purse,
+                     std::size_t more = 0) noexcept {
     paged = keys_.paged(slot_count);
     bool full = false;
-    if (keys_.reserve(slot_count, paged, full,
+    if (keys_.reserve(slot_count + more, paged + more, full,
                       [&](std::size_t bytes) noexcept { return acquire(bytes, touch, error, purse); }))
       return true;
     if (full)
@@ -310,7 +338,7 @@ class BlockStore : public Blocks<Shape::growing> {
 
   [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error, Purse* purse = nullptr) noexcept {
     if (purse != nullptr) return purse->pop(bytes);
-    auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_));
+    auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_of(bytes)));
     if (memory != nullptr) {
       if (touch && !is_prefaulted()) touch_pages(memory, bytes);
       return memory;
@@ -345,7 +373,13 @@ class BlockStore : public Blocks<Shape::growing> {
     if (memory == nullptr) return;
     unpoison(memory, bytes);
     if (purse != nullptr) return purse->put(memory, bytes);
-    if constexpr (!is_borrowed) storage_.release(memory, bytes, alignment_);
+    if constexpr (!is_borrowed) storage_.release(memory, bytes, alignment_of(bytes));
+  }
+  /// Segments have an odd number of bytes: all else does without their alignment.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t alignment_of([[maybe_unused]] std::size_t bytes) const noexcept {
+    if constexpr (Shape::segment > 1)
+      if (bytes % 2 == 0) return greater(alignof(std::uint64_t), Layout::metadata_alignment);
+    return alignment_;
   }
 
   [[nodiscard]] bool is_prefaulted() const noexcept {
@@ -366,6 +400,8 @@ class BlockStore : public Blocks<Shape::growing> {
   struct NoNumber {};
   /// The number of a pool that this one created.
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::spans_processes, std::uint32_t, NoNumber> number_{};
+  struct NoOwner {};
+  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<Shape::segment != 0, AnyOwner*, NoOwner> owner_{};
   FASTALLOC_NO_UNIQUE_ADDRESS GenerationTable<Shape> keys_{};
   FASTALLOC_NO_UNIQUE_ADDRESS StorageState storage_{};
 };

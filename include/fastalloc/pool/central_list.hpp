@@ -178,6 +178,9 @@ template <class Choices> class CentralList {
     for (std::size_t b = 0; b != supply_.blocks().count(); ++b) f(supply_.blocks()[b]);
   }
 
+  /// For CompactHandles; see BlockStore.
+  void set_owner(AnyOwner* owner) noexcept requires(Shape::segment != 0) { supply_.blocks().set_owner(owner); }
+
   /// For iterators of pools without a lock.
   [[nodiscard]] Supply& supply() noexcept { return supply_; }
   [[nodiscard]] StorageState const& storage() const noexcept { return supply_.blocks().storage(); }
@@ -199,7 +202,7 @@ template <class Choices> class CentralList {
     return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
   }
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const {
-    return locked_blocks([&] { return supply_.blocks().index_of(slot); });
+    return locked_blocks([&] { return BlockLookup<Shape>::index_of(supply_.blocks(), slot); });
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
@@ -211,8 +214,7 @@ template <class Choices> class CentralList {
   /// The start of the slot that contains `p`. Requires: there is one.
   [[nodiscard]] std::byte* slot_of(void const* p) noexcept {
     [[maybe_unused]] auto const guard = inside_blocks();
-    std::byte* const data = supply_.blocks().find(p)->data;
-    return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / stride() * stride();
+    return BlockLookup<Shape>::slot_of(supply_.blocks(), p);
   }
 
   [[nodiscard]] PoolStatistics statistics() const {
@@ -459,7 +461,7 @@ template <class Choices> class CentralList {
     return true;
   }
   FASTALLOC_ALWAYS_INLINE bool flip_mark(std::byte* slot) noexcept {
-    auto const& block = supply_.blocks().of(slot);
+    auto const& block = BlockLookup<Shape>::of(supply_.blocks(), slot);
     return SlotMarks::flip<shared_marks>(block, supply_.blocks().place(block, slot));
   }
   FASTALLOC_ALWAYS_INLINE void note_peak() noexcept {
@@ -501,6 +503,11 @@ template <class Choices> class CentralList {
   /// the slots must be adjacent, and no such run exists yet.
   bool make_room(std::size_t n, Error* error, bool adjacent = false) {
     if constexpr (growing) {
+      if constexpr (Shape::segment > 1)
+        if (adjacent && n > supply_.blocks().longest_run()) {
+          if (error != nullptr) *error = describe(ErrorCode::pool_exhausted, supply_.blocks().too_long, n);
+          return false;
+        }
       Error why;
       bool const made = grow(n, adjacent, why);
       if (error != nullptr) *error = why;
@@ -596,7 +603,8 @@ template <class Choices> class CentralList {
     if (wanted == 0) {
       error = describe_here(
           ErrorCode::pool_exhausted,
-          config_.growth_strategy.is_custom()
+          Shape::segment != 0 && config_.max_capacity == config_.capacity ? all_in_use
+          : config_.growth_strategy.is_custom()
               ? "every slot is in use and the custom growth function returned 0; let it return the slots to add"
               : "every slot is in use and the growth strategy is none(); return handles, or set "
                 "PoolConfig::growth_strategy",

@@ -152,7 +152,8 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
       if (many_.pending == 0) return false;
       sync_bump_pointer();
       Block* found = nullptr;
-      for (std::size_t b = 0; b != blocks_.count(); ++b) {
+      if constexpr (Shape::segment > 1) found = next_in_group();
+      for (std::size_t b = found == nullptr ? 0 : blocks_.count(); b != blocks_.count(); ++b) {
         Block& block = blocks_[b];
         if (block.high_water != block.slot_count && &block != many_.untouched_block &&
             (found == nullptr || block.first < found->first))
@@ -268,6 +269,12 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
       unpoison(slot + Shape::payload, Shape::size - Shape::payload);
       std::memset(slot + Shape::payload, 0, sizeof(std::uint64_t));
     }
+  }
+
+  /// The block behind that of the bump pointer, of the same acquisition, if it is untouched; else null.
+  [[nodiscard]] Block* next_in_group() const noexcept requires growing {
+    Block* const next = many_.untouched_block != nullptr ? many_.untouched_block->next : nullptr;
+    return next != nullptr && next->high_water == 0 ? next : nullptr;
   }
 
   FASTALLOC_ALWAYS_INLINE std::byte* pop_returned() noexcept {

@@ -38,6 +38,7 @@ enum class Axis {
   registration,
   ending,
   poison,
+  handles,
   exhaustion
 };
 
@@ -79,6 +80,7 @@ template <class P> requires(sizeof(P) != 0) constexpr Axis axis_of() noexcept {
   claim(requires { P::is_registered; }, Axis::registration);
   claim(EndingPolicy<P>, Axis::ending);
   claim(requires { P::poisons_slots; }, Axis::poison);
+  claim(std::same_as<P, CompactHandles>, Axis::handles);
   claim(requires { P::evicts; }, Axis::exhaustion);
   return axis;
 }
@@ -144,7 +146,8 @@ template <class D, class... Ps> struct Policies {
       "AdaptiveLock, LockFree, InterruptLock<Enter, Exit> or a "
       "type with lock() and unlock(); ThreadCache<N>, NoCache; NoStats, BasicStats, AtomicStats; ConstructOnAllocate, "
       "Recycle<Init, Reset>; NoChecks, DebugChecks, FullChecks; NoKeys, Generations; Shared, AtomicShared; Registered; "
-      "Abandonable; NoPoison; Fail, Evict<F>, HeapFallback. Beside core.hpp include the policy's own header, as "
+      "Abandonable; NoPoison; CompactHandles; Fail, Evict<F>, HeapFallback. Beside core.hpp include the policy's own "
+      "header, as "
       "<fastalloc/slots/generations.hpp>");
   static_assert(
       ((axis_of<Ps>() != Axis::several) && ...),
@@ -161,6 +164,7 @@ template <class D, class... Ps> struct Policies {
                 "fastalloc: two checks policies; keep one of NoChecks, DebugChecks, FullChecks");
   static_assert(count_on<Ps...>(Axis::exhaustion) <= 1,
                 "fastalloc: two exhaustion policies; keep one of Fail, Evict<F>, HeapFallback");
+  static_assert(count_on<Ps...>(Axis::handles) <= 1, "fastalloc: CompactHandles is written twice; keep one");
   static_assert(count_on<Ps...>(Axis::lifetime) <= 1,
                 "fastalloc: two lifetime policies; keep one of ConstructOnAllocate, Recycle<Init, Reset>");
 
@@ -186,6 +190,7 @@ template <class D, class... Ps> struct Policies {
   using registration = typename PickPolicy<Axis::registration, NotRegistered, Ps...>::type;
   using exhaustion = typename PickPolicy<Axis::exhaustion, Fail, Ps...>::type;
   using poison = typename PickPolicy<Axis::poison, Poisoned, Ps...>::type;
+  static constexpr bool compact = one_of<CompactHandles, Ps...>;
   using ending = typename PickPolicy<Axis::ending, EndsWithOwner, Ps...>::type;
   template <class V>
   static constexpr bool names =

@@ -22,6 +22,7 @@ struct ObjectType : SlotType {
   bool counts_are_atomic = false;  ///< owner counts
   bool refuses_growth = false;     ///< a growth strategy is an error
   bool doubles = false;            ///< grows by its capacity, if the constructor gets only a number of slots
+  bool is_fixed = false;           ///< ignores a growth strategy; for pools with CompactHandles
 };
 
 /// Core: a PoolCore. Functions that every pool runs are not FASTALLOC_COLD: g++ treats a function that always calls a
@@ -76,7 +77,11 @@ template <class Core> class PoolBase : public AnyOwner {
 
   /// Does the part of construction that cannot run at compile time. On the slow path of every request.
   void open_inline([[maybe_unused]] Release release) noexcept {
-    if constexpr (is_inline) core_.open_inline([&] { set_release(release); });
+    if constexpr (is_inline)
+      core_.open_inline([&] {
+        set_release(release);
+        if constexpr (Shape::segment != 0) core_.set_owner(this);
+      });
   }
   /// Returns: a slot. Throws if there is none.
   FASTALLOC_COLD Taken pop_or_fail(ObjectType const& type) {
@@ -186,11 +191,12 @@ template <class Core> class PoolBase : public AnyOwner {
  private:
   bool open(PoolConfig const& config, ObjectType const& type, Error& error) noexcept {
     set_release(type.release);
+    if constexpr (Shape::segment != 0) core_.set_owner(this);
     if (type.refuses_growth && config.growth_strategy.grows())
       error = {.capacity = config.capacity,
                .text = "a pool in this storage, or with LockFree, cannot grow; set growth_strategy to none(), or use "
                        "HeapStorage and a lock"};
-    else if (core_.open(config, type, error)) {
+    else if (open_core(config, type, error)) {
 #if __STDC_HOSTED__
       if (config.name.empty() || set_name(this, config.name)) return true;
       error = {.code = ErrorCode::allocation_failed, .text = "no memory for a copy of PoolConfig::name"};
@@ -201,6 +207,17 @@ template <class Core> class PoolBase : public AnyOwner {
     error.type_name = type.name;
     error.pool_name = config.name;
     return false;
+  }
+  FASTALLOC_ALWAYS_INLINE bool open_core(PoolConfig const& config, ObjectType const& type, Error& error) noexcept {
+    if constexpr (Shape::segment > 1) {
+      if (type.is_fixed && config.validate()) {
+        PoolConfig fixed = config;
+        fixed.growth_strategy = GrowthStrategy::none();
+        fixed.max_capacity = config.capacity;
+        return core_.open(fixed, type, error);
+      }
+    }
+    return core_.open(config, type, error);
   }
   FASTALLOC_COLD void report_live_handles(ObjectType const& type) noexcept {
     Error error = core_.describe(ErrorCode::live_handles,

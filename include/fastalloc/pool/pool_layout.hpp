@@ -2,8 +2,10 @@
 // PoolLayout: divides the bytes that a pool acquires. Sizes are exact; overflow is reported, never a short block.
 //
 //   one block    | header | slots | generations | marks of the checks | metadata of the slot allocator |
-//                header: only in pools that processes share: the agreed layout, and statistics
+//                header: in pools that processes share: the agreed layout, and statistics. With CompactHandles and
+//                InlineStorage: a SegmentHead
 //   many blocks  | slots | marks of the checks | GrowingBlock |          each
+//                with CompactHandles each in a segment, several from one acquisition: slots/segments.hpp
 //   directory    | metadata of the slot allocator | GrowingBlock* ... |  one for all blocks, replaced when they change
 #pragma once
 
@@ -27,7 +29,10 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   }();
   /// The minimum alignment of every block.
   static constexpr std::size_t block_alignment =
-      greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? process_header_alignment : 1);
+      greater(greater(greater(Shape::align, metadata_alignment), Shape::spans_processes ? process_header_alignment : 1),
+              Shape::segment);
+  /// Bytes in front of the slots of a single block.
+  static constexpr std::size_t front = Shape::segment == 1 ? 2 * sizeof(void*) : Shape::header;
   /// Maximum bytes for the slots of a fixed block, so that 32-bit offsets in granules reach all of them.
   static constexpr std::size_t
       max_fixed_bytes = (std::numeric_limits<std::size_t>::max)() >> Shape::granule_shift > 0xFFFFFFFFU
@@ -85,8 +90,8 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
       ok = ok && checked_round_up(plan.metadata, metadata_alignment, plan.metadata);
       ok = ok && checked_add(plan.metadata, rest, plan.bytes);
     }
-    if constexpr (Shape::spans_processes) {
-      ok = ok && checked_round_up(Shape::header, alignment > block_alignment ? alignment : block_alignment, plan.data);
+    if constexpr (front != 0) {
+      ok = ok && checked_round_up(front, alignment > block_alignment ? alignment : block_alignment, plan.data);
       ok = ok && checked_add(plan.bytes, plan.data, plan.bytes);
     }
     plan.valid = ok && plan.bytes <= max_bytes;

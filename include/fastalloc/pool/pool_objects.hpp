@@ -70,6 +70,8 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using handle_type = Handle<T, Owner>;
   using Stats = typename Types::P::stats;
   static constexpr std::size_t slot_size = Types::size;
+  static constexpr std::size_t segment_bytes = Types::segment_bytes;   ///< for CompactHandles
+  static constexpr std::size_t head_places = Types::Growing ? 32 : 1;  ///< the same
   /// The statistics policy is told of each event while no lock is held; debug/trace_stats.hpp.
   static constexpr bool traces = requires { requires Stats::traces; };
   /// True if ending an object runs user code, which may use the pool: a destructor, a hook, the reset of Recycle, or
@@ -161,8 +163,9 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
                                                    type_name<T>(),
                                                    pick_release(),
                                                    Types::P::sharing::counts_are_atomic,
-                                                   Kind::shared && !Types::Growing,
-                                                   Kind::doubles};
+                                                   Kind::shared && !Types::may_grow,
+                                                   Kind::doubles,
+                                                   !Kind::grows && !Kind::shared};
 
   void prebuild([[maybe_unused]] PoolConfig const& config) {
     if constexpr (Lifetime::keeps_objects)

@@ -54,9 +54,12 @@ constexpr void check_attached() noexcept {
 /// The component types of a pool of T.
 template <class T, class Kind, class... Ps> struct PoolTypes {
   using P = Policies<typename Kind::defaults, Ps...>;
+  static constexpr bool compact = P::compact;
   /// A ThreadSafePool may grow if its policies can.
-  static constexpr bool Growing =
+  static constexpr bool may_grow =
       Kind::grows || (Kind::shared && !P::lock_free && requires { requires P::storage::can_grow; });
+  /// The pool may have several blocks. With CompactHandles each lies in a segment.
+  static constexpr bool Growing = may_grow || (compact && !SizedStorage<typename P::storage>);
   using slot_allocator = typename P::slot_allocator;
   static constexpr bool shares = !std::same_as<typename P::sharing, NoSharing>;
   static constexpr std::size_t counts_offset = round_up(P::lifetime::template slot_bytes<T>, SharedCounts::alignment);
@@ -89,8 +92,12 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   }();
   static constexpr bool poisons =
       P::poison::poisons_slots && (std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules);
+  /// At least 128 slots to a segment, so that the rest of the last one is less than a hundredth.
+  static constexpr std::size_t segment = !compact   ? 0
+                                         : !Growing ? 1
+                                                    : greater(std::size_t{256} << 10, std::bit_ceil(size * 128));
   using shape_of_T = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits,
-                               shares ? counts_offset : 0, header, whole_granules, index_bits>;
+                               shares ? counts_offset : 0, header, whole_granules, index_bits, segment>;
   static constexpr std::size_t least_stride_alignment = whole_granules && align < 8 ? 8 : align;
   /// Types whose slots have the same granule share one instantiation of everything below; the size is a run-time value
   /// there. Granules above 8 bytes would let one block exceed 32 GiB, at the price of another instantiation.
@@ -106,7 +113,8 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
       !spans_processes && !shares && link_offset == 0 && index_bytes == 0 && !SizedStorage<typename P::storage> &&
       !requires { requires P::storage::fixed_alignment != 0; };
   using shape =
-      std::conditional_t<shares_code, AnySizeShape<granule, Growing, link, generation_bits, index_bits>, shape_of_T>;
+      std::conditional_t<shares_code, AnySizeShape<granule, Growing, link, generation_bits, index_bits, segment>,
+                         shape_of_T>;
   using layout = PoolLayout<shape, slot_allocator, typename P::checks>;
   using process_block = ProcessBlock<shape, typename P::checks, layout>;
 
@@ -115,13 +123,29 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
     static constexpr std::size_t inline_slots = 0;
   };
   template <SizedStorage S> struct StorageOf<S> {
-    using type = typename S::template region<layout::block(S::slot_count, size).bytes, layout::block_alignment>;
+    static constexpr std::size_t bytes = layout::block(S::slot_count, size).bytes;
+    using type = typename S::template region<bytes, compact ? greater(std::bit_ceil(bytes), layout::block_alignment)
+                                                            : layout::block_alignment>;
     static constexpr std::size_t inline_slots = S::slot_count;
   };
   using storage = typename StorageOf<typename P::storage>::type;
+  /// Bytes of the segments that handles look for.
+  static constexpr std::size_t segment_bytes = [] {
+    if constexpr (segment == 1) return storage::fixed_alignment;
+    else return segment;
+  }();
   static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;
+  static_assert(!compact || may_grow || inline_slots != 0 || storage::can_grow,
+                "fastalloc: with CompactHandles slots lie in segments, which this storage may not be able to align; "
+                "use HeapStorage, PageStorage or InlineStorage<N>, or leave CompactHandles out");
+  static_assert(!compact || !P::lock_free || inline_slots != 0,
+                "fastalloc: LockFree needs one block of slots, and CompactHandles lays them in several; use "
+                "InlineStorage<N> or another lock, or leave CompactHandles out");
+  static_assert(!compact || !P::exhaustion::uses_heap,
+                "fastalloc: an object from the heap lies in no segment that could name its pool; leave HeapFallback or "
+                "CompactHandles out");
   static_assert(
-      !Growing || storage::can_grow,
+      !may_grow || storage::can_grow,
       "fastalloc: this storage is one block and cannot grow; use FixedPool with it, or HeapStorage with GrowingPool");
 
   static_assert(!P::exhaustion::uses_heap ||

@@ -73,7 +73,8 @@ class SlotSupply : public FreeSlots<Shape, SlotPolicy, StorageState, Checks> {
     slots_.for_each([&](std::byte* slot) { ++blocks_.find(slot)->marked; }, blocks_);
     if (live() == 0) keep_one(initial);
     auto const goes = [](Block const& block) { return block.marked == block.slot_count; };
-    slots_.erase_if([&](std::byte* slot) { return goes(blocks_.of(slot)); }, blocks_);
+    if constexpr (Shape::segment > 1) SegmentStore<typename Free::Store>::keep_groups(blocks_, goes);
+    slots_.erase_if([&](std::byte* slot) { return goes(BlockLookup<Shape>::of(blocks_, slot)); }, blocks_);
 
     Block* gone = nullptr;
     Block** const directory = blocks_.directory();
@@ -249,7 +250,9 @@ class SlotSupply : public FreeSlots<Shape, SlotPolicy, StorageState, Checks> {
   void keep_one(std::size_t initial) noexcept {
     Block* kept = nullptr;
     for (std::size_t b = 0; b != blocks_.count(); ++b)
-      if (blocks_[b].slot_count <= initial && (kept == nullptr || blocks_[b].first < kept->first)) kept = &blocks_[b];
+      if (std::size_t const came = blocks_.slots_together(blocks_[b]);
+          came != 0 && came <= initial && (kept == nullptr || blocks_[b].first < kept->first))
+        kept = &blocks_[b];
     if (kept != nullptr) kept->marked = 0;
   }
 

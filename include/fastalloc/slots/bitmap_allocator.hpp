@@ -70,7 +70,7 @@ struct BitmapAllocator {
     }
 
     FASTALLOC_ALWAYS_INLINE void untouched(std::byte* slot, Blocks<growing> const& blocks) noexcept {
-      Block const& block = blocks.of(slot);
+      Block const& block = detail::BlockLookup<Shape>::of(blocks, slot);
       std::size_t const place = blocks.place(block, slot);
       if (place % bits == 0) level_[0][block.word + place / bits] = 0;
     }
@@ -137,7 +137,7 @@ struct BitmapAllocator {
 
     [[nodiscard]] Word free_bits(std::size_t word, Blocks<growing> const& blocks) const noexcept {
       if (recent_ == nullptr) return bits_of(word);
-      Block const& block = blocks.of(recent_);
+      Block const& block = detail::BlockLookup<Shape>::of(blocks, recent_);
       std::size_t const place = blocks.place(block, recent_);
       return bits_of(word) | (block.word + place / bits == word ? Word{1} << place % bits : 0);
     }
@@ -257,7 +257,7 @@ struct BitmapAllocator {
     }
 
     FASTALLOC_ALWAYS_INLINE void insert(std::byte* slot, Blocks<growing> const& blocks) noexcept {
-      Block const& block = blocks.of(slot);
+      Block const& block = detail::BlockLookup<Shape>::of(blocks, slot);
       std::size_t const place = blocks.place(block, slot);
       std::size_t const word = block.word + place / bits;
       Word const bit = Word{1} << place % bits;

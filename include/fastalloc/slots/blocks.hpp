@@ -32,9 +32,9 @@ struct GrowingBlock : Block {
   std::size_t first = 0;
   std::size_t word = 0;
   std::size_t old_word = 0;      ///< `word` before the directory last changed
-  std::size_t bytes = 0;         ///< as acquired from the storage
+  std::size_t bytes = 0;         ///< as acquired from the storage; 0 if it came with the block in front of it
   std::size_t marked = 0;        ///< scratch of shrink_to_fit
-  GrowingBlock* next = nullptr;  ///< scratch of shrink_to_fit
+  GrowingBlock* next = nullptr;  ///< scratch of shrink_to_fit; with CompactHandles the next one of one acquisition
   std::size_t paged = 0;         ///< slots whose generations are in pages; they come first
 };
 
@@ -218,3 +218,24 @@ template <> class Blocks<true> : public detail::BlocksBase {
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The block of a slot, and of any address in a slot. Pools with CompactHandles read it in the slot's segment
+/// (slots/segments.hpp).
+template <class Shape> struct BlockLookup {
+  using Blocks = fastalloc::Blocks<Shape::growing>;
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static auto const& of(Blocks const& blocks, std::byte const* slot) noexcept {
+    return blocks.of(slot);
+  }
+  /// The start of the slot that contains `p`.
+  [[nodiscard]] static std::byte* slot_of(Blocks const& blocks, void const* p) noexcept {
+    std::byte* const data = blocks.find(p)->data;
+    return data + static_cast<std::size_t>(static_cast<std::byte const*>(p) - data) / blocks.stride() * blocks.stride();
+  }
+  [[nodiscard]] static std::size_t index_of(Blocks const& blocks, std::byte const* slot) noexcept {
+    return blocks.index_of(slot);
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

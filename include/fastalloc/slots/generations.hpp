@@ -232,7 +232,11 @@ template <class Shape> class BlockGenerations : public GenerationWords<Shape::ge
 template <class Shape> class PagedGenerations : public GenerationWords<Shape::generation_bits> {
   using Block = GrowingBlock;
   using Index = std::uint32_t;
+
+ public:
   static constexpr std::size_t page_slots = 128;
+
+ private:
   static constexpr std::size_t page_bytes = page_slots * sizeof(GenerationWord);
   static constexpr Index none = 0xFFFF'FFFE;    ///< ends a list
   static constexpr std::uintptr_t singles = 1;  ///< in Entry::base; a page's first slot is at an even address

@@ -38,10 +38,11 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// for keys (slots/generations.hpp). CountsOffset: 0, or the offset of the owner counts (handle/sharing.hpp), which
 /// for_each() may read at any time. Header: bytes in front of the slots of a pool shared by processes
 /// (storage/process_header.hpp). WholeGranules: strides are multiples of eight bytes, so that no two slots share
-/// AddressSanitizer's granule. IndexBits: of a key.
+/// AddressSanitizer's granule. IndexBits: of a key. Segment: 0, or the bytes of the segments that a pool with
+/// CompactHandles lays its slots in (slots/segments.hpp); 1 if its only block is one.
 template <std::size_t Size, std::size_t Align, bool Growing, std::size_t LinkOffset = 0, std::size_t LinkSize = 0,
           bool Poisons = true, int GenerationBits = 0, std::size_t CountsOffset = 0, std::size_t Header = 0,
-          bool WholeGranules = false, int IndexBits = 32>
+          bool WholeGranules = false, int IndexBits = 32, std::size_t Segment = 0>
 struct SlotShape {
   static_assert(Size % Align == 0 && std::has_single_bit(Align) && LinkOffset + LinkSize <= Size);
   static constexpr std::size_t size = Size;
@@ -58,6 +59,7 @@ struct SlotShape {
   static constexpr bool counted = CountsOffset != 0;
   static constexpr std::size_t header = Header;
   static constexpr bool spans_processes = Header != 0;
+  static constexpr std::size_t segment = Segment;
   /// Offset of a slot's index for keys in a growing pool, whether the slot is in use or free.
   static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
   /// Bytes of the object and its companions, which are filled and poisoned. Iterations may read the rest of the slot.
@@ -67,9 +69,10 @@ struct SlotShape {
 
 /// Slots whose size and alignment, multiples of Granule, are known at run time only, so that one instantiation serves
 /// many types. `size`, `align` and `payload` have no meaning here.
-template <std::size_t Granule, bool Growing, std::size_t LinkSize = 0, int GenerationBits = 0, int IndexBits = 32>
+template <std::size_t Granule, bool Growing, std::size_t LinkSize = 0, int GenerationBits = 0, int IndexBits = 32,
+          std::size_t Segment = 0>
 struct AnySizeShape : SlotShape<(LinkSize > Granule ? LinkSize : Granule), 1, Growing, 0, LinkSize, true,
-                                GenerationBits, 0, 0, false, IndexBits> {
+                                GenerationBits, 0, 0, false, IndexBits, Segment> {
   static constexpr bool any_size = true;
   static constexpr int granule_shift = std::countr_zero(Granule);
 };

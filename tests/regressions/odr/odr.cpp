@@ -5,11 +5,11 @@
 
 #include <fastalloc/fastalloc.hpp>
 
+#include "regressions/odr/bare.hpp"
+#include "regressions/odr/item.hpp"
 #include "support/catch.hpp"
 #include "support/death.hpp"
 #include "support/recorded_errors.hpp"
-#include "regressions/odr/bare.hpp"
-#include "regressions/odr/item.hpp"
 
 TEST_CASE("trap: ODR by macro: each file keeps its own mode") {
   CHECK(checked_file.checked);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <vector>
 
+#include "regressions/shared/library.hpp"
 #include "support/catch.hpp"
 #include "support/recorded_errors.hpp"
-#include "regressions/shared/library.hpp"
 
 TEST_CASE("trap: pools across shared libraries: allocate in one, release in the other and here") {
   for (int round = 0; round != 5; ++round) {

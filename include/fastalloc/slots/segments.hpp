@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Segments: where the slots of a pool with CompactHandles lie, so that an address leads to its owner and its block.
+//
+//   segment   | unused | SegmentHead | slot 0 | slot 1 | ... | marks | GrowingBlock |     at a multiple of its bytes
+//               places    64 bytes
+//
+// The first bits of an address name its segment: one mask, no table. The head's place depends on the segment's number.
+// At one place, all heads would share one set of each cache: with 100,000 objects of 64 bytes, a fifth slower.
+#pragma once
+
+#include <fastalloc/slots/blocks.hpp>
+
+namespace fastalloc::detail::inline FASTALLOC_ABI {
+
+struct SegmentHead {
+  AnyOwner* owner;
+  void* block;  ///< a GrowingBlock; null where the pool has one block
+};
+
+/// The bytes of the segments of most pools. CompactHandle<T> knows no other. Bigger ones: of pools of big slots.
+inline constexpr std::size_t usual_segment = std::size_t{256} << 10;
+
+/// Bytes: a power of two. Places: of heads; a power of two.
+template <std::size_t Bytes, std::size_t Places> struct SegmentMap {
+  static constexpr std::size_t bytes = Bytes;
+  static constexpr std::size_t head_bytes = Places == 1 ? sizeof(SegmentHead) : 64;
+  static constexpr std::size_t most_head_bytes = Places * head_bytes;  ///< in front of the slots
+
+  FASTALLOC_ALWAYS_INLINE static std::uintptr_t base_of(void const* p) noexcept {
+    return reinterpret_cast<std::uintptr_t>(p) & ~std::uintptr_t{Bytes - 1};
+  }
+  FASTALLOC_ALWAYS_INLINE static std::byte* head_at(void const* p) noexcept {
+    std::uintptr_t const base = base_of(p);
+    return reinterpret_cast<std::byte*>(base + base / Bytes % Places * head_bytes);
+  }
+  /// The slots behind a head. Every alignment of slots divides the lowest bit of their stride.
+  FASTALLOC_ALWAYS_INLINE static std::byte* first_slot(std::byte* head, std::size_t stride) noexcept {
+    std::uintptr_t const least = stride & (~stride + 1);
+    return reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(head) + head_bytes + least - 1) &
+                                        ~(least - 1));
+  }
+  /// The head of the segment that holds `p`. Requires: `p` points into a slot.
+#if FASTALLOC_ASAN  // heads are poisoned
+  [[gnu::noinline, gnu::no_sanitize_address]] static SegmentHead head_of(void const* p) noexcept {
+    auto const* const head = reinterpret_cast<SegmentHead const*>(head_at(p));
+    return {head->owner, head->block};
+  }
+#else
+  FASTALLOC_ALWAYS_INLINE static SegmentHead const& head_of(void const* p) noexcept {
+    return *reinterpret_cast<SegmentHead const*>(head_at(p));
+  }
+#endif
+};
+
+inline constexpr std::size_t head_places = 32;
+template <std::size_t Bytes> using BlockSegments = SegmentMap<Bytes, head_places>;
+using UsualSegments = BlockSegments<usual_segment>;
+
+}  // namespace fastalloc::detail::inline FASTALLOC_ABI
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// Of a pool that has a block in each segment. Complexity: constant.
+template <class Shape> requires(Shape::segment > 1) struct BlockLookup<Shape> {
+  template <class Blocks>
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static GrowingBlock& of(Blocks const&, void const* slot) noexcept {
+    return *static_cast<GrowingBlock*>(BlockSegments<Shape::segment>::head_of(slot).block);
+  }
+  /// Reads no memory but the stride.
+  template <class Blocks>
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static std::byte* slot_of(Blocks const& blocks, void const* p) noexcept {
+    using Map = BlockSegments<Shape::segment>;
+    std::byte* const data = Map::first_slot(Map::head_at(p), blocks.stride());
+    auto const offset = static_cast<std::size_t>(static_cast<std::byte const*>(p) - data);
+    // Without a division for what is usual: the start of the slot. For another address, the inverse of the stride
+    // yields a number that is too big.
+    if (std::size_t const place = blocks.slots_in(offset); place <= offset && place * blocks.stride() == offset)
+      return data + offset;
+    return data + offset / blocks.stride() * blocks.stride();
+  }
+  template <class Blocks>
+  [[nodiscard]] static std::size_t index_of(Blocks const& blocks, std::byte const* slot) noexcept {
+    GrowingBlock const& block = of(blocks, slot);
+    return block.first + blocks.place(block, slot);
+  }
+};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// CompactHandles: handles of one word, whose pools are found from their objects' addresses.
+#include <fastalloc/fastalloc.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fastalloc/adapters/coroutine.hpp>
+#include <fastalloc/adapters/unique_ptr.hpp>
+
+#include "support/audit.hpp"
+#include "support/catch.hpp"
+#include "support/recorded_errors.hpp"
+#include "support/test_storage.hpp"
+
+using namespace fastalloc;
+
+namespace {
+
+struct Node;
+using Nodes = FixedPool<Node, CompactHandles>;
+
+struct Base {
+  virtual ~Base() = default;
+  long padding = 0;
+};
+struct Other {
+  virtual ~Other() = default;
+  int other = 5;
+};
+struct Node : Base, Other, test::Tracked {
+  explicit Node(std::uint64_t value = 0) : Tracked(value) {}
+  std::vector<Handle<Node, Nodes>> children;  // Node is incomplete here
+  Handle<Node, Nodes> next = nullptr;
+};
+
+struct Object {
+  explicit Object(std::uint64_t v = 0) noexcept : value(v) {}
+  std::uint64_t value;
+  std::byte rest[56] = {};
+};
+static_assert(sizeof(Object) == 64);
+
+template <class P> constexpr bool can_reserve = requires(P& pool) { pool.reserve(3); };
+template <class P> constexpr bool is_one_word = sizeof(typename P::handle_type) == sizeof(void*);
+static_assert(is_one_word<Nodes> && is_one_word<GrowingPool<int, FullChecks, CompactHandles>>);
+static_assert(is_one_word<ThreadSafePool<int, CompactHandles>> && is_one_word<ThreadLocalPool<int, CompactHandles>>);
+static_assert(is_one_word<FixedPool<int, InlineStorage<4>, CompactHandles>>);
+static_assert(sizeof(CompactHandle<int>) == sizeof(void*) && sizeof(FixedPool<int>::handle_type) == 2 * sizeof(void*));
+static_assert(sizeof(decltype(to_unique(std::declval<Nodes::handle_type>()))) == sizeof(void*));
+static_assert(!std::is_copy_constructible_v<Nodes::handle_type> &&
+              std::is_nothrow_move_constructible_v<Nodes::handle_type> &&
+              std::is_nothrow_move_assignable_v<Nodes::handle_type> &&
+              std::is_nothrow_move_constructible_v<CompactHandle<int>>);
+static_assert(std::convertible_to<Nodes::handle_type, CompactHandle<Other>> &&
+              std::convertible_to<CompactHandle<Node>, CompactHandle<Other>> &&
+              std::convertible_to<CompactHandle<Node>, Handle<Other>>);
+static_assert(!std::convertible_to<FixedPool<Node>::handle_type, CompactHandle<Node>> &&
+              !std::convertible_to<Handle<Node>, CompactHandle<Node>> &&
+              !std::convertible_to<CompactHandle<Other>, CompactHandle<Node>>);
+
+/// Fills the pool with n objects, frees and takes them in random order, and looks at everything.
+template <class Pool> void use(Pool& pool, std::size_t n) {
+  std::mt19937 random(42);
+  std::vector<typename Pool::handle_type> live;
+  for (int round = 0; round != 2; ++round) {
+    while (live.size() != n) {
+      live.push_back(pool.allocate());
+      live.back()->value = live.size();
+    }
+    std::set<void const*> addresses;
+    bool intact = true;
+    for (std::size_t i = 0; i != n; ++i) intact = intact && live[i]->value == i + 1 && pool.owns(live[i].get());
+    for (auto const& handle : live) addresses.insert(handle.get());
+    CHECK(intact);
+    CHECK(addresses.size() == n);
+    CHECK(pool.allocated() == n);
+    CHECK(pool.check_invariants());
+    std::size_t visited = 0;
+    pool.for_each([&](Object&) { ++visited; });
+    CHECK(visited == n);
+    std::vector<char> indices(pool.capacity());
+    for (auto const& handle : live) indices.at(pool.index_of(handle)) = 1;
+    CHECK(static_cast<std::size_t>(std::count(indices.begin(), indices.end(), 1)) == n);
+    std::shuffle(live.begin(), live.end(), random);
+    live.resize(n / 3);
+    CHECK(pool.check_invariants());
+    for (std::size_t i = 0; i != live.size(); ++i) live[i]->value = i + 1;
+  }
+  live.clear();
+  CHECK(pool.is_empty());
+}
+
+template <class Storage> struct Account {
+  ~Account() {
+    CHECK(test::storage_account().blocks() == 0);
+    CHECK(test::storage_account().check());
+  }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("compact handles: fixed pools, of one segment and of several", "", StackAllocator, FreeListAllocator,
+                   BitmapAllocator) {
+  auto const all = [](auto... policies) {
+    for (std::size_t const n : {1U, 10U, 4'000U, 20'000U}) {
+      FixedPool<Object, CompactHandles, TestType, decltype(policies)...> pool(n);
+      CHECK(pool.capacity() == n);
+      use(pool, n);
+    }
+  };
+  all(NoChecks{});
+  all(FullChecks{}, BasicStats{}, Generations{});
+}
+
+TEMPLATE_TEST_CASE("compact handles: growing pools", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
+  Account<test::CountingStorage> const account;
+  auto const all = [](auto... policies) {
+    using Pool = GrowingPool<Object, CompactHandles, TestType, test::CountingStorage, decltype(policies)...>;
+    Pool pool(10);
+    use(pool, 20'000);
+    CHECK(pool.capacity() == 20'480);
+    CHECK(pool.shrink_to_fit() > 0);
+    CHECK(pool.capacity() == 10);
+    CHECK(pool.check_invariants());
+    use(pool, 9'000);
+  };
+  all(NoChecks{}, BasicStats{});
+  all(DebugChecks{}, Generations{});
+}
+
+TEST_CASE("compact handles: blocks that came together go together") {
+  Account<test::CountingStorage> const account;
+  GrowingPool<Object, CompactHandles, test::CountingStorage> pool(
+      PoolConfig{.capacity = 100, .growth_strategy = GrowthStrategy::linear(10'000)});
+  std::vector<decltype(pool)::handle_type> live;
+  while (live.size() != 20'100) live.push_back(pool.allocate(live.size()));
+  CHECK(test::storage_account().blocks() == 4);  // and the directory
+  auto kept = std::move(live[5'000]);            // of the first segment of the second acquisition
+  live.clear();
+  CHECK(pool.shrink_to_fit() > 0);
+  CHECK(pool.capacity() == 10'000);
+  CHECK(kept->value == 5'000);
+  CHECK(pool.owns(kept.get()));
+  CHECK(pool.check_invariants());
+  std::vector<decltype(pool)::handle_type> more;
+  while (more.size() != 15'000) more.push_back(pool.allocate());
+  CHECK(pool.check_invariants());
+  kept.reset();
+  more.clear();
+  pool.shrink_to_fit();
+  CHECK(pool.capacity() == 0);  // no acquisition was of 100 slots or less
+}
+
+TEST_CASE("compact handles: memory is the slots', and 2 % or a page") {
+  Account<test::CountingStorage> const account;
+  auto const waste = [](auto const& pool, std::size_t size) {
+    std::size_t const slots = pool.capacity() * (size + sizeof(void*));  // the stack of a pool of blocks
+    CHECK(test::storage_account().bytes() <= slots + (slots / 50 < 4096 ? 4096 : slots / 50));
+  };
+  for (std::size_t const n : {1U, 10U, 500U, 4'096U, 100'000U})
+    waste(FixedPool<Object, CompactHandles, test::CountingStorage, NoChecks>(n), sizeof(Object));
+  for (std::size_t const n : {1U, 10U, 500U, 20'000U})
+    waste(FixedPool<std::array<char, 1000>, CompactHandles, test::CountingStorage, NoChecks>(n), 1000);
+  waste(FixedPool<std::array<char, 30'000>, CompactHandles, test::CountingStorage, NoChecks>(500), 30'000);
+  FixedPool<Object, CompactHandles, test::CountingStorage> pool(100'000);
+  CHECK(test::storage_account().blocks() == 2);  // the slots from one acquisition, and the directory
+}
+
+TEST_CASE("compact handles: alignments, big and small objects") {
+  struct alignas(256) Aligned {
+    char bytes[256];
+  };
+  auto const check = [](auto& pool, std::size_t n, std::size_t alignment) {
+    std::vector<typename std::remove_reference_t<decltype(pool)>::handle_type> live;
+    bool aligned = true;
+    while (live.size() != n) live.push_back(pool.allocate());
+    for (auto const& handle : live)
+      aligned = aligned && reinterpret_cast<std::uintptr_t>(handle.get()) % alignment == 0;
+    CHECK(aligned);
+    CHECK(pool.is_full());
+    std::set<void const*> addresses;
+    for (auto const& handle : live) addresses.insert(handle.get());
+    CHECK(addresses.size() == n);
+    CHECK(pool.check_invariants());
+  };
+  FixedPool<Aligned, CompactHandles> over_aligned(3'000);
+  check(over_aligned, 3'000, 256);
+  FixedPool<Object, CompactHandles> pages(PoolConfig{.capacity = 200, .alignment = 4096});
+  check(pages, 200, 4096);
+  FixedPool<char, CompactHandles> tiny(600'000);
+  check(tiny, 600'000, 1);
+  FixedPool<char, CompactHandles, FullChecks, FreeListAllocator> tiny_list(3'000);
+  check(tiny_list, 3'000, 1);
+  FixedPool<std::array<char, 300'000>, CompactHandles> big(3);
+  check(big, 3, 1);
+  FixedPool<std::array<std::uint64_t, 3>, CompactHandles> odd(30'000);
+  check(odd, 30'000, 8);
+}
+
+TEST_CASE("compact handles: handles as members, erased, to bases, and back") {
+  test::Audit const audit;
+  {
+    Nodes nodes(100);
+    auto root = nodes.allocate(1U);
+    root->children.push_back(nodes.allocate(2U));
+    root->children.back()->children.push_back(nodes.try_allocate(3U));
+    root->next = nodes.allocate(4U);
+    CHECK(nodes.allocated() == 4);
+    root->next.reset();
+    CompactHandle<Node> erased = std::move(root);
+    CHECK(root == nullptr);
+    CompactHandle<Other> other = std::move(erased);  // at another address
+    CHECK(other->other == 5);
+    Handle<Other> wide = std::move(other);
+    CHECK(other == nullptr);
+    CHECK(nodes.allocated() == 3);
+    wide.reset();
+    CHECK(nodes.is_empty());
+
+    Handle<Node> erased_wide = nodes.allocate(6U);
+    Handle<Base> base = std::move(erased_wide);
+    CompactHandle<int> part(nodes.allocate(7U), static_cast<int*>(nullptr));
+    CHECK(part == nullptr);
+    auto owner = nodes.allocate(8U);
+    int* const member = &owner->other;
+    part = CompactHandle<int>(std::move(owner), member);
+    CHECK(*part == 5);
+    part = nullptr;
+    base = nullptr;
+    CHECK(nodes.is_empty());
+
+    CompactHandle<Base> const empty = Nodes::handle_type();
+    Handle<Base> const empty_wide = Nodes::handle_type();
+    CHECK(empty == nullptr);
+    CHECK(empty_wide == nullptr);
+
+    auto unique = to_unique(nodes.allocate(9U));
+    CHECK(to_handle(std::move(unique))->value() == 9);
+    Node* const given_up = nodes.allocate(10U).release();
+    CHECK(nodes.adopt(given_up)->value() == 10);
+    CHECK(nodes.is_empty());
+  }
+}
+
+TEST_CASE("compact handles: of trivial types, erased") {
+  // The pool's function for erased handles that runs no code of T.
+  FixedPool<Object, CompactHandles, NoChecks> pool(30'000);
+  std::vector<CompactHandle<Object>> handles;
+  std::vector<CompactHandle<std::byte>> parts;
+  while (!pool.is_full()) {
+    if (handles.size() == parts.size()) {
+      handles.push_back(pool.allocate());
+    } else {
+      auto handle = pool.allocate();
+      std::byte* const inside = &handle->rest[parts.size() % 56];
+      parts.emplace_back(std::move(handle), inside);
+    }
+  }
+  std::mt19937 random(1);
+  std::shuffle(handles.begin(), handles.end(), random);
+  std::shuffle(parts.begin(), parts.end(), random);
+  parts.clear();
+  CHECK(pool.allocated() == 15'000);
+  handles.clear();
+  CHECK(pool.is_empty());
+  CHECK(pool.check_invariants());
+}
+
+TEST_CASE("compact handles: keys, counted owners, kept objects, batches") {
+  test::Audit const audit;
+  {
+    FixedPool<test::Tracked, CompactHandles, Generations> keyed(20'000);
+    std::vector<Key> keys;
+    std::vector<decltype(keyed)::handle_type> live;
+    while (!keyed.is_full()) {
+      live.push_back(keyed.allocate(live.size()));
+      keys.push_back(keyed.key(live.back()));
+    }
+    bool right = true;
+    for (std::size_t i = 0; i != keys.size(); ++i) right = right && keyed.get(keys[i]) == live[i].get();
+    CHECK(right);
+    live.resize(1'000);
+    right = true;
+    for (std::size_t i = 0; i != keys.size(); ++i) right = right && keyed.contains(keys[i]) == (i < 1'000);
+    CHECK(right);
+    live.clear();
+
+    GrowingPool<test::Tracked, Shared, CompactHandles> counted(1);
+    SharedHandle<test::Tracked> shared = counted.allocate(3U).share();
+    WeakHandle<test::Tracked> weak(shared);
+    SharedHandle<test::Tracked> copy = shared;
+    shared.reset();
+    CHECK(weak.lock()->value() == 3);
+    copy.reset();
+    CHECK(weak.lock() == nullptr);
+
+    FixedPool<Object, CompactHandles> batches(9'000);
+    std::vector<decltype(batches)::handle_type> many(9'000);
+    batches.allocate_batch(9'000, many.begin(), 5U);
+    CHECK(many[8'999]->value == 5);
+    many.clear();
+    auto batch = batches.allocate_batch_handle(9'000, 6U);
+    CHECK(batches.is_full());
+    batch.reset();
+    CHECK(batches.is_empty());
+    batches.clear();
+    use(batches, 9'000);
+  }
+}
+
+TEST_CASE("compact handles: Recycle keeps objects in all segments") {
+  int built = 0;
+  auto init = [&] { return ++built, Object(1); };
+  auto reset = [](Object& object) { object.value = 2; };
+  FixedPool<Object, Recycle<decltype(init), decltype(reset)>, CompactHandles> pool(
+      PoolConfig{.capacity = 9'000, .pre_initialize = true}, recycle(init, reset));
+  CHECK(built == 9'000);
+  std::vector<decltype(pool)::handle_type> live;
+  while (!pool.is_full()) live.push_back(pool.allocate());
+  CHECK(built == 9'000);
+}
+
+TEST_CASE("compact handles: runs lie in one segment") {
+  GrowingPool<Object, CompactHandles, BitmapAllocator> pool(10);
+  auto run = pool.try_allocate_n(3'000);
+  CHECK(run.size() == 3'000);
+  std::size_t const before = pool.capacity();
+  CHECK(!pool.try_allocate_n(5'000));  // more than a segment holds: no growth could help
+  CHECK(pool.capacity() == before);
+#if FASTALLOC_EXCEPTIONS
+  CHECK_THROWS_WITH((void)pool.allocate_n(5'000), Catch::Matchers::ContainsSubstring("in a segment"));
+#endif
+}
+
+TEST_CASE("compact handles: a full fixed pool does not grow") {
+  FixedPool<Object, CompactHandles> pool(
+      PoolConfig{.capacity = 2, .growth_strategy = GrowthStrategy::exponential(2.0)});
+  auto const a = pool.allocate(), b = pool.allocate();
+  CHECK(!pool.try_allocate());
+  CHECK(pool.capacity() == 2);
+#if FASTALLOC_EXCEPTIONS
+  CHECK_THROWS_AS((void)pool.allocate(), PoolExhausted);
+  CHECK_THROWS_WITH((void)pool.allocate(), Catch::Matchers::ContainsSubstring("every slot of this fixed pool"));
+#endif
+  static_assert(!can_reserve<decltype(pool)> && can_reserve<GrowingPool<Object, CompactHandles>>);
+}
+
+TEST_CASE("compact handles: what cannot be is refused, and leaves nothing") {
+  {
+    Account<test::FailingStorage> const account;
+    using Pool = GrowingPool<Object, CompactHandles, test::FailingStorage, Generations>;
+    for (std::size_t n = 0; n != 6; ++n) {
+      test::storage_account().fail_after(n);
+      auto pool = Pool::try_create(PoolConfig{.capacity = 9'000, .growth_strategy = GrowthStrategy::linear(9'000)});
+      test::storage_account().allow();
+      if (!pool) continue;
+      use(*pool, 9'000);
+      std::vector<Pool::handle_type> live;
+      while (!pool->is_full()) live.push_back(pool->allocate());
+      for (std::size_t m = 0; m != 3; ++m) {
+        test::storage_account().fail_after(m);
+        auto const more = pool->try_allocate();
+        test::storage_account().allow();
+        CHECK(pool->check_invariants());
+      }
+    }
+  }
+  auto const huge = FixedPool<Object, CompactHandles>::try_create(PoolConfig{.capacity = std::size_t{1} << 60});
+  REQUIRE(!huge);
+  CHECK(huge.error().code == ErrorCode::invalid_configuration);
+  auto const aligned =
+      FixedPool<Object, CompactHandles>::try_create(PoolConfig{.capacity = 4, .alignment = std::size_t{1} << 20});
+  REQUIRE(!aligned);
+  CHECK(aligned.error().code == ErrorCode::invalid_alignment);
+  CHECK(std::string(aligned.error().text).find("segment") != std::string::npos);
+}
+
+TEMPLATE_TEST_CASE("compact handles: misuse is caught as in other pools", "", DebugChecks, FullChecks) {
+  test::RecordedErrors errors;
+  FixedPool<Object, CompactHandles, TestType> pool(9'000), stranger(10);
+  auto handle = pool.allocate(1U);
+  auto const strange = stranger.allocate(2U);
+  Object* const object = handle.get();
+  auto const at = [&](std::ptrdiff_t offset) {
+    return reinterpret_cast<Object*>(reinterpret_cast<std::uintptr_t>(object) + static_cast<std::uintptr_t>(offset));
+  };
+  auto const refused = [&](Object* p, char const* text) {
+    errors.clear();
+    CHECK(pool.adopt(p) == nullptr);
+    REQUIRE(errors.count() == 1);
+    CHECK(std::string(errors.last().text).find(text) != std::string::npos);
+  };
+  refused(at(8), "middle of a slot");
+  refused(at(-64), "not from this pool");  // the head of the first segment
+  refused(at(-4096), "not from this pool");
+  refused(at(64), "not in use");
+  refused(at(std::ptrdiff_t{1} << 18), "not");  // in the next segment, before its slots or not handed out
+  refused(at(std::ptrdiff_t{1} << 28), "not from this pool");
+  refused(strange.get(), "not from this pool");
+  Object local;
+  refused(&local, "not from this pool");
+  CHECK(!pool.owns(at(-64)));
+  CHECK(!pool.owns(strange.get()));
+
+  errors.clear();
+  (void)handle.release();
+  CHECK(pool.adopt(object));  // and gone
+  auto twice = pool.allocate();
+  CHECK(twice.get() == object);
+  Nodes::handle_type const none;
+  auto second = pool.adopt(object);
+  twice.reset();
+  second.reset();  // the same object again
+  REQUIRE(errors.count() == 1);
+  CHECK(errors.last().code == ErrorCode::double_free);
+}
+
+namespace {
+constinit FixedPool<Object, InlineStorage<5>, CompactHandles> static_pool;
+FixedPool<FrameSlot<128>, CompactHandles> frames(4);
+FixedPool<Node, CompactHandles, NoChecks> bound_pool(4);
+}  // namespace
+
+TEST_CASE("compact handles: static pools, Bound, frames, owners that move") {
+  use(static_pool, 5);
+  auto bound = Bound<bound_pool>::allocate(3U);
+  CHECK(bound->value() == 3);
+  bound.reset();
+  CHECK(bound_pool.is_empty());
+
+  using Frames = detail::Frames<&frames>;
+  void* const frame = Frames::pop(frames, 100);
+  REQUIRE(frame != nullptr);
+  CHECK(frames.allocated() == 1);
+  Frames::push(frame, 100);
+  CHECK(frames.is_empty());
+  Frames::push(Frames::take_from_heap(1000), 1000);
+
+  using Movable = MovablePool<FixedPool<Object, CompactHandles>>;
+  auto const last = [] {
+    Movable pool{10};
+    auto handle = pool->allocate(7U);
+    static_assert(sizeof handle == sizeof(void*));
+    Movable moved = std::move(pool);
+    auto second = moved->allocate(8U);
+    return handle;
+  }();
+  CHECK(last->value == 7);  // the pool ends with it
+}
+
+TEST_CASE("compact handles: each pool on its own storage") {
+  FixedPool<Object, InlineStorage<100>, CompactHandles> inside;
+  use(inside, 100);
+  FixedPool<Object, InlineStorage<3>, CompactHandles, FullChecks, BitmapAllocator> few(PoolConfig{.capacity = 2});
+  use(few, 2);
+  FixedPool<char, InlineStorage<1>, CompactHandles> one;
+  CHECK(sizeof(one) <= 320);
+  Handle<char> const erased = one.allocate('a');
+  CHECK(*erased == 'a');
+#if __STDC_HOSTED__ && defined(__linux__)
+  FixedPool<Object, PageStorage, CompactHandles> pages(10'000);
+  use(pages, 10'000);
+#endif
+}
+
+#if FASTALLOC_HAS_THREADS
+TEST_CASE("compact handles: pools of threads") {
+  {
+    ThreadSafePool<Object, CompactHandles> pool(20'000);
+    use(pool, 20'000);
+    std::vector<decltype(pool)::handle_type> live;
+    std::thread([&] {
+      while (live.size() != 10'000) live.push_back(pool.allocate());
+    }).join();
+    live.clear();
+    CHECK(pool.is_empty());
+    CompactHandle<Object> erased = pool.allocate();
+    std::thread([&] { erased.reset(); }).join();
+    CHECK(pool.is_empty());
+  }
+  ThreadLocalPool<Object, CompactHandles> pool(9'000);
+  std::vector<decltype(pool)::handle_type> live;
+  std::vector<CompactHandle<Object>> erased;
+  std::thread([&] {
+    while (live.size() != 9'000) {
+      live.push_back(pool.allocate());
+      live.back()->value = live.size();
+    }
+    for (int i = 0; i != 1'000; ++i) erased.push_back(std::move(live[static_cast<std::size_t>(i) * 9]));
+    std::erase(live, nullptr);
+  }).join();
+  auto own = pool.allocate();
+  live.clear();  // remote returns, to the sub-pool that each object's segment names
+  erased.clear();
+  own.reset();
+  CHECK(pool.total_allocated() == 0);
+  std::thread([&] {
+    for (int i = 0; i != 9'000; ++i) live.push_back(pool.allocate());
+  }).join();
+  CHECK(live.size() == 9'000);
+}
+#endif
+
+#if FASTALLOC_ASAN
+#include <sanitizer/asan_interface.h>
+TEST_CASE("compact handles: AddressSanitizer reports accesses to the heads of segments") {
+  FixedPool<Object, CompactHandles> pool(10);
+  auto const first = pool.allocate();
+  CHECK(__asan_address_is_poisoned(reinterpret_cast<char*>(first.get()) - 64) == 1);
+  CHECK(__asan_address_is_poisoned(reinterpret_cast<char*>(first.get()) + 64) == 1);
+}
+#endif
