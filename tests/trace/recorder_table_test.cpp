@@ -24,7 +24,7 @@ void compare(std::uintptr_t addresses, std::uintptr_t stride, int steps) {
     auto const known = model.find(a);
     bool const is_known = known != model.end();
     if (random() % 3 == 0 || is_known) {
-      bool const taken = table.pop(address(a), object);
+      bool const taken = table.take(address(a), object);
       mistakes += taken != is_known || (taken && object != known->second) ? 1 : 0;
       model.erase(a);
     } else {
@@ -34,7 +34,7 @@ void compare(std::uintptr_t addresses, std::uintptr_t stride, int steps) {
   }
   for (auto const& [a, expected] : model) {
     std::uint64_t object = 0;
-    mistakes += table.pop(address(a), object) && object == expected ? 0 : 1;
+    mistakes += table.take(address(a), object) && object == expected ? 0 : 1;
   }
   CHECK(mistakes == 0);
 }
