@@ -10,7 +10,7 @@
 //   container moved, swapped   takes the resource along                 O(1), no element moves, never throws
 //
 // The third template argument chooses otherwise. BoundAllocator<T, resource> is bound to a resource of static storage
-// duration: it has no data and a default constructor, for containers that nobody can hand an allocator.
+// duration: it has no data and a default constructor, for containers that construct their own allocator.
 //
 //   PoolResource memory;
 //   std::vector<char, BoundAllocator<char, memory>> text;
@@ -48,12 +48,11 @@ template <bool OnCopyAssignment, bool OnMoveAssignment, bool OnSwap> struct Prop
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+template <class T>
+constexpr bool is_allocatable = !std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_reference_v<T>;
+
 /// The functions of an allocator of T with any resource.
 template <class T> struct Objects {
-  static_assert(!std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_reference_v<T>,
-                "fastalloc: an allocator's T must be an object type without const or volatile; write "
-                "PoolAllocator<std::remove_cv_t<T>>");
-
   static constexpr std::size_t most() noexcept {
     return static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)()) / sizeof(T);
   }
@@ -80,6 +79,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Thread safety: that of the resource.
 template <class T, class Resource, class Propagates> class PoolAllocator : public Propagates {
   using Objects = detail::Objects<T>;
+  static_assert(detail::is_allocatable<T>,
+                "fastalloc: an allocator's T must be an object type without const or volatile; write "
+                "PoolAllocator<std::remove_cv_t<T>>");
 
  public:
   using value_type = T;
@@ -127,6 +129,9 @@ template <class T, class Resource, class Propagates> class PoolAllocator : publi
 /// Thread safety: that of the resource.
 template <class T, auto& Resource, class Propagates> class BoundAllocator : public Propagates {
   using Objects = detail::Objects<T>;
+  static_assert(detail::is_allocatable<T>,
+                "fastalloc: an allocator's T must be an object type without const or volatile; write "
+                "BoundAllocator<std::remove_cv_t<T>, resource>");
   static_assert(
       requires { std::remove_reference_t<decltype(Resource)>::is_checked; },
       "fastalloc: BoundAllocator takes a PoolResource or SynchronizedPoolResource; for other resources use "
