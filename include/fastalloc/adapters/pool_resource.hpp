@@ -249,10 +249,12 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
  private:
   /// Bytes that a slot for the request needs; more than any class has if its slots would not be aligned.
   FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
-    if (alignment <= SizeClasses::step) [[likely]]  // only slots of 8 bytes have a smaller alignment
-      return alignment <= SizeClasses::granule || bytes > SizeClasses::granule ? bytes : SizeClasses::step;
+    if (alignment <= SizeClasses::granule) [[likely]]
+      return bytes;
+    if (alignment <= SizeClasses::step) return bytes < alignment ? alignment : bytes;
     bool const fits = alignment <= SizeClasses::max_alignment && bytes <= SizeClasses::largest;
-    if (!fits || !std::has_single_bit(alignment)) return SizeClasses::largest + 1;
+    // Without std::has_single_bit(), which calls a function on older processors.
+    if (!fits || (alignment & (alignment - 1)) != 0) return SizeClasses::largest + 1;
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
 

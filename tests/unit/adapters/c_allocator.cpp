@@ -75,7 +75,8 @@ TEMPLATE_TEST_CASE("an allocator that owns its resource", "", RESOURCES) {
   auto* const before = std::pmr::set_default_resource(&upstream);
   {
     CAllocator<TestType> memory;
-    for (std::size_t const bytes : {1, 100, 10'000}) CHECK(memory.malloc(bytes) != nullptr);  // ends with the allocator
+    for (std::size_t const bytes : std::initializer_list<std::size_t>{1, 100, 10'000})
+      CHECK(memory.malloc(bytes) != nullptr);  // ends with the allocator
     CHECK(memory.resource().upstream() == &upstream);
     CHECK(upstream.blocks() != 0);
   }
@@ -118,7 +119,7 @@ TEMPLATE_TEST_CASE("null, zero, and what has no memory", "", RESOURCES) {
 
 TEMPLATE_TEST_CASE("calloc clears memory that was used before", "", RESOURCES) {
   CAllocator<TestType> memory;
-  for (std::size_t const bytes : {8, 100, 6000}) {
+  for (std::size_t const bytes : std::initializer_list<std::size_t>{8, 100, 6000}) {
     void* const dirty = memory.malloc(bytes);
     fill(dirty, bytes, 0xFF);
     memory.free(dirty);
@@ -134,7 +135,7 @@ TEMPLATE_TEST_CASE("realloc keeps the contents and the alignment", "", RESOURCES
   TestType resource(&upstream);
   CAllocator<TestType> memory(resource);
   std::mt19937 random(3);
-  for (std::size_t const alignment : {1, 32, 64, 1024}) {
+  for (std::size_t const alignment : std::initializer_list<std::size_t>{1, 32, 64, 1024}) {
     void* p = nullptr;
     std::size_t bytes = 0;
     for (int step = 0; step != 500; ++step) {

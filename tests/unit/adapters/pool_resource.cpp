@@ -278,7 +278,7 @@ TEMPLATE_TEST_CASE("usable_size: what each request gets, with every limit of poo
     EXPECT(Classes::rounded(bytes) == Classes::bytes(table[Classes::entry(bytes)]));
 
   test::RecordedErrors const errors;
-  for (std::size_t const largest : {0, 8, 100, 112, 1000, 4096}) {
+  for (std::size_t const largest : std::initializer_list<std::size_t>{0, 8, 100, 112, 1000, 4096}) {
     CountingResource upstream;
     TestType resource(PoolResourceOptions{.largest_pooled = largest}, &upstream);
     for (std::size_t bytes = 0; bytes < 5000; bytes += 1 + bytes / 7)
@@ -320,7 +320,7 @@ TEMPLATE_TEST_CASE("try_allocate is null where allocate throws, and asks the ups
   EXPECT(resource.try_allocate(10'000, 0) == nullptr);
   CHECK(upstream.requests() == 0);
 
-  for (std::size_t const bytes : {8, 64, 5000}) {
+  for (std::size_t const bytes : std::initializer_list<std::size_t>{8, 64, 5000}) {
     void* const p = resource.try_allocate(bytes);
     REQUIRE(p != nullptr);
     CHECK(resource.owns(p));
@@ -330,7 +330,7 @@ TEMPLATE_TEST_CASE("try_allocate is null where allocate throws, and asks the ups
   std::size_t const held = resource.bytes_held();
   for (auto const failure : {CountingResource::Failure::bad_alloc, CountingResource::Failure::other}) {
     upstream.fail_after(0, failure);
-    for (std::size_t const bytes : {128, 5000}) {
+    for (std::size_t const bytes : std::initializer_list<std::size_t>{128, 5000}) {
       std::size_t const refused = upstream.refused();
       EXPECT(resource.try_allocate(bytes) == nullptr);
       EXPECT(upstream.refused() - refused == 1);  // a first block is small
@@ -350,7 +350,7 @@ TEMPLATE_TEST_CASE("reallocate keeps the contents, and the block where it is lar
   CountingResource upstream;
   TestType resource(&upstream);
   std::mt19937 random(7);
-  for (std::size_t const alignment : {1, 8, 16, 64, 512}) {
+  for (std::size_t const alignment : std::initializer_list<std::size_t>{1, 8, 16, 64, 512}) {
     std::size_t bytes = 0;
     void* block = resource.reallocate(nullptr, 99, bytes, alignment);
     for (int step = 0; step != 400; ++step) {
@@ -416,7 +416,7 @@ TEMPLATE_TEST_CASE("owns: every byte of slots and big blocks, and nothing else",
   CountingResource upstream;
   TestType resource(&upstream), other(&upstream);
   CHECK_FALSE(resource.owns(nullptr));
-  for (std::size_t const bytes : {1, 64, 4096, 4097, 100'000}) {
+  for (std::size_t const bytes : std::initializer_list<std::size_t>{1, 64, 4096, 4097, 100'000}) {
     auto* const p = static_cast<std::byte*>(resource.allocate(bytes));
     CHECK(resource.owns(p));
     CHECK(resource.owns(p + bytes - 1));
@@ -457,7 +457,7 @@ TEMPLATE_TEST_CASE("an exception of the upstream's upstream comes out as it is",
   TestType inner(&source);
   TestType outer(&inner);
   source.fail_after(0, CountingResource::Failure::other);
-  for (std::size_t const bytes : {64, 5000}) {
+  for (std::size_t const bytes : std::initializer_list<std::size_t>{64, 5000}) {
     int caught = 0;
     try {
       (void)outer.allocate(bytes);
