@@ -80,7 +80,7 @@ template <class Resource> class CAllocator {
     resource_->deallocate(old.start, old.front + old.bytes, old.front);
   }
   /// Returns: `bytes` bytes, which need not be a multiple of `alignment`; null if that is not a power of two, or there
-  /// is no memory. Above an alignment of 32 bytes blocks come from the upstream resource, unless they are small.
+  /// is no memory. Above 64 bytes of alignment every block is one of the upstream resource.
   [[nodiscard]] void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
     if (!std::has_single_bit(alignment)) return nullptr;
     return take(bytes, (std::max)(alignment, front_for(bytes)));
