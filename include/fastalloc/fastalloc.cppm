@@ -5,6 +5,7 @@
 // tests/house/module_names.cmake finds names that are missing here.
 module;
 
+#include <fastalloc/adapters/c_allocator.hpp>
 #include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/adapters/pool_allocator.hpp>
 #include <fastalloc/adapters/pool_resource.hpp>
@@ -178,6 +179,9 @@ using fastalloc::PoolRegistry;
 using fastalloc::Registered;
 
 // adapters
+using fastalloc::BoundAllocator;
+using fastalloc::CAllocator;
+using fastalloc::CHooks;
 using fastalloc::FrameSlot;
 using fastalloc::HeapFrames;
 using fastalloc::PoolAllocator;
@@ -186,6 +190,7 @@ using fastalloc::Pooled;
 using fastalloc::PooledFrame;
 using fastalloc::PoolResource;
 using fastalloc::PoolResourceOptions;
+using fastalloc::Propagation;
 using fastalloc::SizeClassUsage;
 using fastalloc::SynchronizedPoolResource;
 using fastalloc::to_handle;

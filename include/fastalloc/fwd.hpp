@@ -167,7 +167,11 @@ template <class P> class MovablePool;
 // adapters, each with its own header
 class PoolResource;
 class SynchronizedPoolResource;
-template <class T, class Resource = PoolResource> class PoolAllocator;
+template <bool OnCopyAssignment = false, bool OnMoveAssignment = true, bool OnSwap = true> struct Propagation;
+template <class T, class Resource = PoolResource, class Propagates = Propagation<>> class PoolAllocator;
+template <class T, auto& Resource, class Propagates = Propagation<>> class BoundAllocator;
+template <class Resource = PoolResource> class CAllocator;
+template <auto& Allocator> struct CHooks;
 template <class T, class... Policies> class Pooled;
 // adapters/coroutine.hpp: coroutine frames from a pool
 template <std::size_t Bytes> struct FrameSlot;

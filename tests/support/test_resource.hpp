@@ -5,7 +5,7 @@
 
 #include "support/catch.hpp"
 
-#include <fastalloc/config.hpp>
+#include <fastalloc/error.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -34,6 +34,22 @@ class CountingResource : public std::pmr::memory_resource {
   [[nodiscard]] std::size_t blocks() const { return live_.size(); }
   [[nodiscard]] std::size_t requests() const { return requests_; }
   [[nodiscard]] std::size_t refused() const { return refused_; }
+#if FASTALLOC_EXCEPTIONS
+  /// True if the exception being handled is the one that this resource throws.
+  [[nodiscard]] bool is_current_exception() const {
+    try {
+      throw;
+    } catch (int value) {
+      return failure_ == Failure::other && value == 42;
+    } catch (fastalloc::AllocationFailed const&) {
+      return false;
+    } catch (std::bad_alloc const&) {
+      return failure_ == Failure::bad_alloc;
+    } catch (...) {
+      return false;
+    }
+  }
+#endif
   [[nodiscard]] std::size_t mistakes() const { return mistakes_; }
 
  private:

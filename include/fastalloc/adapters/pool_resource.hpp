@@ -4,6 +4,8 @@
 //   allocate(bytes, alignment)        class by one table lookup; its PoolCore: last-freed slot, else stack, bump
 //                                     pointer, growth
 //   deallocate(p, bytes, alignment)   the same class, because bytes and alignment are the same: no header, no search
+//   try_allocate(...)                 null instead of an exception
+//   reallocate(p, old, new, ...)      nothing inside a class, else a copy
 //   above largest_pooled, or aligned to more than 64 bytes: a big block of the upstream resource
 //
 // All classes share one instantiation of PoolCore, with a slot size known at run time. A class acquires no memory
@@ -17,6 +19,7 @@
 #include <fastalloc/slots/stack_allocator.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #if FASTALLOC_HAS_THREADS
@@ -28,8 +31,10 @@ namespace fastalloc::inline FASTALLOC_ABI {
 struct PoolResourceOptions {
   std::size_t initial_slots = 0;  ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
   double growth_factor = 2.0;     ///< factor for the slots of a class; finite and greater than 1
-  /// bytes, rounded up to the alignment; at most 4096. Larger requests go to the upstream resource
+  /// bytes, rounded up to the alignment; at most 4096. Rounded up to a size class. Larger requests go to the upstream
+  /// resource
   std::size_t largest_pooled = 4096;
+  std::size_t max_slots_per_block = 0;  ///< of each class, the most that one growth adds; 0 = no limit
 };
 
 }  // namespace fastalloc::inline FASTALLOC_ABI
@@ -78,9 +83,17 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
       : BasicPoolResource(PoolResourceOptions{}, upstream) {}
   explicit BasicPoolResource(PoolResourceOptions const& options,
                              std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
-      : largest_(validated(options, upstream).largest_pooled), upstream_(upstream), options_(options) {
+      : largest_(SizeClasses::rounded(validated(options, upstream).largest_pooled)), upstream_(upstream),
+        options_(options) {
     for (std::size_t index = 0; index != size_classes; ++index) open(index);
   }
+  /// From the options of std::pmr's pool resources. `max_blocks_per_chunk` becomes max_slots_per_block, and
+  /// `largest_required_pool_block` largest_pooled; 0 stands for the default, and values above 4096 for 4096, as std's
+  /// pool resources lower what exceeds their own limits. A template, so that `{...}` stays a PoolResourceOptions.
+  template <std::same_as<std::pmr::pool_options> Options>
+  explicit BasicPoolResource(Options const& options,
+                             std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
+      : BasicPoolResource(adopted(options), upstream) {}
   BasicPoolResource(BasicPoolResource const&) = delete;
   BasicPoolResource& operator=(BasicPoolResource const&) = delete;
 
@@ -90,7 +103,10 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// As std::pmr::memory_resource::allocate(), without the virtual call; for constant size and alignment the class is a
   /// constant. Requires: `alignment` is a power of two. Returns: at least `bytes` bytes; a distinct address even for 0
   /// bytes.
-  /// Throws: AllocationFailed (a std::bad_alloc), whatever the upstream resource throws; nothing changes then.
+  /// Throws: the exception with which the upstream resource refused memory; AllocationFailed (a std::bad_alloc) if it
+  /// is the heap, or for a size that no memory could have; InvalidConfiguration for an alignment that is not a power of
+  /// two. Nothing changes then. A class that cannot grow by the growth factor asks once more, for an eighth of its slots,
+  /// or about 4 KiB.
   /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or for a big request: that of the
   /// upstream resource.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
@@ -101,9 +117,58 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     Core& core = core_for(wanted);
     Taken taken = core.pop();
     if (taken.slot == nullptr) [[unlikely]]
-      taken = pop_slow(core);
+      taken = pop_or_throw(core);
     poison(taken.slot + bytes, core.stride() - bytes);
     return taken.slot;
+  }
+  /// As allocate(), but returns null where that throws; the upstream resource's exception is dropped.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* try_allocate(std::size_t bytes,
+                                                           std::size_t alignment = alignof(std::max_align_t)) noexcept {
+    std::size_t const wanted = slot_bytes(bytes, alignment);
+    if (wanted > largest_) [[unlikely]]
+      return try_allocate_big(bytes, alignment);
+    Core& core = core_for(wanted);
+    Taken taken = core.pop();
+    if (taken.slot == nullptr) [[unlikely]] {
+      taken = try_pop_slow(core);
+      if (taken.slot == nullptr) return nullptr;
+    }
+    poison(taken.slot + bytes, core.stride() - bytes);
+    return taken.slot;
+  }
+
+  /// Effects: makes the block `p` one of `new_bytes` bytes with the same contents, up to the smaller size. Nothing
+  /// moves where usable_size() of both sizes is the same; otherwise this is allocate(), a copy and deallocate(). A
+  /// null `p` allocates. 0 bytes are a block, too.
+  /// Requires: `p` is null, or as for deallocate(p, old_bytes, alignment), with the same checks; after an error handler
+  /// has returned the result is null, and nothing changed.
+  /// Returns: the block; `p` is no longer one if it differs.
+  /// Throws: as allocate(); `p` is unchanged then.
+  [[nodiscard]] void* reallocate(void* p, std::size_t old_bytes, std::size_t new_bytes,
+                                 std::size_t alignment = alignof(std::max_align_t)) {
+    return resize(p, old_bytes, new_bytes, alignment, [&] { return allocate(new_bytes, alignment); });
+  }
+  /// As reallocate(), but returns null where that throws.
+  [[nodiscard]] void* try_reallocate(void* p, std::size_t old_bytes, std::size_t new_bytes,
+                                     std::size_t alignment = alignof(std::max_align_t)) noexcept {
+    return resize(p, old_bytes, new_bytes, alignment, [&] { return try_allocate(new_bytes, alignment); });
+  }
+
+  /// Bytes of the block that a request for `bytes` bytes gets: any size between the two may be given to deallocate(),
+  /// and reallocate() up to it moves nothing. Every option of the resource gives the same. With AddressSanitizer the
+  /// bytes above those requested are unusable: request good_size() to use them. Complexity: a few steps; for constants
+  /// a constant.
+  [[nodiscard]] static constexpr std::size_t usable_size(std::size_t bytes,
+                                                         std::size_t alignment = alignof(std::max_align_t)) noexcept {
+    std::size_t const wanted = slot_bytes(bytes, alignment);
+    if (wanted <= SizeClasses::largest) return SizeClasses::rounded(wanted);
+    std::size_t whole = bytes;
+    return checked_round_up(bytes, alignof(BigBlock), whole) ? whole : bytes;
+  }
+  /// The size to request instead of `bytes`, so that no byte is wasted: usable_size().
+  [[nodiscard]] static constexpr std::size_t good_size(std::size_t bytes,
+                                                       std::size_t alignment = alignof(std::max_align_t)) noexcept {
+    return usable_size(bytes, alignment);
   }
 
   /// Requires: `p` is from allocate(bytes, alignment) of this resource and was not deallocated since. With a checks
@@ -116,7 +181,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
                                           std::size_t alignment = alignof(std::max_align_t)) noexcept {
     std::size_t const wanted = slot_bytes(bytes, alignment);
     if (wanted > largest_) [[unlikely]]
-      return deallocate_big(p, bytes);
+      return deallocate_big(p, bytes, alignment);
     Core& core = core_for(wanted);
     if constexpr (Checks::tracks_slots)
       if (!core.claim(p)) [[unlikely]]
@@ -127,7 +192,16 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   }
 
   [[nodiscard]] std::pmr::memory_resource* upstream() const noexcept { return upstream_.resource(); }
+  /// The same, as std::pmr's pool resources call it.
+  [[nodiscard]] std::pmr::memory_resource* upstream_resource() const noexcept { return upstream(); }
   [[nodiscard]] PoolResourceOptions options() const noexcept { return options_; }
+
+  /// True if `p` points into memory of this resource: into a slot, in use or not, or a big block. Complexity: log2 b
+  /// for the b blocks of each class, and linear in the big blocks in use.
+  [[nodiscard]] bool owns(void const* p) const noexcept {
+    return std::any_of(cores_, cores_ + size_classes, [&](Core const& core) { return core.owns(p); }) ||
+           upstream_.owns(p);
+  }
 
   /// Bytes acquired from the upstream resource and not yet released. Complexity: 1 step.
   [[nodiscard]] std::size_t bytes_held() const noexcept { return upstream_.held(); }
@@ -177,8 +251,10 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   FASTALLOC_ALWAYS_INLINE static constexpr std::size_t slot_bytes(std::size_t bytes, std::size_t alignment) noexcept {
     if (alignment <= SizeClasses::granule) [[likely]]
       return bytes;
+    if (alignment <= SizeClasses::step) return bytes < alignment ? alignment : bytes;
     bool const fits = alignment <= SizeClasses::max_alignment && bytes <= SizeClasses::largest;
-    if (!fits || !std::has_single_bit(alignment)) return SizeClasses::largest + 1;
+    // Without std::has_single_bit(), which calls a function on older processors.
+    if (!fits || (alignment & (alignment - 1)) != 0) return SizeClasses::largest + 1;
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
 
@@ -202,49 +278,118 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     return options;
   }
 
+  static PoolResourceOptions adopted(std::pmr::pool_options const& options) noexcept {
+    PoolResourceOptions result{.max_slots_per_block = options.max_blocks_per_chunk};
+    if (std::size_t const largest = options.largest_required_pool_block; largest != 0)
+      result.largest_pooled = (std::min)(largest, SizeClasses::largest);
+    return result;
+  }
+
+  static constexpr std::size_t few_slots(std::size_t stride) noexcept {
+    return (std::max<std::size_t>)(SizeClasses::largest / stride, 4);
+  }
   [[nodiscard]] std::size_t first_slots(std::size_t stride) const noexcept {
-    return options_.initial_slots != 0 ? options_.initial_slots
-                                       : std::max<std::size_t>(SizeClasses::largest / stride, 4);
+    return at_most_a_block(options_.initial_slots != 0 ? options_.initial_slots : few_slots(stride));
+  }
+  [[nodiscard]] std::size_t at_most_a_block(std::size_t slot_count) const noexcept {
+    std::size_t const most = options_.max_slots_per_block;
+    return most != 0 && slot_count > most ? most : slot_count;
+  }
+  [[nodiscard]] std::size_t slots_to_add(std::size_t current) const {
+    return at_most_a_block(GrowthStrategy::exponential(options_.growth_factor).slots_to_add(current));
   }
   void open(std::size_t index) noexcept {
     std::size_t const stride = SizeClasses::bytes(index);
     std::construct_at(cores_ + index, UpstreamStorage<Lock>{&upstream_});
     cores_[index].open_empty({.capacity = first_slots(stride),
-                              .growth_strategy = GrowthStrategy::exponential(options_.growth_factor),
+                              .growth_strategy = options_.max_slots_per_block == 0
+                                                     ? GrowthStrategy::exponential(options_.growth_factor)
+                                                     : GrowthStrategy::custom([resource = this](std::size_t current) {
+                                                         return resource->slots_to_add(current);
+                                                       }),
                               .alignment = SizeClasses::alignment(index)},
                              {stride, SizeClasses::granule});
   }
 
   /// Called when a class has no slot. If the upstream resource has no memory for a block of the growth factor's size,
-  /// tries the slots kept by threads, then smaller blocks.
-  FASTALLOC_COLD Taken pop_slow(Core& core) {
-    Error error;
+  /// asks for an eighth of the slots: twice at most, where no other thread takes what was acquired. Smaller steps would
+  /// use more of a small region, but each copies the class's 8 bytes a slot.
+  FASTALLOC_COLD Taken pop_slow(Core& core, Error& error) noexcept {
     Taken taken = core.pop_slow(&error);
-    if (taken.slot == nullptr) core.trim(), taken = core.pop_slow(&error);
-    for (std::size_t more = (std::max)(core.capacity(), first_slots(core.stride()));
-         taken.slot == nullptr && (more /= 2) != 0;)
-      if (core.reserve(core.capacity() + more, error)) taken = core.pop_slow(&error);
+    if (taken.slot != nullptr) return taken;
+    std::size_t const stride = core.stride();
+    std::size_t const current = core.capacity();
+    std::size_t const asked = current == 0 ? first_slots(stride) : slots_to_add(current);
+    std::size_t const fewer = at_most_a_block((std::max)(few_slots(stride), current / 8));
+    if (fewer < asked && core.reserve(current + fewer, error)) taken = core.pop_slow(&error);
+    return taken;
+  }
+  FASTALLOC_COLD Taken pop_or_throw(Core& core) {
+    Refusal const refusal;
+    Error error;
+    Taken const taken = pop_slow(core, error);
     if (taken.slot == nullptr) {
+      refusal.rethrow();
       error.text = no_memory;
       fail(error);
     }
     return taken;
   }
-  FASTALLOC_COLD void* allocate_big(std::size_t bytes, std::size_t alignment) {
-    Error error{.code = ErrorCode::allocation_failed, .requested = bytes, .text = no_memory, .unit = "bytes"};
-    if (!std::has_single_bit(alignment)) {
-      error = {.code = ErrorCode::invalid_alignment,
-               .requested = alignment,
-               .text = "the requested alignment is not a power of two; use alignof(T)",
-               .unit = "bytes"};
-      fail(error);
-    }
-    (void)cores_[0].capacity();  // from now on the upstream is notified of forks
-    if (void* const data = upstream_.allocate(bytes, alignment)) return data;
-    fail(error);
+  FASTALLOC_COLD Taken try_pop_slow(Core& core) noexcept {
+    Error error;
+    return pop_slow(core, error);
   }
-  FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes) noexcept {
-    if (!upstream_.template deallocate<Checks::tracks_slots>(p, bytes)) refuse(nullptr, p, bytes);
+
+  FASTALLOC_COLD void* try_allocate_big(std::size_t bytes, std::size_t alignment) noexcept {
+    if (!std::has_single_bit(alignment)) return nullptr;
+    (void)cores_[0].capacity();  // from now on the upstream is notified of forks
+    return upstream_.allocate(usable_size(bytes, alignment), alignment);
+  }
+  FASTALLOC_COLD void* allocate_big(std::size_t bytes, std::size_t alignment) {
+    Refusal const refusal;
+    if (void* const data = try_allocate_big(bytes, alignment)) return data;
+    refusal.rethrow();
+    if (!std::has_single_bit(alignment))
+      fail(Error{.code = ErrorCode::invalid_alignment,
+                 .requested = alignment,
+                 .text = "the requested alignment is not a power of two; use alignof(T)",
+                 .unit = "bytes"});
+    fail(Error{.code = ErrorCode::allocation_failed, .requested = bytes, .text = no_memory, .unit = "bytes"});
+  }
+  FASTALLOC_COLD void deallocate_big(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    if (!upstream_.template deallocate<Checks::tracks_slots>(p, usable_size(bytes, alignment)))
+      refuse(nullptr, p, bytes);
+  }
+
+  /// `renew`: allocates the new block, or returns null, or throws.
+  template <class Renew>
+  void* resize(void* p, std::size_t old_bytes, std::size_t new_bytes, std::size_t alignment, Renew&& renew) {
+    if (p == nullptr) return renew();
+    std::size_t const wanted = slot_bytes(old_bytes, alignment);
+    Core* const core = wanted > largest_ ? nullptr : &core_for(wanted);
+    if constexpr (Checks::tracks_slots)
+      if (!is_block(core, p, usable_size(old_bytes, alignment))) return refuse(core, p, old_bytes), nullptr;
+    bool const fits = usable_size(old_bytes, alignment) == usable_size(new_bytes, alignment);
+    if (fits && Upstream<Lock>::whole_bytes(new_bytes) != 0) {
+      if (core != nullptr) {
+        auto* const slot = static_cast<std::byte*>(p);
+        unpoison(slot, core->stride());
+        poison(slot + new_bytes, core->stride() - new_bytes);
+      }
+      return p;
+    }
+    void* const block = renew();
+    if (block == nullptr) return nullptr;
+    std::memcpy(block, p, (std::min)(old_bytes, new_bytes));
+    deallocate(p, old_bytes, alignment);
+    return block;
+  }
+  /// True if `p` is a slot in use of `core`, or, for null, a big block with `usable` bytes.
+  [[nodiscard]] bool is_block(Core const* core, void const* p, std::size_t usable) const noexcept {
+    Error ignored;
+    if (core != nullptr) return core->check_in_use(p, ignored);
+    std::size_t const whole = Upstream<Lock>::whole_bytes(usable);
+    return whole != 0 && upstream_.find(p) == whole;
   }
 
   /// `core`: the class that the call names; null for a big block.

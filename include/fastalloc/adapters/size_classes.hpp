@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SizeClasses: the slot sizes of PoolResource. Multiples of 16 bytes up to 128, then four per doubling up to 4 KiB:
+// SizeClasses: the slot sizes of PoolResource. 8 bytes, multiples of 16 up to 128, then four per doubling up to 4 KiB:
 //
-//   16 32 48 64 80 96 112 128 | 160 192 224 256 | 320 384 448 512 | 640 ... | 1280 ... | 2560 3072 3584 4096
+//   8 | 16 32 48 64 80 96 112 128 | 160 192 224 256 | 320 384 448 512 | 640 ... | 1280 ... | 2560 3072 3584 4096
 //
 // A table maps bytes to the class: one load, or nothing for a constant size. A size that is a multiple of 32 or 64 maps
 // to a class that is one, too: over-aligned requests are rounded up to their alignment and use the same table. On the
@@ -20,20 +20,28 @@
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 struct SizeClasses {
-  static constexpr std::size_t granule = 16;    ///< bytes; the least alignment of a slot
+  static constexpr std::size_t granule = 8;     ///< bytes; the least slot, and the least alignment of one
   static constexpr std::size_t largest = 4096;  ///< bytes
   /// bytes; a class is aligned to the largest power of two that divides its size, up to this
   static constexpr std::size_t max_alignment = 64;
-  static constexpr std::size_t fine = 8;   ///< classes that are `granule` apart
+  static constexpr std::size_t step = 16;  ///< bytes between the classes up to fine * step
+  static constexpr std::size_t fine = 8;   ///< classes that are multiples of `step`
   static constexpr std::size_t steps = 4;  ///< classes per doubling above those
   static constexpr std::size_t count =
-      fine + steps * static_cast<std::size_t>(std::countr_zero(largest / (fine * granule)));
+      1 + fine + steps * static_cast<std::size_t>(std::countr_zero(largest / (fine * step)));
 
   /// Bytes of the slots of class `index`.
   static constexpr std::size_t bytes(std::size_t index) noexcept {
-    if (index < fine) return granule * (index + 1);
-    std::size_t const step = index - fine;
-    return (fine * granule << step / steps) / steps * (steps + 1 + step % steps);
+    if (index == 0) return granule;
+    if (index <= fine) return step * index;
+    std::size_t const coarse = index - fine - 1;
+    return (fine * step << coarse / steps) / steps * (steps + 1 + coarse % steps);
+  }
+  /// Bytes of the slots of the smallest class with room. Requires: bytes <= largest.
+  static constexpr std::size_t rounded(std::size_t bytes) noexcept {
+    if (bytes <= granule) return granule;
+    std::size_t const apart = bytes <= fine * step ? step : std::bit_floor(bytes - 1) / steps;
+    return (bytes + apart - 1) & ~(apart - 1);
   }
   static constexpr std::size_t alignment(std::size_t index) noexcept {
     std::size_t const divides = bytes(index) & ~(bytes(index) - 1);
@@ -54,6 +62,6 @@ struct SizeClasses {
   }
 };
 
-static_assert(SizeClasses::count == 28 && SizeClasses::bytes(SizeClasses::count - 1) == SizeClasses::largest);
+static_assert(SizeClasses::count == 29 && SizeClasses::bytes(SizeClasses::count - 1) == SizeClasses::largest);
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -4,7 +4,8 @@
 //   | bytes for the user | padding | BigBlock |      a big block; one list of all serves to release them together
 //
 // The record lies behind the bytes, where their size locates it, so that alignment in front costs nothing. An exception
-// of the resource becomes null here: the pools above never see one in the middle of a change.
+// of the resource becomes null here: the pools above never see one in the middle of a change. A request that may throw
+// has a Refusal, which keeps the exception until the pools are whole again.
 #pragma once
 
 #include <fastalloc/lifetime/hooks.hpp>
@@ -12,10 +13,47 @@
 #include <fastalloc/pool/pool_layout.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 
+#include <exception>
 #include <memory_resource>
 #include <new>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// The exception with which an upstream resource last refused memory to this thread, during the Refusal's lifetime.
+/// One inside another belongs to a resource that is the other's upstream.
+class Refusal {
+ public:
+  Refusal() noexcept : outer_(std::exchange(innermost(), this)) {}
+  Refusal(Refusal const&) = delete;
+  Refusal& operator=(Refusal const&) = delete;
+  ~Refusal() { innermost() = outer_; }
+
+  /// Requires: an exception is being handled.
+  static void note() noexcept {
+#if FASTALLOC_EXCEPTIONS
+    if (Refusal* const here = innermost()) here->exception_ = std::current_exception();
+#endif
+  }
+  /// Throws: the exception noted; returns if there is none.
+  void rethrow() const {
+#if FASTALLOC_EXCEPTIONS
+    if (exception_ != nullptr) std::rethrow_exception(exception_);
+#endif
+  }
+
+ private:
+  static Refusal*& innermost() noexcept {
+#if FASTALLOC_HAS_THREADS
+    static thread_local constinit Refusal* here = nullptr;
+#else
+    static constinit Refusal* here = nullptr;
+#endif
+    return here;
+  }
+
+  Refusal* outer_;
+  std::exception_ptr exception_{};
+};
 
 struct BigBlock {
   BigBlock* next;
@@ -85,6 +123,14 @@ template <class Lock> class Upstream {
     Guard guard(lock_);
     return find_here(data);
   }
+  /// True if `p` points into a big block. Complexity: linear in the big blocks.
+  [[nodiscard]] bool owns(void const* p) const noexcept {
+    Guard guard(lock_);
+    auto const at = reinterpret_cast<std::uintptr_t>(p);
+    for (BigBlock* block = big_; block != nullptr; block = block->next)
+      if (at - reinterpret_cast<std::uintptr_t>(block->data()) < block->bytes) return true;
+    return false;
+  }
   /// Effects: releases all big blocks.
   void release_all() noexcept {
     Guard guard(lock_);
@@ -119,7 +165,10 @@ template <class Lock> class Upstream {
     if (is_heap())
       memory =
           is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
-    else (void)swallow([&] { memory = resource_->allocate(bytes, alignment); });
+    else {
+      FASTALLOC_TRY { memory = resource_->allocate(bytes, alignment); }
+      FASTALLOC_CATCH_ALL { Refusal::note(); }
+    }
     if (memory != nullptr) held_ += bytes;
     return memory;
   }

@@ -45,6 +45,9 @@ struct alignas(256) Wider {
   char bytes[300];
 };
 
+PoolResource bound_memory;
+template <class T> using BoundTo = BoundAllocator<T, bound_memory>;
+
 template <class T> using Alloc = PoolAllocator<T>;
 using List = std::list<Item, Alloc<Item>>;
 using Forward = std::forward_list<Item, Alloc<Item>>;
@@ -93,6 +96,69 @@ static_assert(!std::is_default_constructible_v<PoolAllocator<int>>);
 static_assert(!std::is_convertible_v<SynchronizedPoolResource&, PoolAllocator<int>>);
 static_assert(sizeof(PoolAllocator<int>) == sizeof(void*));
 static_assert(std::is_nothrow_move_assignable_v<std::list<int, PoolAllocator<int>>>);
+
+using Stays = PoolAllocator<int, PoolResource, Propagation<true, false, false>>;
+static_assert(std::allocator_traits<Stays>::propagate_on_container_copy_assignment::value);
+static_assert(!std::allocator_traits<Stays>::propagate_on_container_move_assignment::value);
+static_assert(!std::allocator_traits<Stays>::propagate_on_container_swap::value);
+static_assert(std::is_same_v<std::allocator_traits<Stays>::rebind_alloc<char>,
+                             PoolAllocator<char, PoolResource, Propagation<true, false, false>>>);
+static_assert(sizeof(Stays) == sizeof(void*));
+
+static_assert(std::is_empty_v<BoundTo<int>> && std::allocator_traits<BoundTo<int>>::is_always_equal::value);
+static_assert(std::is_nothrow_default_constructible_v<BoundTo<int>>);
+static_assert(std::is_nothrow_constructible_v<BoundTo<int>, BoundTo<char> const&>);
+static_assert(std::is_same_v<std::allocator_traits<BoundTo<int>>::rebind_alloc<char>, BoundTo<char>>);
+static_assert(sizeof(std::vector<int, BoundTo<int>>) == sizeof(std::vector<int>));
+static_assert(std::allocator_traits<BoundTo<int>>::propagate_on_container_swap::value &&
+              !std::allocator_traits<BoundTo<int>>::propagate_on_container_copy_assignment::value);
+static_assert(std::allocator_traits<BoundAllocator<int, bound_memory, Propagation<true, true, true>>>::
+                  propagate_on_container_copy_assignment::value);
+
+TEST_CASE("BoundAllocator: containers that make their own allocator take memory from the static resource") {
+  {
+    std::vector<char, BoundTo<char>> text;
+    CHECK(bound_memory.bytes_in_use() == 0);
+    text.resize(100);
+    CHECK(bound_memory.bytes_in_use() == 112);
+    using Row = std::vector<int, BoundTo<int>>;
+    std::map<int, Row, std::less<>, BoundTo<std::pair<int const, Row>>> map;
+    for (int i = 0; i != 50; ++i) map[i % 10].push_back(i);  // the rows are default constructed
+    CHECK(bound_memory.owns(map[3].data()));
+    auto other = map;
+    other.swap(map);
+    CHECK((map == other && map[7].get_allocator() == BoundTo<long>()));
+    std::unordered_map<int, Item, std::hash<int>, std::equal_to<>, BoundTo<std::pair<int const, Item>>> hashed;
+    for (int i = 0; i != 100; ++i) hashed.emplace(i, i);
+    auto const moved = std::move(hashed);
+    CHECK(moved.at(60).value() == 60);
+    auto const shared = std::allocate_shared<Wide>(BoundTo<int>());
+    CHECK(bound_memory.owns(shared.get()));
+  }
+  CHECK(bound_memory.bytes_in_use() == 0);
+  CHECK(&BoundTo<int>::resource() == &bound_memory);
+#if FASTALLOC_EXCEPTIONS
+  EXPECT(test::throws<std::bad_array_new_length>(
+      [] { (void)BoundTo<int>().allocate(std::numeric_limits<std::size_t>::max() / 4 + 2); }));
+#endif
+}
+
+TEST_CASE("PoolAllocator: propagation by its third argument") {
+  CountingResource upstream;
+  PoolResource a(&upstream), b(&upstream);
+  {
+    using Copying = std::vector<int, Stays>;
+    Copying from({1, 2, 3}, Stays(a)), copied{Stays(b)}, moved{Stays(b)};
+    int const* const data = from.data();
+    copied = from;
+    CHECK(&copied.get_allocator().resource() == &a);
+    moved = std::move(from);
+    CHECK(&moved.get_allocator().resource() == &b);
+    CHECK(moved.data() != data);
+    CHECK(moved == copied);
+  }
+  CHECK(a.bytes_in_use() + b.bytes_in_use() == 0);
+}
 
 TEST_CASE("allocators of one resource are equal, whatever their type") {
   CountingResource upstream;

@@ -437,12 +437,12 @@ TEST_CASE("compact handles: static pools, Bound, frames, owners that move") {
   CHECK(bound_pool.is_empty());
 
   using Frames = detail::Frames<&frames>;
-  void* const frame = Frames::pop(frames, 100);
+  void* const frame = Frames::take(frames, 100);
   REQUIRE(frame != nullptr);
   CHECK(frames.allocated() == 1);
-  Frames::push(frame, 100);
+  Frames::give(frame, 100);
   CHECK(frames.is_empty());
-  Frames::push(Frames::take_from_heap(1000), 1000);
+  Frames::give(Frames::take_from_heap(1000), 1000);
 
   using Movable = MovablePool<FixedPool<Object, CompactHandles>>;
   auto const last = [] {
