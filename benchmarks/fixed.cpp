@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// FixedPool with its default policies, the same behind the erased handle, with statistics, and with handles of one
-// word.
+// FixedPool with its default policies, behind the erased handle, with statistics, and with handles of one word.
 #include "pools.hpp"
 #include "workloads.hpp"
 

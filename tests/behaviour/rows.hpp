@@ -46,13 +46,13 @@ struct Row {
 
   using pool_type = std::conditional_t<
       place == Place::growing, fastalloc::GrowingPool<T, Keys, Handles, SlotPolicy, Stats, Checks, Lifetime, Sharing>,
-      std::conditional_t<place == Place::heap,
-                         fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys, Handles>,
-                         std::conditional_t<place == Place::inside,
-                                            fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats,
-                                                                 Checks, Handles, Lifetime, Sharing, Keys>,
-                                            fastalloc::FixedPool<T, Lifetime, Checks, Keys, Stats,
-                                                                 fastalloc::ExternalStorage, Sharing, SlotPolicy>>>>;
+      std::conditional_t<
+          place == Place::heap, fastalloc::FixedPool<T, SlotPolicy, Stats, Sharing, Checks, Lifetime, Keys, Handles>,
+          std::conditional_t<place == Place::inside,
+                             fastalloc::FixedPool<T, fastalloc::InlineStorage<slots>, SlotPolicy, Stats, Checks,
+                                                  Handles, Lifetime, Sharing, Keys>,
+                             fastalloc::FixedPool<T, Lifetime, Checks, Keys, Stats, fastalloc::ExternalStorage, Sharing,
+                                                  SlotPolicy, Handles>>>>;
   using handle_type = typename pool_type::handle_type;
 
   /// Calls f(pool) with a pool that holds `slots` objects, no more; a growing one begins with 10 and doubles.
@@ -112,15 +112,16 @@ template <class T, std::size_t shift, std::size_t s, std::size_t p> constexpr au
   constexpr bool stats = ((s + p + shift) & 1) != 0;
   constexpr bool checks = ((s + (p >> 1) + (shift >> 1)) & 1) != 0;
   constexpr bool recycles = ((std::size_t{s == 2} + p + (p >> 1) + (shift >> 2)) & 1) != 0;
-  return std::type_identity<Row<
-      T,
-      std::tuple_element_t<
-          s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
-      static_cast<Place>(p), std::conditional_t<stats, fastalloc::BasicStats, fastalloc::NoStats>,
-      std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles,
-      std::conditional_t<(s + p + shift) % 3 == 0, fastalloc::Generations, fastalloc::NoKeys>,
-      std::conditional_t<(s + 2 * p + shift) % 4 == 1, fastalloc::Shared, fastalloc::detail::NoSharing>,
-      std::conditional_t<(s + p + p / 2 + shift) % 2 == 1 && p != 2, fastalloc::CompactHandles, fastalloc::Fail>>>{};
+  return std::type_identity<
+      Row<T,
+          std::tuple_element_t<
+              s, std::tuple<fastalloc::StackAllocator, fastalloc::FreeListAllocator, fastalloc::BitmapAllocator>>,
+          static_cast<Place>(p), std::conditional_t<stats, fastalloc::BasicStats, fastalloc::NoStats>,
+          std::conditional_t<checks, fastalloc::FullChecks, fastalloc::NoChecks>, recycles,
+          std::conditional_t<(s + p + shift) % 3 == 0, fastalloc::Generations, fastalloc::NoKeys>,
+          std::conditional_t<(s + 2 * p + shift) % 4 == 1, fastalloc::Shared, fastalloc::detail::NoSharing>,
+          std::conditional_t<(s + p + p / 2 + shift) % 2 == 1 && (p != 2 || (s + p + shift) % 3 != 0),
+                             fastalloc::CompactHandles, fastalloc::Fail>>>{};
 }
 
 template <class T, std::size_t shift, std::size_t... i> constexpr auto table(std::index_sequence<i...>) {

@@ -5,7 +5,7 @@
 //
 // The record lies behind the bytes, where their size locates it, so that alignment in front costs nothing. An exception
 // of the resource becomes null here: the pools above never see one in the middle of a change. A request that may throw
-// has a Refusal, which keeps the exception until the pools are whole again.
+// has a UpstreamRefusal, which keeps the exception until the pools are whole again.
 #pragma once
 
 #include <fastalloc/lifetime/hooks.hpp>
@@ -19,19 +19,19 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// The exception with which an upstream resource last refused memory to this thread, during the Refusal's lifetime.
+/// The exception with which an upstream resource last refused memory to this thread, during the UpstreamRefusal's lifetime.
 /// One inside another belongs to a resource that is the other's upstream.
-class Refusal {
+class UpstreamRefusal {
  public:
-  Refusal() noexcept : outer_(std::exchange(innermost(), this)) {}
-  Refusal(Refusal const&) = delete;
-  Refusal& operator=(Refusal const&) = delete;
-  ~Refusal() { innermost() = outer_; }
+  UpstreamRefusal() noexcept : outer_(std::exchange(innermost(), this)) {}
+  UpstreamRefusal(UpstreamRefusal const&) = delete;
+  UpstreamRefusal& operator=(UpstreamRefusal const&) = delete;
+  ~UpstreamRefusal() { innermost() = outer_; }
 
   /// Requires: an exception is being handled.
   static void note() noexcept {
 #if FASTALLOC_EXCEPTIONS
-    if (Refusal* const here = innermost()) here->exception_ = std::current_exception();
+    if (UpstreamRefusal* const here = innermost()) here->exception_ = std::current_exception();
 #endif
   }
   /// Throws: the exception noted; returns if there is none.
@@ -42,16 +42,16 @@ class Refusal {
   }
 
  private:
-  static Refusal*& innermost() noexcept {
+  static UpstreamRefusal*& innermost() noexcept {
 #if FASTALLOC_HAS_THREADS
-    static thread_local constinit Refusal* here = nullptr;
+    static thread_local constinit UpstreamRefusal* here = nullptr;
 #else
-    static constinit Refusal* here = nullptr;
+    static constinit UpstreamRefusal* here = nullptr;
 #endif
     return here;
   }
 
-  Refusal* outer_;
+  UpstreamRefusal* outer_;
   std::exception_ptr exception_{};
 };
 
@@ -167,7 +167,7 @@ template <class Lock> class Upstream {
           is_plain(bytes, alignment) ? ::operator new(bytes, std::nothrow) : HeapStorage().acquire(bytes, alignment);
     else {
       FASTALLOC_TRY { memory = resource_->allocate(bytes, alignment); }
-      FASTALLOC_CATCH_ALL { Refusal::note(); }
+      FASTALLOC_CATCH_ALL { UpstreamRefusal::note(); }
     }
     if (memory != nullptr) held_ += bytes;
     return memory;

@@ -97,6 +97,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   static constexpr bool has_statistics = Types::P::stats::enabled;
   static constexpr bool has_keys = Types::P::keys::generation_bits != 0;
   static constexpr bool has_counts = Types::shares;
+  /// Bytes of the segments that slots lie in, with CompactHandles; else 0.
+  static constexpr std::size_t segment_bytes = Types::segment_bytes;
   using value_type = T;
   using handle_type = Handle<T, Owner>;
   using span_handle_type = SpanHandle<T, Owner>;
@@ -685,9 +687,10 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Bytes that ExternalStorage needs for exactly `slot_count` slots, with PoolConfig::alignment if set. Align the
   /// start to the greater of that and required_alignment(). Returns: SIZE_MAX if the product overflows.
   [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t slot_count, std::size_t alignment = 0) noexcept
-      requires(!Growing) {
-    auto const plan =
-        Types::layout::block(slot_count, Types::layout::stride(type.size, type.align, alignment), alignment);
+      requires(!Growing || is_external) {
+    std::size_t const stride = Types::layout::stride(type.size, type.align, alignment);
+    if constexpr (Growing) return SegmentStore<typename Types::core::Supply::Store>::span_bytes(slot_count, stride);
+    auto const plan = Types::layout::block(slot_count, stride, alignment);
     return plan.valid ? plan.bytes : (std::numeric_limits<std::size_t>::max)();
   }
   [[nodiscard]] static constexpr std::size_t required_alignment() noexcept {

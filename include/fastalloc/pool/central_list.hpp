@@ -123,6 +123,7 @@ template <class Choices> class CentralList {
   [[nodiscard]] static std::size_t slots_in(std::size_t bytes, SlotType const& type) noexcept {
     using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
     std::size_t const stride = Layout::stride(type.size, type.align, 0);
+    if constexpr (Shape::segment > 1) return SegmentStore<typename Supply::Store>::slots_in(bytes, stride);
     std::size_t n = (bytes < Layout::max_fixed_bytes ? bytes : Layout::max_fixed_bytes) / stride;
     if (n > Layout::max_slots) n = Layout::max_slots;
     while (n != 0 && Layout::block(n, stride).bytes > bytes) {

@@ -20,8 +20,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: many handles in containers, moved, sorted, or reached in random order. A vector of them takes half the
 /// memory. A release reads the segment's head first: a handle that never leaves its function is 0.3 ns slower (figures:
 /// benchmarks/README.md). Handles of a pool of static storage duration are one word with Bound<pool>, too.
-/// Storage: HeapStorage, PageStorage, InlineStorage<N>, or one that aligns and can grow. Not with LockFree (except
-/// InlineStorage<N>), HeapFallback, save() and allocate_at(). Slots of a run lie in one segment.
+/// Storage: HeapStorage, PageStorage, InlineStorage<N>, one that aligns and can grow, or ExternalStorage with a span at
+/// a multiple of P::required_alignment() (not with Generations). Not with LockFree (except InlineStorage<N>),
+/// HeapFallback, save() and allocate_at(key). Slots of a run lie in one segment.
 /// Complexity: as without, and one step a release. With b blocks: b is the number of segments.
 struct CompactHandles {
   static constexpr bool compacts_handles = true;
@@ -40,25 +41,31 @@ class SegmentStore<BlockStore<Shape, SlotPolicy, StorageState, Checks>> {
   using Segments = std::conditional_t<(Shape::segment > 1), BlockSegments<Shape::segment>, SegmentMap<64, 1>>;
 
  public:
-  /// Bytes in front of a segment's slots, at most.
-  static std::size_t most_front(Store const& store) noexcept {
-    return round_up(Segments::most_head_bytes, store.stride() & (~store.stride() + 1));
+  static std::size_t slots_per_segment(Store const& store) noexcept { return slots_per_segment(store.stride()); }
+
+  /// Bytes of a span for exactly `slot_count` slots; SIZE_MAX if there are too many.
+  static constexpr std::size_t span_bytes(std::size_t slot_count, std::size_t stride) noexcept {
+    std::size_t const each = slots_per_segment(stride);
+    std::size_t const bytes = each == 0 || slot_count == 0 ? 0 : group_bytes(slot_count, each, stride);
+    if (bytes == 0) return (std::numeric_limits<std::size_t>::max)();
+    return bytes + Layout::directory(slot_count, (slot_count - 1) / each + 1).bytes;
   }
-  static std::size_t slots_per_segment(Store const& store) noexcept {
-    std::size_t const front = most_front(store), stride = store.stride();
-    if (stride > Segments::bytes || front + Layout::block(1, stride).bytes > Segments::bytes) return 0;
-    std::size_t n = (Segments::bytes - front) / stride;
-    while (front + Layout::block(n, stride).bytes > Segments::bytes) {
-      std::size_t const less = (front + Layout::block(n, stride).bytes - Segments::bytes) / (2 * stride);
-      n -= greater(less, 1);
+  /// The number of slots that fit in a span. Complexity: logarithmic.
+  static std::size_t slots_in(std::size_t bytes, std::size_t stride) noexcept {
+    std::size_t low = 0;
+    for (std::size_t n = bytes / stride; n != 0;) {
+      std::size_t const half = (n + 1) / 2;
+      bool const fits = span_bytes(low + half, stride) <= bytes;
+      low = fits ? low + half : low;
+      n = fits ? n - half : half - 1;
     }
-    return n;
+    return low;
   }
 
   /// As BlockStore::add(): blocks of `slot_count` slots together, from one acquisition.
   static bool add(Store& store, std::size_t slot_count, bool touch, Slots& allocator, Error& error,
                   Purse* purse) noexcept {
-    std::size_t const each = slots_per_segment(store), front = most_front(store);
+    std::size_t const each = slots_per_segment(store);
     if (each == 0) {
       error.code = ErrorCode::invalid_alignment;
       error.text = "a segment of CompactHandles has no room for a slot of the requested alignment; lower it, or leave "
@@ -69,21 +76,21 @@ class SegmentStore<BlockStore<Shape, SlotPolicy, StorageState, Checks>> {
     }
     std::size_t const more = (slot_count - 1) / each;  // full segments
     std::size_t const last = slot_count - more * each;
-    std::size_t bytes = 0;
-    auto const plan = Layout::block(last, store.stride());
-    bool const fits = checked_multiply(more, Segments::bytes, bytes) &&
-                      checked_add(bytes, (front + plan.bytes) | 1, bytes) && bytes <= Layout::max_bytes;
-    if (!fits) {
+    std::size_t bytes = group_bytes(slot_count, each, store.stride());
+    if (bytes == 0) {
       error.code = ErrorCode::invalid_configuration;  // growth turns it into allocation_failed
       error.requested = slot_count;
       error.limit = Layout::max_bytes / Segments::bytes * each;
       error.text = "the slots times the size of one are more than can be addressed; lower the capacity or the growth";
       return false;
     }
+    auto const directory = Layout::directory(store.slots_with(slot_count), store.count() + more + 1);
+    constexpr bool in_span = !StorageState::can_grow;  // all in one acquisition: the directory behind the segments
+    std::size_t const group = bytes - 1;
+    if constexpr (in_span) bytes += directory.bytes;
     std::byte* const memory = store.acquire(bytes, touch, error, purse);
     if (memory == nullptr) return false;
-    auto const directory = Layout::directory(store.slots_with(slot_count), store.count() + more + 1);
-    std::byte* const entries = store.acquire(directory.bytes, touch, error, purse);
+    std::byte* const entries = in_span ? memory + group : store.acquire(directory.bytes, touch, error, purse);
     [[maybe_unused]] std::size_t paged = 0;
     bool ready = entries != nullptr;
     if constexpr (Shape::keyed)
@@ -140,6 +147,31 @@ class SegmentStore<BlockStore<Shape, SlotPolicy, StorageState, Checks>> {
   }
 
  private:
+  /// Bytes in front of a segment's slots, at most.
+  static constexpr std::size_t most_front(std::size_t stride) noexcept {
+    return round_up(Segments::most_head_bytes, stride & (~stride + 1));
+  }
+  /// 0 if none fits.
+  static constexpr std::size_t slots_per_segment(std::size_t stride) noexcept {
+    std::size_t const front = most_front(stride);
+    if (stride > Segments::bytes || front + Layout::block(1, stride).bytes > Segments::bytes) return 0;
+    std::size_t n = (Segments::bytes - front) / stride;
+    while (front + Layout::block(n, stride).bytes > Segments::bytes) {
+      std::size_t const less = (front + Layout::block(n, stride).bytes - Segments::bytes) / (2 * stride);
+      n -= greater(less, 1);
+    }
+    return n;
+  }
+  /// Bytes of the segments of `slot_count` slots, an odd number (BlockStore::alignment_of()); 0 on overflow.
+  static constexpr std::size_t group_bytes(std::size_t slot_count, std::size_t each, std::size_t stride) noexcept {
+    std::size_t const more = (slot_count - 1) / each;
+    std::size_t bytes = 0;
+    bool const fits =
+        checked_multiply(more, Segments::bytes, bytes) &&
+        checked_add(bytes, round_up(most_front(stride) + Layout::block(slot_count - more * each, stride).bytes, 16) + 1,
+                    bytes);
+    return fits && bytes <= Layout::max_bytes / 2 ? bytes : 0;
+  }
   static bool before(std::byte const* a, std::byte const* b) noexcept {
     return reinterpret_cast<std::uintptr_t>(a) < reinterpret_cast<std::uintptr_t>(b);
   }

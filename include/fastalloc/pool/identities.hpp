@@ -60,7 +60,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     check_bitmap();
     static_assert(!Pool::Growing,
                   "fastalloc: in a pool that grows the index in a key is not that of a slot; use FixedPool with "
-                  "allocate_at(key, ...), or allocate_at(index, ...)");
+                  "allocate_at(key, ...), without CompactHandles, or allocate_at(index, ...)");
     Pool::template check_arguments<Args...>();
     Error error;
     Taken const taken = pop(key, error);

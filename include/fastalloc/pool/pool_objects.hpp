@@ -70,8 +70,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   using handle_type = Handle<T, Owner>;
   using Stats = typename Types::P::stats;
   static constexpr std::size_t slot_size = Types::size;
-  static constexpr std::size_t segment_bytes = Types::segment_bytes;   ///< for CompactHandles
-  static constexpr std::size_t head_places = Types::Growing ? 32 : 1;  ///< the same
+  static constexpr std::size_t head_places = Types::Growing ? most_head_places : 1;  ///< for CompactHandles
   /// The statistics policy is told of each event while no lock is held; debug/trace_stats.hpp.
   static constexpr bool traces = requires { requires Stats::traces; };
   /// True if ending an object runs user code, which may use the pool: a destructor, a hook, the reset of Recycle, or

@@ -95,7 +95,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   /// At least 128 slots to a segment, so that the rest of the last one is less than a hundredth.
   static constexpr std::size_t segment = !compact   ? 0
                                          : !Growing ? 1
-                                                    : greater(std::size_t{256} << 10, std::bit_ceil(size * 128));
+                                                    : greater(usual_segment, std::bit_ceil(size * 128));
   using shape_of_T = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits,
                                shares ? counts_offset : 0, header, whole_granules, index_bits, segment>;
   static constexpr std::size_t least_stride_alignment = whole_granules && align < 8 ? 8 : align;
@@ -135,9 +135,12 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
     else return segment;
   }();
   static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;
-  static_assert(!compact || may_grow || inline_slots != 0 || storage::can_grow,
-                "fastalloc: with CompactHandles slots lie in segments, which this storage may not be able to align; "
-                "use HeapStorage, PageStorage or InlineStorage<N>, or leave CompactHandles out");
+  static_assert(
+      !compact || may_grow || inline_slots != 0 || storage::can_grow ||
+          (std::same_as<storage, ExternalStorage> && generation_bits == 0),
+      "fastalloc: with CompactHandles slots lie in segments, and this storage is asked for one block only; use "
+      "HeapStorage, PageStorage, InlineStorage<N> or, without Generations, ExternalStorage, or leave "
+      "CompactHandles out");
   static_assert(!compact || !P::lock_free || inline_slots != 0,
                 "fastalloc: LockFree needs one block of slots, and CompactHandles lays them in several; use "
                 "InlineStorage<N> or another lock, or leave CompactHandles out");

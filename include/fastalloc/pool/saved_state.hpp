@@ -232,9 +232,10 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
                   "save_with(f) and load_with(f), which leave the bytes to you");
     static_assert(!Kind::local,
                   "fastalloc: each thread of a ThreadLocalPool has its own slots; save a ThreadSafePool<T, NoCache>");
-    static_assert(!Pool::Growing,
-                  "fastalloc: save() and load() need one block, which is there before; use FixedPool, or "
-                  "save_with(f) and load_with(f)");
+    static_assert(
+        !Pool::Growing,
+        "fastalloc: save() and load() need one block, which is there before; use FixedPool without CompactHandles, or "
+        "save_with(f) and load_with(f)");
     static_assert(!Core::Caches::enabled,
                   "fastalloc: threads keep free slots of this pool in caches, whose order is not saved; write NoCache "
                   "after T");

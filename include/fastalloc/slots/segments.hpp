@@ -17,9 +17,6 @@ struct SegmentHead {
   void* block;  ///< a GrowingBlock; null where the pool has one block
 };
 
-/// The bytes of the segments of most pools. CompactHandle<T> knows no other. Bigger ones: of pools of big slots.
-inline constexpr std::size_t usual_segment = std::size_t{256} << 10;
-
 /// Bytes: a power of two. Places: of heads; a power of two.
 template <std::size_t Bytes, std::size_t Places> struct SegmentMap {
   static constexpr std::size_t bytes = Bytes;
@@ -52,8 +49,7 @@ template <std::size_t Bytes, std::size_t Places> struct SegmentMap {
 #endif
 };
 
-inline constexpr std::size_t head_places = 32;
-template <std::size_t Bytes> using BlockSegments = SegmentMap<Bytes, head_places>;
+template <std::size_t Bytes> using BlockSegments = SegmentMap<Bytes, most_head_places>;
 using UsualSegments = BlockSegments<usual_segment>;
 
 }  // namespace fastalloc::detail::inline FASTALLOC_ABI

@@ -20,6 +20,14 @@
 #include <cstring>
 #include <type_traits>
 
+namespace fastalloc::detail::inline FASTALLOC_ABI {
+
+/// Of pools with CompactHandles: the bytes of most pools' segments, the only ones that CompactHandle<T> knows; and the
+/// places of a segment's head.
+inline constexpr std::size_t usual_segment = std::size_t{256} << 10, most_head_places = 32;
+
+}  // namespace fastalloc::detail::inline FASTALLOC_ABI
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// The properties of one type's slots, as values for code that many types share.

@@ -59,6 +59,9 @@ static_assert(!std::is_copy_constructible_v<Nodes::handle_type> &&
               std::is_nothrow_move_constructible_v<Nodes::handle_type> &&
               std::is_nothrow_move_assignable_v<Nodes::handle_type> &&
               std::is_nothrow_move_constructible_v<CompactHandle<int>>);
+static_assert(FixedPool<int, CompactHandles>::segment_bytes == 262'144 &&
+              FixedPool<std::array<char, 2049>, CompactHandles>::segment_bytes == 524'288 &&
+              FixedPool<int>::segment_bytes == 0);
 static_assert(std::convertible_to<Nodes::handle_type, CompactHandle<Other>> &&
               std::convertible_to<CompactHandle<Node>, CompactHandle<Other>> &&
               std::convertible_to<CompactHandle<Node>, Handle<Other>>);
@@ -465,6 +468,24 @@ TEST_CASE("compact handles: each pool on its own storage") {
   CHECK(sizeof(one) <= 320);
   Handle<char> const erased = one.allocate('a');
   CHECK(*erased == 'a');
+  using Outside = FixedPool<Object, ExternalStorage, CompactHandles, FullChecks>;
+  for (std::size_t const n : {1U, 100U, 9'000U}) {
+    std::size_t const bytes = Outside::required_bytes(n);
+    CHECK(bytes <= n * 72 + 8192);
+    auto const alignment = std::align_val_t{Outside::required_alignment()};
+    auto* const memory = static_cast<std::byte*>(::operator new(bytes, alignment));
+    {
+      Outside pool(std::span(memory, bytes));
+      CHECK(pool.capacity() == n);
+      use(pool, n);
+      CHECK(!Outside::try_create(PoolConfig{.capacity = n}, ExternalStorage(std::span(memory, bytes - 1))));
+      auto const misaligned =
+          Outside::try_create(PoolConfig{.capacity = 1}, ExternalStorage(std::span(memory + 64, bytes - 64)));
+      REQUIRE(!misaligned);
+      CHECK((misaligned.error().code == ErrorCode::invalid_alignment || bytes < 2 * 4096));
+    }
+    ::operator delete(memory, alignment);
+  }
 #if __STDC_HOSTED__ && defined(__linux__)
   FixedPool<Object, PageStorage, CompactHandles> pages(10'000);
   use(pages, 10'000);
