@@ -105,8 +105,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// bytes.
   /// Throws: the exception with which the upstream resource refused memory; AllocationFailed (a std::bad_alloc) if it
   /// is the heap, or for a size that no memory could have; InvalidConfiguration for an alignment that is not a power of
-  /// two. Nothing changes then. A class that cannot grow by the growth factor asks once more, for an eighth of its slots,
-  /// or about 4 KiB.
+  /// two. Nothing changes then. A class that cannot grow by the growth factor asks once more, for an eighth of its
+  /// slots, or about 4 KiB.
   /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or for a big request: that of the
   /// upstream resource.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
