@@ -19,8 +19,8 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
-/// The exception with which an upstream resource last refused memory to this thread, during the UpstreamRefusal's lifetime.
-/// One inside another belongs to a resource that is the other's upstream.
+/// The exception with which an upstream resource last refused memory to this thread, during the UpstreamRefusal's
+/// lifetime. One inside another belongs to a resource that is the other's upstream.
 class UpstreamRefusal {
  public:
   UpstreamRefusal() noexcept : outer_(std::exchange(innermost(), this)) {}
