@@ -5,7 +5,7 @@
 //               places    64 bytes
 //
 // The first bits of an address name its segment: one mask, no table. The head's place depends on the segment's number.
-// At one place, all heads would share one set of each cache: with 100,000 objects of 64 bytes, a fifth slower.
+// At one place, all heads would share one set of each cache: with a million objects of 64 bytes, a third slower.
 #pragma once
 
 #include <fastalloc/slots/blocks.hpp>
