@@ -221,6 +221,39 @@ TEST_CASE("on_available: cancelled between the hand-over and the call") {
   CHECK(two.check_invariants());
 }
 
+TEMPLATE_TEST_CASE("on_available: a cancelled request leaves nothing behind, even if it was handed a slot", "",
+                   REQUEST_POOLS(Number)) {
+  ThreadSafePool<Number> one(1);
+  auto held_one = one.allocate(1);
+  auto two = make_pool<TestType>();
+  auto held_two = two->allocate(1);
+  auto second = two->on_available([&](auto&) { FAIL("was cancelled"); });
+  bool served = false;
+  auto const third = two->on_available([&](auto&) { served = true; });
+  auto fourth = two->on_available([&](auto&) { FAIL("was cancelled"); });
+  auto const first = one.on_available([&](auto&) {
+    held_two.reset();
+    CHECK(second.cancel());  // the slot goes to the third, which runs behind this function
+    CHECK(two->allocated() == 1);
+    CHECK(fourth.cancel());
+  });
+  held_one.reset();
+  CHECK(served);
+  CHECK(two->allocated() == 0);
+  held_one = one.allocate(1);
+  held_two = two->allocate(1);
+  second = two->on_available([&](auto&) { FAIL("was cancelled"); });
+  auto const again = one.on_available([&](auto&) {
+    held_two.reset();
+    CHECK(second.cancel());
+    REQUIRE(two->allocated() == 0);
+    CHECK(two->check_invariants());
+    two.reset();
+  });
+  held_one.reset();
+  CHECK(two == nullptr);
+}
+
 TEST_CASE("on_available: its own function may end the request") {
   ThreadSafePool<Number> pool(1);
   auto held = pool.allocate(1);

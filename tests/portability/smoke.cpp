@@ -199,6 +199,30 @@ void moving() {
   EXPECT(Spark::allocated() == 0 && Spark::heap_objects() == 0);
 }
 
+template <std::size_t N> struct Untouched {
+  Untouched() noexcept {}
+  char bytes[N];
+};
+
+void compact_handles() {
+  FixedPool<Wide, CompactHandles> small(count);
+  churn(small);
+  FixedPool<Untouched<17'000'000>, CompactHandles> big(1);
+  EXPECT(big.allocate());
+  // Any part leads to its slot; with 32-bit sizes the stride times a wrong number may equal the part's offset.
+  FixedPool<Untouched<66'666>, CompactHandles, NoChecks> pool(3);
+  auto const first = pool.allocate(), second = pool.allocate();
+  auto third = pool.allocate();
+  for (std::size_t i = 0; i != sizeof third->bytes; ++i) {
+    void const* const object = third.get();
+    char* const part = &third->bytes[i];
+    Handle<char>(std::move(third), part).reset();
+    third = pool.allocate();
+    EXPECT(third.get() == object);
+    if (third.get() != object) return void(third.release());
+  }
+}
+
 void errors() {
   FixedPool<int> pool(1);
   auto const handle = pool.allocate(1);
@@ -372,6 +396,7 @@ int main() {
   lifetimes();
   ownership();
   moving();
+  compact_handles();
   errors();
   reports();
   adapters();

@@ -94,7 +94,7 @@ template <auto Pool> struct Frames {
     return mark(handle.release(), size, owner);
   }
 
-  /// pop() for a coroutine with these parameters.
+  /// take() for a coroutine with these parameters.
   template <class... Args> FASTALLOC_ALWAYS_INLINE static void* take_for(std::size_t size, Args&... args) {
     if constexpr (!std::is_null_pointer_v<decltype(Pool)>) return take(*Pool, size);
     else if constexpr (requires { first_pool(args...); }) return take(first_pool(args...), size);

@@ -85,8 +85,10 @@ class ChromeTrace {
     made->all = std::make_unique<detail::TraceRecord[]>(events);
     made->size = events;
     made->begin = now();
-    made->counter_period = counter_period.count();
-    for (auto& last : made->last_usage) last.store(made->begin - counter_period.count(), std::memory_order_relaxed);
+    constexpr std::chrono::nanoseconds most = std::chrono::hours(24 * 365);  // sums of times must not overflow
+    made->counter_period =
+        (counter_period < most ? counter_period < most.zero() ? most.zero() : counter_period : most).count();
+    for (auto& last : made->last_usage) last.store(made->begin - made->counter_period, std::memory_order_relaxed);
     stop();
     replace(made.release());
     detail::trace_is_on.store(true, std::memory_order_relaxed);  // relaxed: event() loads the records anew

@@ -80,6 +80,20 @@ template <class Sink, bool initially = false> class TraceSwitch {
   static inline constinit std::atomic<bool> on_{initially};
 };
 
+}  // namespace fastalloc::inline FASTALLOC_MODE
+
+namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// True while this thread tells the sink of an event, of whatever pool.
+template <class Sink> [[nodiscard]] bool& is_telling() noexcept {
+  static thread_local constinit bool now = false;
+  return now;
+}
+
+}  // namespace fastalloc::detail::inline FASTALLOC_MODE
+
+namespace fastalloc::inline FASTALLOC_MODE {
+
 /// When to use: to see what a program does with a pool, by ChromeTrace, TracySink, or a sink of your own. It also
 /// counts what `Counts` counts: by default BasicStats in a pool of one thread, else AtomicStats.
 /// Complexity: while the sink is off, that of Counts, and 2 steps an object; an object of a type without a destructor
@@ -229,7 +243,7 @@ template <class Sink, class Counts> class TraceStats {
   }
   /// Events of the sink's own pools would never end.
   static void tell(TraceEvent const& e) noexcept {
-    static thread_local constinit bool is_telling = false;
+    bool& is_telling = detail::is_telling<Sink>();
     if (is_telling) return;
     is_telling = true;
     Sink::event(e);

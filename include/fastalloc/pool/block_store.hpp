@@ -233,7 +233,7 @@ class BlockStore : public Blocks<Shape::growing> {
   std::size_t release(Block* block) noexcept {
     std::size_t bytes = 0;  // a copy: the record may lie in the released memory
     if constexpr (growing || !is_borrowed || FASTALLOC_ASAN) bytes = bytes_of(*block);
-    if constexpr (Shape::segment > 1) SegmentStore<BlockStore>::release(*this, block->data, bytes);
+    if constexpr (Shape::segment != 0) SegmentStore<BlockStore>::release(*this, block->data, bytes);
     else give_back(block->data, bytes);
     return bytes;
   }

@@ -176,6 +176,7 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
 
   static void restart(Free& bump_pointer) noexcept {
     auto& blocks = bump_pointer.blocks_;
+    bump_pointer.sync_bump_pointer();
     drop_returned(bump_pointer);
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       if constexpr (Shape::keyed && Shape::growing) blocks.keys().restart(blocks[b], blocks.stride());

@@ -8,7 +8,8 @@
 //
 // A pool has a block in each segment; the segments that are added together come from one acquisition, the last one is
 // as long as its slots need, and each begins with up to 2 KiB for its head. So a pool of n slots takes n strides, 1 to
-// 2 % and a page.
+// 2 % and a page. (Where a stride is a power of two, the head takes a slot, if that is more. Segments of slots above
+// half a MiB hold fewer than 128, down to 3.)
 #pragma once
 
 #include <fastalloc/pool/block_store.hpp>
@@ -90,6 +91,16 @@ class SegmentStore<BlockStore<Shape, SlotPolicy, StorageState, Checks>> {
     if constexpr (in_span) bytes += directory.bytes;
     std::byte* const memory = store.acquire(bytes, touch, error, purse);
     if (memory == nullptr) return false;
+    if (Segments::base_of(memory) != reinterpret_cast<std::uintptr_t>(memory)) {
+      store.give_back(memory, bytes, purse);
+      error = Error{.code = ErrorCode::invalid_alignment,
+                    .requested = store.alignment_,
+                    .text = "the storage returned memory without the requested alignment, by which handles find their "
+                            "pool; let acquire() respect it, or leave CompactHandles out",
+                    .unit = "bytes",
+                    .address = memory};
+      return false;
+    }
     std::byte* const entries = in_span ? memory + group : store.acquire(directory.bytes, touch, error, purse);
     [[maybe_unused]] std::size_t paged = 0;
     bool ready = entries != nullptr;
@@ -121,7 +132,10 @@ class SegmentStore<BlockStore<Shape, SlotPolicy, StorageState, Checks>> {
 
   /// `data`: of the first block of a group, of `bytes` bytes; of another one if that is 0.
   static void release(Store& store, std::byte* data, std::size_t bytes) noexcept {
-    if (bytes != 0) store.give_back(reinterpret_cast<std::byte*>(Segments::base_of(data)), bytes);
+    if constexpr (Shape::segment == 1) {  // the bytes do not count the head
+      std::size_t const front = round_up(Layout::front, Layout::block_alignment);
+      store.give_back(data - front, bytes + front);
+    } else if (bytes != 0) store.give_back(reinterpret_cast<std::byte*>(Segments::base_of(data)), bytes);
   }
 
   /// As SlotSupply::detach_free_blocks() needs it: keeps the blocks that were acquired together with one in use.

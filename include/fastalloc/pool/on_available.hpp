@@ -4,7 +4,8 @@
 //   on_available -> RequestNode in the pool's WaitQueue -> a slot is handed over under the lock -> unlock -> f(slot)
 //
 //   state   waiting -> running -> done           the server, before and after f
-//           waiting -> cancelled                 the user; a server that holds a slot for the request gives it back
+//           waiting -> cancelled                 the user, who gives a slot back that was handed over meanwhile: the
+//                                                server may be inside another function for long
 //
 // A node has two users, its SlotRequest and the queue (then the server); the last one deletes it. While a thread runs
 // the function of one request, others that it serves are appended to its Deliveries, so that a chain of requests, each
@@ -27,7 +28,7 @@ class RequestNode : public WaitNode {
   /// The functions that know the type.
   struct Kind {
     void (*run)(RequestNode&) noexcept;                   ///< calls f; the slot is used or back afterwards
-    void (*give_back)(RequestNode&) noexcept;             ///< the slot of a cancelled request
+    void (*give_back)(RequestNode&) noexcept;             ///< the slot
     bool (*leave_queue)(RequestNode&) noexcept;           ///< returns: true if the request was in the queue
     std::uint32_t (*forks)(RequestNode const&) noexcept;  ///< of the pool's queue
     void (*destroy)(RequestNode const&) noexcept;
@@ -42,6 +43,7 @@ class RequestNode : public WaitNode {
     // acq_rel: the loser sees what the winner did before.
     if (!state_.compare_exchange_strong(expected, State::cancelled, std::memory_order_acq_rel)) return false;
     if (kind_.leave_queue(*this)) drop();  // for the queue
+    else if (taken.slot != nullptr) kind_.give_back(*this);
     return true;
   }
   [[nodiscard]] bool is_cancelled() const noexcept {
@@ -103,10 +105,8 @@ class RequestNode : public WaitNode {
     if (state_.compare_exchange_strong(expected, State::running, std::memory_order_acq_rel)) {
       kind_.run(*this);
       state_.store(State::done, std::memory_order_release);  // release: pairs with the acquire in wait_for_end()
-    } else if (taken.slot != nullptr) {
-      kind_.give_back(*this);
     }
-    drop();
+    drop();  // the pool of a cancelled request may be gone
   }
 
   Kind const& kind_;
@@ -302,9 +302,8 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
   /// Returns: the slot of a request that was served, ready for an object.
   static Taken claim(Core& core, RequestNode& node) noexcept {
     core.locked_slow([&] { core.waiters_.end_offer(node); });
-    Taken const taken = std::exchange(node.taken, {nullptr, false});
-    core.prepare(taken);
-    return taken;
+    core.prepare(node.taken);
+    return node.taken;  // stays: the server may read it while a user cancels
   }
   /// Returns: false if the request was not in the queue.
   static bool leave_queue(Core& core, RequestNode& node) noexcept {

@@ -51,6 +51,15 @@ constexpr void check_attached() noexcept {
   }
 }
 
+/// The bytes of a segment of slots of `size` bytes: room for 128, so that the rest is less than a hundredth. Above 64
+/// MiB for 3: a segment's bytes are its alignment, too, and a storage may need as many addresses once more.
+constexpr std::size_t segment_for(std::size_t size) noexcept {
+  constexpr std::size_t most = std::size_t{64} << 20, top = (std::numeric_limits<std::size_t>::max)() / 2 + 1;
+  if (size <= most / 128) return greater(std::size_t{256} << 10, std::bit_ceil(size * 128));
+  if (size > top / 4) return top;  // so much memory no storage has
+  return greater(most, std::bit_ceil(size * 4));
+}
+
 /// The component types of a pool of T.
 template <class T, class Kind, class... Ps> struct PoolTypes {
   using P = Policies<typename Kind::defaults, Ps...>;
@@ -92,10 +101,7 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
   }();
   static constexpr bool poisons =
       P::poison::poisons_slots && (std::same_as<typename P::lock, NoLock> || size % 8 == 0 || whole_granules);
-  /// At least 128 slots to a segment, so that the rest of the last one is less than a hundredth.
-  static constexpr std::size_t segment = !compact   ? 0
-                                         : !Growing ? 1
-                                                    : greater(usual_segment, std::bit_ceil(size * 128));
+  static constexpr std::size_t segment = !compact ? 0 : !Growing ? 1 : segment_for(size);
   using shape_of_T = SlotShape<size, align, Growing, link_offset, link, poisons, generation_bits,
                                shares ? counts_offset : 0, header, whole_granules, index_bits, segment>;
   static constexpr std::size_t least_stride_alignment = whole_granules && align < 8 ? 8 : align;

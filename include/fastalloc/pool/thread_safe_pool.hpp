@@ -110,7 +110,8 @@ class ThreadSafePool final
   ///   });
   ///
   /// f runs without a lock and must not throw, block, or end the pool. If f itself, or a destructor that it calls,
-  /// releases objects, the requests that they serve run after f.
+  /// releases objects, the requests that they serve run after f: their pools must live until then, or the requests be
+  /// cancelled.
   /// Returns: a SlotRequest, the owner of the request, which cancels it at its end. Throws: AllocationFailed without
   /// memory for it.
   /// Include <fastalloc/pool/on_available.hpp>, or the umbrella. Complexity: that of allocate(), and an allocation.

@@ -69,9 +69,11 @@ template <class Shape> requires(Shape::segment > 1) struct BlockLookup<Shape> {
     std::byte* const data = Map::first_slot(Map::head_at(p), blocks.stride());
     auto const offset = static_cast<std::size_t>(static_cast<std::byte const*>(p) - data);
     // Without a division for what is usual: the start of the slot. For another address, the inverse of the stride
-    // yields a number that is too big.
-    if (std::size_t const place = blocks.slots_in(offset); place <= offset && place * blocks.stride() == offset)
-      return data + offset;
+    // yields another number, whose product with the stride may equal the offset in the lowest bits only.
+    if constexpr (Shape::segment <= std::uint64_t{1} << 32)  // else the product may need more than 64 bits
+      if (std::size_t const place = blocks.slots_in(offset);
+          place <= offset && std::uint64_t{place} * blocks.stride() == offset)
+        return data + offset;
     return data + offset / blocks.stride() * blocks.stride();
   }
   template <class Blocks>

@@ -303,6 +303,17 @@ TEST_CASE("trace: a sink may use the pool, and its own events are not told") {
   CHECK(growing.check_invariants());
 }
 
+TEST_CASE("trace: events that a sink causes are not told, whatever the pool counts by") {
+  static ThreadSafePool<long, Traced>* shared = nullptr;  // AtomicStats, not BasicStats
+  ThreadSafePool<long, Traced> pool(8);
+  FixedPool<long, Traced> first(8);
+  shared = &pool;
+  Listening const listening;
+  Notes::then = [](TraceEvent const&) { (void)shared->try_allocate(1); };
+  { auto const handle = first.allocate(1); }
+  CHECK(Notes::kinds() == "+-");
+}
+
 namespace {
 
 struct Node;
@@ -419,6 +430,22 @@ TEST_CASE("ChromeTrace: a long name is cut between characters") {
   FixedPool<int, Stats> pool(named(1, name));
   (void)pool.allocate(1);
   CHECK(with_name(trace(), name.substr(0, 30) + ": allocate") == 1);
+  ChromeTrace::clear();
+}
+
+TEST_CASE("ChromeTrace: any period between counters will do") {
+  FixedPool<int, TraceStats<ChromeTrace>> pool(named(4, "often"));
+  auto const counters = [&](std::chrono::nanoseconds period) {
+    ChromeTrace::start(100, period);
+    for (int i = 0; i != 3; ++i) {
+      auto const handle = pool.allocate(i);
+    }
+    ChromeTrace::stop();
+    return of_phase(trace(), "C").size();
+  };
+  CHECK(counters(std::chrono::nanoseconds::max()) == 1);
+  CHECK(counters(std::chrono::nanoseconds::min()) == 6);
+  CHECK(counters(0ns) == 6);
   ChromeTrace::clear();
 }
 

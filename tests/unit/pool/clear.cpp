@@ -549,3 +549,30 @@ TEMPLATE_TEST_CASE("clear: reserved keys are cancelled", "",
   pool.clear();
   CHECK(pool.available() == 4);
 }
+
+TEMPLATE_TEST_CASE("clear: pages of generations are opened no more often than there are", "", StackAllocator,
+                   FreeListAllocator, BitmapAllocator) {
+  // The bump pointer's block did not know how many of its slots were handed out since the last look.
+  test::Audit const audit;
+  {
+    using Pool = GrowingPool<test::Tracked, Generations, TestType, NoChecks>;
+    Pool pool(200);
+    for (int round = 0; round != 5; ++round) {
+      std::vector<typename Pool::handle_type> handles;
+      std::vector<Key> keys;
+      while (!pool.is_full()) {
+        handles.push_back(pool.allocate());
+        keys.push_back(pool.key(handles.back()));
+      }
+      bool right = true;
+      for (std::size_t i = 0; i != keys.size(); ++i) right = right && pool.get(keys[i]) == handles[i].get();
+      CHECK(right);
+      for (auto& handle : handles) (void)handle.release();
+      pool.clear();
+      right = true;
+      for (Key const key : keys) right = right && !pool.contains(key);
+      CHECK(right);
+      CHECK(pool.check_invariants());
+    }
+  }
+}
