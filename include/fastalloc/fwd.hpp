@@ -55,7 +55,8 @@ template <class T, class Owner> class SpanHandle;
 template <class T, class Owner> class BatchHandle;
 template <auto& Pool> struct Bound;
 struct InSegment;
-template <class T> using CompactHandle = Handle<T, InSegment>;  // pool/compact_handles.hpp
+/// A handle of one word of any pool with the policy CompactHandles: pool/compact_handles.hpp.
+template <class T> using CompactHandle = Handle<T, InSegment>;
 template <class T> class SharedHandle;
 template <class T> class WeakHandle;
 template <class T, class Owner = AnyOwner> class PoolDeleter;  // adapters/unique_ptr.hpp
@@ -82,7 +83,9 @@ struct BitmapAllocator;
 // keys: numbers that find an object while it is live
 struct NoKeys;
 template <int Bits = 30, int GenerationBits = 0> struct BasicGenerations;  // <bits>, or <index bits, bits>
+/// Keys of 8 bytes; see BasicGenerations.
 using Generations = BasicGenerations<>;
+/// Keys of 4 bytes: up to 1,048,576 slots, and 4,095 objects with keys a slot.
 using Generations32 = BasicGenerations<20, 12>;
 
 // checks: verification of returned objects

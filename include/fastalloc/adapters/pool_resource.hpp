@@ -28,6 +28,7 @@
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
+/// The configuration of a PoolResource; validated by its constructor.
 struct PoolResourceOptions {
   std::size_t initial_slots = 0;  ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
   double growth_factor = 2.0;     ///< factor for the slots of a class; finite and greater than 1

@@ -38,8 +38,10 @@ struct GrowingBlock : Block {
   std::size_t paged = 0;         ///< slots whose generations are in pages; they come first
 };
 
+/// The blocks of a pool that grows, or of one that has one block.
 template <bool Growing> using BlockOf = std::conditional_t<Growing, GrowingBlock, Block>;
 
+/// Bits of a word of a bitmap.
 inline constexpr std::size_t word_bits = std::numeric_limits<std::size_t>::digits;
 
 /// Words that hold one bit for each of `slots` slots.

@@ -29,6 +29,7 @@ enum class HugePages : unsigned char { none, transparent, reserved };
 /// The subjects of notes, the gravest first.
 enum class PageFeature : unsigned char { lock_memory, prefault, huge_pages, numa_node };
 
+/// The requests of a PageStorage to the system.
 struct PageOptions {
   HugePages huge_pages = HugePages::transparent;
   /// brings in all pages before acquire() returns: no page fault later
