@@ -8,8 +8,8 @@
 
 namespace fastalloc::inline FASTALLOC_ABI {
 
-/// The configuration of a pool: an aggregate, for designated initializers as in {.capacity = 100, .name = "orders"}. The
-/// constructor of a pool validates it.
+/// The configuration of a pool: an aggregate, for designated initializers as in {.capacity = 100, .name = "orders"}.
+/// The constructor of a pool validates it.
 struct PoolConfig {
   std::size_t capacity = 0;                                 ///< slots; required, >= 1
   std::size_t max_capacity = 0;                             ///< slots; 0 = no limit; growth stops exactly here

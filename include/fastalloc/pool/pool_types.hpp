@@ -55,9 +55,9 @@ constexpr void check_attached() noexcept {
 /// MiB for 3: a segment's bytes are its alignment, too, and a storage may need as many addresses once more.
 constexpr std::size_t segment_for(std::size_t size) noexcept {
   constexpr std::size_t most = std::size_t{64} << 20, top = (std::numeric_limits<std::size_t>::max)() / 2 + 1;
-  if (size <= most / 128) return greater(std::size_t{256} << 10, std::bit_ceil(size * 128));
-  if (size > top / 4) return top;  // so much memory no storage has
-  return greater(most, std::bit_ceil(size * 4));
+  return size > top / 4      ? top  // no storage has so much memory
+         : size > most / 128 ? greater(most, std::bit_ceil(size * 4))
+                             : greater(std::size_t{256} << 10, std::bit_ceil(size * 128));
 }
 
 /// The component types of a pool of T.
