@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # cmake -D ROOT=<checkout> -P links.cmake
-# Every link of a README to a file of the repository leads to one, and every example stands in the examples' README.
+# Every link of a README or a page to a file of the repository leads to one, every example stands in the examples' README,
+# and every test that the page on safety names exists.
 cmake_minimum_required(VERSION 3.23)
 include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
 
 set(problems "")
-file(GLOB readmes ${ROOT}/*.md ${ROOT}/*/README.md ${ROOT}/include/fastalloc/README.md)
+file(GLOB readmes ${ROOT}/*.md ${ROOT}/*/README.md ${ROOT}/include/fastalloc/README.md ${ROOT}/cmake/docs/*.md)
 list(FILTER readmes EXCLUDE REGEX "/build[^/]*/")
 foreach(readme IN LISTS readmes)
   file(READ ${readme} text)
@@ -22,6 +23,18 @@ foreach(readme IN LISTS readmes)
       string(APPEND problems "\n  ${readme}: ${link}")
     endif()
   endforeach()
+endforeach()
+
+# The tests that the page on safety names exist.
+file(READ ${ROOT}/cmake/docs/safety.md text)
+string(REGEX MATCHALL "`[a-z_]+/[a-z_/.*]*`" names "${text}")
+foreach(name IN LISTS names)
+  string(REPLACE "`" "" name "${name}")
+  string(REGEX REPLACE "/$" "" name "${name}")
+  file(GLOB found ${ROOT}/tests/${name} ${ROOT}/tests/${name}.cpp)
+  if(NOT found)
+    string(APPEND problems "\n  cmake/docs/safety.md: tests/${name}")
+  endif()
 endforeach()
 
 file(READ ${ROOT}/examples/README.md text)
