@@ -1,4 +1,4 @@
-// expect-first: fastalloc: save\(\) and load\(\) need one block, which is there before; use FixedPool, or
+// expect-first: fastalloc: save\(\) and load\(\) need one block, which is there before; use FixedPool without CompactHandles, or
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fastalloc/fastalloc.hpp>
 
