@@ -121,7 +121,7 @@ class ChromeTrace {
   /// The same for the file `path`, which is replaced.
   static bool save(char const* path) {
     std::FILE* file = nullptr;
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && defined(_WIN32)
     if (::fopen_s(&file, path, "wb") != 0) return false;
 #else
     file = std::fopen(path, "wb");
