@@ -375,6 +375,7 @@ TEMPLATE_TEST_CASE("saved state: whatever passes the checksum leaves a pool that
   world.end();
 }
 
+#if !FASTALLOC_ASAN  // where slots lie farther apart, entries count other units
 TEST_CASE("saved state: each entry of a stack is compared with the last slot") {
   using Pool = FixedPool<Unit, StackAllocator, NoChecks>;
   constexpr std::size_t count = 100, free = 29;
@@ -396,6 +397,7 @@ TEST_CASE("saved state: each entry of a stack is compared with the last slot") {
   CHECK(pool.load(good).has_value());
   pool.for_each([&](Unit& object) { pool.adopt(&object).reset(); });
 }
+#endif
 
 TEST_CASE("saved state: the checksum sees each bit, the length, and words that changed places") {
   Bytes bytes(200);
