@@ -70,10 +70,7 @@ class RequestNode : public WaitNode {
 
  private:
   /// The requests that a thread has served while it runs the function of another.
-  struct Deliveries {
-    WaitNode* first = nullptr;
-    WaitNode** last = &first;
-  };
+  using Deliveries = WaitList<&WaitNode::next>;
   static Deliveries*& deliveries() noexcept {
     static thread_local Deliveries* current = nullptr;
     return current;
@@ -83,18 +80,13 @@ class RequestNode : public WaitNode {
     auto& request = static_cast<RequestNode&>(node);
     Deliveries*& current = deliveries();
     if (request.taken.slot == nullptr) return request.deliver();  // the pool ends, so the request cannot wait
-    if (current != nullptr) {
-      request.next = nullptr;
-      *std::exchange(current->last, &request.next) = &request;
-      return;
-    }
+    if (current != nullptr) return current->append(request);
     Deliveries mine;
     current = &mine;
     request.deliver();
-    while (mine.first != nullptr) {
-      auto& next = static_cast<RequestNode&>(*mine.first);
-      if ((mine.first = next.next) == nullptr) mine.last = &mine.first;
-      next.deliver();
+    while (WaitNode* const next = mine.first()) {
+      mine.remove(*next);
+      static_cast<RequestNode&>(*next).deliver();
     }
     current = nullptr;
   }
@@ -225,7 +217,6 @@ template <class Requests, class Stop, class... Args> class AsyncAllocation {
         slot_ = &slot;
         Continuation::from_address(resumed).resume();
       });
-      if (node == nullptr) return false;
       request_ = SlotRequest(node);
       node->hold();
       struct Drop {
@@ -308,7 +299,7 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
   /// Returns: false if the request was not in the queue.
   static bool leave_queue(Core& core, RequestNode& node) noexcept {
     return core.locked_slow([&] {
-      if (!core.waiters_.leave(static_cast<WaitNode&>(node))) return false;
+      if (!core.waiters_.leave(node)) return false;
       core.caches_.reopen(core.supply_);
       return true;
     });
@@ -374,7 +365,7 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
                   "on_available([&](auto& slot) { if (slot) use(slot.allocate(args...)); })");
     SlotRequests requests(pool);
     SlotRequest request(requests.make_node(std::move(f)));
-    if (request.node_ != nullptr) requests.enqueue(*request.node_);
+    requests.enqueue(*request.node_);
     return request;
   }
 
@@ -415,6 +406,7 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
     pool_.fail_typed(error);
   }
   void give_back(RequestNode& node) noexcept { pool_.unbuild(Slots::claim(pool_.core_, node), false, false); }
+  /// Returns: never null.
   template <class F> [[nodiscard]] RequestNode* make_node(F f) {
     auto* const node = new (std::nothrow) Node<F>(pool_, std::move(f));
     if (node == nullptr) {

@@ -2,8 +2,8 @@
 // WaitQueue: threads and requests (see on_available.hpp) that wait for a slot, in FIFO order. Slots are handed over
 // directly, so no other thread can steal one, and none of those that wait starves.
 //
-//   push -> | first_ .. | -> hand_over -> | served_ | -> after the unlock: serve()
-//                                         | offered_: slots handed over in which no object is under construction yet |
+//   push -> | queue_ | -> hand_over -> | served_ | -> after the unlock: serve()
+//                                      | offered_: slots handed over in which no object is under construction yet |
 #pragma once
 
 #include <fastalloc/cache/thread_parts.hpp>
@@ -83,6 +83,46 @@ class WaitNode {
   Served served_;  ///< of a request: called when a slot is there, or the pool ends. The server's last access
 };
 
+/// Entries in FIFO order, linked by their member `link`. The initial state is empty.
+template <WaitNode* WaitNode::* link> class WaitList {
+ public:
+  constexpr WaitList() noexcept = default;
+  WaitList(WaitList const&) = delete;
+  WaitList& operator=(WaitList const&) = delete;
+
+  [[nodiscard]] WaitNode* first() const noexcept { return first_; }
+  void append(WaitNode& node) noexcept {
+    node.*link = nullptr;
+    *std::exchange(last_, &(node.*link)) = &node;
+  }
+  /// Removes the entry, if it is in the list. Complexity: linear in those before it.
+  void remove(WaitNode& node) noexcept {
+    WaitNode** at = &first_;
+    while (*at != nullptr && *at != &node) at = &((*at)->*link);
+    if (*at == nullptr) return;
+    *at = node.*link;
+    if (last_ == &(node.*link)) last_ = at;
+  }
+  /// Removes all entries. Returns: the first one.
+  WaitNode* take_all() noexcept {
+    last_ = &first_;
+    return std::exchange(first_, nullptr);
+  }
+  /// Removes all threads, without a look at what follows them. Returns: the number of requests.
+  std::uint32_t keep_requests() noexcept {
+    std::uint32_t requests = 0;
+    for (last_ = &first_; *last_ != nullptr;) {
+      if (!(*last_)->is_request()) *last_ = (*last_)->*link;
+      else last_ = &((*last_)->*link), ++requests;
+    }
+    return requests;
+  }
+
+ private:
+  WaitNode* first_ = nullptr;
+  WaitNode** last_ = &first_;
+};
+
 /// A waiting thread. Lives on its stack until it has left the queue and, if it was served, was notified.
 class Waiter : public WaitNode {
  public:
@@ -131,13 +171,11 @@ class WaitQueue {
   [[nodiscard]] bool any() const noexcept { return count_.load(std::memory_order_seq_cst) != 0; }
   static void yield() noexcept { detail::yield(); }
   [[nodiscard]] static bool is_forking() noexcept { return detail::is_forking(); }
-  [[nodiscard]] WaitNode* first() const noexcept { return first_; }
+  [[nodiscard]] WaitNode* first() const noexcept { return queue_.first(); }
 
   void push(WaitNode& node) noexcept {
     node.is_queued = true;
-    node.next = nullptr;
-    *last_ = &node;
-    last_ = &node.next;
+    queue_.append(node);
     if (!node.is_request()) ++inside_;
     count_.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: as in any()
   }
@@ -145,9 +183,8 @@ class WaitQueue {
   void hand_over(WaitNode& node) noexcept {
     remove(node);
     node.forks = forks_;
-    node.next = node.next_offer = nullptr;
-    *std::exchange(last_served_, &node.next) = &node;
-    if (node.taken.slot != nullptr) *std::exchange(last_offered_, &node.next_offer) = &node;
+    served_.append(node);
+    if (node.taken.slot != nullptr) offered_.append(node);
   }
   /// Removes a waiting thread, with a slot or without. Returns: true if a server is about to wake it.
   [[nodiscard]] bool leave(Waiter& waiter) noexcept {
@@ -164,27 +201,18 @@ class WaitQueue {
     return true;
   }
   /// From here on the slot that was handed over counts as one that holds an object.
-  void end_offer(WaitNode& node) noexcept {
-    WaitNode** at = &offered_;
-    while (*at != nullptr && *at != &node) at = &(*at)->next_offer;
-    if (*at == nullptr) return;
-    *at = node.next_offer;
-    if (last_offered_ == &node.next_offer) last_offered_ = at;
-  }
+  void end_offer(WaitNode& node) noexcept { offered_.remove(node); }
   /// True for a slot that was handed over and holds no object yet. Complexity: linear in their number.
   [[nodiscard]] bool offers(std::byte const* slot) const noexcept {
-    for (WaitNode const* node = offered_; node != nullptr; node = node->next_offer)
+    for (WaitNode const* node = offered_.first(); node != nullptr; node = node->next_offer)
       if (node->taken.slot == slot) return true;
     return false;
   }
   /// How often the process was forked since the pool's construction, as the child counts.
   [[nodiscard]] std::uint32_t forks() const noexcept { return forks_; }
-  [[nodiscard]] bool has_served() const noexcept { return served_ != nullptr; }
+  [[nodiscard]] bool has_served() const noexcept { return served_.first() != nullptr; }
   /// Returns: the entries served under the lock. Pass them to wake() after the unlock.
-  [[nodiscard]] WaitNode* take_served() noexcept {
-    last_served_ = &served_;
-    return std::exchange(served_, nullptr);
-  }
+  [[nodiscard]] WaitNode* take_served() noexcept { return served_.take_all(); }
   static void wake(WaitNode* list) noexcept {
     while (list != nullptr) {
       WaitNode& node = *std::exchange(list, list->next);
@@ -194,15 +222,15 @@ class WaitQueue {
   }
   /// Effects: dismisses all entries. Returns: true if all threads have left.
   bool dismiss() noexcept {
-    while (first_ != nullptr) hand_over(*first_);
+    while (WaitNode* const node = first()) hand_over(*node);
     return inside_ == 0;
   }
 
   /// After a fork: the waiting threads do not exist in the child. Returns: the number of requests that still wait.
   std::size_t forget() noexcept {
     (void)take_served();  // there are none: the server takes them before it unlocks
-    forget_threads(offered_, last_offered_, &WaitNode::next_offer);
-    std::uint32_t const requests = forget_threads(first_, last_, &WaitNode::next);
+    (void)offered_.keep_requests();
+    std::uint32_t const requests = queue_.keep_requests();
     ++forks_;
     inside_ = 0;
     count_.store(requests, std::memory_order_relaxed);  // relaxed: the child has only this thread
@@ -211,30 +239,15 @@ class WaitQueue {
 
  private:
   void remove(WaitNode& node) noexcept {
-    WaitNode** at = &first_;
-    while (*at != &node) at = &(*at)->next;
-    *at = node.next;
-    if (last_ == &node.next) last_ = at;
+    queue_.remove(node);
     node.is_queued = false;
     count_.fetch_sub(1, std::memory_order_seq_cst);  // seq_cst: as in any()
   }
-  static std::uint32_t forget_threads(WaitNode*& first, WaitNode**& last, WaitNode* WaitNode::* next) noexcept {
-    std::uint32_t requests = 0;
-    last = &first;
-    while (*last != nullptr) {
-      if (!(*last)->is_request()) *last = (*last)->*next;
-      else last = &((*last)->*next), ++requests;
-    }
-    return requests;
-  }
 
-  WaitNode* first_ = nullptr;
-  WaitNode** last_ = &first_;
-  WaitNode* served_ = nullptr;  ///< to be served after the unlock
-  WaitNode** last_served_ = &served_;
-  WaitNode* offered_ = nullptr;  ///< with slots in which no object is under construction yet
-  WaitNode** last_offered_ = &offered_;
-  std::uint32_t inside_ = 0;  ///< threads between push() and leave()
+  WaitList<&WaitNode::next> queue_;
+  WaitList<&WaitNode::next> served_;         ///< to be served after the unlock
+  WaitList<&WaitNode::next_offer> offered_;  ///< with slots in which no object is under construction yet
+  std::uint32_t inside_ = 0;                 ///< threads between push() and leave()
   std::uint32_t forks_ = 0;
   std::atomic<std::uint32_t> count_{0};
 };
