@@ -6,6 +6,16 @@
 #include <cstdio>
 
 namespace fastalloc::trace {
+
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t place = text.size(); place > 3;) {
+    place -= 3;
+    text.insert(place, 1, ',');
+  }
+  return text;
+}
+
 namespace {
 
 constexpr std::size_t rows_shown = 12;
@@ -19,16 +29,6 @@ std::string format(char const* pattern, ...) {
   va_start(arguments, pattern);
   std::vsnprintf(text, sizeof(text), pattern, arguments);
   va_end(arguments);
-  return text;
-}
-
-// 1234567 as 1,234,567.
-std::string grouped(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t place = text.size(); place > 3;) {
-    place -= 3;
-    text.insert(place, 1, ',');
-  }
   return text;
 }
 

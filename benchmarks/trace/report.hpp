@@ -35,6 +35,8 @@ struct Findings {
   std::vector<SizeRow> sizes;            // the ones that gain most first
 };
 
+// 1234567 as 1,234,567.
+std::string grouped(std::uint64_t number);
 std::string text_report(Trace const& trace, Script const& script, Findings const& findings, unsigned repetitions);
 std::string csv_head();
 std::string csv_rows(Trace const& trace, Script const& script, Findings const& findings);

@@ -47,12 +47,6 @@ std::string number(double value, int digits = 1) {
   return text;
 }
 
-std::string grouped(std::uint64_t value) {
-  std::string text = std::to_string(value);
-  for (std::size_t place = text.size(); place > 3;) text.insert(place -= 3, 1, ',');
-  return text;
-}
-
 std::string bytes(double value) {
   static constexpr char const* units[] = {" bytes", " KiB", " MiB", " GiB", " TiB"};
   std::size_t unit = 0;

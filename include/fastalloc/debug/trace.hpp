@@ -15,6 +15,7 @@
 // writers.)
 #pragma once
 
+#include <fastalloc/arithmetic.hpp>
 #include <fastalloc/debug/text.hpp>
 #include <fastalloc/debug/trace_stats.hpp>
 #include <fastalloc/lock/spin_lock.hpp>
@@ -100,10 +101,10 @@ class ChromeTrace {
 
   /// Events that were recorded; those for which there was no room.
   [[nodiscard]] static std::size_t recorded() noexcept {
-    return Use().ask([](detail::TraceRecords const& r) { return least(claimed(r), r.size); });
+    return Use().ask([](detail::TraceRecords const& r) { return detail::smaller(claimed(r), r.size); });
   }
   [[nodiscard]] static std::size_t dropped() noexcept {
-    return Use().ask([](detail::TraceRecords const& r) { return claimed(r) - least(claimed(r), r.size); });
+    return Use().ask([](detail::TraceRecords const& r) { return claimed(r) - detail::smaller(claimed(r), r.size); });
   }
 
   /// Returns: the trace as JSON, in UTF-8. Objects and failures are instants, waits have a duration, usage is a counter
@@ -195,7 +196,6 @@ class ChromeTrace {
     while (detail::trace_state.inside.load(std::memory_order_seq_cst) != 0) detail::yield();
   }
 
-  static std::size_t least(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
   static std::size_t claimed(detail::TraceRecords const& r) noexcept {
     return r.claimed.load(std::memory_order_relaxed);  // relaxed: only the number matters
   }
@@ -250,7 +250,8 @@ class ChromeTrace {
                R"({"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"fastalloc"}})"))
       return false;
     Use const use;
-    std::size_t const count = use.ask([](detail::TraceRecords const& r) { return least(claimed(r), r.size); });
+    std::size_t const count =
+        use.ask([](detail::TraceRecords const& r) { return detail::smaller(claimed(r), r.size); });
     for (std::size_t i = 0; i != count; ++i) {
       detail::TraceRecord const& record = use.records->all[i];
       // acquire: pairs with the release in event()

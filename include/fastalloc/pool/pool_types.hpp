@@ -57,7 +57,7 @@ constexpr std::size_t segment_for(std::size_t size) noexcept {
   constexpr std::size_t most = std::size_t{64} << 20, top = (std::numeric_limits<std::size_t>::max)() / 2 + 1;
   return size > top / 4      ? top  // no storage has so much memory
          : size > most / 128 ? greater(most, std::bit_ceil(size * 4))
-                             : greater(std::size_t{256} << 10, std::bit_ceil(size * 128));
+                             : greater(usual_segment, std::bit_ceil(size * 128));
 }
 
 /// The component types of a pool of T.
