@@ -2,16 +2,7 @@
 # One road from the library to a consumer's program; CMakeLists.txt beside this file gives the variables.
 #   PREFIX  where the road `install` leaves the package that `find_package` and the like look for
 cmake_minimum_required(VERSION 3.23)
-include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
-
-# run(<what> <command>...): runs it; ends the test with its output if it fails. Leaves the output in `output`.
-function(run what)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT result EQUAL 0)
-    fail("${what} failed (${result}):\n${output}")
-  endif()
-  set(output "${output}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/../support/run.cmake)
 
 # expect_refused(<version>): the consumer asks for that version, and CMake says that it found only ours.
 function(expect_refused version)

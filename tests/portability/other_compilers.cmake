@@ -6,14 +6,7 @@
 #          of our headers then, once preprocessed, has nothing that only GCC and clang know
 # MSVC itself says more, but does not run here; .github/workflows has it.
 cmake_minimum_required(VERSION 3.23)
-include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
-
-function(run what)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT result EQUAL 0)
-    fail("${what} failed (${result}):\n${output}")
-  endif()
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/../support/run.cmake)
 
 file(REMOVE_RECURSE ${WORK_DIR})
 set(header ${WORK_DIR}/fastalloc_single.hpp)
