@@ -139,7 +139,7 @@ template <class Sink, class Counts> class TraceStats {
     std::uint64_t growths;
   };
   /// Returns: what was counted since the last call. Two threads that grow at once may tell of each other's blocks.
-  Untold take_untold() noexcept { return {pop(failures_), pop(growths_)}; }
+  Untold take_untold() noexcept { return {taken(failures_), taken(growths_)}; }
 
   // Called without a lock, by the pool. Pool: its PoolObjects.
 
@@ -200,7 +200,7 @@ template <class Sink, class Counts> class TraceStats {
  private:
   using Count = std::atomic<std::uint64_t>;
 
-  static std::uint64_t pop(Count& count) noexcept {
+  static std::uint64_t taken(Count& count) noexcept {
     if (count.load(std::memory_order_relaxed) == 0) return 0;  // relaxed, also below: counts publish nothing
     return count.exchange(0, std::memory_order_relaxed);
   }

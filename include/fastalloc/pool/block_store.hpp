@@ -31,7 +31,7 @@ struct Purse {
   static constexpr std::size_t room = 4;
 
   /// Returns: memory of exactly this size; null if there is none, and notes the size as wanted.
-  [[nodiscard]] std::byte* pop(std::size_t bytes) noexcept {
+  [[nodiscard]] std::byte* take(std::size_t bytes) noexcept {
     for (std::size_t i = 0; i != count; ++i) {
       if (items[i].bytes != bytes) continue;
       std::byte* const memory = items[i].memory;
@@ -337,7 +337,7 @@ class BlockStore : public Blocks<Shape::growing> {
   }
 
   [[nodiscard]] std::byte* acquire(std::size_t bytes, bool touch, Error& error, Purse* purse = nullptr) noexcept {
-    if (purse != nullptr) return purse->pop(bytes);
+    if (purse != nullptr) return purse->take(bytes);
     auto* const memory = static_cast<std::byte*>(storage_.acquire(bytes, alignment_of(bytes)));
     if (memory != nullptr) {
       if (touch && !is_prefaulted()) touch_pages(memory, bytes);

@@ -174,47 +174,46 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
     supply.peak_floor_ = peak;
   }
 
-  static void restart(Free& bump_pointer) noexcept {
-    auto& blocks = bump_pointer.blocks_;
-    bump_pointer.sync_bump_pointer();
-    drop_returned(bump_pointer);
+  static void restart(Free& free) noexcept {
+    auto& blocks = free.blocks_;
+    free.sync_bump_pointer();
+    drop_returned(free);
     for (std::size_t b = 0; b != blocks.count(); ++b) {
       if constexpr (Shape::keyed && Shape::growing) blocks.keys().restart(blocks[b], blocks.stride());
       blocks[b].high_water = 0;
     }
     if constexpr (Free::owns_bump_pointer) {
-      bump_pointer.slots_.restart();
+      free.slots_.restart();
     } else if constexpr (Shape::growing) {
-      bump_pointer.many_.pending = bump_pointer.many_.total;
-      bump_pointer.many_.untouched_block = nullptr;
-      bump_pointer.bump_ = bump_pointer.many_.bump_end = nullptr;
-      bump_pointer.next_block();
+      free.many_.pending = free.many_.total;
+      free.many_.untouched_block = nullptr;
+      free.bump_ = free.many_.bump_end = nullptr;
+      free.next_block();
     } else {
-      bump_pointer.bump_ = blocks[0].data;
+      free.bump_ = blocks[0].data;
     }
   }
 
-  static void reorder(Free& bump_pointer) noexcept {
-    auto& blocks = bump_pointer.blocks_;
-    bump_pointer.sync_bump_pointer();
-    drop_returned(bump_pointer);
+  static void reorder(Free& free) noexcept {
+    auto& blocks = free.blocks_;
+    free.sync_bump_pointer();
+    drop_returned(free);
     // Block by block, the last one that was added first.
     for (std::size_t end = (std::numeric_limits<std::size_t>::max)(), n = blocks.count(); n != 0; --n) {
       auto* block = &blocks[0];
       for (std::size_t b = 1; b < blocks.count(); ++b)
         if (blocks[b].first < end && (block->first >= end || blocks[b].first > block->first)) block = &blocks[b];
-      for (std::size_t place = block->high_water; place-- != 0;)
-        bump_pointer.push(block->data + place * blocks.stride());
+      for (std::size_t place = block->high_water; place-- != 0;) free.push(block->data + place * blocks.stride());
       end = block->first;
     }
   }
 
-  static void drop_returned(Free& bump_pointer) noexcept {
-    bump_pointer.flush_last_freed();
+  static void drop_returned(Free& free) noexcept {
+    free.flush_last_freed();
     if constexpr (DropsAll<typename Free::Slots> && !(Free::checks_own_links && Checks::verifies_fill))
-      bump_pointer.slots_.clear(bump_pointer.blocks_);
+      free.slots_.clear(free.blocks_);
     else
-      while (bump_pointer.pop_returned() != nullptr) {}
+      while (free.pop_returned() != nullptr) {}
   }
 };
 

@@ -123,7 +123,7 @@ class HeapFallback {
   /// Returns: room for an object; null without memory. `locked(f)`, here and below, calls f under the pool's lock,
   /// which guards the list: a fork takes it, too.
   template <class Locked>
-  [[nodiscard]] std::byte* pop(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
+  [[nodiscard]] std::byte* allocate(std::size_t bytes, std::size_t align, Locked const& locked) noexcept {
     align = detail::greater(align, least_alignment_);
     std::size_t const before = offset(align);
     void* const memory = is_common(align) ? ::operator new(before + bytes, std::nothrow)
@@ -148,7 +148,8 @@ class HeapFallback {
     });
   }
   /// Effects: frees the memory; then forget() has to be called. `claimed`: by claim().
-  template <class Locked> void push(std::byte* object, std::size_t align, Locked const& locked, bool claimed) noexcept {
+  template <class Locked>
+  void deallocate(std::byte* object, std::size_t align, Locked const& locked, bool claimed) noexcept {
     align = detail::greater(align, least_alignment_);
     if (!claimed) locked([&] { unlink(*std::launder(reinterpret_cast<Link*>(object - sizeof(Link)))); });
     if (is_common(align)) ::operator delete(object - offset(align));

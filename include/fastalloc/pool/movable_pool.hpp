@@ -36,18 +36,18 @@ FASTALLOC_BEGIN_PADDED
 /// For pools that threads share.
 class SharedEnding {
  public:
-  /// Effects: calls push() and returns true; false, without calling it, if the pool is abandoned. The pool exists until
+  /// Effects: calls give() and returns true; false, without calling it, if the pool is abandoned. The pool exists until
   /// the end of the call only; if the result is false, until slots_gone().
-  template <class Push> FASTALLOC_ALWAYS_INLINE bool run(Push&& push) noexcept {
+  template <class Give> FASTALLOC_ALWAYS_INLINE bool run(Give&& give) noexcept {
     std::atomic<std::uint32_t>& inside = gates_[gate_of_thread()].inside;
     inside.fetch_add(1, std::memory_order_seq_cst);  // seq_cst, also below: either abandon() sees this, or this sees it
     bool const open = !abandoned_.load(std::memory_order_seq_cst);
     if (open) [[likely]]
-      push();
+      give();
     inside.fetch_sub(1, std::memory_order_release);  // release: pairs with the acquire in abandon(). The last access
     return open;
   }
-  /// Effects: from here on run() returns false, and no push() is under way.
+  /// Effects: from here on run() returns false, and no give() is under way.
   void abandon() noexcept {
     abandoned_.store(true, std::memory_order_seq_cst);
     for (Gate& gate : gates_)

@@ -365,7 +365,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
         if ((taken = this->pop()).slot == nullptr) taken = try_pop_slow();
       }
     } else if (taken.slot == nullptr) {
-      taken = {exhaustion_.pop(sizeof(T), alignof(T), under_lock()), true};
+      taken = {exhaustion_.allocate(sizeof(T), alignof(T), under_lock()), true};
     }
     if (taken.slot != nullptr || !must) return taken;
     return this->pop_or_fail(type);
@@ -401,7 +401,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
   }
   /// Takes back memory without an object.
   FASTALLOC_COLD void give_to_heap(std::byte* memory, bool claimed) noexcept requires Exhaustion::uses_heap {
-    exhaustion_.push(memory, alignof(T), under_lock(), claimed);
+    exhaustion_.deallocate(memory, alignof(T), under_lock(), claimed);
     auto const forget = [&] { exhaustion_.forget(under_lock()); };
     if constexpr (abandonable) push_or_end(1, forget);  // it may end the pool
     else forget();
