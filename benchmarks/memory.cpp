@@ -207,7 +207,7 @@ void load_and_drain(Objects& objects, std::size_t n) {
 }
 void mixed_sizes(Objects& objects, std::size_t n) {
   for (std::size_t i = 0; i != n / 16; ++i) objects.add(some_bytes(objects, 4096));
-  for (std::size_t most : {4096, 512, 16384, 4096})
+  for (std::size_t const most : {std::size_t{4096}, std::size_t{512}, std::size_t{16384}, std::size_t{4096}})
     for (std::size_t i = 0; i != n / 8; ++i) objects.replace(objects.below(objects.size()), some_bytes(objects, most));
 }
 /// The sizes of a cycle are within a factor of two, and those of the next cycle others.
