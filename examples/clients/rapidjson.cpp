@@ -23,7 +23,7 @@ template <class Source>
 using Allocator =
     std::conditional_t<std::is_same_v<Source, client::Plain>, rapidjson::CrtAllocator, HookAllocator<Source>>;
 
-/// A catalogue of `size` articles, about 250 bytes each.
+/// A catalogue of `size` articles, about 210 bytes each.
 std::string make_text(int size) {
   client::Random random;
   std::string text = "[";
@@ -84,6 +84,6 @@ template <class Source> std::uint64_t work(int size) {
 
 int main(int argc, char** argv) {
   return client::main(
-      argc, argv, 1000, 50000,
+      argc, argv, 1000, 58000,
       {{"default", work<client::Plain>}, {"fastalloc", work<client::Pools>}, {"counted", work<client::Counted>}});
 }
