@@ -151,6 +151,12 @@ inline Run run(Way const& way, int size) {
   return made;
 }
 
+#if defined(__APPLE__)
+inline constexpr double maxrss_a_mb = 1 << 20;  ///< bytes
+#else
+inline constexpr double maxrss_a_mb = 1 << 10;  ///< KiB
+#endif
+
 inline double milliseconds(timeval const& time) noexcept {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
 }
@@ -186,7 +192,7 @@ inline int main(int argc, char** argv, int small, int full, std::initializer_lis
     double const user = milliseconds(made.used.ru_utime);
     double const system = milliseconds(made.used.ru_stime);
     std::printf("%-14s %9.1f %9.1f %9.1f %12ld %10.1f\n", way.name, user + system, user, system,
-                made.used.ru_minflt + made.used.ru_majflt, static_cast<double>(made.used.ru_maxrss) / 1024);
+                made.used.ru_minflt + made.used.ru_majflt, static_cast<double>(made.used.ru_maxrss) / maxrss_a_mb);
   }
   std::puts(equal ? "equal results" : "the results differ");
   return equal ? 0 : 1;
