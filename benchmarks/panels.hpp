@@ -42,17 +42,17 @@ class Panels {
     }
   }
 
+  [[nodiscard]] double width() const { return panel_width() * panels_a_row + 20; }
   [[nodiscard]] double height() const {
     double y = 44;
     for (std::size_t i = 0; i < panels_.size(); i += panels_a_row) y += height_of_row(i);
     return y;
   }
   void write(std::ostream& out, std::string const& title, std::string const& machine) const {
-    double const panel_width = names_width_ + bar_width + 65;
-    begin_svg(out, panel_width * panels_a_row + 20, height(), title, machine + "; » marks a bar that is cut");
+    begin_svg(out, width(), height(), title, machine + "; » marks a bar that is cut");
     double y = 40;
     for (std::size_t i = 0; i != panels_.size(); ++i) {
-      draw(out, panels_[i], 10 + panel_width * static_cast<double>(i % panels_a_row), y);
+      draw(out, panels_[i], 10 + panel_width() * static_cast<double>(i % panels_a_row), y);
       if (i % panels_a_row == panels_a_row - 1) y += height_of_row(i / panels_a_row * panels_a_row);
     }
     out << "</svg>\n";
@@ -64,6 +64,7 @@ class Panels {
   static constexpr double title_height = 26;
   static constexpr std::size_t panels_a_row = 3;
 
+  [[nodiscard]] double panel_width() const { return names_width_ + bar_width + 65; }
   [[nodiscard]] double height_of_row(std::size_t first) const {
     std::size_t most = 0;
     for (std::size_t i = first; i != std::min(first + panels_a_row, panels_.size()); ++i)
@@ -76,7 +77,7 @@ class Panels {
     bool const ours = subject.find("Pool") != std::string::npos || subject.find("Handle") != std::string::npos ||
                       subject.find("allocate_") == 0 || subject.find("fastalloc/") == 0;
     if (ours && subject.find("::") == std::string::npos) return "#1f77b4";
-    if (subject == "LIMIT") return "#7f7f7f";
+    if (subject == "LIMIT" || subject == "the loop itself") return "#7f7f7f";
     return "#e0a458";
   }
   static std::string label(double value) {
