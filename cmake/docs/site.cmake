@@ -7,7 +7,7 @@
 #   * inline namespaces are left out, and bases that have public functions (BasicPool) are taken out of `detail`
 #   * functions that only exist to be refused with advice are left out
 #   * "Effects:", "Returns:" and so on are paragraphs with a title, and the comment on top of a file documents the file
-#   * links between pages lead to pages of the site; links to other files of the repository are text
+#   * links between pages lead to pages of the site, with their pictures; links to other files of the repository are text
 cmake_minimum_required(VERSION 3.23)
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
@@ -25,7 +25,8 @@ endif()
 file(REMOVE_RECURSE ${OUTPUT}/source ${OUTPUT}/html)
 
 # Pages, in the order of the menu: <file of the repository>=<page of the site>.
-set(pages README.md=readme cmake/docs/start.md=start cmake/docs/errors.md=errors cmake/docs/threads.md=threads
+set(pages README.md=readme cmake/docs/start.md=start cmake/docs/choose.md=choose
+  cmake/docs/cookbook.md=cookbook cmake/docs/errors.md=errors cmake/docs/threads.md=threads
   cmake/docs/realtime.md=realtime cmake/docs/performance.md=performance cmake/docs/policy.md=policy
   cmake/docs/migrate.md=migrate cmake/docs/safety.md=safety cmake/docs/engines.md=engines examples/README.md=examples
   cmake/README.md=packaging benchmarks/README.md=benchmarks benchmarks/trace/README.md=traces
@@ -47,7 +48,6 @@ function(write_page file page)
   cmake_path(GET file PARENT_PATH folder)
   string(REGEX REPLACE "\n<!--[^\n]*-->" "" rest "${rest}")
   string(REGEX REPLACE "([^`])`([^`\n]*'[^`\n]*)`([^`])" "\\1``\\2``\\3" rest "${rest}")  # for Doxygen, ' ends code
-  string(REGEX REPLACE "\n!\\[[^\n]*" "" rest "${rest}")  # pictures stay in the repository
   set(text "")
   while(TRUE)
     string(FIND "${rest}" "](" at)
@@ -61,8 +61,14 @@ function(write_page file page)
     string(SUBSTRING "${rest}" 0 ${end} link)
     math(EXPR end "${end} + 1")
     string(SUBSTRING "${rest}" ${end} -1 rest)
-    if(link MATCHES "^[a-z]+://")
+    if(link MATCHES "^[a-z]+://| ")  # also the parameters of a lambda
       string(APPEND text "${before}](${link})")
+      continue()
+    endif()
+    if(link MATCHES "\\.svg$")  # a picture
+      get_filename_component(name ${link} NAME)
+      configure_file(${folder}/${link} ${OUTPUT}/source/pictures/${name} COPYONLY)
+      string(APPEND text "${before}](${name})")
       continue()
     endif()
     string(REGEX REPLACE "#.*" "" link "${link}")
@@ -214,6 +220,7 @@ file(WRITE ${OUTPUT}/Doxyfile "@INCLUDE = \"${here}/Doxyfile\"
 PROJECT_NUMBER = ${version}
 INPUT = ${inputs} \"${OUTPUT}/source/fastalloc\"
 OUTPUT_DIRECTORY = \"${OUTPUT}\"
+IMAGE_PATH = \"${OUTPUT}/source/pictures\"
 STRIP_FROM_PATH = \"${OUTPUT}/source\"
 STRIP_FROM_INC_PATH = \"${OUTPUT}/source\"
 WARN_AS_ERROR = ${as_error}
