@@ -19,7 +19,7 @@ foreach(picture headline=single_thread single_thread threads many containers own
     if(NOT drawn STREQUAL kept)
       string(APPEND problems "\n  ${RESULTS}/${name}.svg is not what ${results}.json says: build the target pictures")
     endif()
-    if(NOT drawn MATCHES "^<svg [^>]*width='830' .*@media \\(prefers-color-scheme:dark\\).*</svg>\n$" OR drawn MATCHES "#fff|[' ,>]-?(nan|inf)[' ,<]")
+    if(NOT drawn MATCHES "^<svg [^>]*width='830' .*@media \\(prefers-color-scheme:dark\\){\n\\.paper{fill:#0.*</svg>\n$" OR drawn MATCHES "[' ,>]-?(nan|inf)[' ,<]")
       string(APPEND problems "\n  ${name}.svg is not 830 px wide, or does not follow light and dark")
     endif()
   endif()

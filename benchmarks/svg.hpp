@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The parts that all pictures share: 830 px wide, as a page on GitHub is; no background; colours for light and dark.
+// The parts that all pictures share: 830 px wide, as a page on GitHub is; colours for light and dark, with
+// the background, since a page may be light where the system is dark.
 #pragma once
 
 #include <ostream>
@@ -34,9 +35,9 @@ inline void begin_svg(std::ostream& out, double height, std::string const& title
                                        {"limit", "#818b98", "#7d8590"},
                                        {"peer", "#d08a2e", "#c98a2b"}};
   auto const rules = [&out](bool dark) {
-    out << "text{fill:" << (dark ? "#e6edf3" : "#1f2328") << "}.soft{fill:" << (dark ? "#9198a1" : "#59636e")
-        << "}.grid{stroke:" << (dark ? "#343b44" : "#d8dee4") << "}.mark{stroke:" << (dark ? "#e6edf3" : "#1f2328")
-        << '}';
+    out << ".paper{fill:" << (dark ? "#0d1117" : "#ffffff") << "}text{fill:" << (dark ? "#e6edf3" : "#1f2328")
+        << "}.soft{fill:" << (dark ? "#9198a1" : "#59636e") << "}.grid{stroke:" << (dark ? "#343b44" : "#d8dee4")
+        << "}.mark{stroke:" << (dark ? "#e6edf3" : "#1f2328") << '}';
     for (Colour const& colour : colours) {
       char const* const value = dark ? colour.dark : colour.light;
       out << '.' << colour.name << "{fill:" << value << "}." << colour.name << "-line{stroke:" << value << '}';
@@ -52,6 +53,7 @@ inline void begin_svg(std::ostream& out, double height, std::string const& title
   out << "@media (prefers-color-scheme:dark){\n";
   rules(true);
   out << "}\n</style>\n"
+      << "<rect width='100%' height='100%' rx='6' class='paper'/>\n"
       << "<text x='10' y='18' class='headline'>" << escaped(title) << "</text>\n"
       << "<text x='10' y='35' class='soft'>" << escaped(below) << "</text>\n";
 }

@@ -23,6 +23,11 @@ if(NOT DOXYGEN)
   message(FATAL_ERROR "doxygen is missing: apt-get install doxygen, or -D DOXYGEN=<program>")
 endif()
 file(REMOVE_RECURSE ${OUTPUT}/source ${OUTPUT}/html)
+execute_process(COMMAND ${DOXYGEN} --version OUTPUT_VARIABLE doxygen_version)
+set(always_light FALSE)
+if(doxygen_version VERSION_LESS 1.9.5)  # its pages are never dark, so the pictures may not be
+  set(always_light TRUE)
+endif()
 
 # Pages, in the order of the menu: <file of the repository>=<page of the site>.
 set(pages README.md=readme cmake/docs/start.md=start cmake/docs/choose.md=choose
@@ -67,7 +72,11 @@ function(write_page file page)
     endif()
     if(link MATCHES "\\.svg$")  # a picture
       get_filename_component(name ${link} NAME)
-      configure_file(${folder}/${link} ${OUTPUT}/source/pictures/${name} COPYONLY)
+      file(READ ${folder}/${link} picture)
+      if(always_light)
+        string(REPLACE "(prefers-color-scheme:dark)" "not all" picture "${picture}")
+      endif()
+      file(WRITE ${OUTPUT}/source/pictures/${name} "${picture}")
       string(APPEND text "${before}](${name})")
       continue()
     endif()

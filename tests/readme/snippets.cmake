@@ -85,6 +85,6 @@ execute_process(COMMAND ${WORK_DIR}/snippets.exe WORKING_DIRECTORY ${WORK_DIR} R
 if(NOT result EQUAL 0)
   fail("a block of a page ends with ${result}:\n${errors}")
 endif()
-string(REGEX MATCHALL "\n  run\\(" runs "${calls}")
+string(REGEX MATCHALL "  run\\(" runs "${calls}")
 list(LENGTH runs run)
 message(STATUS "${number} blocks, ${run} runs")
