@@ -206,7 +206,46 @@ function(write_header name)
   file(WRITE ${OUTPUT}/source/fastalloc/${name} "${text}")
 endfunction()
 
-set(inputs "")
+# Programs and the blocks of pages as examples: Doxygen lists them with every name that they use.
+set(examples "")
+function(add_example name text about)
+  file(WRITE ${OUTPUT}/source/programs/${name} "${text}")
+  set(examples "${examples}/** @example ${name}\n${about} */\n" PARENT_SCOPE)
+endfunction()
+file(GLOB programs ${root}/examples/*.cpp)
+file(READ ${root}/examples/README.md table)
+foreach(program IN LISTS programs)
+  cmake_path(GET program FILENAME name)
+  file(READ ${program} text)
+  string(REGEX MATCH "\\]\\(${name}\\) \\| ([^\n|]*)" row "${table}")
+  string(REGEX REPLACE "\\[([^]]*)\\]\\([^)]*\\)" "\\1" about "${CMAKE_MATCH_1}")
+  add_example(${name} "${text}" "${about}")
+endforeach()
+foreach(entry IN LISTS pages)
+  string(REGEX MATCH "^(.+)=(.+)$" match ${entry})
+  set(page ${CMAKE_MATCH_2})
+  file(READ ${root}/${CMAKE_MATCH_1} rest)
+  if(NOT rest MATCHES "^# ([^\n]*)")
+    continue()
+  endif()
+  set(title "${CMAKE_MATCH_1}")
+  set(text "")
+  while(rest MATCHES "```cpp\n")
+    string(FIND "${rest}" "```cpp\n" begin)
+    math(EXPR begin "${begin} + 7")
+    string(SUBSTRING "${rest}" ${begin} -1 rest)
+    string(FIND "${rest}" "```" end)
+    string(SUBSTRING "${rest}" 0 ${end} block)
+    string(SUBSTRING "${rest}" ${end} -1 rest)
+    string(APPEND text "${block}\n")
+  endwhile()
+  if(text)
+    add_example(${page}_page.cpp "${text}" "The blocks of the page \"${title}\".")
+  endif()
+endforeach()
+file(WRITE ${OUTPUT}/source/examples.hpp "${examples}")
+
+set(inputs " \"${OUTPUT}/source/examples.hpp\"")
 foreach(entry IN LISTS pages)
   string(REGEX MATCH "^(.+)=(.+)$" match ${entry})
   write_page(${root}/${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
@@ -230,6 +269,7 @@ PROJECT_NUMBER = ${version}
 INPUT = ${inputs} \"${OUTPUT}/source/fastalloc\"
 OUTPUT_DIRECTORY = \"${OUTPUT}\"
 IMAGE_PATH = \"${OUTPUT}/source/pictures\"
+EXAMPLE_PATH = \"${OUTPUT}/source/programs\"
 STRIP_FROM_PATH = \"${OUTPUT}/source\"
 STRIP_FROM_INC_PATH = \"${OUTPUT}/source\"
 WARN_AS_ERROR = ${as_error}
