@@ -46,6 +46,9 @@ foreach(page IN LISTS PAGES)
     endforeach()
     string(REGEX REPLACE "#include <[^\n>]*>[^\n]*" "" block "${block}")
     if(is_file)
+      if(block MATCHES "int main\\(")  # of a namespace: returns nothing by itself
+        string(REGEX REPLACE "\n}\n$" "\n  return 0;\n}\n" block "${block}")
+      endif()
       string(APPEND code "namespace block_${number} {\n#line ${first} \"${page}\"\n${block}}\n")
       if(block MATCHES "\n#if ([^\n]*)")  # around the functions
         string(APPEND calls "#if ${CMAKE_MATCH_1}\n")
@@ -74,7 +77,7 @@ separate_arguments(flags NATIVE_COMMAND "${FLAGS}")
 if(COMPILER_ID STREQUAL "MSVC")
   set(arguments /std:c++20 /EHsc /permissive- /I${ROOT}/include snippets.cpp /Fe:snippets.exe)
 else()
-  set(arguments -std=c++20 -Wall -Wextra -Werror -Wno-unused -Wno-return-type -I${ROOT}/include snippets.cpp -pthread -o snippets.exe)
+  set(arguments -std=c++20 -Wall -Wextra -Werror -Wno-unused -I${ROOT}/include snippets.cpp -pthread -o snippets.exe)
 endif()
 execute_process(COMMAND ${COMPILER} ${flags} ${arguments} WORKING_DIRECTORY ${WORK_DIR}
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
