@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The table runner: for each workload some rounds, in each round every subject once, in random order, each in a process
-// of its own (process.hpp); then tables, targets, and on request JSON, from which fastalloc-pictures draws. What is measured: suite.hpp.
+// of its own (process.hpp); then tables, targets, and on request JSON, from which fastalloc-pictures draws. What is
+// measured: suite.hpp.
 //
 //   fastalloc-bench [--quick] [--rounds N] [--json FILE] [--preload NAME=LIBRARY]...
 //                   [--columns TEXT] [--subjects TEXT]      only those whose name contains TEXT

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // What fastalloc-bench-latency measures: a case is a scenario run on one side. Each round runs each case of a scenario
-// once, in a process of its own, which prints a Record; latency.cpp adds them up and prints the tables, and curves as JSON
-// for the picture.
+// once, in a process of its own, which prints a Record; latency.cpp adds them up and prints the tables, and curves as
+// JSON for the picture.
 #pragma once
 
 #include "hdr_histogram.hpp"
