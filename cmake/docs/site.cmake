@@ -32,7 +32,7 @@ endif()
 # Pages, in the order of the menu: <file of the repository>=<page of the site>.
 set(pages README.md=readme cmake/docs/start.md=start cmake/docs/choose.md=choose
   cmake/docs/cookbook.md=cookbook cmake/docs/errors.md=errors cmake/docs/threads.md=threads
-  cmake/docs/realtime.md=realtime cmake/docs/performance.md=performance cmake/docs/policy.md=policy
+  cmake/docs/realtime.md=realtime cmake/docs/seeing.md=seeing cmake/docs/performance.md=performance cmake/docs/policy.md=policy
   cmake/docs/migrate.md=migrate cmake/docs/safety.md=safety cmake/docs/engines.md=engines examples/README.md=examples
   cmake/README.md=packaging benchmarks/README.md=benchmarks benchmarks/trace/README.md=traces
   include/fastalloc/README.md=inside tests/README.md=tests CHANGELOG.md=changelog)

@@ -2,8 +2,6 @@
 // Names that the ```cpp blocks of README.md and cmake/docs take for granted; see snippets.cmake.
 #pragma once
 
-#include <fastalloc/adapters/pooled.hpp>
-#include <fastalloc/debug/trace.hpp>
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdio>
