@@ -49,6 +49,11 @@ class Panels {
     }
   }
 
+  [[nodiscard]] double height() const {
+    double y = 48;
+    for (std::size_t i = 0; i < panels_.size(); i += panels_a_row_) y += height_of_row(i);
+    return y;
+  }
   void write(std::ostream& out, std::string const& title, std::string const& machine) const {
     begin_svg(out, height(), title, machine);
     double y = 44;
@@ -67,11 +72,6 @@ class Panels {
   [[nodiscard]] double panel_width() const { return (picture_width - 10) / static_cast<double>(panels_a_row_); }
   [[nodiscard]] double bar_width() const { return panel_width() - names_width_ - number_width; }
 
-  [[nodiscard]] double height() const {
-    double y = 48;
-    for (std::size_t i = 0; i < panels_.size(); i += panels_a_row_) y += height_of_row(i);
-    return y;
-  }
   [[nodiscard]] double height_of_row(std::size_t first) const {
     std::size_t most = 0;
     for (std::size_t i = first; i != std::min(first + panels_a_row_, panels_.size()); ++i)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// posix_spawn of /proc/self/exe, and what it runs on.
+// posix_spawnp, of /proc/self/exe for this program, and what it runs on.
 #include "spawn.hpp"
 
 #include <algorithm>
@@ -34,8 +34,8 @@ class Environment {
   std::vector<char*> entries_;
 };
 
-/// Starts this program; its standard output goes to `out`. Returns: -1 when that fails.
-pid_t start(std::vector<std::string> words, std::string const& library, int out) {
+/// Starts a program; its standard output goes to `out`. Returns: -1 when that fails.
+pid_t start(std::string const& program, std::vector<std::string> words, std::string const& library, int out) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -44,7 +44,7 @@ pid_t start(std::vector<std::string> words, std::string const& library, int out)
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   pid_t pid = -1;
-  int const error = posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, arguments.data(), environment.get());
+  int const error = posix_spawnp(&pid, program.c_str(), &actions, nullptr, arguments.data(), environment.get());
   posix_spawn_file_actions_destroy(&actions);
   return error == 0 ? pid : -1;
 }
@@ -67,21 +67,28 @@ std::vector<Preload> preloads_of(std::string_view list) {
   return preloads;
 }
 
-std::optional<std::string> output_of(std::vector<std::string> arguments, std::string const& library) {
+std::optional<Ended> run_program(std::string const& program, std::vector<std::string> arguments,
+                                 std::string const& library) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
-  arguments.insert(arguments.begin(), "fastalloc-bench");
-  pid_t const pid = start(std::move(arguments), library, ends[1]);
+  arguments.insert(arguments.begin(), program);
+  pid_t const pid = start(program, std::move(arguments), library, ends[1]);
   close(ends[1]);
-  std::string text;
+  Ended ended;
   std::array<char, 4096> buffer;
   for (ssize_t got = 0; (got = read(ends[0], buffer.data(), buffer.size())) > 0;)
-    text.append(buffer.data(), static_cast<std::size_t>(got));
+    ended.output.append(buffer.data(), static_cast<std::size_t>(got));
   close(ends[0]);
   int status = 1;
-  if (pid > 0) waitpid(pid, &status, 0);
+  if (pid > 0) wait4(pid, &status, 0, &ended.used);
   if (status != 0) return std::nullopt;
-  return text;
+  return ended;
+}
+
+std::optional<std::string> output_of(std::vector<std::string> arguments, std::string const& library) {
+  auto ended = run_program("/proc/self/exe", std::move(arguments), library);
+  if (!ended) return std::nullopt;
+  return std::move(ended->output);
 }
 
 void require_loaded(char const* library) {

@@ -81,7 +81,8 @@ std::string subject_in_words(std::string const& subject) {
 
 char const* kind_of(std::string const& subject) {
   if (subject.ends_with(", before")) return "old";
-  if (subject.find("raw free list") != std::string::npos || subject.starts_with("list")) return "limit";
+  if (subject.find("raw free list") != std::string::npos || subject.starts_with("list") || subject == "the loop itself")
+    return "limit";
   bool const named = subject.find("Pool") != std::string::npos || subject.find("Handle") != std::string::npos ||
                      subject.starts_with("allocate_") || subject.starts_with("fastalloc/");
   return named && subject.find("std::") == std::string::npos && subject.find("boost::") == std::string::npos ? "ours"

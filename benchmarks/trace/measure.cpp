@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <limits>
 
 namespace fastalloc::trace {
@@ -64,7 +65,15 @@ template <class Result, class Work> Result in_child(Work const& work) {
   return result;
 }
 
-using Clock = std::chrono::steady_clock;
+// The processor's time: what other programs take of it does not count, and page faults do.
+struct Clock {
+  using duration = std::chrono::nanoseconds;
+  static duration now() noexcept {
+    timespec time = {};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + duration(time.tv_nsec);
+  }
+};
 // A build with debug checks is for tests, which look at no time.
 constexpr auto enough = std::chrono::milliseconds(FASTALLOC_CHECKED ? 1 : 30);
 
@@ -82,7 +91,7 @@ template <class Side> Timing time_here(Script const& script, unsigned passes) {
   auto const nanoseconds = [](Clock::duration time) { return std::chrono::duration<double, std::nano>(time).count(); };
   double const count = script.timed == 0 ? 1.0 : static_cast<double>(script.timed);
 
-  auto begin = Clock::now();
+  Clock::duration begin = Clock::now();
   Side side(script);
   Run<Side> run{side, objects.data()};
   replay(run, steps.first(script.timed));
@@ -132,28 +141,27 @@ std::uint64_t resident_bytes() noexcept {
 #endif
 }
 
-template <class Side> std::uint64_t memory_here(Script const& script) {
-  constexpr std::size_t samples = 63;
+template <class Side> MemorySamples memory_here(Script const& script) {
   std::vector<void*> objects(script.places);
   auto const steps = std::span(script.steps).first(script.timed);
   std::uint64_t const before = resident_bytes();
-  std::uint64_t most = before;
+  MemorySamples samples{};
   Side side(script);
   Run<Side> run{side, objects.data()};
   std::size_t done = 0;
-  auto const go_to = [&](std::size_t step) {
-    replay(run, steps.subspan(done, step - done));
-    done = step;
-    most = std::max(most, resident_bytes());
-  };
-  for (std::size_t i = 1; i <= samples; ++i) {
-    std::size_t const stop = script.timed / samples * i + script.timed % samples * i / samples;
+  for (std::size_t i = 0; i != samples.count; ++i) {
+    std::size_t const stop = steps_before(script, i);
+    auto const go_to = [&](std::size_t step) {
+      replay(run, steps.subspan(done, step - done));
+      done = step;
+      samples.bytes[i] = std::max(samples.bytes[i], std::max(before, resident_bytes()) - before);
+    };
     if (done < script.peak_step && script.peak_step <= stop) {
       go_to(script.peak_step);
     }
     go_to(stop);
   }
-  return most - before;
+  return samples;
 }
 
 }  // namespace
@@ -171,9 +179,9 @@ Timing measure_time(SideName side, Script const& script, unsigned passes) {
   });
 }
 
-std::uint64_t measure_memory(SideName side, Script const& script) {
+MemorySamples measure_memory(SideName side, Script const& script) {
   write_out_program();
-  return in_child<std::uint64_t>([&] {
+  return in_child<MemorySamples>([&] {
     switch (side) {
       case SideName::pools: return memory_here<PoolSide>(script);
       case SideName::resource: return memory_here<ResourceSide<PoolResource>>(script);

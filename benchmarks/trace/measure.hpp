@@ -26,8 +26,7 @@ class ReplayError : public std::runtime_error {
 // `passes`: how often the script is repeated after its first run; fewer, but at least twice, when that takes long.
 Timing measure_time(SideName side, Script const& script, unsigned passes);
 
-// Bytes of memory that this side's objects and bookkeeping occupy, in whole pages that were written to: the largest of
-// samples at the live peak, at the end, and at 62 points between.
-std::uint64_t measure_memory(SideName side, Script const& script);
+// Bytes of memory that this side's objects and bookkeeping occupy, in whole pages that were written to.
+MemorySamples measure_memory(SideName side, Script const& script);
 
 }  // namespace fastalloc::trace

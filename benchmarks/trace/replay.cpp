@@ -106,7 +106,7 @@ Findings examine(Script const& script, unsigned repetitions) {
   Findings findings{};
   findings.costs = measure_costs(script, repetitions);
   for (std::size_t side = 0; side != measured_sides; ++side) {
-    findings.memory[side] = measure_memory(static_cast<SideName>(side), script);
+    findings.memory[side] = measure_memory(static_cast<SideName>(side), script).most();
   }
   for (std::size_t size_class = 0; size_class != size_classes; ++size_class) {
     if (script.uses(size_class)) {

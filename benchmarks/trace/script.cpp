@@ -4,6 +4,7 @@
 #include "script.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace fastalloc::trace {
 namespace {
@@ -142,6 +143,28 @@ Script part_of(Script const& whole, std::size_t size_class) {
   }
   writer.finish();
   return part;
+}
+
+std::size_t steps_before(Script const& script, std::size_t i) noexcept {
+  constexpr std::size_t count = MemorySamples::count;
+  return script.timed / count * (i + 1) + script.timed % count * (i + 1) / count;
+}
+
+MemorySamples live_memory(Script const& script) {
+  MemorySamples samples{};
+  std::vector<std::uint64_t> sizes(script.places, 0);
+  std::uint64_t live = 0;
+  std::size_t done = 0;
+  for (std::size_t i = 0; i != samples.count; ++i) {
+    bool has_peak = false;
+    for (std::size_t const stop = steps_before(script, i); done != stop;) {
+      Step const& step = script.steps[done++];
+      live += step.size - std::exchange(sizes[step.place], step.size);  // a free has the size 0
+      has_peak = has_peak || done == script.peak_step;
+    }
+    samples.bytes[i] = has_peak ? script.peak_bytes : live;
+  }
+  return samples;
 }
 
 }  // namespace fastalloc::trace

@@ -9,6 +9,7 @@
 #include "reader.hpp"
 #include "size_classes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -52,5 +53,18 @@ Script make_script(Trace const& trace);
 
 // The part that concerns the objects of one class. A reallocation into or out of it is an allocation or a free there.
 Script part_of(Script const& whole, std::size_t size_class);
+
+// Bytes of memory at points at equal distances over the timed steps, the last at their end. At the point behind the
+// live peak, the greater of both.
+struct MemorySamples {
+  static constexpr std::size_t count = 63;
+  std::array<std::uint64_t, count> bytes;
+
+  std::uint64_t most() const noexcept { return *std::max_element(bytes.begin(), bytes.end()); }
+};
+// Steps before point `i`.
+std::size_t steps_before(Script const& script, std::size_t i) noexcept;
+// The requested bytes that are live.
+MemorySamples live_memory(Script const& script);
 
 }  // namespace fastalloc::trace

@@ -108,3 +108,35 @@ TEST_CASE("every object of the shipped trace is freed exactly once in a script")
   }
   CHECK(steps >= script.timed);
 }
+
+TEST_CASE("the bytes that are live, at points over the steps") {
+  Builder builder;
+  for (int i = 0; i != 100; ++i) {
+    builder.add(Kind::allocate, 10);
+  }
+  builder.add(Kind::allocate, 5000).add(Kind::free, 0).add(Kind::reallocate, 30, 99);  // object 1
+  for (std::uint64_t object = 2; object != 52; ++object) {
+    builder.add(Kind::free, 101 - object);  // 101 is the newest
+  }
+  Script const script = script_of(builder);
+  MemorySamples const live = live_memory(script);
+  CHECK(steps_before(script, live.count - 1) == script.timed);
+  CHECK(live.bytes.front() == 10 * steps_before(script, 0));
+  CHECK(live.most() == 100 * 10 + 5000);  // between two points
+  CHECK(live.most() == script.peak_bytes);
+  CHECK(live.bytes.back() == 49 * 10 + 30);
+  CHECK(std::is_sorted(live.bytes.begin(), std::max_element(live.bytes.begin(), live.bytes.end())));
+  CHECK(live_memory(script_of(Builder())).most() == 0);
+}
+
+TEST_CASE("the recorded programs are whole runs, and small") {
+  std::uint64_t bytes = 0;
+  for (char const* const kind : {"build_tool", "compiler", "database", "document", "interpreter", "version_control"}) {
+    CAPTURE(kind);
+    Trace const trace(std::string(PROGRAM_TRACES "/") + kind + ".trace");
+    CHECK(trace.ending() == Ending::regular);
+    CHECK(trace.events() > 50'000);
+    bytes += trace.event_bytes();
+  }
+  CHECK(bytes < 3 << 19);
+}

@@ -5,11 +5,12 @@
 //                                     pointer, growth
 //   deallocate(p, bytes, alignment)   the same class, because bytes and alignment are the same: no header, no search
 //   try_allocate(...)                 null instead of an exception
-//   reallocate(p, old, new, ...)      nothing inside a class, else a copy
+//   reallocate(p, old, new, ...)      nothing inside a class, else a copy; big blocks over the heap by realloc()
 //   above largest_pooled, or aligned to more than 64 bytes: a big block of the upstream resource
 //
 // All classes share one instantiation of PoolCore, with a slot size known at run time. A class acquires no memory
-// before its first use. The classes: size_classes.hpp.
+// before its first use, and grows by blocks of 4 to 32 KiB, later by a sixteenth. Before it does it takes blocks that
+// other classes left free. The classes: size_classes.hpp.
 #pragma once
 
 #include <fastalloc/adapters/size_classes.hpp>
@@ -17,6 +18,7 @@
 #include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
+#include <fastalloc/slots/unrolled_list.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -30,8 +32,9 @@ namespace fastalloc::inline FASTALLOC_ABI {
 
 /// The configuration of a PoolResource; validated by its constructor.
 struct PoolResourceOptions {
-  std::size_t initial_slots = 0;  ///< of each class, acquired at its first use; 0 = about 4 KiB worth, at least 4
-  double growth_factor = 2.0;     ///< factor for the slots of a class; finite and greater than 1
+  std::size_t initial_slots = 0;  ///< of each class, acquired at its first use; 0 = as many as fit in 4 KiB, at least 3
+  /// factor for the slots of a class, up to 32 KiB a growth, and a sixteenth of the class; finite and greater than 1
+  double growth_factor = 2.0;
   /// bytes, rounded up to the alignment; at most 4096. Rounded up to a size class. Larger requests go to the upstream
   /// resource
   std::size_t largest_pooled = 4096;
@@ -70,8 +73,11 @@ struct SharedResource {
 template <class Kind> class BasicPoolResource : public std::pmr::memory_resource {
   using Lock = typename Kind::lock;
   using Checks = typename Defaults::checks;
-  using Core = PoolCore<CoreChoices<AnySizeShape<SizeClasses::granule, true>, StackAllocator, UpstreamStorage<Lock>,
-                                    Lock, NoStats, Checks, typename Kind::caches>>;
+  /// Lists in free slots take no memory; where writes to free slots are looked for, nothing must lie in them.
+  static constexpr bool guards_slots = Checks::tracks_slots || FASTALLOC_ASAN;
+  using Slots = std::conditional_t<guards_slots, StackAllocator, UnrolledList>;
+  using Core = PoolCore<CoreChoices<AnySizeShape<SizeClasses::granule, true>, Slots, UpstreamStorage<Lock>, Lock,
+                                    NoStats, Checks, typename Kind::caches>>;
 
  public:
   static constexpr std::size_t size_classes = SizeClasses::count;
@@ -106,8 +112,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// bytes.
   /// Throws: the exception with which the upstream resource refused memory; AllocationFailed (a std::bad_alloc) if it
   /// is the heap, or for a size that no memory could have; InvalidConfiguration for an alignment that is not a power of
-  /// two. Nothing changes then. A class that cannot grow by the growth factor asks once more, for an eighth of its
-  /// slots, or about 4 KiB.
+  /// two. Nothing changes then. A class that cannot grow takes blocks that other classes left free; if there are none,
+  /// it asks once more, for 4 KiB.
   /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or for a big request: that of the
   /// upstream resource.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
@@ -221,9 +227,11 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// Effects: releases every block without live slots to the upstream resource. Returns: the bytes released.
   /// Complexity: linear in the free slots.
   std::size_t shrink_to_fit() noexcept {
-    std::size_t bytes = 0;
-    for (Core& core : cores_) bytes += core.release_free_blocks(false, [](GrowingBlock const&) {});
-    return bytes;
+    std::size_t const before = bytes_held();
+    for (Core& core : cores_) release_idle(core);
+    upstream_.release_kept();
+    std::size_t const after = bytes_held();
+    return before > after ? before - after : 0;  // other threads may acquire meanwhile
   }
 
   /// Effects: releases all memory to the upstream resource, deallocated or not, and resets the resource to its initial
@@ -235,6 +243,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
       open(index);
     }
     upstream_.release_all();
+    upstream_.release_kept();
   }
 
   /// For tests: true when the bookkeeping of all slots is consistent. Complexity: linear.
@@ -286,43 +295,82 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     return result;
   }
 
-  static constexpr std::size_t few_slots(std::size_t stride) noexcept {
-    return (std::max<std::size_t>)(SizeClasses::largest / stride, 4);
+  static constexpr std::size_t most_at_first = std::size_t{32} << 10;  ///< bytes of the blocks of a small class
+  static constexpr std::size_t share = 16;                             ///< of a large class that a block is
+
+  /// Slots of a block that has `bytes` bytes with its record.
+  [[nodiscard]] static std::size_t slots_of(std::size_t bytes, std::size_t stride) noexcept {
+    return Core::slots_in(bytes, {stride, SizeClasses::granule});
+  }
+  /// Bytes of the smallest block that has room for 3 slots.
+  static constexpr std::size_t least_block(std::size_t stride) noexcept {
+    return greater(std::bit_ceil(3 * stride + 1), Upstream<Lock>::least_block);
   }
   [[nodiscard]] std::size_t first_slots(std::size_t stride) const noexcept {
-    return at_most_a_block(options_.initial_slots != 0 ? options_.initial_slots : few_slots(stride));
+    return at_most_a_block(options_.initial_slots != 0 ? options_.initial_slots
+                                                       : slots_of(least_block(stride), stride));
   }
   [[nodiscard]] std::size_t at_most_a_block(std::size_t slot_count) const noexcept {
     std::size_t const most = options_.max_slots_per_block;
     return most != 0 && slot_count > most ? most : slot_count;
   }
-  [[nodiscard]] std::size_t slots_to_add(std::size_t current) const {
-    return at_most_a_block(GrowthStrategy::exponential(options_.growth_factor).slots_to_add(current));
+  /// Bytes of the block by which a class grows; 0 if it adds fewer slots, `more`, than the smallest block has.
+  [[nodiscard]] std::size_t block_to_add(std::size_t stride, std::size_t current, std::size_t& more) const {
+    more = GrowthStrategy::exponential(options_.growth_factor).slots_to_add(current);
+    if (more < least_block(stride) / stride) return 0;
+    std::size_t const most = greater(most_at_first, current * stride / share);
+    return more < most / stride ? smaller(std::bit_ceil(more * stride), std::bit_floor(most)) : std::bit_floor(most);
+  }
+  /// Called without a lock, when class `index` with `current` slots is about to grow.
+  [[nodiscard]] std::size_t slots_to_add(std::size_t index, std::size_t current) {
+    std::size_t const stride = SizeClasses::bytes(index);
+    std::size_t more = 0;
+    std::size_t const wanted = block_to_add(stride, current, more);
+    if (wanted == 0) return at_most_a_block(more);
+    if (upstream_.is_time_to_look(wanted))
+      for (Core& core : cores_)
+        if (&core != cores_ + index && is_idle(core)) release_idle(core);
+    std::size_t const kept = upstream_.kept_for(wanted);
+    return at_most_a_block(slots_of(kept != 0 ? kept : wanted, stride));
+  }
+  /// True if half of a class is free, and enough for a block of another.
+  [[nodiscard]] static bool is_idle(Core const& core) noexcept {
+    std::size_t const slot_count = core.capacity();
+    std::size_t const in_use = core.allocated();
+    return in_use <= slot_count / 2 && (slot_count - in_use) * core.stride() >= most_at_first;
+  }
+  /// Effects: keeps the free blocks of a class for any class.
+  static void release_idle(Core& core) noexcept {
+    core.release_free_blocks(false, [](GrowingBlock const&) {});
   }
   void open(std::size_t index) noexcept {
     std::size_t const stride = SizeClasses::bytes(index);
     std::construct_at(cores_ + index, UpstreamStorage<Lock>{&upstream_});
     cores_[index].open_empty({.capacity = first_slots(stride),
-                              .growth_strategy = options_.max_slots_per_block == 0
-                                                     ? GrowthStrategy::exponential(options_.growth_factor)
-                                                     : GrowthStrategy::custom([resource = this](std::size_t current) {
-                                                         return resource->slots_to_add(current);
-                                                       }),
+                              .growth_strategy = GrowthStrategy::custom([resource = this, index](std::size_t current) {
+                                return resource->slots_to_add(index, current);
+                              }),
                               .alignment = SizeClasses::alignment(index)},
                              {stride, SizeClasses::granule});
   }
 
-  /// Called when a class has no slot. If the upstream resource has no memory for a block of the growth factor's size,
-  /// asks for an eighth of the slots: twice at most, where no other thread takes what was acquired. Smaller steps would
-  /// use more of a small region, but each copies the class's 8 bytes a slot.
+  /// Called when a class has no slot. If the upstream resource has no memory for a block, a block of another class is
+  /// taken, or else one of 4 KiB asked for: two requests at most, where no other thread takes what was acquired.
   FASTALLOC_COLD Taken pop_slow(Core& core, Error& error) noexcept {
     Taken taken = core.pop_slow(&error);
     if (taken.slot != nullptr) return taken;
     std::size_t const stride = core.stride();
     std::size_t const current = core.capacity();
-    std::size_t const asked = current == 0 ? first_slots(stride) : slots_to_add(current);
-    std::size_t const fewer = at_most_a_block((std::max)(few_slots(stride), current / 8));
-    if (fewer < asked && core.reserve(current + fewer, error)) taken = core.pop_slow(&error);
+    std::size_t asked = first_slots(stride);
+    if (current != 0)
+      if (std::size_t const block = block_to_add(stride, current, asked)) asked = slots_of(block, stride);
+    for (Core& other : cores_)
+      if (&other != &core) release_idle(other);
+    std::size_t const kept = upstream_.kept_for((std::numeric_limits<std::size_t>::max)() / 8);
+    std::size_t const slot_count = at_most_a_block(slots_of(greater(kept, least_block(stride)), stride));
+    if ((kept >= least_block(stride) || slot_count < asked) && core.reserve(current + slot_count, error))
+      taken = core.pop_slow(&error);
+    if (taken.slot == nullptr) upstream_.release_kept();
     return taken;
   }
   FASTALLOC_COLD Taken pop_or_throw(Core& core) {
@@ -344,7 +392,11 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   FASTALLOC_COLD void* try_allocate_big(std::size_t bytes, std::size_t alignment) noexcept {
     if (!std::has_single_bit(alignment)) return nullptr;
     (void)cores_[0].capacity();  // from now on the upstream is notified of forks
-    return upstream_.allocate(usable_size(bytes, alignment), alignment);
+    std::size_t const usable = usable_size(bytes, alignment);
+    void* const data = upstream_.allocate(usable, alignment);
+    if (data != nullptr || Upstream<Lock>::whole_bytes(usable) == 0) return data;
+    for (Core& core : cores_) release_idle(core);
+    return upstream_.release_kept() != 0 ? upstream_.allocate(usable, alignment) : nullptr;
   }
   FASTALLOC_COLD void* allocate_big(std::size_t bytes, std::size_t alignment) {
     UpstreamRefusal const refusal;
@@ -379,6 +431,10 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
       }
       return p;
     }
+    if (core == nullptr && slot_bytes(new_bytes, alignment) > largest_)
+      if (void* const moved =
+              upstream_.reallocate(p, usable_size(old_bytes, alignment), usable_size(new_bytes, alignment)))
+        return moved;
     void* const block = renew();
     if (block == nullptr) return nullptr;
     std::memcpy(block, p, (std::min)(old_bytes, new_bytes));
@@ -428,8 +484,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: std::pmr containers of one thread, or of several threads under one lock. Size: 7.5 KiB, and 8 bytes a
-/// slot, which are touched when slots are returned.
+/// When to use: std::pmr containers of one thread, or of several threads under one lock. Size: 14 KiB, and per block
+/// of slots about 100 bytes. (With debug checks or AddressSanitizer 8 bytes a slot more.)
 /// Thread safety: one thread at a time.
 class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOneThread> {
  public:
@@ -439,7 +495,7 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
 #if FASTALLOC_HAS_THREADS
 /// When to use: several threads share the memory of containers, or memory moves between threads. The caches of
 /// ThreadSafePool stand in front of each class: most operations take no lock. The upstream resource need not be
-/// thread-safe. Size: 11 KiB, and for each thread and class in use 2 KiB by operator new, and up to 16 KiB of slots
+/// thread-safe. Size: 22 KiB, and for each thread and class in use 2 KiB by operator new, and up to 16 KiB of slots
 /// that the thread keeps.
 /// Thread safety: any thread may call any function at any time, except release(). Threads may end before the resource,
 /// and the resource may be destroyed before its threads end. After fork() the child has the resource as it was; the

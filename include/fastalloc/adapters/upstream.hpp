@@ -3,9 +3,13 @@
 //
 //   | bytes for the user | padding | BigBlock |      a big block; one list of all serves to release them together
 //
-// The record lies behind the bytes, where their size locates it, so that alignment in front costs nothing. An exception
-// of the resource becomes null here: the pools above never see one in the middle of a change. A request that may throw
-// has a UpstreamRefusal, which keeps the exception until the pools are whole again.
+// The record lies behind the bytes, where their size locates it, so that alignment in front costs nothing.
+//
+// Blocks of slots have one of few sizes, powers of two, whatever their class: a block that one class releases is kept
+// for the next class that needs one, and a deallocated big block for a request of the same size, until release_kept().
+//
+// An exception of the resource becomes null here: the pools above never see one in the middle of a change. A request
+// that may throw has a UpstreamRefusal, which keeps the exception until the pools are whole again.
 #pragma once
 
 #include <fastalloc/lifetime/hooks.hpp>
@@ -13,6 +17,7 @@
 #include <fastalloc/pool/pool_layout.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 
+#include <cstdlib>
 #include <exception>
 #include <memory_resource>
 #include <new>
@@ -70,7 +75,7 @@ template <class Lock> class Upstream {
   explicit Upstream(std::pmr::memory_resource* resource) noexcept : resource_(resource) {}
   Upstream(Upstream const&) = delete;
   Upstream& operator=(Upstream const&) = delete;
-  ~Upstream() { release_all(); }
+  ~Upstream() { release_all(), release_kept(); }
 
   [[nodiscard]] std::pmr::memory_resource* resource() const noexcept { return resource_; }
   /// Bytes acquired from the resource and not yet released.
@@ -86,13 +91,64 @@ template <class Lock> class Upstream {
     return bytes;
   }
 
+  static constexpr std::size_t least_block = 4096;   ///< bytes; of a block of slots
+  static constexpr std::size_t least_kept = 64;      ///< bytes; of a directory
+  static constexpr std::size_t kept_alignment = 64;  ///< bytes; of all that is kept
+  static constexpr std::size_t sizes_kept = 18;      ///< 64 bytes to 8 MiB
+  /// Memory of a class: a block of slots, or its directory. A class fills a block up to the last slot and the record.
   [[nodiscard]] void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
     Guard guard(lock_);
-    return acquire_here(bytes, alignment);
+    std::size_t const size = size_kept(bytes);
+    if (size == 0) return acquire_here(bytes, alignment);
+    if (Kept* const kept = kept_[index_of(size)]) {
+      unpoison(kept, size);
+      kept_[index_of(size)] = kept->next;
+      return kept;
+    }
+    return acquire_here(size, kept_alignment);
   }
   void release(void* block, std::size_t bytes, std::size_t alignment) noexcept {
     Guard guard(lock_);
-    release_here(block, bytes, alignment);
+    std::size_t const size = size_kept(bytes);
+    if (size == 0) return release_here(block, bytes, alignment);
+    Kept*& first = kept_[index_of(size)];
+    first = ::new (block) Kept{first};
+    poison(first + 1, size - sizeof(Kept));
+  }
+
+  /// Returns: the bytes of a kept block for a class that would acquire `wanted`: this size, or up to eight times as
+  /// much, or else the largest below; 0 if none is kept.
+  [[nodiscard]] std::size_t kept_for(std::size_t wanted) const noexcept {
+    Guard guard(lock_);
+    std::size_t below = 0;
+    for (std::size_t size = least_block, i = index_of(size); i != sizes_kept && size <= 8 * wanted; ++i, size *= 2) {
+      if (kept_[i] == nullptr) continue;
+      if (size >= wanted) return size;
+      below = size;
+    }
+    return below;
+  }
+  /// Effects: gives the blocks kept back to the resource, big ones too. Returns: their bytes.
+  std::size_t release_kept() noexcept {
+    Guard guard(lock_);
+    std::size_t const before = held_;
+    for (std::size_t i = 0; i != sizes_kept; ++i)
+      while (Kept* const kept = kept_[i]) {
+        unpoison(kept, least_kept << i);
+        kept_[i] = kept->next;
+        release_here(kept, least_kept << i, kept_alignment);
+      }
+    drop_big(0, 0);
+    return before - held_;
+  }
+  /// Notes that a class grows by `bytes`. Returns: true once in a sixteenth of the bytes held, or 256 KiB: often enough
+  /// to look for idle blocks of other classes.
+  [[nodiscard]] bool is_time_to_look(std::size_t bytes) noexcept {
+    Guard guard(lock_);
+    grown_ += bytes;
+    if (grown_ < greater(held_ / 16, std::size_t{256} << 10)) return false;
+    grown_ = 0;
+    return true;
   }
 
   /// A big block. Returns: null when there is no memory, or the size exceeds that of any object.
@@ -101,11 +157,26 @@ template <class Lock> class Upstream {
     if (whole == 0) return nullptr;
     std::size_t const aligned = alignment < alignof(BigBlock) ? alignof(BigBlock) : alignment;
     Guard guard(lock_);
-    auto* const data = static_cast<std::byte*>(acquire_here(whole, aligned));
+    std::byte* data = take_kept(whole, aligned);
+    if (data == nullptr) data = static_cast<std::byte*>(acquire_big(whole, aligned));
     if (data == nullptr) return nullptr;
-    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{big_, nullptr, whole, aligned};
-    if (BigBlock* const second = std::exchange(big_, block)) second->previous = block;
+    push_big(data, whole, aligned);
     return data;
+  }
+  /// Makes a big block one of another size with the same contents, in place or by moving pages. Requires: as for
+  /// deallocate(). Returns: null, with the block as it was, where that takes a copy, or there is no memory.
+  [[nodiscard]] void* reallocate(void* data, std::size_t bytes, std::size_t new_bytes) noexcept {
+    std::size_t const whole = whole_bytes(new_bytes);
+    Guard guard(lock_);
+    BigBlock* const block = record_of(data, whole_bytes(bytes));
+    if (whole == 0 || !is_malloc(block->alignment)) return nullptr;
+    BigBlock const old = *block;  // the bytes may move, and become fewer
+    pop_big(block);
+    void* const moved = std::realloc(data, whole);
+    if (moved == nullptr) return push_big(static_cast<std::byte*>(data), old.bytes, old.alignment), nullptr;
+    held_ += whole - old.bytes;
+    push_big(static_cast<std::byte*>(moved), whole, old.alignment);
+    return moved;
   }
   /// Requires: `data` is a big block, allocated with `bytes` (no requirement if checked). Returns: false if it is not.
   template <bool checked> bool deallocate(void* data, std::size_t bytes) noexcept {
@@ -113,9 +184,8 @@ template <class Lock> class Upstream {
     if constexpr (checked)
       if (std::size_t const whole = whole_bytes(bytes); whole == 0 || find_here(data) != whole) return false;
     BigBlock* const block = record_of(data, whole_bytes(bytes));
-    (block->previous != nullptr ? block->previous->next : big_) = block->next;
-    if (block->next != nullptr) block->next->previous = block->previous;
-    release_here(data, block->bytes, block->alignment);
+    pop_big(block);
+    keep(block);
     return true;
   }
   /// Returns: whole_bytes() of big block `data`; 0 when there is no such block. Complexity: linear in the big blocks.
@@ -136,7 +206,7 @@ template <class Lock> class Upstream {
     Guard guard(lock_);
     while (BigBlock* const block = big_) {
       big_ = block->next;
-      release_here(block->data(), block->bytes, block->alignment);
+      release_here(block);
     }
   }
 
@@ -150,7 +220,20 @@ template <class Lock> class Upstream {
     return fits && whole <= static_cast<std::size_t>((std::numeric_limits<std::ptrdiff_t>::max)()) ? whole : 0;
   }
 
+  /// The power of two that a block of `bytes` nearly fills; 0 for other sizes.
+  static constexpr std::size_t size_kept(std::size_t bytes) noexcept {
+    if (bytes > least_kept << (sizes_kept - 1)) return 0;
+    std::size_t const size = greater(std::bit_ceil(bytes), least_kept);
+    return size - bytes <= greater(size / 4, least_block) ? size : 0;
+  }
+
  private:
+  struct Kept {
+    Kept* next;
+  };
+  static constexpr std::size_t index_of(std::size_t size) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(size / least_kept));
+  }
   [[nodiscard]] std::size_t find_here(void const* data) const noexcept {
     for (BigBlock* block = big_; block != nullptr; block = block->next)
       if (block->data() == data) return block->bytes;
@@ -158,6 +241,66 @@ template <class Lock> class Upstream {
   }
   static BigBlock* record_of(void* data, std::size_t whole) noexcept {
     return reinterpret_cast<BigBlock*>(static_cast<std::byte*>(data) + whole) - 1;
+  }
+  /// A big block kept since its deallocation. Returns: null if none has this size.
+  std::byte* take_kept(std::size_t whole, std::size_t alignment) noexcept {
+    for (BigBlock** at = &kept_big_; BigBlock* const block = *at; at = &block->next) {
+      if (block->bytes != whole || block->alignment != alignment) continue;
+      *at = block->next;
+      --big_kept_;
+      big_bytes_kept_ -= whole;
+      unpoison(block->data(), whole);
+      return block->data();
+    }
+    return nullptr;
+  }
+  /// Containers request the same sizes again when they are filled again, and the heap may return the pages meanwhile.
+  /// Other resources get their blocks back at once, as from std::pmr's pool resources.
+  void keep(BigBlock* block) noexcept {
+    std::size_t const most = greater(held_ / 16, std::size_t{1} << 20);
+    if (block->bytes > most || !is_heap()) return release_here(block);
+    drop_big(most_big_kept - 1, most - block->bytes);
+    block->next = std::exchange(kept_big_, block);
+    ++big_kept_;
+    big_bytes_kept_ += block->bytes;
+    poison(block->data(), block->bytes - sizeof(BigBlock));
+  }
+  /// Effects: releases the big blocks kept longest, except `count` of at most `bytes` bytes in all.
+  void drop_big(std::size_t count, std::size_t bytes) noexcept {
+    if (big_kept_ <= count && big_bytes_kept_ <= bytes) return;
+    BigBlock** at = &kept_big_;
+    for (; *at != nullptr && count != 0 && (*at)->bytes <= bytes; at = &(*at)->next, --count) bytes -= (*at)->bytes;
+    for (BigBlock* block = std::exchange(*at, nullptr); block != nullptr;) {
+      BigBlock* const gone = std::exchange(block, block->next);
+      --big_kept_;
+      big_bytes_kept_ -= gone->bytes;
+      unpoison(gone->data(), gone->bytes);
+      release_here(gone);
+    }
+  }
+  void push_big(std::byte* data, std::size_t whole, std::size_t alignment) noexcept {
+    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{big_, nullptr, whole, alignment};
+    if (BigBlock* const second = std::exchange(big_, block)) second->previous = block;
+  }
+  void pop_big(BigBlock* block) noexcept {
+    (block->previous != nullptr ? block->previous->next : big_) = block->next;
+    if (block->next != nullptr) block->next->previous = block->previous;
+  }
+  /// Big blocks of the heap are from malloc(), since operator new has no realloc().
+  [[nodiscard]] bool is_malloc(std::size_t alignment) const noexcept {
+    return is_heap() && alignment <= alignof(std::max_align_t);
+  }
+  void* acquire_big(std::size_t bytes, std::size_t alignment) noexcept {
+    if (!is_malloc(alignment)) return acquire_here(bytes, alignment);
+    expect_no_lock();
+    void* const memory = std::malloc(bytes);
+    if (memory != nullptr) held_ += bytes;
+    return memory;
+  }
+  void release_here(BigBlock* block) noexcept {
+    if (!is_malloc(block->alignment)) return release_here(block->data(), block->bytes, block->alignment);
+    held_ -= block->bytes;
+    std::free(block->data());
   }
   void* acquire_here(std::size_t bytes, std::size_t alignment) noexcept {
     expect_no_lock();
@@ -188,6 +331,12 @@ template <class Lock> class Upstream {
   std::pmr::memory_resource* resource_;
   BigBlock* big_ = nullptr;  ///< the newest first
   std::size_t held_ = 0;     ///< bytes
+  std::size_t grown_ = 0;    ///< bytes; see is_time_to_look()
+  Kept* kept_[sizes_kept] = {};
+  static constexpr std::size_t most_big_kept = 16;
+  BigBlock* kept_big_ = nullptr;    ///< through `next`, the last one deallocated first
+  std::size_t big_kept_ = 0;        ///< their number
+  std::size_t big_bytes_kept_ = 0;  ///< bytes
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
 };
 

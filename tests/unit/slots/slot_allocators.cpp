@@ -3,6 +3,7 @@
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
+#include <fastalloc/slots/unrolled_list.hpp>
 
 #include "unit/slots/rig.hpp"
 
@@ -60,7 +61,7 @@ TEMPLATE_TEST_CASE("slot allocator: one block, against a model", "", StackAlloca
 }
 
 TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a model", "", StackAllocator,
-                   FreeListAllocator, BitmapAllocator) {
+                   FreeListAllocator, BitmapAllocator, detail::UnrolledList) {
   for (unsigned seed = 0; seed != 6; ++seed) {
     SlotRig<TestType, true> rig;
     std::mt19937 random(seed);
@@ -89,6 +90,39 @@ TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a mode
     CHECK(rig.allocator.size() == 0);
     CHECK(rig.agrees());
   }
+}
+
+TEMPLATE_TEST_CASE_SIG("unrolled list: slots of any size, against a model", "", ((std::size_t Size), Size), 8, 16, 24,
+                       64, 4096) {
+  SlotRig<detail::UnrolledList, true, Size> rig;
+  rig.add_block(700);
+  random_walk(rig, 5, 12000);
+  rig.add_block(1);
+  rig.add_block(2000);
+  random_walk(rig, 6, 30000);
+  while (rig.live() != 0) rig.push(rig.live() - 1);
+  CHECK(rig.agrees());
+  while (rig.blocks() != 0) REQUIRE(rig.remove_block(rig.blocks() / 2, true));
+  CHECK(rig.agrees());
+}
+
+TEST_CASE("unrolled list: only one slot in a chunk of them is written to") {
+  constexpr std::size_t size = 64, slots = 80;
+  using Slots = detail::UnrolledList::Slots<SlotShape<size, 8, true>>;
+  Blocks<true> blocks;
+  blocks.set_stride(size);
+  std::vector<std::uint64_t> memory(slots * size / 8, 7);
+  Slots list;
+  auto* const data = reinterpret_cast<std::byte*>(memory.data());
+  for (std::size_t i = 0; i != slots; ++i) list.push(data + i * size, blocks);
+  detail::unpoison(data, slots * size);
+  std::size_t written = 0;
+  for (std::size_t i = 0; i != slots; ++i)
+    written += std::any_of(&memory[i * size / 8], &memory[i * size / 8] + size / 8, [](auto w) { return w != 7; });
+  CHECK(written == slots / (size / sizeof(void*)));
+  list.clear(blocks);
+  CHECK(list.size() == 0);
+  CHECK(list.pop(blocks) == nullptr);
 }
 
 TEST_CASE("bitmap: hands out the lowest of 300,000 slots, through all levels") {
