@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The table runner: for each workload some rounds, in each round every subject once, in random order, each in a process
-// of its own (process.hpp); then tables, targets, and on request JSON and a picture. What is measured: suite.hpp.
+// of its own (process.hpp); then tables, targets, and on request JSON, from which fastalloc-pictures draws. What is
+// measured: suite.hpp.
 //
-//   fastalloc-bench [--quick] [--rounds N] [--json FILE] [--svg FILE] [--preload NAME=LIBRARY]...
+//   fastalloc-bench [--quick] [--rounds N] [--json FILE] [--preload NAME=LIBRARY]...
 //                   [--columns TEXT] [--subjects TEXT]      only those whose name contains TEXT
 //   fastalloc-bench --benchmark_...      plain Google Benchmark, in one process, without the preloaded allocators
 //   fastalloc-bench-threads ...          the same
@@ -26,7 +27,7 @@ namespace {
 struct Options {
   bool quick = false;
   int rounds = 0;
-  std::string columns, subjects, json, svg;
+  std::string columns, subjects, json;
   std::vector<Preload> preloads;
 };
 
@@ -106,17 +107,15 @@ Options parse(std::vector<std::string> const& arguments) {
     else if (name == "--subjects") options.subjects = value();
     else if (name == "--preload") options.preloads.push_back(preload_of(value()));
     else if (name == "--json") options.json = value();
-    else if (name == "--svg") options.svg = value();
     else throw std::runtime_error("unknown option " + name + "; see the head of bench.cpp");
   }
   return options;
 }
 
-void write(std::string const& file, void (*print)(std::ostream&, Results const&, std::string const&),
-           Results const& results) {
+void write(std::string const& file, Results const& results) {
   if (file.empty()) return;
   std::ofstream out(file);
-  print(out, results, machine());
+  write_json(out, results, machine());
   if (!out.flush()) throw std::runtime_error("cannot write " + file);
 }
 
@@ -139,8 +138,7 @@ int run_table(Options options) {
   Strings general{"new", "malloc"};
   for (Preload const& preload : options.preloads) general.push_back(preload.name);
   print_report(std::cout, results, general);
-  write(options.json, write_json, results);
-  write(options.svg, write_svg, results);
+  write(options.json, results);
   return good ? 0 : 1;
 }
 

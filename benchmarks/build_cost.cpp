@@ -3,7 +3,7 @@
 // machine hit all of them. Times are processor time in user mode, which the system counts for the compiler and its
 // children; that of the linker includes the kernel's, a third of it. Tables hold medians; ratios are medians of the
 // ratios of each round.
-#include "panels.hpp"
+#include "pictures.hpp"
 #include "results.hpp"
 #include "spawn.hpp"
 
@@ -41,7 +41,7 @@ struct Job {
   Strings files;
 };
 struct Options {
-  std::string jobs, objects, compiler, optimise, svg;
+  std::string jobs, objects, compiler, optimise, json, svg;
   int repetitions = 3;
   int types = 0;
 };
@@ -225,19 +225,20 @@ void print(std::ostream& out, Results const& results, Options const& options, st
   targets.print(out);
 }
 
-void write_picture(std::string const& file, Results const& results, Options const& options,
-                   std::string const& machine) {
-  Panels panels(195);
-  panels.add_all(results, std::array{program_s, program_text, link_ms, further_text, further_ms});
-  std::vector<Bar> ratios;
+/// The picture's figures: medians, and for headers their ratios.
+Results for_picture(Results const& results) {
+  Results figures;
+  for (char const* column : {program_s, program_text, link_ms, further_text, further_ms})
+    for (std::string const& subject : results.subjects())
+      if (auto const median = results.median(subject, column)) figures.add(subject, column, *median);
   for (std::string const& subject : results.subjects())
-    if (auto const ratio = results.ratio(subject, standard, header_ms)) ratios.push_back({subject, *ratio});
-  panels.add(header_ratio, std::move(ratios));
+    if (auto const ratio = results.ratio(subject, standard, header_ms)) figures.add(subject, header_ratio, *ratio);
+  return figures;
+}
+
+template <class Write> void write_file(std::string const& file, Write&& write) {
   std::ofstream out(file);
-  panels.write(out,
-               "What it costs to build with: a program of " + std::to_string(options.types) +
-                   " pooled types, one further type, a header; shorter is better",
-               machine + ", " + options.optimise);
+  write(out);
   if (!out.flush()) throw std::runtime_error("cannot write " + file);
 }
 
@@ -255,6 +256,7 @@ Options parse(Strings const& arguments) {
                   .objects = value("--objects"),
                   .compiler = value("--compiler"),
                   .optimise = value("--optimise"),
+                  .json = value("--json"),
                   .svg = value("--svg")};
   options.repetitions = std::stoi(value("--repetitions"));
   options.types = std::stoi(value("--types"));
@@ -278,7 +280,10 @@ int run_all(Strings const& arguments) {
     measure_all(true);
   }
   print(std::cout, measurement.results(), options, machine());
-  write_picture(options.svg, measurement.results(), options, machine());
+  Results const figures = for_picture(measurement.results());
+  std::string const where = machine() + ", " + options.optimise;
+  write_file(options.json, [&](std::ostream& out) { write_json(out, figures, where); });
+  write_file(options.svg, [&](std::ostream& out) { draw_build_cost(out, figures, where); });
   return 0;
 }
 

@@ -40,7 +40,7 @@ if(NOT text MATCHES "\n\\| FixedPool, text of a further type, bytes +\\| +– \\
 endif()
 
 file(READ ${WORK_DIR}/build_cost.svg picture)
-string(REGEX MATCHALL "<rect x='[0-9.]+' y='[0-9.]+' width='[-0-9.]+' height='[0-9.]+' fill='#[0-9a-f]+'/>" bars "${picture}")
+string(REGEX MATCHALL "<rect x='[0-9.]+' y='[0-9.]+' width='[-0-9.]+' height='[0-9.]+' class='[a-z]+'/>" bars "${picture}")
 list(LENGTH bars count)
 if(count LESS 12 OR NOT picture MATCHES "^<svg .*</svg>\n$")
   string(APPEND problems "\n  the picture has ${count} bars, or no end")

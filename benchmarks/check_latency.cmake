@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# cmake -D PROGRAM=<fastalloc-bench-latency> -D WORK_DIR=<folder> -P check_latency.cmake
+# cmake -D PROGRAM=<fastalloc-bench-latency> -D PICTURES=<fastalloc-pictures> -D WORK_DIR=<folder> -P check_latency.cmake
 # A tiny run: every scenario, side and operation is in the tables with figures that can be, and the picture is whole.
 # Times decide nothing.
 cmake_minimum_required(VERSION 3.23)
@@ -7,7 +7,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/../tests/support/fail.cmake)
 
 file(REMOVE_RECURSE ${WORK_DIR})
 file(MAKE_DIRECTORY ${WORK_DIR})
-execute_process(COMMAND ${PROGRAM} --divide 300 --markdown ${WORK_DIR}/latency.md --svg ${WORK_DIR}/latency.svg
+execute_process(COMMAND ${PROGRAM} --divide 300 --markdown ${WORK_DIR}/latency.md --json ${WORK_DIR}/latency.json
   RESULT_VARIABLE result OUTPUT_VARIABLE printed ERROR_VARIABLE errors)
 if(NOT result EQUAL 0)
   fail("${PROGRAM} ended with ${result}\n${printed}${errors}")
@@ -59,8 +59,12 @@ foreach(operation "try_allocate, full" "allocate_batch of 64" "key\\(\\)" "get\\
   endif()
 endforeach()
 
+execute_process(COMMAND ${PICTURES} latency ${WORK_DIR}/latency.json ${WORK_DIR}/latency.svg RESULT_VARIABLE result ERROR_VARIABLE errors)
+if(NOT result EQUAL 0)
+  fail("${PICTURES} ended with ${result}\n${errors}")
+endif()
 file(READ ${WORK_DIR}/latency.svg picture)
-string(REGEX MATCHALL "<polyline fill='none' stroke='[^']+' [^>]*points='[0-9., ]+'/>" curves "${picture}")
+string(REGEX MATCHALL "<polyline class='[a-z]+-line' [^>]*points='[0-9., ]+'/>" curves "${picture}")
 list(LENGTH curves count)
 if(count LESS 40 OR NOT picture MATCHES "^<svg .*</svg>\n$")  # 5 curves in 8 panels, without peers that are not installed
   string(APPEND problems "\n  the picture has ${count} curves, or no end")

@@ -6,10 +6,9 @@
 //   alone W     the sources through std::pmr::memory_resource, without a container (workloads.hpp)
 //   threads T   SynchronizedPoolResource and its peers: T threads, each allocates 64 objects, writes, frees them
 //
-// LIMIT is what the container costs: its allocator is a list of free nodes per type and a pointer into one array,
-// inlined, with no look at whether anything is left. What a source of memory adds is its time less that of LIMIT in the
-// same round: "beyond".
-#include "panels.hpp"
+// The raw free list shows what the container costs: its allocator is a list of free nodes per type and a pointer into
+// one array, inlined, with no look at whether anything is left. A source of memory adds its time less that of the raw
+// free list in the same round: "beyond".
 #include "suite.hpp"
 #include "thread_workloads.hpp"
 
@@ -245,14 +244,14 @@ Strings columns(std::string const& what) {
   return result;
 }
 
-/// Times without LIMIT's in the same round.
+/// Times without the raw free list's in the same round.
 Results beyond_limit(Results const& measured) {
   Results beyond;
   for (auto const& column : measured.columns()) {
-    auto const* limit = measured.rounds("LIMIT", column);
+    auto const* limit = measured.rounds("raw free list", column);
     for (auto const& subject : measured.subjects()) {
       auto const* rounds = measured.rounds(subject, column);
-      if (limit == nullptr || rounds == nullptr || subject == "LIMIT") continue;
+      if (limit == nullptr || rounds == nullptr || subject == "raw free list") continue;
       for (std::size_t i = 0; i != std::min(rounds->size(), limit->size()); ++i)
         beyond.add(subject, column, (*rounds)[i] - (*limit)[i]);
     }
@@ -282,7 +281,7 @@ void print_targets(std::ostream& out, Results const& results, Strings const& gen
 }  // namespace
 
 void add_all_cases() {
-  add_containers<LimitSource>("LIMIT");
+  add_containers<LimitSource>("raw free list");
   add_containers<ByAllocator>("PoolAllocator");
   add_containers<ByPmr<fastalloc::PoolResource>>("PoolResource");
   add_containers<ByPmr<std::pmr::unsynchronized_pool_resource>>("std::pmr pool");
@@ -307,20 +306,10 @@ void print_report(std::ostream& out, Results const& results, Strings const& gene
   print_group(out, results, "The same for threads", {"threads 1", "threads 2"});
   for (auto const& [what, title] : {std::pair{"churn", "Erase and insert"}, {"build", "Insert all, destroy"}}) {
     print_group(out, results, std::string(title) + ", ns per element", columns(what));
-    print_group(out, beyond, std::string(title) + ", ns beyond LIMIT", columns(what));
+    print_group(out, beyond, std::string(title) + ", ns beyond a raw free list", columns(what));
     print_group(out, results, std::string(title) + ", times PoolResource", columns(what), 1, "PoolResource");
   }
   print_targets(out, results, general);
-}
-
-void write_svg(std::ostream& out, Results const& results, std::string const& machine) {
-  Panels panels(165);
-  panels.add_all(results,
-                 std::array{"alone pair", "alone churn 100k", "threads 2", "churn list 1k", "churn unordered_map 1k",
-                            "churn map 1k", "churn list 100k", "churn unordered_map 100k", "churn map 100k"});
-  panels.write(out,
-               "ns per allocate+free pair (alone, threads), per element erased and inserted (churn): shorter is better",
-               machine);
 }
 
 }  // namespace bench

@@ -115,7 +115,7 @@ constexpr Row rows[] = {
 };
 #else
 constexpr Row rows[] = {
-    {"LIMIT", run<Limit>, {10, 12, 22}},
+    {"raw free list", run<Limit>, {10, 12, 22}},
     {"FixedPool", run<Ours<Fixed>>, {16, 24, 54}},
     {"FixedPool, erased handle", run<Ours<Fixed, 0, fastalloc::Handle<Object>>>, {24, 32, 62}},
     {"FixedPool, BasicStats", run<Ours<fastalloc::FixedPool<Object, fastalloc::BasicStats>>>, {17, 25, 56}},

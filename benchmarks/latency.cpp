@@ -3,12 +3,13 @@
 // machine's own noise. Each scenario runs in rounds, in each round every side once, in random order, each in a process
 // of its own (spawn.hpp).
 //
-//   fastalloc-bench-latency [--markdown FILE] [--svg FILE] [--preload NAME=LIBRARY]...
+//   fastalloc-bench-latency [--markdown FILE] [--json FILE] [--preload NAME=LIBRARY]...
 //                           [--scenarios TEXT] [--sides TEXT]   only those whose name contains TEXT
 //                           [--divide N]                        objects, operations and rounds divided by N
 //                           [--real-time]                       the measured parts run at real-time priority, where
 //                                                               that is allowed
 #include "latency.hpp"
+#include "pictures.hpp"
 #include "results.hpp"
 #include "spawn.hpp"
 
@@ -100,7 +101,7 @@ Record Record::read(std::string const& text) {
 namespace {
 
 struct Options {
-  std::string markdown, svg, scenarios, sides;
+  std::string markdown, json, scenarios, sides;
   std::size_t divisor = 1;
   bool real_time = false;
   std::vector<Preload> preloads;
@@ -317,6 +318,26 @@ struct Tables {
   }
 };
 
+/// The curves of the picture (draw_latency()): a column for each scenario and for each of allocate and free.
+Results curves_of(Rows const& rows, double ns_per_tick) {
+  Results curves;
+  auto const add = [&](std::string const& side, std::string const& column, Histogram const* histogram) {
+    if (histogram == nullptr) return;
+    double const end = 1 / static_cast<double>(histogram->count());
+    for (double slower = first_share; slower > std::max(end, 1e-6); slower /= share_step)
+      curves.add(side, column, static_cast<double>(histogram->quantile(1 - slower)) * ns_per_tick);
+  };
+  for (Row const& row : rows) {
+    if (row.what.scenario == worst) continue;
+    for (char const* operation : {allocating, freeing}) {
+      std::string const column = row.what.scenario + ": " + operation;
+      add(row.what.side, column, row.record.find(operation));
+      if (row.what.side == "FixedPool") add(nothing, column, row.record.find(nothing));
+    }
+  }
+  return curves;
+}
+
 // ---- options
 
 Options parse(std::vector<std::string> const& arguments) {
@@ -330,7 +351,7 @@ Options parse(std::vector<std::string> const& arguments) {
       return arguments[i];
     };
     if (name == "--markdown") options.markdown = value();
-    else if (name == "--svg") options.svg = value();
+    else if (name == "--json") options.json = value();
     else if (name == "--preload") options.preloads.push_back(preload_of(value()));
     else if (name == "--scenarios") options.scenarios = value();
     else if (name == "--sides") options.sides = value();
@@ -380,7 +401,7 @@ int run(std::vector<std::string> const& arguments) {
   };
   print(std::cout);
   write_file(options.markdown, print);
-  write_file(options.svg, [&](std::ostream& out) { write_picture(out, rows, scale, machine()); });
+  write_file(options.json, [&](std::ostream& out) { write_json(out, curves_of(rows, scale), machine()); });
   return good ? 0 : 1;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // What fastalloc-bench-latency measures: a case is a scenario run on one side. Each round runs each case of a scenario
-// once, in a process of its own, which prints a Record; latency.cpp adds them up and prints the tables,
-// latency_picture.cpp draws them.
+// once, in a process of its own, which prints a Record; latency.cpp adds them up and prints the tables, and curves as
+// JSON for the picture.
 #pragma once
 
 #include "hdr_histogram.hpp"
@@ -110,8 +110,5 @@ struct Row {
   Record record;
 };
 using Rows = std::vector<Row>;
-
-/// Curves of percentiles, a panel for each scenario and for each of allocate and free.
-void write_picture(std::ostream& out, Rows const& rows, double ns_per_tick, std::string const& machine);
 
 }  // namespace bench::latency

@@ -6,8 +6,8 @@
 namespace bench {
 
 void add_limit_cases() {
-  add_cases<Limit>("LIMIT");
-  add_build<Limit>("LIMIT");
+  add_cases<Limit>("raw free list");
+  add_build<Limit>("raw free list");
 }
 
 }  // namespace bench

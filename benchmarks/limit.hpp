@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LIMIT: the least that a free list can do. An intrusive list, linked in address order over one array, raw pointers, no
-// destructor, no look at whether anything is left.
+// The raw free list: the least that a free list can do. An intrusive list, linked in address order over one array, raw
+// pointers, no destructor, no look at whether anything is left.
 #pragma once
 
 #include "subject.hpp"

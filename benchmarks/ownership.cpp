@@ -3,10 +3,10 @@
 // repetitions, and its ratio to the first row of its table. First all that is measured while the process has one
 // thread, then the rest beside a second, sleeping one.
 //
-//   fastalloc-bench-ownership [--svg FILE] [--benchmark_...]     a picture of some tables; Google Benchmark's flags
+//   fastalloc-bench-ownership [--json FILE] [--benchmark_...]    for fastalloc-pictures; Google Benchmark's flags
 //                                                                (--benchmark_filter has no effect)
 #include "ownership.hpp"
-#include "panels.hpp"
+#include "results.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -75,22 +75,11 @@ void print(Collector& collector) {
   }
 }
 
-void write_svg(Collector& collector, char const* file) {
-  Panels panels(215);
-  for (char const* table : {"copy and drop an owner, a second thread lives", "lock a weak one, and drop",
-                            "make an object with one owner, and drop it", "find one of 1,000 by a number, random order",
-                            "find one of a million by a number, random order", "replace a random one of a million",
-                            "loop over 10000 slots, 100 % live", "loop over 10000 slots, 50 % live",
-                            "loop over 10000 slots, 10 % live", "free 1000 objects of a FixedPool",
-                            "free 1000 objects of a ThreadSafePool", "a coroutine is created, run and destroyed"}) {
-    std::vector<Bar> bars;
-    for (Row const& row : rows())
-      if (row.table == table) bars.push_back({row.name, collector.median(row)});
-    panels.add(table, std::move(bars));
-  }
+void write_json(Collector& collector, char const* file) {
+  Results results;
+  for (Row const& row : rows()) results.add(row.name, row.table, collector.median(row));
   std::ofstream out(file);
-  panels.write(out, "ns per operation, per live object visited, per object freed: shorter is better",
-               "g++ -O3, medians");
+  bench::write_json(out, results, "g++ -O3, medians");
   if (!out.flush()) std::fprintf(stderr, "cannot write %s\n", file), std::exit(1);
 }
 
@@ -117,9 +106,9 @@ int main(int argc, char** argv) {
   add_exhaustion();
   add_requests();
 
-  char const* svg = nullptr;
-  if (argc > 2 && std::string(argv[1]) == "--svg") {
-    svg = argv[2];
+  char const* json = nullptr;
+  if (argc > 2 && std::string(argv[1]) == "--json") {
+    json = argv[2];
     argv[2] = argv[0];
     argv += 2;
     argc -= 2;
@@ -143,5 +132,5 @@ int main(int argc, char** argv) {
   }
   std::fputc('\n', stderr);
   print(collector);
-  if (svg != nullptr) write_svg(collector, svg);
+  if (json != nullptr) write_json(collector, json);
 }

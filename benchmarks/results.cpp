@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iomanip>
+#include <istream>
 #include <limits>
 #include <ostream>
 #include <sstream>
@@ -16,6 +17,17 @@ double middle(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   std::size_t const n = values.size();
   return n % 2 != 0 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/// The text behind "name": of the line, up to the quote or the comma behind it; empty if there is none.
+std::string value_of(std::string const& line, std::string const& name) {
+  std::string const start = '"' + name + "\": ";
+  auto begin = line.find(start);
+  if (begin == std::string::npos) return "";
+  begin += start.size();
+  if (line[begin] == '"') return line.substr(begin + 1, line.find('"', begin + 1) - begin - 1);
+  if (line[begin] == '[') return line.substr(begin + 1, line.find(']', begin) - begin - 1);
+  return line.substr(begin, line.find_first_of(",}", begin) - begin);
 }
 
 void remember(Strings& seen, std::string const& name) {
@@ -154,6 +166,21 @@ void write_json(std::ostream& out, Results const& results, std::string const& ma
     }
   }
   out << "\n  ]\n}\n";
+}
+
+std::string read_json(std::istream& in, Results& results) {
+  std::string machine;
+  for (std::string line; std::getline(in, line);) {
+    if (machine.empty()) machine = value_of(line, "machine");
+    std::string const workload = value_of(line, "workload");
+    std::string const subject = value_of(line, "subject");
+    if (workload.empty() || subject.empty()) continue;
+    std::string rounds = value_of(line, "rounds");
+    if (rounds.empty()) rounds = value_of(line, "median");
+    std::istringstream numbers(rounds);
+    for (std::string number; std::getline(numbers, number, ',');) results.add(subject, workload, std::stod(number));
+  }
+  return machine;
 }
 
 }  // namespace bench

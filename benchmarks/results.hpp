@@ -58,5 +58,7 @@ void print_table(std::ostream& out, std::vector<Strings> const& rows);
 void print_group(std::ostream& out, Results const& results, std::string const& title, Strings const& wanted,
                  double unit = 1, std::string const& base = "");
 void write_json(std::ostream& out, Results const& results, std::string const& machine);
+/// Adds what write_json() wrote. Where "rounds" are missing, the median stands for them. Returns: the machine.
+std::string read_json(std::istream& in, Results& results);
 
 }  // namespace bench

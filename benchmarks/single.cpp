@@ -32,11 +32,11 @@ void print_targets(std::ostream& out, Results const& results, Strings const& gen
   std::string const ours = "FixedPool";
   auto const best_general = [&](std::string const& column) { return results.fastest(general, column); };
 
-  targets.at_most("pairObj", ours, "LIMIT", 1.0);
+  targets.at_most("pairObj", ours, "raw free list", 1.0);
   targets.faster("pairObj", ours, best_general("pairObj"), 5);
   targets.faster("pair", ours, "mimalloc", 2);
-  targets.at_most("bulkRND 1k", ours, "LIMIT", 1.3);
-  targets.at_most("bulkFIFO 1k", ours, "LIMIT", 1.3);
+  targets.at_most("bulkRND 1k", ours, "raw free list", 1.3);
+  targets.at_most("bulkFIFO 1k", ours, "raw free list", 1.3);
   targets.faster("bulkRND 100k", ours, "mimalloc", 1.5);
   targets.faster("bulkRND 100k", ours, "boost::pool", 6);
   targets.faster("churn 1k", ours, "mimalloc", 2.3);
@@ -57,7 +57,7 @@ void print_targets(std::ostream& out, Results const& results, Strings const& gen
   for (char const* column :
        {"pairObj", "pair", "bulkRND 1k", "bulkRND 100k", "churn 1k", "churn 100k", "bulkRND 1M", "churn 1M"})
     targets.at_most(column, "GrowingPool, CompactHandles", compact, 1.1);
-  targets.at_most("pairObj", "FixedPool, BitmapAllocator", "LIMIT", 3);
+  targets.at_most("pairObj", "FixedPool, BitmapAllocator", "raw free list", 3);
   for (char const* column : {"pairObj", "pair"})
     targets.add(std::string(column) + ": erased handle - typed handle, ns", "≤ ", 1.5,
                 difference(results, "FixedPool, erased handle", ours, column));

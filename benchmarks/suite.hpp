@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What a program of the runner (bench.cpp) measures, and how it shows that. Each program links one suite: single.cpp
-// with picture.cpp, threads.cpp with curves.cpp, or containers.cpp.
+// What a program of the runner (bench.cpp) measures, and how it shows that. Each program links one suite: single.cpp,
+// threads.cpp or containers.cpp.
 #pragma once
 
 #include "results.hpp"
@@ -15,6 +15,5 @@ void add_all_cases();
 int rounds_of(std::string const& column, bool quick);
 /// `general`: the subjects that are general allocators.
 void print_report(std::ostream& out, Results const& results, Strings const& general);
-void write_svg(std::ostream& out, Results const& results, std::string const& machine);
 
 }  // namespace bench

@@ -9,7 +9,7 @@
 namespace bench {
 namespace {
 
-/// The list of LIMIT behind a lock.
+/// The raw free list behind a lock.
 template <class Lock> class LockedList {
  public:
   using owner = Object*;

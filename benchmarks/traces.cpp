@@ -163,18 +163,17 @@ void print(std::ostream& out, Measured const& measured, Options const& options) 
 }
 
 void draw(std::ostream& out, Measured const& measured) {
-  Panels bars(165);
-  for (auto const& [results, when] : {std::pair{&measured.fresh, "fresh"}, {&measured.warm, "warm"}})
-    for (auto const& column : results->columns()) {
+  Panels bars(175);
+  for (auto const& column : measured.fresh.columns())
+    for (auto const& [results, when] : {std::pair{&measured.fresh, "fresh"}, {&measured.warm, "warm"}}) {
       std::vector<Bar> times;
       for (auto const& subject : results->subjects())
         times.push_back({subject, results->median(subject, column).value()});
       bars.add(column + ", " + when, std::move(times));
     }
   std::ostringstream memory;
-  double const height = draw_memory(memory, measured.memory, 50);
-  begin_svg(out, std::max(memory_width, bars.width()), height + bars.height(),
-            "Recorded programs, replayed: memory over their calls", machine());
+  double const height = draw_memory(memory, measured.memory, 56);
+  begin_svg(out, height + bars.height(), "Recorded programs, replayed: memory over their calls", machine());
   out << memory.str() << "<g transform='translate(0 " << height << ")'>\n";
   bars.write(out, "ns per call: shorter is better", "fresh process, with all page faults; warm: the same again");
   out << "</g>\n</svg>\n";

@@ -18,8 +18,7 @@ struct Memory {
   std::vector<std::pair<std::string, fastalloc::trace::MemorySamples>> subjects;
 };
 
-/// A legend, and a panel for each trace, three a row. Returns: where they end.
+/// A legend, and a panel for each trace, two a row. Returns: where they end.
 double draw_memory(std::ostream& out, std::vector<Memory> const& all, double top);
-inline constexpr double memory_width = 1100;
 
 }  // namespace bench::traces

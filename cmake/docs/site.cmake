@@ -7,7 +7,7 @@
 #   * inline namespaces are left out, and bases that have public functions (BasicPool) are taken out of `detail`
 #   * functions that only exist to be refused with advice are left out
 #   * "Effects:", "Returns:" and so on are paragraphs with a title, and the comment on top of a file documents the file
-#   * links between pages lead to pages of the site; links to other files of the repository are text
+#   * links between pages lead to pages of the site, with their pictures; links to other files of the repository are text
 cmake_minimum_required(VERSION 3.23)
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
@@ -23,10 +23,16 @@ if(NOT DOXYGEN)
   message(FATAL_ERROR "doxygen is missing: apt-get install doxygen, or -D DOXYGEN=<program>")
 endif()
 file(REMOVE_RECURSE ${OUTPUT}/source ${OUTPUT}/html)
+execute_process(COMMAND ${DOXYGEN} --version OUTPUT_VARIABLE doxygen_version)
+set(always_light FALSE)
+if(doxygen_version VERSION_LESS 1.9.5)  # its pages are never dark, so the pictures may not be
+  set(always_light TRUE)
+endif()
 
 # Pages, in the order of the menu: <file of the repository>=<page of the site>.
-set(pages README.md=readme cmake/docs/start.md=start cmake/docs/errors.md=errors cmake/docs/threads.md=threads
-  cmake/docs/realtime.md=realtime cmake/docs/performance.md=performance cmake/docs/policy.md=policy
+set(pages README.md=readme cmake/docs/start.md=start cmake/docs/choose.md=choose
+  cmake/docs/cookbook.md=cookbook cmake/docs/errors.md=errors cmake/docs/threads.md=threads
+  cmake/docs/realtime.md=realtime cmake/docs/seeing.md=seeing cmake/docs/performance.md=performance cmake/docs/policy.md=policy
   cmake/docs/migrate.md=migrate cmake/docs/safety.md=safety cmake/docs/engines.md=engines examples/README.md=examples
   cmake/README.md=packaging benchmarks/README.md=benchmarks benchmarks/trace/README.md=traces
   include/fastalloc/README.md=inside tests/README.md=tests CHANGELOG.md=changelog)
@@ -47,7 +53,6 @@ function(write_page file page)
   cmake_path(GET file PARENT_PATH folder)
   string(REGEX REPLACE "\n<!--[^\n]*-->" "" rest "${rest}")
   string(REGEX REPLACE "([^`])`([^`\n]*'[^`\n]*)`([^`])" "\\1``\\2``\\3" rest "${rest}")  # for Doxygen, ' ends code
-  string(REGEX REPLACE "\n!\\[[^\n]*" "" rest "${rest}")  # pictures stay in the repository
   set(text "")
   while(TRUE)
     string(FIND "${rest}" "](" at)
@@ -61,8 +66,18 @@ function(write_page file page)
     string(SUBSTRING "${rest}" 0 ${end} link)
     math(EXPR end "${end} + 1")
     string(SUBSTRING "${rest}" ${end} -1 rest)
-    if(link MATCHES "^[a-z]+://")
+    if(link MATCHES "^[a-z]+://| ")  # also the parameters of a lambda
       string(APPEND text "${before}](${link})")
+      continue()
+    endif()
+    if(link MATCHES "\\.svg$")  # a picture
+      get_filename_component(name ${link} NAME)
+      file(READ ${folder}/${link} picture)
+      if(always_light)
+        string(REPLACE "(prefers-color-scheme:dark)" "not all" picture "${picture}")
+      endif()
+      file(WRITE ${OUTPUT}/source/pictures/${name} "${picture}")
+      string(APPEND text "${before}](${name})")
       continue()
     endif()
     string(REGEX REPLACE "#.*" "" link "${link}")
@@ -191,7 +206,46 @@ function(write_header name)
   file(WRITE ${OUTPUT}/source/fastalloc/${name} "${text}")
 endfunction()
 
-set(inputs "")
+# Programs and the blocks of pages as examples: Doxygen lists them with every name that they use.
+set(examples "")
+function(add_example name text about)
+  file(WRITE ${OUTPUT}/source/programs/${name} "${text}")
+  set(examples "${examples}/** @example ${name}\n${about} */\n" PARENT_SCOPE)
+endfunction()
+file(GLOB programs ${root}/examples/*.cpp)
+file(READ ${root}/examples/README.md table)
+foreach(program IN LISTS programs)
+  cmake_path(GET program FILENAME name)
+  file(READ ${program} text)
+  string(REGEX MATCH "\\]\\(${name}\\) \\| ([^\n|]*)" row "${table}")
+  string(REGEX REPLACE "\\[([^]]*)\\]\\([^)]*\\)" "\\1" about "${CMAKE_MATCH_1}")
+  add_example(${name} "${text}" "${about}")
+endforeach()
+foreach(entry IN LISTS pages)
+  string(REGEX MATCH "^(.+)=(.+)$" match ${entry})
+  set(page ${CMAKE_MATCH_2})
+  file(READ ${root}/${CMAKE_MATCH_1} rest)
+  if(NOT rest MATCHES "^# ([^\n]*)")
+    continue()
+  endif()
+  set(title "${CMAKE_MATCH_1}")
+  set(text "")
+  while(rest MATCHES "```cpp\n")
+    string(FIND "${rest}" "```cpp\n" begin)
+    math(EXPR begin "${begin} + 7")
+    string(SUBSTRING "${rest}" ${begin} -1 rest)
+    string(FIND "${rest}" "```" end)
+    string(SUBSTRING "${rest}" 0 ${end} block)
+    string(SUBSTRING "${rest}" ${end} -1 rest)
+    string(APPEND text "${block}\n")
+  endwhile()
+  if(text)
+    add_example(${page}_page.cpp "${text}" "The blocks of the page \"${title}\".")
+  endif()
+endforeach()
+file(WRITE ${OUTPUT}/source/examples.hpp "${examples}")
+
+set(inputs " \"${OUTPUT}/source/examples.hpp\"")
 foreach(entry IN LISTS pages)
   string(REGEX MATCH "^(.+)=(.+)$" match ${entry})
   write_page(${root}/${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
@@ -214,6 +268,8 @@ file(WRITE ${OUTPUT}/Doxyfile "@INCLUDE = \"${here}/Doxyfile\"
 PROJECT_NUMBER = ${version}
 INPUT = ${inputs} \"${OUTPUT}/source/fastalloc\"
 OUTPUT_DIRECTORY = \"${OUTPUT}\"
+IMAGE_PATH = \"${OUTPUT}/source/pictures\"
+EXAMPLE_PATH = \"${OUTPUT}/source/programs\"
 STRIP_FROM_PATH = \"${OUTPUT}/source\"
 STRIP_FROM_INC_PATH = \"${OUTPUT}/source\"
 WARN_AS_ERROR = ${as_error}

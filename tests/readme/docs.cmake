@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # cmake -D ROOT=<checkout> -D DOXYGEN=<program> -D WORK_DIR=<folder> -P docs.cmake
-# Writes the site of the documentation: Doxygen has nothing to warn of, every name that the module exports is there, and
-# nothing of detail is.
+# Writes the site of the documentation: Doxygen has nothing to warn of, every name that the module exports is there, is used
+# by an example program or in a block of a page, and nothing of detail is there.
 cmake_minimum_required(VERSION 3.23)
 include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
 
@@ -12,6 +12,12 @@ if(NOT result EQUAL 0)
 endif()
 
 set(problems "")
+file(GLOB programs ${WORK_DIR}/source/programs/*.cpp)
+set(used "")
+foreach(program IN LISTS programs)
+  file(READ ${program} text)
+  string(APPEND used "${text}")
+endforeach()
 file(READ ${WORK_DIR}/html/namespacefastalloc.html members)
 file(STRINGS ${ROOT}/include/fastalloc/fastalloc.cppm lines REGEX "^using fastalloc::")
 foreach(line IN LISTS lines)
@@ -29,6 +35,9 @@ foreach(line IN LISTS lines)
   endif()
   if(at EQUAL -1 OR (row AND NOT next MATCHES "memdesc"))
     string(APPEND problems "\n  fastalloc::${name} is not documented: write a /// comment")
+  endif()
+  if(NOT used MATCHES "[^A-Za-z0-9_]${name}[^A-Za-z0-9_]")
+    string(APPEND problems "\n  no example uses fastalloc::${name}: write a block in a page of cmake/docs")
   endif()
 endforeach()
 

@@ -10,6 +10,7 @@ file(GLOB readmes ${ROOT}/*.md ${ROOT}/*/README.md ${ROOT}/include/fastalloc/REA
 list(FILTER readmes EXCLUDE REGEX "/build[^/]*/")
 foreach(readme IN LISTS readmes)
   file(READ ${readme} text)
+  string(REGEX REPLACE "```[^`]*```" "" text "${text}")  # lambdas are no links
   string(REPLACE "](" "\nlink(" text "${text}")
   string(REGEX MATCHALL "\nlink\\([^)]+\\)" links "${text}")
   cmake_path(GET readme PARENT_PATH folder)

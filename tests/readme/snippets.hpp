@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What the ```cpp blocks of README.md and cmake/docs take for granted; see snippets.cmake.
+// Names that the ```cpp blocks of README.md and cmake/docs take for granted; see snippets.cmake.
 #pragma once
 
-#include <fastalloc/adapters/pooled.hpp>
-#include <fastalloc/debug/trace.hpp>
 #include <fastalloc/fastalloc.hpp>
 
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,3 +30,23 @@ struct Unit {
 struct Particle {
   float x = 0, y = 0, life = 1;
 };
+
+/// Runs a block. It ends the program where the block throws, or where the library reports an error.
+inline void run(char const* block, void (*f)()) {
+  static char const* running;
+  running = block;
+  fastalloc::set_error_handler([](fastalloc::Error const& error) noexcept {
+    std::fprintf(stderr, "%s: %s\n", running, error.to_string().c_str());
+    std::exit(1);
+  });
+#if FASTALLOC_EXCEPTIONS
+  try {
+    f();
+  } catch (std::exception const& error) {
+    std::fprintf(stderr, "%s: %s\n", block, error.what());
+    std::exit(1);
+  }
+#else
+  f();
+#endif
+}
