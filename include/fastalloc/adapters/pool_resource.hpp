@@ -18,7 +18,7 @@
 #include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/pool/pool_core.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
-#include <fastalloc/slots/unrolled_list.hpp>
+#include <fastalloc/slots/unrolled_lists.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -75,7 +75,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   using Checks = typename Defaults::checks;
   /// Lists in free slots take no memory; where writes to free slots are looked for, nothing must lie in them.
   static constexpr bool guards_slots = Checks::tracks_slots || FASTALLOC_ASAN;
-  using Slots = std::conditional_t<guards_slots, StackAllocator, UnrolledList>;
+  using Slots = std::conditional_t<guards_slots, StackAllocator, UnrolledLists>;
   using Core = PoolCore<CoreChoices<AnySizeShape<SizeClasses::granule, true>, Slots, UpstreamStorage<Lock>, Lock,
                                     NoStats, Checks, typename Kind::caches>>;
 
@@ -153,11 +153,13 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// Throws: as allocate(); `p` is unchanged then.
   [[nodiscard]] void* reallocate(void* p, std::size_t old_bytes, std::size_t new_bytes,
                                  std::size_t alignment = alignof(std::max_align_t)) {
+    if (p == nullptr) return allocate(new_bytes, alignment);
     return resize(p, old_bytes, new_bytes, alignment, [&] { return allocate(new_bytes, alignment); });
   }
   /// As reallocate(), but returns null where that throws.
   [[nodiscard]] void* try_reallocate(void* p, std::size_t old_bytes, std::size_t new_bytes,
                                      std::size_t alignment = alignof(std::max_align_t)) noexcept {
+    if (p == nullptr) return try_allocate(new_bytes, alignment);
     return resize(p, old_bytes, new_bytes, alignment, [&] { return try_allocate(new_bytes, alignment); });
   }
 
@@ -416,8 +418,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
 
   /// `renew`: allocates the new block, or returns null, or throws.
   template <class Renew>
-  void* resize(void* p, std::size_t old_bytes, std::size_t new_bytes, std::size_t alignment, Renew&& renew) {
-    if (p == nullptr) return renew();
+  FASTALLOC_NOINLINE void* resize(void* p, std::size_t old_bytes, std::size_t new_bytes, std::size_t alignment,
+                                  Renew&& renew) {
     std::size_t const wanted = slot_bytes(old_bytes, alignment);
     Core* const core = wanted > largest_ ? nullptr : &core_for(wanted);
     if constexpr (Checks::tracks_slots)

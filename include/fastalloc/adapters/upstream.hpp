@@ -157,7 +157,7 @@ template <class Lock> class Upstream {
     if (whole == 0) return nullptr;
     std::size_t const aligned = alignment < alignof(BigBlock) ? alignof(BigBlock) : alignment;
     Guard guard(lock_);
-    std::byte* data = take_kept(whole, aligned);
+    std::byte* data = whole < least_big_kept ? nullptr : take_kept(whole, aligned);
     if (data == nullptr) data = static_cast<std::byte*>(acquire_big(whole, aligned));
     if (data == nullptr) return nullptr;
     push_big(data, whole, aligned);
@@ -258,7 +258,7 @@ template <class Lock> class Upstream {
   /// Other resources get their blocks back at once, as from std::pmr's pool resources.
   void keep(BigBlock* block) noexcept {
     std::size_t const most = greater(held_ / 16, std::size_t{1} << 20);
-    if (block->bytes > most || !is_heap()) return release_here(block);
+    if (block->bytes < least_big_kept || block->bytes > most || !is_heap()) return release_here(block);
     drop_big(most_big_kept - 1, most - block->bytes);
     block->next = std::exchange(kept_big_, block);
     ++big_kept_;
@@ -333,6 +333,7 @@ template <class Lock> class Upstream {
   std::size_t held_ = 0;     ///< bytes
   std::size_t grown_ = 0;    ///< bytes; see is_time_to_look()
   Kept* kept_[sizes_kept] = {};
+  static constexpr std::size_t least_big_kept = std::size_t{64} << 10;  ///< bytes; a heap serves smaller ones well
   static constexpr std::size_t most_big_kept = 16;
   BigBlock* kept_big_ = nullptr;    ///< through `next`, the last one deallocated first
   std::size_t big_kept_ = 0;        ///< their number

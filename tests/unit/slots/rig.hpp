@@ -2,7 +2,7 @@
 // A slot allocator alone, with blocks of its own, next to a model of what it should hold.
 #pragma once
 
-#include <fastalloc/slots/slot_allocator.hpp>
+#include <fastalloc/slots/unrolled_lists.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -20,6 +20,8 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
   using Slots = typename Policy::template Slots<fastalloc::SlotShape<Size, 8, Growing, 0, link>>;
   static constexpr bool lowest_first = fastalloc::TracksOccupancy<Slots>;
   static constexpr bool marks = fastalloc::MarksReturns<Slots>;
+  /// Neither: the slots of one part of the address space after those of another.
+  static constexpr bool any_order = std::same_as<Policy, fastalloc::detail::UnrolledLists>;
 
   SlotRig() { blocks_.set_stride(Size); }
 
@@ -64,6 +66,11 @@ template <class Policy, bool Growing, std::size_t Size = 16> class SlotRig {
   /// Takes a slot and compares with the model.
   bool pop() {
     std::byte* expected = nullptr;
+    if (any_order && !model_.empty()) {
+      std::byte* const slot = allocator.pop(blocks_);
+      live_.push_back(slot);
+      return std::erase(model_, slot) == 1;
+    }
     if (!model_.empty()) {
       auto const at = lowest_first ? std::min_element(model_.begin(), model_.end(), std::less<>{}) : model_.end() - 1;
       expected = *at;

@@ -3,7 +3,7 @@
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
 #include <fastalloc/slots/stack_allocator.hpp>
-#include <fastalloc/slots/unrolled_list.hpp>
+#include <fastalloc/slots/unrolled_lists.hpp>
 
 #include "unit/slots/rig.hpp"
 
@@ -61,7 +61,7 @@ TEMPLATE_TEST_CASE("slot allocator: one block, against a model", "", StackAlloca
 }
 
 TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a model", "", StackAllocator,
-                   FreeListAllocator, BitmapAllocator, detail::UnrolledList) {
+                   FreeListAllocator, BitmapAllocator, detail::UnrolledLists) {
   for (unsigned seed = 0; seed != 6; ++seed) {
     SlotRig<TestType, true> rig;
     std::mt19937 random(seed);
@@ -94,7 +94,7 @@ TEMPLATE_TEST_CASE("slot allocator: many blocks that come and go, against a mode
 
 TEMPLATE_TEST_CASE_SIG("unrolled list: slots of any size, against a model", "", ((std::size_t Size), Size), 8, 16, 24,
                        64, 4096) {
-  SlotRig<detail::UnrolledList, true, Size> rig;
+  SlotRig<detail::UnrolledLists, true, Size> rig;
   rig.add_block(700);
   random_walk(rig, 5, 12000);
   rig.add_block(1);
@@ -106,13 +106,35 @@ TEMPLATE_TEST_CASE_SIG("unrolled list: slots of any size, against a model", "", 
   CHECK(rig.agrees());
 }
 
+TEST_CASE("unrolled lists: what is handed out in a row lies close together, in whatever order it came back") {
+  constexpr std::size_t size = 64, slots = 512, count = 64;  // blocks of 32 KiB
+  using Lists = detail::UnrolledLists;
+  SlotRig<Lists, true, size> rig;
+  for (std::size_t b = 0; b != count; ++b) rig.add_block(slots);
+  std::vector<std::byte*> all;
+  while (std::byte* const slot = rig.untouched()) all.push_back(slot);
+  while (rig.live() != 0) rig.push(std::mt19937(static_cast<unsigned>(rig.live()))() % rig.live());
+  std::size_t moves = 0;
+  std::uintptr_t before = 0;
+  while (rig.allocator.size() != 0) {
+    std::byte* const slot = rig.allocator.pop(rig.map());
+    auto const list = reinterpret_cast<std::uintptr_t>(slot) / Lists::region % Lists::lists_for(count);
+    moves += list != before;
+    before = list;
+  }
+  CHECK(all.size() == slots * count);
+  CHECK(moves <= Lists::lists_for(count));
+}
+
 TEST_CASE("unrolled list: only one slot in a chunk of them is written to") {
   constexpr std::size_t size = 64, slots = 80;
-  using Slots = detail::UnrolledList::Slots<SlotShape<size, 8, true>>;
+  using Slots = detail::UnrolledLists::Slots<SlotShape<size, 8, true>>;
   Blocks<true> blocks;
   blocks.set_stride(size);
   std::vector<std::uint64_t> memory(slots * size / 8, 7);
   Slots list;
+  std::vector<std::uint64_t> lists(Slots::metadata_bytes(0, 0) / 8);
+  list.bind(reinterpret_cast<std::byte*>(lists.data()), blocks);
   auto* const data = reinterpret_cast<std::byte*>(memory.data());
   for (std::size_t i = 0; i != slots; ++i) list.push(data + i * size, blocks);
   detail::unpoison(data, slots * size);
