@@ -32,8 +32,8 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the
-/// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool: 128 bytes, room
-/// for 4 slots included, which grows with use (8 bytes a slot); or at warm_up(), with its full room. Slots from other
+/// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool: 128 bytes for
+/// up to 4 slots, which grow with use (8 bytes a slot); or at warm_up(), with its full room. Slots from other
 /// threads' caches cost a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central list keeps running
 /// dry, caches keep fewer slots, down to none, and later more again.
 /// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.

@@ -595,6 +595,8 @@ struct ForkHandlers {
   /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
   static void begin_child() noexcept {
     if (std::exchange(registry.is_child, true)) return;
+    registry.lock.stay_alone();
+    registry.forkers_record->lock.stay_alone();
     forget_threads();
     for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
   }

@@ -7,7 +7,7 @@
 // A thread that has been woken needs microseconds to run, in which others take the lock again and again. One that was
 // woken wakes_before_turn times in vain stores 3: the next unlock() leaves the lock to the threads that slept (4), and
 // the kernel wakes them in FIFO order. Others that come meanwhile let them run. They do not wait for them without end:
-// after a fork the child has none of them.
+// after a fork the child has none of them, and not every lock hears of it.
 //
 // The tests while spinning become rarer, so that the owner keeps the cache line for several operations. Model:
 // tests/spin/lock.pml. Source: Drepper, "Futexes are tricky", 2011, mutex 2; the hand-over: the mutex of Go, 2016.
@@ -50,6 +50,9 @@ class AdaptiveLock {
     if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
       unlock_slow();
   }
+  /// For the child of a fork, which has no other threads. Effects: forgets those that sleep. Requires: the caller holds
+  /// the lock.
+  void stay_alone() noexcept { state_.store(1, std::memory_order_relaxed); }  // relaxed: there is only one thread
 
  private:
   FASTALLOC_COLD void lock_slow() noexcept {
