@@ -473,7 +473,6 @@ template <class T, class... Policies> class ThreadLocalPool final {
       case Event::lock: return pool.lock_.lock();
       case Event::in_child:
         pool.lock_.stay_alone();
-        each([](auto& lock) { lock.stay_alone(); });
         return pool.parts_.abandon([](detail::ThreadPart const&) { return false; });
       case Event::hear_of_forks: return detail::ForkHandlers::install();
       case Event::thread_ended: return;
