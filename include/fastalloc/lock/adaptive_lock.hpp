@@ -45,7 +45,7 @@ class AdaptiveLock {
   }
   FASTALLOC_ALWAYS_INLINE void unlock() noexcept {
     int expected = 1;
-    // release: publishes the writes under the lock to its next owner; pairs with the acquires in try_lock(), take().
+    // release: publishes the writes under the lock to its next owner; pairs with the acquires in try_lock(), change().
     // relaxed: a failure says that there is more to do.
     if (!state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
       unlock_slow();
