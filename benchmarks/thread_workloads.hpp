@@ -258,6 +258,52 @@ template <class Lock, int Threads> void lock_only(benchmark::State& state) {
   if (shared.count != wanted) state.SkipWithError("two threads held the lock");
 }
 
+/// The same for 200 ms, whatever each thread gets done. `Share`: the turns of the busiest thread for one of the idlest;
+/// else the longest time from one turn of a thread to its next, in ms. A nanosecond stands for one.
+template <class Lock, bool Share> void lock_fairness(benchmark::State& state) {
+  constexpr int threads = 16;
+  struct alignas(64) Turns {
+    std::int64_t count = 0;
+    Clock::duration longest{};
+  };
+  for (auto _ : state) {
+    Lock lock;
+    std::int64_t count = 0;
+    std::atomic<bool> ends{false};
+    std::array<Turns, threads> all{};
+    std::barrier barrier(threads + 1);
+    std::vector<std::jthread> running;
+    for (int i = 0; i != threads; ++i)
+      running.emplace_back([&, i] {
+        pin(i);
+        Random random(first_value(i));
+        Turns turns;
+        barrier.arrive_and_wait();
+        for (auto last = Clock::now(); !ends.load(std::memory_order_relaxed); ++turns.count) {
+          lock.lock();
+          ++count;
+          lock.unlock();
+          private_work(random);
+          auto const now = Clock::now();
+          turns.longest = std::max(turns.longest, now - std::exchange(last, now));
+        }
+        all[static_cast<std::size_t>(i)] = turns;
+      });
+    barrier.arrive_and_wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    ends = true;
+    running.clear();
+    auto const [idlest, busiest] =
+        std::minmax_element(all.begin(), all.end(), [](Turns const& a, Turns const& b) { return a.count < b.count; });
+    auto const longest = std::max_element(all.begin(), all.end(), [](Turns const& a, Turns const& b) {
+                           return a.longest < b.longest;
+                         })->longest;
+    state.SetIterationTime(1e-9 * (Share ? static_cast<double>(busiest->count) /
+                                               static_cast<double>(std::max<std::int64_t>(idlest->count, 1))
+                                         : std::chrono::duration<double, std::milli>(longest).count()));
+  }
+}
+
 template <Subject S, int... Threads> void add_local(std::string const& subject) {
   auto const add = [&](std::string const& column, void (*run)(benchmark::State&)) {
     cases().push_back({"local " + column, subject, run, 0, 1, true});
@@ -285,6 +331,9 @@ template <Subject S> void add_thread_cases(std::string const& subject) {
 template <class Lock> void add_lock(std::string const& subject) {
   cases().push_back({"lock 1", subject, lock_only<Lock, 1>, 0, 1, true});
   cases().push_back({"lock 2", subject, lock_only<Lock, 2>, 0, 1, true});
+  cases().push_back({"lock 16", subject, lock_only<Lock, 16>, 0, 1, true});
+  cases().push_back({"lock share", subject, lock_fairness<Lock, true>, 1, 1, true});
+  cases().push_back({"lock wait", subject, lock_fairness<Lock, false>, 1, 1, true});
 }
 
 }  // namespace bench

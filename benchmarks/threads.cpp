@@ -87,6 +87,7 @@ void print_targets(std::ostream& out, Results const& results) {
   targets.faster("prodcons", ours, "mimalloc", 4);
   targets.at_most("lock 2", "AdaptiveLock", "std::mutex", 0.8);
   targets.at_most("lock 1", "AdaptiveLock", "std::mutex", 1);
+  for (char const* column : {"lock share", "lock wait"}) targets.at_most(column, "AdaptiveLock", "std::mutex", 1);
   for (char const* column : {"local 1/1", "local 1/64"}) targets.at_most(column, "ThreadLocalPool", "FixedPool", 1.3);
   targets.at_most("local 1/1", ours + ", AtomicStats", ours, 1.1);
   add_many_targets(targets, results);
@@ -121,7 +122,10 @@ void print_report(std::ostream& out, Results const& measured, Strings const&) {
   add_beyond_the_ring(results);
   print_groups(out, results, "ns per pair", "");
   print_group(out, results, "Contended, failures per million pairs", {"failures"});
-  print_group(out, results, "Locks, ns per lock, increment, unlock and 20 ns of other work", {"lock 1", "lock 2"});
+  print_group(out, results, "Locks, ns per lock, increment, unlock and 20 ns of other work",
+              {"lock 1", "lock 2", "lock 16"});
+  print_group(out, results, "Locks, 16 threads: turns of the busiest thread for one of the idlest; longest wait, ms",
+              {"lock share", "lock wait"});
   print_many(out, results);
   print_groups(out, measured, "times ThreadSafePool", "ThreadSafePool");
   print_targets(out, measured);

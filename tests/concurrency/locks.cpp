@@ -150,6 +150,30 @@ TEST_CASE("locks: an AdaptiveLock that is held just longer than one spins") {
   CHECK(plain == 9000);
 }
 
+// Counted in turns of the other thread, not in time. Without the hand-over hundreds to thousands a round.
+TEST_CASE("locks: a thread that waits for an AdaptiveLock gets it, however soon the owner takes it again") {
+  int turns = 0;
+  for (int round = 0; round != 10; ++round) {
+    AdaptiveLock lock;
+    std::atomic<bool> had{false};
+    lock.lock();
+    std::thread waiting([&] {
+      lock.lock();
+      had = true;
+      lock.unlock();
+    });
+    for (; !had && turns != 10'000; ++turns) {
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+      lock.unlock();
+      lock.lock();
+    }
+    lock.unlock();
+    waiting.join();
+  }
+  CHECK(turns >= 10);
+  CHECK(turns < 4000);
+}
+
 static_assert(sizeof(SpinLock) == 1 && sizeof(AdaptiveLock) == 4 && std::is_empty_v<NoLock>);
 static_assert(LockPolicy<TicketLock> && LockPolicy<std::mutex> && LockPolicy<LockFree>);
 

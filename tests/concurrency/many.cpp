@@ -237,7 +237,30 @@ TEST_CASE("many: a pool that no thread used never meets the registry") {
   CHECK(detail::registry.pools == nullptr);
 }
 
-#if defined(__unix__)
+#if defined(__unix__)  // elsewhere a thread may need memory for its first use
+TEST_CASE("many: a thread that uses pools a few times has no record, one that uses them often has its caches") {
+  using Pool = ThreadSafePool<long>;
+  std::deque<Pool> pools;
+  for (int i = 0; i != 20; ++i) pools.emplace_back(100);
+  auto const use = [&](int uses, std::size_t used, std::size_t caches) {
+    std::thread([&] {
+      for (int i = 0; i != uses; ++i)
+        for (std::size_t pool = 0; pool != used; ++pool) (void)pools[pool].allocate();
+      auto const& record = *detail::this_thread().record;
+      faults().expect((&record != &detail::no_record) == (caches != 0), "a record without need, or none");
+      std::size_t found = 0;
+      for (std::size_t i = 0; i != record.entries; ++i) found += record.table[i].pool != nullptr ? 1 : 0;
+      faults().expect(found == caches, "not as many caches as there should be");
+    }).join();
+  };
+  use(3, 16, 0);
+  use(4, 1, 1);  // the eighth operation
+  use(4, 16, 16);
+  use(4, 20, 20);  // more pools than a thread counts without a record
+  for (auto& pool : pools) CHECK(count_free(pool) == 100);
+  test::check_faults();
+}
+
 TEST_CASE("many: a thread's first use of a pool in the destructor of a pthread key") {
   using Pool = ThreadSafePool<long>;
   using Local = ThreadLocalPool<long>;

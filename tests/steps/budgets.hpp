@@ -30,7 +30,7 @@ inline constexpr Budget budgets[] = {
     {"FixedPool, Generations", "", allocate, 60},
     {"FixedPool, Generations", "", release, 55},
     {"ThreadSafePool, Generations", "", allocate, 3400},
-    {"ThreadSafePool, Generations", "", refused, 810},
+    {"ThreadSafePool, Generations", "", refused, 860},
     {"ThreadSafePool, Generations", "", release, 3000},
     {"", "", key, 40},
     {"", "", get, 32},

@@ -497,8 +497,8 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
 #if FASTALLOC_HAS_THREADS
 /// When to use: several threads share the memory of containers, or memory moves between threads. The caches of
 /// ThreadSafePool stand in front of each class: most operations take no lock. The upstream resource need not be
-/// thread-safe. Size: 22 KiB, and for each thread and class in use 2 KiB by operator new, and up to 16 KiB of slots
-/// that the thread keeps.
+/// thread-safe. Size: 22 KiB, and for each thread and class in use 128 bytes to 2 KiB by operator new, and up to 16 KiB
+/// of slots that the thread keeps.
 /// Thread safety: any thread may call any function at any time, except release(). Threads may end before the resource,
 /// and the resource may be destroyed before its threads end. After fork() the child has the resource as it was; the
 /// upstream resource must tolerate calls in the child while another thread was using it.

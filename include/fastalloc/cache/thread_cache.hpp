@@ -32,10 +32,10 @@
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the
-/// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool, with room for
-/// 16 slots (8 bytes each), which grows with use; or at warm_up(), with its full room. Taking slots from other threads'
-/// caches costs a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central list keeps running dry,
-/// caches keep fewer slots, down to none, and later more again.
+/// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool: 128 bytes for
+/// up to 4 slots, which grow with use (8 bytes a slot); or at warm_up(), with its full room. Slots from other
+/// threads' caches cost a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central list keeps running
+/// dry, caches keep fewer slots, down to none, and later more again.
 /// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
 template <std::size_t Slots> struct ThreadCache {
   static_assert(Slots <= 65536,
@@ -67,13 +67,13 @@ class alignas(cache_line) Magazine : public ThreadPart {
   using Entry = std::byte*;
 
  public:
-  static constexpr std::size_t lookahead = 8;    ///< slots
-  static constexpr std::size_t least_room = 16;  ///< slots; the initial room
+  static constexpr std::size_t lookahead = 3;                                    ///< slots
+  static constexpr std::size_t least_room = cache_line / sizeof(Entry) - 3 - 1;  ///< slots; the initial room: 4 or 12
 
-  /// The initial room follows in the same memory; more room comes separately.
+  /// The initial room lies in the object; more room comes separately.
   [[nodiscard]] static Magazine* make(std::size_t most) noexcept {
-    void* const memory = part_memory(sizeof(Magazine) + entries_for(most) * sizeof(Entry));
-    return memory == nullptr ? nullptr : ::new (memory) Magazine(most);
+    void* const memory = part_memory(sizeof(Magazine));
+    return memory == nullptr ? nullptr : ::new (memory) Magazine(static_cast<std::uint32_t>(most));
   }
   static void make_room(MagazineRoom& room, std::size_t most, bool touch = false) noexcept {
     room.memory = static_cast<Entry*>(::operator new(entries_for(most) * sizeof(Entry), std::nothrow));
@@ -91,7 +91,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
       top_.store(top + 1, owner_publish);  // release: the slot is available to thieves again
       return nullptr;
     }
-    FASTALLOC_PREFETCH(top[-static_cast<std::ptrdiff_t>(lookahead)]);
+    look_ahead(top);
     if constexpr (counts) count(top);
     std::byte* const slot = *top;
     FASTALLOC_ASSUME(slot != nullptr);
@@ -127,6 +127,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
   /// cache is empty.
   template <class Pop> std::size_t fill(std::size_t n, Pop&& pop) noexcept {
     std::size_t const count = pop(begin_, n);
+    for (std::size_t i = count; i != 0; --i) FASTALLOC_PREFETCH(begin_[i - 1]);
     rebase(begin_ + count);
     return count;
   }
@@ -134,9 +135,9 @@ class alignas(cache_line) Magazine : public ThreadPart {
   void move_to(MagazineRoom& room) noexcept {
     Entry* const begin = clear(room.memory, room.most);
     Entry* const top = move_entries(floor_, top_.load(std::memory_order_relaxed), begin);
-    std::swap(own_, room.memory);
+    room.memory = own_room();
     begin_ = begin;
-    most_ = room.most;
+    most_ = static_cast<std::uint32_t>(room.most);
     rebase(top);
   }
 
@@ -175,24 +176,33 @@ class alignas(cache_line) Magazine : public ThreadPart {
     return least > floor_ ? smaller(static_cast<std::size_t>(least - floor_), size()) : 0;
   }
   void reset_least() noexcept { least_.store(top_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
-  /// The room added later; for the pool's destruction.
-  [[nodiscard]] Entry* own_room() const noexcept { return own_; }
+  /// The memory of room that came later, or null. For the pool's destruction.
+  [[nodiscard]] Entry* own_room() noexcept { return begin_ == first_ ? nullptr : begin_ - lookahead; }
 
-  bool wants_room = false;  ///< it moved slots although its share allows more
+  std::uint32_t wanted = 0;  ///< slots: its share, if it moved slots although that is more than the room; else 0
 
  private:
-  explicit Magazine(std::size_t most) noexcept : most_(most) {
-    begin_ = clear(reinterpret_cast<Entry*>(this + 1), most);
+  explicit Magazine(std::uint32_t most) noexcept : most_(most), begin_(first_) {
     close();
     rebase(begin_);
   }
-  // The entries have as many nulls in front as pop() may prefetch, one more for its step below the empty cache, and one
-  // behind for a push() that finds no room.
-  static constexpr std::size_t entries_for(std::size_t most) noexcept { return lookahead + 1 + most + 1; }
+  // The entries have as many nulls in front as pop() may look ahead, and one behind for a push() that finds no room.
+  static constexpr std::size_t entries_for(std::size_t most) noexcept { return lookahead + most + 1; }
   /// Writes all of it, so no page fault occurs later. Returns: the first entry.
   static Entry* clear(Entry* memory, std::size_t most) noexcept {
     for (std::size_t i = 0; i != entries_for(most); ++i) memory[i] = nullptr;
-    return memory + lookahead + 1;
+    return memory + lookahead;
+  }
+  /// Prefetches the slot that is `lookahead` entries below. In front of the initial room lie top_, limit_ and end_,
+  /// which mostly point to this object: then the prefetch does nothing. A thief may be writing them, hence the atomic
+  /// load.
+  FASTALLOC_ALWAYS_INLINE static void look_ahead([[maybe_unused]] Entry const* top) noexcept {
+#if FASTALLOC_PREFETCHES
+    using Word [[gnu::may_alias]] = Entry;
+    FASTALLOC_PREFETCH(__atomic_load_n(
+        reinterpret_cast<Word const*>(reinterpret_cast<std::uintptr_t>(top) - lookahead * sizeof(Entry)),
+        __ATOMIC_RELAXED));
+#endif
   }
   /// Moves [first, last), which may be empty or reversed. Returns: the end at `to`.
   static Entry* move_entries(Entry const* first, Entry const* last, Entry* to) noexcept {
@@ -215,17 +225,21 @@ class alignas(cache_line) Magazine : public ThreadPart {
     reset_least();
   }
 
-  std::atomic<Entry*> top_{nullptr};    ///< behind the newest slot; the owner's
-  std::atomic<Entry*> limit_{nullptr};  ///< the lower bound of pop()
-  std::atomic<Entry*> end_{nullptr};    ///< the upper bound of push()
-  std::atomic<std::uint64_t> allocations_{0};
-  std::atomic<Entry*> least_{nullptr};  ///< the lowest top_ since reset_least()
+  // Two cache lines: operations that need no lock read and write the second one only, unless they count.
+  std::uint32_t most_;
+  Entry* begin_;
   Entry* floor_ = nullptr;              ///< the oldest slot; under the lock
-  Entry* begin_ = nullptr;
-  std::size_t most_;
-  Entry* own_ = nullptr;  ///< memory of the entries; null while they follow the object
+  std::atomic<Entry*> least_{nullptr};  ///< the lowest top_ since reset_least()
+  std::atomic<std::uint64_t> allocations_{0};
+
+  alignas(cache_line) std::atomic<Entry*> top_{nullptr};  ///< behind the newest slot; the owner's
+  std::atomic<Entry*> limit_{nullptr};                    ///< the lower bound of pop()
+  std::atomic<Entry*> end_{nullptr};                      ///< the upper bound of push()
+  Entry first_[least_room + 1] = {};                      ///< the initial room, and one entry as in entries_for()
 };
 FASTALLOC_END_PADDED
+
+static_assert(sizeof(Magazine) == 2 * cache_line);
 
 /// Passes events of threads and of the process to a CentralList.
 template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* part) noexcept {
@@ -294,7 +308,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   }
   /// Allocates memory for a cache that wants it. Requires: no lock is held.
   void more_room(Magazine const& magazine, MagazineRoom& room) const noexcept {
-    if (magazine.wants_room) Magazine::make_room(room, smaller(2 * magazine.most(), max_cached));
+    if (magazine.wanted != 0) Magazine::make_room(room, smaller(4 * magazine.most(), magazine.wanted));
   }
   /// Allocates memory for the most slots that the cache may have, and touches every page of it.
   void all_room(Magazine const& magazine, MagazineRoom& room) const noexcept {
@@ -453,7 +467,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
       magazine.close();
       magazine.move_to(room);
     }
-    magazine.wants_room = most > magazine.most();
+    magazine.wanted = most > magazine.most() ? static_cast<std::uint32_t>(most) : 0;
     magazine.open(most);
     any_open_ = 1;
     return true;

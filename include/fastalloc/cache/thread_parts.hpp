@@ -37,6 +37,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -96,10 +97,20 @@ struct ThreadRecord {
   AdaptiveLock lock;
   PartEntry* table = no_parts;  ///< as in ThisThread; other threads read it under the lock
   std::size_t entries = 1;
-  std::uint8_t* uses = nullptr;  ///< by place: operations in pools without a part; only the thread accesses it
+  /// By place: operations in pools without a part, where ThisThread::early had no entry left. Only the thread accesses
+  /// it.
+  std::uint8_t* uses = nullptr;
   std::size_t uses_size = 0;
   ThreadRecord* next_free = nullptr;
   ThreadRecord* next = nullptr;  ///< in the list of all records
+  PartEntry first_table[16];     ///< table, while that suffices. Without pools when no thread has the record
+
+  /// Effects: there is no table. Returns: memory to free, or null. Requires: the lock, and no pool in the table.
+  [[nodiscard]] PartEntry* drop_table() noexcept {
+    PartEntry* const old = std::exchange(table, no_parts);
+    entries = 1;
+    return old == no_parts || old == first_table ? nullptr : old;
+  }
 };
 FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
 
@@ -109,6 +120,9 @@ struct ThisThread {
   std::size_t mask = 0;               ///< bytes of all entries but one; their number is a power of two
   ThreadRecord* record = &no_record;  ///< no_record before the first part, and once the thread is ending
   bool ended = false;                 ///< no parts any more
+  /// Operations in the thread's first pools before it gets parts: place << 8 | number; 0: free. A thread that ends soon
+  /// needs no record.
+  std::uint32_t early[16] = {};
 };
 
 #if FASTALLOC_EMULATED_TLS
@@ -330,11 +344,11 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     enroll();
     // relaxed: enroll() synchronized with the store
     if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;
-    ThreadRecord* const record = record_of_thread();
-    if (record == &no_record || !find_place()) return nullptr;
+    if (this_thread().ended || !find_place()) return nullptr;
     std::size_t const place = this->place();
-    if (uses != 0 && !used(*record, place, uses)) return nullptr;
-    if (!make_entry(*record, place)) return nullptr;
+    if (uses != 0 && !used(place, uses)) return nullptr;
+    ThreadRecord* const record = record_of_thread();
+    if (record == &no_record || !make_entry(*record, place)) return nullptr;
     ThreadPart* const part = take_part(source, orphaned());
     if (part == nullptr) return nullptr;
     if (ThreadPart* const other = mine()) {  // operator new used this pool, and gave the thread a part
@@ -418,8 +432,9 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   static bool is_thread(ThreadRecord const* owner) noexcept { return reinterpret_cast<std::uintptr_t>(owner) > 3; }
 
   static ThreadRecord* record_of_thread() noexcept;
-  static bool used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept;
+  static bool used(std::size_t place, unsigned uses) noexcept;
   static bool make_entry(ThreadRecord& record, std::size_t place) noexcept;
+  static void use_table(ThreadRecord& record, PartEntry* table, std::size_t entries) noexcept;
   bool find_place() noexcept;
   [[nodiscard]] std::size_t place() const noexcept {
     return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry);  // relaxed: this thread saw it written
@@ -580,6 +595,8 @@ struct ForkHandlers {
   /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
   static void begin_child() noexcept {
     if (std::exchange(registry.is_child, true)) return;
+    registry.lock.stay_alone();
+    registry.forkers_record->lock.stay_alone();
     forget_threads();
     for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
   }
@@ -591,8 +608,8 @@ struct ForkHandlers {
     for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
       if (record == this_thread().record) continue;
       ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
-      if (record->table != no_parts) put_off(std::exchange(record->table, no_parts));
-      record->entries = 1;
+      for (PartEntry& entry : record->first_table) entry.pool.store(nullptr, std::memory_order_relaxed);
+      if (PartEntry* const table = record->drop_table()) put_off(table);
       if (record->uses != nullptr) put_off(std::exchange(record->uses, nullptr));
       record->uses_size = 0;
       record->next_free = std::exchange(registry.free_records, record);
@@ -648,7 +665,19 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
 }
 
 /// True when the thread has used the pool `uses` times.
-inline bool ThreadParts::used(ThreadRecord& record, std::size_t place, unsigned uses) noexcept {
+inline bool ThreadParts::used(std::size_t place, unsigned uses) noexcept {
+#if FASTALLOC_EMULATED_TLS
+  if (record_of_thread() == &no_record) return false;  // makes this_thread() writable
+#endif
+  ThisThread& thread = this_thread();
+  for (std::size_t i = 0; i != std::size(thread.early) && place < std::size_t{1} << 24; ++i) {
+    std::uint32_t& count = thread.early[(place + i) % std::size(thread.early)];
+    if (count != 0 && count >> 8 != place) continue;
+    if ((count & 255) + 1 < uses) return count = static_cast<std::uint32_t>(place << 8 | ((count & 255) + 1)), false;
+    return count &= ~255U, true;  // for the next pool at this place
+  }
+  if (record_of_thread() == &no_record) return false;
+  ThreadRecord& record = *this_thread().record;
   if (place >= record.uses_size) {
     std::size_t size = 64;
     while (size <= place) size *= 2;
@@ -665,7 +694,12 @@ inline bool ThreadParts::used(ThreadRecord& record, std::size_t place, unsigned 
 /// Effects: gives the thread's table an entry for the place. Returns: false without memory.
 inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noexcept {
   if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
-  std::size_t entries = 16;
+  if (place < std::size(record.first_table)) {
+    RecordGuard guard(record);
+    use_table(record, record.first_table, std::size(record.first_table));
+    return true;
+  }
+  std::size_t entries = 2 * std::size(record.first_table);
   while (entries <= place) entries *= 2;
   auto* const table = static_cast<PartEntry*>(::operator new(entries * sizeof(PartEntry), std::nothrow));
   if (table == nullptr) return false;
@@ -680,13 +714,17 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
         entry->pool.store(old[i].pool.load(std::memory_order_relaxed), std::memory_order_relaxed);
         entry->part.store(old[i].part.load(std::memory_order_relaxed), std::memory_order_relaxed);
       }
-      record.table = this_thread().table = table;
-      record.entries = entries;
-      this_thread().mask = (entries - 1) * sizeof(PartEntry);
+      for (PartEntry& entry : record.first_table) entry.pool.store(nullptr, std::memory_order_relaxed);
+      use_table(record, table, entries);
     }
   }
-  if (old != no_parts) ::operator delete(static_cast<void*>(old));
+  if (old != no_parts && old != record.first_table) ::operator delete(static_cast<void*>(old));
   return true;
+}
+inline void ThreadParts::use_table(ThreadRecord& record, PartEntry* table, std::size_t entries) noexcept {
+  record.table = this_thread().table = table;
+  record.entries = entries;
+  this_thread().mask = (entries - 1) * sizeof(PartEntry);
 }
 
 /// Effects: gives the pool a place. Returns: false without memory.
@@ -786,12 +824,12 @@ inline void ThreadParts::end_thread() noexcept {
     // release: a thread that takes over the part sees the writes of this one; the pool may end from now on.
     part->owner.store(nullptr, std::memory_order_release);
   }
+  PartEntry* unused = nullptr;
   {
     RecordGuard guard(*record);
-    record->table = no_parts;
-    record->entries = 1;
+    unused = record->drop_table();
   }
-  if (table != no_parts) ::operator delete(static_cast<void*>(table));
+  ::operator delete(static_cast<void*>(unused));
   ::operator delete(std::exchange(record->uses, nullptr));
   record->uses_size = 0;
   ForkedGuard guard(registry.lock);

@@ -295,6 +295,7 @@ template <class Choices> class CentralList {
   }
   template <class Part> void end_cache(Part* part) noexcept { caches_.end_cache(part, supply_), serve(); }
   void stay_alone() noexcept {
+    if constexpr (requires { slow_lock(lock_).stay_alone(); }) slow_lock(lock_).stay_alone();
     if constexpr (asks_storage_unlocked) std::construct_at(&turn_);  // a thread lost in the fork may have held it
     if constexpr (requires { storage().stay_alone(); }) storage().stay_alone();
     supply_.forget_iterations();

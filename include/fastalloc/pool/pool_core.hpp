@@ -461,7 +461,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     serve();
   }
   template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
-    bool const wants_room = cache.wants_room;
+    bool const wants_room = cache.wanted != 0;
     typename Caches::Room room;
     {
       [[maybe_unused]] auto const guard = inside();

@@ -471,7 +471,9 @@ template <class T, class... Policies> class ThreadLocalPool final {
       case Event::after_fork: each([](auto& lock) { lock.unlock(); }); [[fallthrough]];
       case Event::unlock: return pool.lock_.unlock();
       case Event::lock: return pool.lock_.lock();
-      case Event::in_child: return pool.parts_.abandon([](detail::ThreadPart const&) { return false; });
+      case Event::in_child:
+        pool.lock_.stay_alone();
+        return pool.parts_.abandon([](detail::ThreadPart const&) { return false; });
       case Event::hear_of_forks: return detail::ForkHandlers::install();
       case Event::thread_ended: return;
     }
