@@ -2,7 +2,8 @@
 // CAllocator<Resource>: malloc(), realloc(), free() and their like over a PoolResource, for C libraries that take an
 // allocator as function pointers and free without a size: SQLite, zlib, libpng, stb, Box2D.
 //
-//   | front - 8 bytes | word | the user's bytes |     word == bytes << 6 | log2(front); the block is aligned to front
+//   | front - 8 bytes | word | the user's bytes |     word == bytes << 6 | log2(front); the block is aligned to front;
+//                                                     bytes == usable_size()
 //
 // front is 8 for up to 8 bytes, else 16, or the alignment that aligned_alloc() was given. A library that passes the
 // size when it frees (Lua) needs no word: give it PoolResource::try_reallocate() and deallocate().
@@ -66,11 +67,11 @@ template <class Resource> class CAllocator {
     if (old.front < front_for(bytes)) {  // above 8 bytes the alignment is another one
       void* const moved = malloc(bytes);
       if (moved == nullptr) return nullptr;
-      std::memcpy(moved, p, usable(old));
+      std::memcpy(moved, p, old.bytes);
       return free(p), moved;
     }
     if (!fits(bytes, old.front)) return nullptr;
-    void* const start = resource_->try_reallocate(old.start, old.front + usable(old), old.front + bytes, old.front);
+    void* const start = resource_->try_reallocate(old.start, old.front + old.bytes, old.front + bytes, old.front);
     return start == nullptr ? nullptr : sealed(start, bytes, old.front);
   }
   /// Effects: frees a block of any of these functions; null does nothing.
@@ -87,7 +88,7 @@ template <class Resource> class CAllocator {
   }
   /// Returns: the bytes that may be used behind `p`, at least those requested; 0 for null. With AddressSanitizer
   /// exactly those, so that it finds writes behind them.
-  [[nodiscard]] std::size_t usable_size(void const* p) const noexcept { return p == nullptr ? 0 : usable(block_of(p)); }
+  [[nodiscard]] std::size_t usable_size(void const* p) const noexcept { return p == nullptr ? 0 : block_of(p).bytes; }
   /// Returns: the bytes to request instead of `bytes`, so that none is wasted.
   [[nodiscard]] static constexpr std::size_t good_size(std::size_t bytes) noexcept {
     std::size_t const front = front_for(bytes);
@@ -116,7 +117,9 @@ template <class Resource> class CAllocator {
   }
   static void* sealed(void* start, std::size_t bytes, std::size_t front) noexcept {
     auto* const p = static_cast<std::byte*>(start) + front;
-    std::uint64_t const word = std::uint64_t{bytes} << front_bits | static_cast<unsigned>(std::countr_zero(front));
+    // Libraries ask for the usable size more often than they allocate.
+    std::size_t const usable = FASTALLOC_ASAN ? bytes : Resource::usable_size(front + bytes, front) - front;
+    std::uint64_t const word = std::uint64_t{usable} << front_bits | static_cast<unsigned>(std::countr_zero(front));
     std::memcpy(p - sizeof word, &word, sizeof word);
     return p;
   }
@@ -127,11 +130,6 @@ template <class Resource> class CAllocator {
     std::size_t const front = std::size_t{1} << (word & (sizeof(std::size_t) * 8 - 1));
     return {at - front, front, static_cast<std::size_t>(word >> front_bits)};
   }
-  static std::size_t usable(Block const& block) noexcept {
-    if constexpr (FASTALLOC_ASAN) return block.bytes;
-    return Resource::usable_size(block.front + block.bytes, block.front) - block.front;
-  }
-
   std::optional<Resource> own_;
   Resource* resource_;
 };
