@@ -2,6 +2,8 @@
 // expect: fastalloc: pass the resource, as in std::list<T, PoolAllocator<T>>.resource
 // expect: fastalloc: pass the resource: PoolAllocator<T>
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fastalloc/fastalloc.hpp>
+
 #include <fastalloc/adapters/pool_allocator.hpp>
 
 int main() {

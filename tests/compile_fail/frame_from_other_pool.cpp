@@ -1,7 +1,8 @@
 // expect: PooledFrame<&pool> wants the address of a pool of FrameSlots
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/fastalloc.hpp>
+
+#include <fastalloc/adapters/coroutine.hpp>
 
 inline fastalloc::FixedPool<int> numbers(4);
 

@@ -1,6 +1,7 @@
 // expect: a FrameSlot holds a frame and one word
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include <fastalloc/adapters/coroutine.hpp>
 #include <fastalloc/fastalloc.hpp>
+
+#include <fastalloc/adapters/coroutine.hpp>
 
 fastalloc::FixedPool<fastalloc::FrameSlot<sizeof(void*)>> frames(4);

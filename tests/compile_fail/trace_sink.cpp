@@ -1,7 +1,8 @@
 // expect: TraceStats<Sink> needs a type with static functions .*bool is_on\(\) .*event\(TraceEvent const&\) noexcept.*TraceSwitch<Sink>
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include <fastalloc/debug/trace.hpp>
 #include <fastalloc/fastalloc.hpp>
+
+#include <fastalloc/debug/trace.hpp>
 
 struct Sink : fastalloc::TraceSwitch<Sink> {
   static void event(fastalloc::TraceEvent const&) {}  // may throw

@@ -12,6 +12,7 @@
 
 #include "support/audit.hpp"
 #include "support/catch.hpp"
+#include "support/expect.hpp"
 #include "support/hostile.hpp"
 
 using namespace fastalloc;
@@ -45,10 +46,10 @@ template <class Pool> void check_bytes(Pool& pool, std::size_t count) {
   }
   for (std::size_t i = 0; i != handles.size(); ++i) {
     auto const* const bytes = reinterpret_cast<unsigned char const*>(handles[i].get());
-    if constexpr (!std::is_empty_v<T>) CHECK((bytes[0] == marks[i] && bytes[sizeof(T) - 1] == marks[i]));
-    for (std::size_t k = 0; k != i; ++k) CHECK(handles[k].get() != handles[i].get());
+    if constexpr (!std::is_empty_v<T>) EXPECT(bytes[0] == marks[i] && bytes[sizeof(T) - 1] == marks[i]);
+    for (std::size_t k = 0; k != i; ++k) EXPECT(handles[k].get() != handles[i].get());
   }
-  CHECK(pool.check_invariants());
+  EXPECT(pool.check_invariants());
 }
 
 template <class T, class Policy> void check_small() {
@@ -69,10 +70,10 @@ template <class Policy, std::size_t Align> void check_aligned() {
     std::vector<Handle<Aligned<Align>>> handles;
     for (int i = 0; i != 20; ++i) {
       handles.push_back(pool.allocate());
-      CHECK(reinterpret_cast<std::uintptr_t>(handles.back().get()) % Align == 0);
+      EXPECT(reinterpret_cast<std::uintptr_t>(handles.back().get()) % Align == 0);
       std::memset(handles.back()->bytes, i, Align);
     }
-    for (std::size_t i = 0; i != 20; ++i) CHECK((handles[i]->bytes[0] == i && handles[i]->bytes[Align - 1] == i));
+    for (std::size_t i = 0; i != 20; ++i) EXPECT(handles[i]->bytes[0] == i && handles[i]->bytes[Align - 1] == i);
   };
   FixedPool<Aligned<Align>, Policy> fixed(20);
   check(fixed);
@@ -86,18 +87,22 @@ template <class Policy, std::size_t Align> void check_aligned() {
 
 TEMPLATE_TEST_CASE("trap: slot smaller than the link", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
   check_small<char, TestType>();
-  check_small<bool, TestType>();
   check_small<ThreeBytes, TestType>();
   check_small<Empty, TestType>();
+#if !FASTALLOC_SAMPLE
+  check_small<bool, TestType>();
   check_small<std::uint16_t, TestType>();
+#endif
 }
 
 TEMPLATE_TEST_CASE("trap: over-aligned T", "", StackAllocator, FreeListAllocator, BitmapAllocator) {
   check_aligned<TestType, 16>();
+  check_aligned<TestType, 4096>();
+#if !FASTALLOC_SAMPLE
   check_aligned<TestType, 64>();
   check_aligned<TestType, 256>();
   check_aligned<TestType, 1024>();
-  check_aligned<TestType, 4096>();
+#endif
 }
 
 namespace {
