@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The pools that the model is run against, for one slot allocator: run_pools<SlotPolicy>(run) calls
-// run(name, make, plan, operations) for each; make() returns the pool in a std::unique_ptr. The slices of CI take a third
-// of them for each slot allocator, so that the three have all.
+// run(name, make, plan, operations) for each; make() returns the pool in a std::unique_ptr. The slices of CI take a
+// third of them for each slot allocator, so that the three have all.
 #pragma once
 
 #include "model/driver.hpp"
