@@ -71,8 +71,9 @@ struct UnrolledLists {
     }
 
     FASTALLOC_ALWAYS_INLINE std::byte* pop(Blocks<true> const& blocks) noexcept {
-      if (current_->top == current_->bottom) return pop_chunk(blocks);
+      if (size_ == 0) return nullptr;
       --size_;
+      if (current_->top == current_->bottom) return pop_chunk(blocks);
       return load(--current_->top);
     }
 
@@ -146,15 +147,11 @@ struct UnrolledLists {
       return slot;
     }
     FASTALLOC_NOINLINE std::byte* pop_chunk(Blocks<true> const& blocks) noexcept {
-      if (size_ == 0) return nullptr;
       while (current_->chunk == nullptr) current_ = current_ == first_ + last_ ? first_ : current_ + 1;
-      --size_;
       return pop_from(*current_, blocks);
     }
 
-    inline static constinit List none{};  ///< of a pool without memory; nothing is written to it
-
-    List* current_ = &none;  ///< the list that slots are taken from
+    List* current_ = nullptr;  ///< the list that slots are taken from; null in a pool without memory
     List* first_ = nullptr;
     std::size_t last_ = 0;  ///< the number of lists, a power of two, less one
     std::size_t size_ = 0;
