@@ -78,6 +78,9 @@ template <class Lock> class Upstream {
   ~Upstream() { release_all(), release_kept(); }
 
   [[nodiscard]] std::pmr::memory_resource* resource() const noexcept { return resource_; }
+  /// True when the heap can be used directly: blocks of at least 4 MiB then lie on huge pages, and memory of the
+  /// default alignment costs a quarter of an aligned new in glibc.
+  [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
   /// Bytes acquired from the resource and not yet released.
   [[nodiscard]] std::size_t held() const noexcept {
     Guard guard(lock_);
@@ -117,11 +120,11 @@ template <class Lock> class Upstream {
   }
 
   /// Returns: the bytes of a kept block for a class that would acquire `wanted`: this size, or up to eight times as
-  /// much, or else the largest below; 0 if none is kept.
-  [[nodiscard]] std::size_t kept_for(std::size_t wanted) const noexcept {
+  /// much, or else the largest below, but no less than `least`, a power of two; 0 if none is kept.
+  [[nodiscard]] std::size_t kept_for(std::size_t wanted, std::size_t least) const noexcept {
     Guard guard(lock_);
     std::size_t below = 0;
-    for (std::size_t size = least_block, i = index_of(size); i != sizes_kept && size <= 8 * wanted; ++i, size *= 2) {
+    for (std::size_t size = least, i = index_of(size); i != sizes_kept && size <= 8 * wanted; ++i, size *= 2) {
       if (kept_[i] == nullptr) continue;
       if (size >= wanted) return size;
       below = size;
@@ -321,9 +324,6 @@ template <class Lock> class Upstream {
       is_plain(bytes, alignment) ? ::operator delete(block) : HeapStorage().release(block, bytes, alignment);
     else resource_->deallocate(block, bytes, alignment);
   }
-  /// True when the heap can be used directly: blocks of at least 4 MiB then lie on huge pages, and memory of the
-  /// default alignment costs a quarter of an aligned new in glibc.
-  [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
   static bool is_plain(std::size_t bytes, std::size_t alignment) noexcept {
     return alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ && bytes < HeapStorage::huge_block;
   }
