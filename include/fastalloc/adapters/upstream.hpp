@@ -17,6 +17,7 @@
 #include <fastalloc/pool/pool_layout.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <memory_resource>
@@ -213,8 +214,20 @@ template <class Lock> class Upstream {
     }
   }
 
-  /// Called in the child of a fork, where the thread that held the lock may not exist.
-  void stay_alone() noexcept { std::construct_at(&lock_); }
+  /// Called in the child of a fork, where the thread that held the lock may not exist. If one held it, the child loses
+  /// what was kept, since a list may be half changed; of the big blocks `next` is right at any moment.
+  void stay_alone() noexcept {
+    if constexpr (requires { lock_.try_lock(); })
+      if (!lock_.try_lock()) {
+        for (Kept*& kept : kept_) kept = nullptr;
+        kept_big_ = nullptr;
+        big_kept_ = big_bytes_kept_ = 0;
+        BigBlock* previous = nullptr;
+        for (BigBlock* block = big_; block != nullptr; block = block->next)
+          block->previous = std::exchange(previous, block);
+      }
+    std::construct_at(&lock_);
+  }
 
   /// Bytes of a big block with its record; 0 when they exceed the size of any object.
   static constexpr std::size_t whole_bytes(std::size_t bytes) noexcept {
@@ -282,8 +295,11 @@ template <class Lock> class Upstream {
     }
   }
   void push_big(std::byte* data, std::size_t whole, std::size_t alignment) noexcept {
-    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{big_, nullptr, whole, alignment};
-    if (BigBlock* const second = std::exchange(big_, block)) second->previous = block;
+    BigBlock* const second = big_;
+    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{second, nullptr, whole, alignment};
+    std::atomic_signal_fence(std::memory_order_release);  // for a fork; see stay_alone()
+    big_ = block;
+    if (second != nullptr) second->previous = block;
   }
   void pop_big(BigBlock* block) noexcept {
     (block->previous != nullptr ? block->previous->next : big_) = block->next;
