@@ -84,7 +84,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   static constexpr bool is_checked = Checks::tracks_slots;
 
   /// `upstream`: the source of blocks of slots and of big blocks. Requires: it outlives this resource, and its
-  /// functions do not use this resource.
+  /// functions do not use this resource. Big blocks of std::pmr::new_delete_resource() are from malloc(): neither a
+  /// replaced operator new nor a std::new_handler hears of them.
   /// Throws: InvalidConfiguration. Complexity: 1 step for each class; acquires no memory.
   explicit BasicPoolResource(std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
       : BasicPoolResource(PoolResourceOptions{}, upstream) {}
@@ -146,8 +147,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   }
 
   /// Effects: makes the block `p` one of `new_bytes` bytes with the same contents, up to the smaller size. Nothing
-  /// moves where usable_size() of both sizes is the same; otherwise this is allocate(), a copy and deallocate(). A
-  /// null `p` allocates. 0 bytes are a block, too.
+  /// moves where usable_size() of both sizes is the same; otherwise this is allocate(), a copy and deallocate(), or
+  /// realloc() for big blocks of the heap. A null `p` allocates. 0 bytes are a block, too.
   /// Requires: `p` is null, or as for deallocate(p, old_bytes, alignment), with the same checks; after an error handler
   /// has returned the result is null, and nothing changed.
   /// Returns: the block; `p` is no longer one if it differs.
