@@ -84,7 +84,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   static constexpr bool is_checked = Checks::tracks_slots;
 
   /// `upstream`: the source of blocks of slots and of big blocks. Requires: it outlives this resource, and its
-  /// functions do not use this resource.
+  /// functions do not use this resource. Big blocks of std::pmr::new_delete_resource() are from malloc(): neither a
+  /// replaced operator new nor a std::new_handler hears of them.
   /// Throws: InvalidConfiguration. Complexity: 1 step for each class; acquires no memory.
   explicit BasicPoolResource(std::pmr::memory_resource* upstream = std::pmr::get_default_resource())
       : BasicPoolResource(PoolResourceOptions{}, upstream) {}
@@ -112,8 +113,9 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// bytes.
   /// Throws: the exception with which the upstream resource refused memory; AllocationFailed (a std::bad_alloc) if it
   /// is the heap, or for a size that no memory could have; InvalidConfiguration for an alignment that is not a power of
-  /// two. Nothing changes then. A class that cannot grow takes blocks that other classes left free; if there are none,
-  /// it asks once more, for 4 KiB.
+  /// two. Nothing changes then, except that free blocks of one class may serve others. A class that cannot grow takes
+  /// blocks that other classes left free; if none has room for a slot, it asks once more, for 4 to 16 KiB. The heap
+  /// gets all free blocks back before it is asked a last time; other resources only by shrink_to_fit() and release().
   /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or for a big request: that of the
   /// upstream resource.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
@@ -145,8 +147,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   }
 
   /// Effects: makes the block `p` one of `new_bytes` bytes with the same contents, up to the smaller size. Nothing
-  /// moves where usable_size() of both sizes is the same; otherwise this is allocate(), a copy and deallocate(). A
-  /// null `p` allocates. 0 bytes are a block, too.
+  /// moves where usable_size() of both sizes is the same; otherwise this is allocate(), a copy and deallocate(), or
+  /// realloc() for big blocks of the heap. A null `p` allocates. 0 bytes are a block, too.
   /// Requires: `p` is null, or as for deallocate(p, old_bytes, alignment), with the same checks; after an error handler
   /// has returned the result is null, and nothing changed.
   /// Returns: the block; `p` is no longer one if it differs.
@@ -308,6 +310,12 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   static constexpr std::size_t least_block(std::size_t stride) noexcept {
     return greater(std::bit_ceil(3 * stride + 1), Upstream<Lock>::least_block);
   }
+  /// Bytes of the smallest block, of 4 KiB or more, that has room for a slot.
+  [[nodiscard]] static std::size_t with_a_slot(std::size_t stride) noexcept {
+    std::size_t bytes = Upstream<Lock>::least_block;
+    while (slots_of(bytes, stride) == 0) bytes *= 2;
+    return bytes;
+  }
   [[nodiscard]] std::size_t first_slots(std::size_t stride) const noexcept {
     return at_most_a_block(options_.initial_slots != 0 ? options_.initial_slots
                                                        : slots_of(least_block(stride), stride));
@@ -332,7 +340,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     if (upstream_.is_time_to_look(wanted))
       for (Core& core : cores_)
         if (&core != cores_ + index && is_idle(core)) release_idle(core);
-    std::size_t const kept = upstream_.kept_for(wanted);
+    std::size_t const kept = upstream_.kept_for(wanted, least_block(stride));
     return at_most_a_block(slots_of(kept != 0 ? kept : wanted, stride));
   }
   /// True if half of a class is free, and enough for a block of another.
@@ -357,7 +365,9 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   }
 
   /// Called when a class has no slot. If the upstream resource has no memory for a block, a block of another class is
-  /// taken, or else one of 4 KiB asked for: two requests at most, where no other thread takes what was acquired.
+  /// taken, or else the least one asked for: two blocks at most, where no other thread takes what was acquired. The heap
+  /// gets all free blocks back then, and is asked again. Other resources do not: one that does not hand them out again,
+  /// as a std::pmr::monotonic_buffer_resource, would lose them.
   FASTALLOC_COLD Taken pop_slow(Core& core, Error& error) noexcept {
     Taken taken = core.pop_slow(&error);
     if (taken.slot != nullptr) return taken;
@@ -368,11 +378,13 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
       if (std::size_t const block = block_to_add(stride, current, asked)) asked = slots_of(block, stride);
     for (Core& other : cores_)
       if (&other != &core) release_idle(other);
-    std::size_t const kept = upstream_.kept_for((std::numeric_limits<std::size_t>::max)() / 8);
-    std::size_t const slot_count = at_most_a_block(slots_of(greater(kept, least_block(stride)), stride));
-    if ((kept >= least_block(stride) || slot_count < asked) && core.reserve(current + slot_count, error))
+    std::size_t const fewest = at_most_a_block(slots_of(least_block(stride), stride));
+    std::size_t const kept = upstream_.kept_for((std::numeric_limits<std::size_t>::max)() / 8, with_a_slot(stride));
+    std::size_t const slot_count = kept != 0 ? at_most_a_block(slots_of(kept, stride)) : fewest;
+    if ((kept != 0 || slot_count < asked) && core.reserve(current + slot_count, error)) taken = core.pop_slow(&error);
+    if (taken.slot == nullptr && upstream_.is_heap() && upstream_.release_kept() != 0 &&
+        core.reserve(core.capacity() + smaller(asked, fewest), error))
       taken = core.pop_slow(&error);
-    if (taken.slot == nullptr) upstream_.release_kept();
     return taken;
   }
   FASTALLOC_COLD Taken pop_or_throw(Core& core) {
@@ -396,7 +408,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     (void)cores_[0].capacity();  // from now on the upstream is notified of forks
     std::size_t const usable = usable_size(bytes, alignment);
     void* const data = upstream_.allocate(usable, alignment);
-    if (data != nullptr || Upstream<Lock>::whole_bytes(usable) == 0) return data;
+    if (data != nullptr || Upstream<Lock>::whole_bytes(usable) == 0 || !upstream_.is_heap()) return data;
     for (Core& core : cores_) release_idle(core);
     return upstream_.release_kept() != 0 ? upstream_.allocate(usable, alignment) : nullptr;
   }

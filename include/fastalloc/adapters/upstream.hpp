@@ -17,6 +17,7 @@
 #include <fastalloc/pool/pool_layout.hpp>
 #include <fastalloc/storage/heap_storage.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <memory_resource>
@@ -78,6 +79,9 @@ template <class Lock> class Upstream {
   ~Upstream() { release_all(), release_kept(); }
 
   [[nodiscard]] std::pmr::memory_resource* resource() const noexcept { return resource_; }
+  /// True when the heap can be used directly: blocks of at least 4 MiB then lie on huge pages, and memory of the
+  /// default alignment costs a quarter of an aligned new in glibc.
+  [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
   /// Bytes acquired from the resource and not yet released.
   [[nodiscard]] std::size_t held() const noexcept {
     Guard guard(lock_);
@@ -117,11 +121,11 @@ template <class Lock> class Upstream {
   }
 
   /// Returns: the bytes of a kept block for a class that would acquire `wanted`: this size, or up to eight times as
-  /// much, or else the largest below; 0 if none is kept.
-  [[nodiscard]] std::size_t kept_for(std::size_t wanted) const noexcept {
+  /// much, or else the largest below, but no less than `least`, a power of two; 0 if none is kept.
+  [[nodiscard]] std::size_t kept_for(std::size_t wanted, std::size_t least) const noexcept {
     Guard guard(lock_);
     std::size_t below = 0;
-    for (std::size_t size = least_block, i = index_of(size); i != sizes_kept && size <= 8 * wanted; ++i, size *= 2) {
+    for (std::size_t size = least, i = index_of(size); i != sizes_kept && size <= 8 * wanted; ++i, size *= 2) {
       if (kept_[i] == nullptr) continue;
       if (size >= wanted) return size;
       below = size;
@@ -210,8 +214,20 @@ template <class Lock> class Upstream {
     }
   }
 
-  /// Called in the child of a fork, where the thread that held the lock may not exist.
-  void stay_alone() noexcept { std::construct_at(&lock_); }
+  /// Called in the child of a fork, where the thread that held the lock may not exist. If one held it, the child loses
+  /// what was kept, since a list may be half changed; of the big blocks `next` is right at any moment.
+  void stay_alone() noexcept {
+    if constexpr (requires { lock_.try_lock(); })
+      if (!lock_.try_lock()) {
+        for (Kept*& kept : kept_) kept = nullptr;
+        kept_big_ = nullptr;
+        big_kept_ = big_bytes_kept_ = 0;
+        BigBlock* previous = nullptr;
+        for (BigBlock* block = big_; block != nullptr; block = block->next)
+          block->previous = std::exchange(previous, block);
+      }
+    std::construct_at(&lock_);
+  }
 
   /// Bytes of a big block with its record; 0 when they exceed the size of any object.
   static constexpr std::size_t whole_bytes(std::size_t bytes) noexcept {
@@ -279,8 +295,11 @@ template <class Lock> class Upstream {
     }
   }
   void push_big(std::byte* data, std::size_t whole, std::size_t alignment) noexcept {
-    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{big_, nullptr, whole, alignment};
-    if (BigBlock* const second = std::exchange(big_, block)) second->previous = block;
+    BigBlock* const second = big_;
+    auto* const block = ::new (static_cast<void*>(record_of(data, whole))) BigBlock{second, nullptr, whole, alignment};
+    std::atomic_signal_fence(std::memory_order_release);  // for a fork; see stay_alone()
+    big_ = block;
+    if (second != nullptr) second->previous = block;
   }
   void pop_big(BigBlock* block) noexcept {
     (block->previous != nullptr ? block->previous->next : big_) = block->next;
@@ -321,9 +340,6 @@ template <class Lock> class Upstream {
       is_plain(bytes, alignment) ? ::operator delete(block) : HeapStorage().release(block, bytes, alignment);
     else resource_->deallocate(block, bytes, alignment);
   }
-  /// True when the heap can be used directly: blocks of at least 4 MiB then lie on huge pages, and memory of the
-  /// default alignment costs a quarter of an aligned new in glibc.
-  [[nodiscard]] bool is_heap() const noexcept { return resource_ == std::pmr::new_delete_resource(); }
   static bool is_plain(std::size_t bytes, std::size_t alignment) noexcept {
     return alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ && bytes < HeapStorage::huge_block;
   }
