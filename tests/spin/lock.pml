@@ -20,8 +20,8 @@
 //   BUG_EXCHANGE          unlock() makes the lock free before it looks whether a thread is due
 //   BUG_NO_THEFT          threads that have not slept wait without end for those that have
 //   BUG_WAKES_FIRST       unlock() wakes a thread, and then makes the lock free
-//   BUG_LATE_STORE        who leaves the lock to those that slept looks for them before the store is visible, as a store
-//                         buffer does that is not drained before libstdc++'s notify_one() reads its count
+//   BUG_LATE_STORE        who leaves the lock to those that slept looks for them before the store is visible: a plain
+//                         store on x86, and the count that libstdc++'s notify_one() reads
 //   BUG_PLAIN_UNLOCK      unlock() reads the state and stores, in two steps
 #ifndef THREADS
 #define THREADS 3
