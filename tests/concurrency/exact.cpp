@@ -340,6 +340,18 @@ TEST_CASE("exact: the peak is never below the true one, nor above the capacity; 
     for (int i = 0; i != 50; ++i) auto const one = pool.allocate(std::uint64_t{1});
     CHECK(pool.statistics().peak_usage == most);
   }
+  {
+    // warm_up() gives a cache that was empty for a while another room.
+    ThreadSafePool<Payload, AtomicStats, NoChecks> warm(1000);
+    for (int i = 0; i != 20; ++i) auto const one = warm.allocate(std::uint64_t{1});
+    warm.reset_statistics();
+    {
+      Handles<decltype(warm)> handles;
+      for (std::size_t i = 0; i != 3; ++i) handles.push_back(warm.allocate(i));
+    }
+    warm.warm_up();
+    CHECK(warm.statistics().peak_usage == 3);
+  }
   pool.reset_statistics();
   std::barrier barrier(4);
   test::run(4, [&](std::size_t me) {

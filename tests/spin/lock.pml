@@ -10,7 +10,8 @@
 // Checked:
 //   inside      one thread holds the lock at a time
 //   done        no wake-up is lost: all threads come to their end
-//   due         once a thread stored 3, the next owner is a thread that has slept, or a thief
+//   due         once a thread stored 3, the next owner is a thread that has slept, or a thief; not always the one that
+//               stored 3
 // Each step is one access to the state; the kernel compares the state and queues the thread in one step.
 //
 // Faults:
@@ -19,6 +20,8 @@
 //   BUG_EXCHANGE          unlock() makes the lock free before it looks whether a thread is due
 //   BUG_NO_THEFT          threads that have not slept wait without end for those that have
 //   BUG_WAKES_FIRST       unlock() wakes a thread, and then makes the lock free
+//   BUG_LATE_STORE        who leaves the lock to those that slept looks for them before the store is visible: a plain
+//                         store on x86, and the count that libstdc++'s notify_one() reads
 //   BUG_PLAIN_UNLOCK      unlock() reads the state and stores, in two steps
 #ifndef THREADS
 #define THREADS 3
@@ -149,10 +152,17 @@ locked:
     :: else -> assert(state == 3); seen = 1
     fi
   }
+#ifdef BUG_LATE_STORE
+  if
+  :: seen == 1 -> wake_one(); state = 4; seen = 0; goto next
+  :: else
+  fi;
+#else
   if
   :: seen == 1 -> state = 4
   :: else
   fi;
+#endif
 #ifdef BUG_NO_WAKE
   if
   :: seen != 1 -> wake_one()

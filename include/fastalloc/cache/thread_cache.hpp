@@ -323,8 +323,10 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     using One = decltype(central.pop_one());
     note_peak(central);
     counted = true;
-    if (magazine != nullptr)
+    if (magazine != nullptr) {
+      take_room(*magazine, room);
       if (std::byte* const slot = magazine->template settle<counts>()) return One{slot, false};
+    }
     for (bool last = false;; last = true) {
       std::size_t const at_hand = returned_only ? central.returned() : central.at_hand();
       if (!last && at_hand != 0) be_patient();
@@ -354,14 +356,16 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
                   [&](std::byte* slot) { central.push(slot); });
   }
 
-  /// Effects: gives new room to the caller's cache, unless all caches are closed.
+  /// Effects: gives new room to the caller's cache.
   template <class Central> void use_room(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
+    note_peak(central);
     (void)reopen_one(magazine, room, central);
   }
 
   /// Effects: moves all slots of the caller's cache to the central list.
-  template <class Central> void surrender(Magazine& magazine, Central& central) noexcept {
+  template <class Central> void surrender(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
     note_peak(central);
+    take_room(magazine, room);
     magazine.keep(0, [&](std::byte* slot) { central.push(slot); });
   }
 
@@ -459,14 +463,19 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     std::size_t const part = roomy_bytes == 0 ? half : greater(half, roomy_bytes / central.blocks().stride());
     return smaller(smaller(part, allowed_), max_cached);
   }
+  /// Effects: gives the room to the caller's cache, if it is larger, and closes the cache. Also done where the cache
+  /// stays closed: otherwise each operation would allocate room, and free it.
+  static void take_room(Magazine& magazine, MagazineRoom& room) noexcept {
+    if (room.memory == nullptr || room.most <= magazine.most()) return;
+    magazine.close();
+    magazine.move_to(room);
+    if (magazine.wanted <= magazine.most()) magazine.wanted = 0;
+  }
   /// Effects: opens the caller's cache, with more room if available. Returns: false when it must stay closed.
   template <class Central> bool reopen_one(Magazine& magazine, MagazineRoom& room, Central const& central) noexcept {
     std::size_t const most = share(central);
+    take_room(magazine, room);
     if (closed_ != 0 || most == 0) return false;
-    if (room.memory != nullptr && room.most > magazine.most()) {
-      magazine.close();
-      magazine.move_to(room);
-    }
     magazine.wanted = most > magazine.most() ? static_cast<std::uint32_t>(most) : 0;
     magazine.open(most);
     any_open_ = 1;

@@ -24,8 +24,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: by default where threads share a pool; critical sections are a few nanoseconds, so it rarely sleeps. 4
 /// bytes.
 /// Complexity: 1 step each way uncontended, no system call. Contended: spins_before_sleep pauses of the processor, then
-/// a sleep; unlock() then makes a system call. No order among waiting threads, but one that was woken in vain
-/// wakes_before_turn times gets the lock ahead of all that have not slept.
+/// a sleep; unlock() then makes a system call. No order and no bound among waiting threads. But once one was woken in
+/// vain wakes_before_turn times, the next owner is one of those that slept: it or another one.
 class AdaptiveLock {
  public:
   static constexpr bool is_thread_safe = true;
@@ -84,7 +84,9 @@ class AdaptiveLock {
     int state = 2;
     // release: as in unlock(). relaxed: a failure says that it is 3.
     if (!state_.compare_exchange_strong(state, 0, std::memory_order_release, std::memory_order_relaxed))
-      state_.store(4, std::memory_order_release);  // release: as above
+      // seq_cst: as a release; and not a plain store on x86. libstdc++'s notify_one() first reads a count of waiting
+      // threads, which such a store may let pass: a thread that goes to sleep just then would not be woken.
+      state_.store(4, std::memory_order_seq_cst);
     state_.notify_one();
   }
   // acquire: as in try_lock(). relaxed: a failure is followed by another look.

@@ -424,7 +424,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       // closed, because it was just popping it.
       if (waiters_.any()) [[unlikely]] {
         if constexpr (Caches::enabled)
-          if (cache != nullptr) caches_.surrender(*cache, supply_);
+          if (cache != nullptr) caches_.surrender(*cache, room, supply_);
         if (collect()) return {nullptr, false};
       }
     }

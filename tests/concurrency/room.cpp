@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// A thread's cache grows a few times and then allocates nothing, also while all caches are closed. In a program of its
+// own, which counts allocations.
+#include <fastalloc/fastalloc.hpp>
+
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#include "concurrency/threads.hpp"
+
+static std::atomic<long> heap_calls{0};
+[[gnu::noinline]] static void* counted(void* block) {
+  if (block == nullptr) std::abort();
+  ++heap_calls;
+  return block;
+}
+void* operator new(std::size_t bytes) { return counted(std::malloc(bytes == 0 ? 1 : bytes)); }
+// All forms of the unaligned one: AddressSanitizer has its own for those that a program does not replace.
+void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return ::operator new(bytes); }
+[[gnu::noinline]] static void uncounted(void* block) noexcept { std::free(block); }
+void operator delete(void* block) noexcept { uncounted(block); }
+void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
+void operator delete(void* block, std::nothrow_t const&) noexcept { uncounted(block); }
+
+using namespace fastalloc;
+
+namespace {
+
+/// Growth from the initial room to the most slots that a cache may have: 4, 16, 64, 256.
+constexpr long most_growths = 4;
+
+/// Gives the thread a small cache, which wants more room.
+template <class Pool> void begin(Pool& pool) {
+  for (int i = 0; i != 10; ++i) (void)pool.try_allocate(1);
+}
+template <class Pool> long calls_of_pairs(Pool& pool) {
+  long const before = heap_calls;
+  for (int i = 0; i != 1000; ++i) (void)pool.try_allocate(2);
+  return heap_calls - before;
+}
+
+}  // namespace
+
+TEST_CASE("room: a full pool that a thread polls allocates nothing") {
+  for (std::size_t const capacity : {4U, 20U, 100U, 1000U, 5000U}) {
+    ThreadSafePool<int> pool(capacity);
+    long calls = 0;
+    std::thread([&] {
+      begin(pool);
+      std::vector<decltype(pool)::handle_type> all;
+      all.reserve(capacity);
+      std::thread([&] {
+        while (auto handle = pool.try_allocate(3)) all.push_back(std::move(handle));
+      }).join();
+      calls = calls_of_pairs(pool);
+    }).join();
+    CHECK(calls <= most_growths);
+  }
+}
+
+TEST_CASE("room: objects that come and go during an iteration allocate nothing") {
+  for (std::size_t const capacity : {4U, 20U, 100U, 1000U, 5000U}) {
+    ThreadSafePool<int> pool(capacity);
+    auto const one = pool.allocate(4);
+    long calls = 0;
+    std::thread([&] {
+      begin(pool);
+      bool done = false;
+      pool.for_each([&](int&) {
+        if (!std::exchange(done, true)) calls = calls_of_pairs(pool);
+      });
+    }).join();
+    CHECK(calls <= most_growths);
+  }
+}
+
+TEST_CASE("room: a thread that polls while another one waits allocates nothing") {
+  ThreadSafePool<int> pool(1000);
+  std::vector<decltype(pool)::handle_type> all;
+  all.reserve(1000);
+  long calls = 0;
+  std::thread([&] {
+    begin(pool);
+    std::thread([&] {
+      while (auto handle = pool.try_allocate(3)) all.push_back(std::move(handle));
+    }).join();
+    std::thread waiting([&] { (void)pool.allocate_for(std::chrono::minutes(1), 4); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    calls = calls_of_pairs(pool);
+    all.clear();
+    waiting.join();
+  }).join();
+  CHECK(calls <= most_growths);
+}
+
+TEST_CASE("room: warm_up() allocates the full room during an iteration, too") {
+  ThreadSafePool<int> pool(5000);
+  auto const one = pool.allocate(4);
+  long calls = -1;
+  std::thread([&] {
+    begin(pool);
+    pool.for_each([&](int&) { pool.warm_up(); });
+    std::vector<decltype(pool)::handle_type> handles;
+    handles.reserve(2000);
+    long const before = heap_calls;
+    for (int round = 0; round != 10; ++round, handles.clear())
+      for (int i = 0; i != 2000; ++i) handles.push_back(pool.allocate(5));
+    calls = heap_calls - before;
+  }).join();
+  CHECK(calls == 0);
+}
