@@ -116,8 +116,9 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   /// two. Nothing changes then, except that free blocks of one class may serve others. A class that cannot grow takes
   /// blocks that other classes left free; if none has room for a slot, it asks once more, for 4 to 16 KiB. The heap
   /// gets all free blocks back before it is asked a last time; other resources only by shrink_to_fit() and release().
-  /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool) or for a big request: that of the
-  /// upstream resource.
+  /// Complexity: at most 3 steps, except when a class grows (as a GrowingPool; after 256 KiB of growth, and a sixteenth
+  /// of the memory, linear in the free slots of classes that are half free), when a class cannot grow (linear in the
+  /// free slots of all classes), or for a big request: that of the upstream resource.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE void* allocate(std::size_t bytes,
                                                        std::size_t alignment = alignof(std::max_align_t)) {
     std::size_t const wanted = slot_bytes(bytes, alignment);
@@ -498,8 +499,8 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: std::pmr containers of one thread, or of several threads under one lock. Size: 14 KiB, and per block
-/// of slots about 100 bytes. (With debug checks or AddressSanitizer 8 bytes a slot more.)
+/// When to use: std::pmr containers of one thread, or of several threads under one lock. Size: 13 KiB, per block of
+/// slots about 100 bytes, and per class in use up to 2 KiB. (With debug checks or AddressSanitizer 8 bytes a slot more.)
 /// Thread safety: one thread at a time.
 class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOneThread> {
  public:
@@ -509,7 +510,7 @@ class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOn
 #if FASTALLOC_HAS_THREADS
 /// When to use: several threads share the memory of containers, or memory moves between threads. The caches of
 /// ThreadSafePool stand in front of each class: most operations take no lock. The upstream resource need not be
-/// thread-safe. Size: 22 KiB, and for each thread and class in use 128 bytes to 2 KiB by operator new, and up to 16 KiB
+/// thread-safe. Size: 19 KiB, and for each thread and class in use 128 bytes to 2 KiB by operator new, and up to 16 KiB
 /// of slots that the thread keeps.
 /// Thread safety: any thread may call any function at any time, except release(). Threads may end before the resource,
 /// and the resource may be destroyed before its threads end. After fork() the child has the resource as it was; the
