@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# cmake -D SEEING=<seeing> -D GAME_LOOP=<game_loop> -D DOCS=<cmake/docs> -D WORK_DIR=<folder> -P pictures.cmake
+# The examples draw the pictures of the documents: occupancy.svg and game_loop.svg are what they write.
+cmake_minimum_required(VERSION 3.23)
+include(${CMAKE_CURRENT_LIST_DIR}/../tests/support/fail.cmake)
+file(REMOVE_RECURSE ${WORK_DIR})
+file(MAKE_DIRECTORY ${WORK_DIR})
+execute_process(COMMAND ${SEEING} ${WORK_DIR} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${GAME_LOOP} --frames ${WORK_DIR} COMMAND_ERROR_IS_FATAL ANY)
+foreach(pair jobs=occupancy frame_210=game_loop)
+  string(REGEX MATCH "^(.+)=(.+)$" match ${pair})
+  file(READ ${WORK_DIR}/${CMAKE_MATCH_1}.svg drawn)
+  file(READ ${DOCS}/${CMAKE_MATCH_2}.svg kept)
+  if(NOT drawn STREQUAL kept)
+    fail("${DOCS}/${CMAKE_MATCH_2}.svg is not what the example draws: copy ${WORK_DIR}/${CMAKE_MATCH_1}.svg")
+  endif()
+endforeach()
