@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # cmake -D SEEING=<seeing> -D GAME_LOOP=<game_loop> -D DOCS=<cmake/docs> -D WORK_DIR=<folder> -P pictures.cmake
-# The examples draw the pictures of the documents: occupancy.svg and game_loop.svg are what they write.
+# The examples draw the pictures of the documents: occupancy.svg and game_loop.svg are what they write, and trace.cmake
+# finds every event of their trace.
 cmake_minimum_required(VERSION 3.23)
 include(${CMAKE_CURRENT_LIST_DIR}/../tests/support/fail.cmake)
 file(REMOVE_RECURSE ${WORK_DIR})
@@ -19,3 +20,10 @@ foreach(pair tasks=occupancy frame_210=game_loop)
     fail("${DOCS}/${name}.svg is not what the example draws: copy ${WORK_DIR}/${written}.svg")
   endif()
 endforeach()
+set(TRACE ${WORK_DIR}/jobs.trace.json)
+set(OUTPUT ${WORK_DIR}/trace.svg)
+include(${CMAKE_CURRENT_LIST_DIR}/../cmake/docs/trace.cmake)
+file(READ ${OUTPUT} drawn)
+if(NOT drawn MATCHES "Trace of the pool jobs<.* (69[1-9]|[7-9][0-9][0-9]) events\\.<.*>thread 4<.*class='given' d='M.*class='ended' d='M.*class='failed' d=''/>")
+  fail("${OUTPUT} does not show the events of the trace")
+endif()
