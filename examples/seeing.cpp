@@ -2,7 +2,7 @@
 // What goes on in a pool: as events to a sink of our own, as a trace for Perfetto, and as a picture of the slots.
 //
 //   seeing                 prints events and counts
-//   seeing FOLDER          also writes jobs.trace.json (open it at ui.perfetto.dev) and jobs.svg there
+//   seeing FOLDER          also writes there jobs.trace.json (open it at ui.perfetto.dev) and tasks.svg
 #include <fastalloc/debug/occupancy.hpp>
 #include <fastalloc/debug/trace.hpp>
 #include <fastalloc/fastalloc.hpp>
@@ -71,9 +71,15 @@ int main(int argc, char** argv) {
   std::printf("at least %d events recorded, %zu dropped\n", fastalloc::ChromeTrace::recorded() >= 690 ? 690 : 0,
               fastalloc::ChromeTrace::dropped());
 
+  // Slots: every sixth of 108 objects has ended.
+  fastalloc::FixedPool<Job> tasks(fastalloc::PoolConfig{.capacity = 200, .name = "tasks"});
+  std::vector<fastalloc::FixedPool<Job>::handle_type> kept;
+  for (int i = 0; i != 108; ++i) kept.push_back(tasks.allocate(Job{.id = i, .text = {}}));
+  for (std::size_t i = 5; i < kept.size(); i += 6) kept[i].reset();
+
   if (argc < 2) return 0;
   std::string const folder = argv[1];
   return fastalloc::ChromeTrace::save((folder + "/jobs.trace.json").c_str())
-             ? save(folder + "/jobs.svg", fastalloc::occupancy_svg(jobs))
+             ? save(folder + "/tasks.svg", fastalloc::occupancy_svg(tasks))
              : save(folder + "/jobs.trace.json", "");  // says why not
 }

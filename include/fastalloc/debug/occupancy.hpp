@@ -4,8 +4,8 @@
 //   std::ofstream("particles.svg") << fastalloc::occupancy_svg(particles);
 //
 // One square a slot, 64 in a row, in the order of addresses. In large pools a square stands for several slots, and is
-// filled from below by their states. The picture is 830 units wide, has no background, and follows the reader's light
-// or dark theme.
+// filled from below by their states. The picture is 830 units wide and follows the reader's light or dark theme, with a
+// background of its own, since a page may be light where the system is dark.
 #pragma once
 
 #include <fastalloc/debug/text.hpp>
@@ -209,10 +209,12 @@ class OccupancyPicture {
            "</title>\n<style>\n"
            ".fa-text{font:12px sans-serif;fill:#1f2328}.fa-text .fa-title{font-weight:bold;font-size:15px}\n"
            ".fa-text .fa-axis{font-size:10px;text-anchor:end;fill:#59636e}.fa-text .fa-block{font-size:11px}\n"
-           ".fa-live{fill:#0969da}.fa-free{fill:#a5cdf7}.fa-new{fill:#d1d9e0;fill-opacity:.55}\n"
-           "@media (prefers-color-scheme:dark){.fa-text{fill:#e6edf3}.fa-text .fa-axis{fill:#9198a1}\n"
+           ".fa-paper{fill:#ffffff}.fa-live{fill:#0969da}.fa-free{fill:#a5cdf7}.fa-new{fill:#d1d9e0;fill-opacity:.55}\n"
+           "@media (prefers-color-scheme:dark){.fa-paper{fill:#0d1117}.fa-text{fill:#e6edf3}.fa-text "
+           ".fa-axis{fill:#9198a1}\n"
            ".fa-live{fill:#58a6ff}.fa-free{fill:#214b7d}.fa-new{fill:#3d444d;fill-opacity:.55}}\n"
-           "</style>\n<g class=\"fa-text\">\n<text x=\"10\" y=\"20\" class=\"fa-title\">",
+           "</style>\n<rect class=\"fa-paper\" width=\"100%\" height=\"100%\" rx=\"6\"/>\n<g class=\"fa-text\">\n<text "
+           "x=\"10\" y=\"20\" class=\"fa-title\">",
            xml_text(title), "</text>\n<text x=\"10\" y=\"38\">");
     std::string line = grouped(capacity_);
     append(line, capacity_ == 1 ? " slot of type " : " slots of type ", view_.type_name, " in ",

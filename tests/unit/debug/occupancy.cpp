@@ -71,7 +71,11 @@ void check(std::string const& svg, double live, double free, double fresh) {
   CHECK(area(svg, "fa-new") == Catch::Approx(fresh).epsilon(0.01));
   CHECK(svg.find("width=\"830\"") != std::string::npos);
   CHECK(svg.find("prefers-color-scheme:dark") != std::string::npos);
-  CHECK(svg.find("fill:#fff") == std::string::npos);
+  // The background is drawn first and follows the theme: no square and no text is on the page's own colour.
+  CHECK(svg.find(".fa-paper{fill:#ffffff}") < svg.find("@media"));
+  CHECK(svg.find(".fa-paper{fill:#0d1117}") > svg.find("@media"));
+  CHECK(svg.find(".fa-paper{fill:#0d1117}") < svg.find("<rect class=\"fa-paper\" width=\"100%\" height=\"100%\""));
+  CHECK(svg.find("<rect class=\"fa-paper\"") < svg.find("<text"));
   CHECK(svg.find("nan") == std::string::npos);
 }
 

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# cmake -D TRACE=<file of ChromeTrace> [-D OUTPUT=<file>] -P trace.cmake
+# Draws a trace with one pool as a viewer of traces lays it out, as trace.svg of this folder: a counter of the slots in
+# use, and a row for each thread. The committed one is of jobs.trace.json, which examples/seeing writes.
+cmake_minimum_required(VERSION 3.23)
+if(NOT OUTPUT)
+  set(OUTPUT ${CMAKE_CURRENT_LIST_DIR}/trace.svg)
+endif()
+set(left 130)
+set(width 685)
+
+# Times in nanoseconds: ChromeTrace writes microseconds with three decimals.
+file(READ ${TRACE} rest)
+set(events "")
+set(threads "")
+set(first "")
+set(last 0)
+set(most 1)
+while(TRUE)
+  string(FIND "${rest}" "\n" end)
+  if(end EQUAL -1)
+    break()
+  endif()
+  string(SUBSTRING "${rest}" 0 ${end} line)
+  math(EXPR end "${end} + 1")
+  string(SUBSTRING "${rest}" ${end} -1 rest)
+  if(NOT line MATCHES "\"name\":\"([^:\"]+): ([a-z]+)\".*\"ph\":\"([iC])\".*\"ts\":([0-9]+)\\.([0-9][0-9][0-9]),.*\"tid\":([0-9]+)")
+    continue()
+  endif()
+  set(pool "${CMAKE_MATCH_1}")
+  set(what ${CMAKE_MATCH_2})
+  set(thread ${CMAKE_MATCH_6})
+  set(live 0)
+  math(EXPR time "${CMAKE_MATCH_4} * 1000 + 1${CMAKE_MATCH_5} - 1000")
+  if(CMAKE_MATCH_3 STREQUAL "C")
+    string(REGEX MATCH "\"live\":([0-9]+)" match "${line}")
+    set(live ${CMAKE_MATCH_1})
+    set(what slots)
+    if(live GREATER most)
+      set(most ${live})
+    endif()
+  elseif(NOT thread IN_LIST threads)
+    list(APPEND threads ${thread})
+  endif()
+  if(first STREQUAL "" OR time LESS first)
+    set(first ${time})
+  endif()
+  if(time GREATER last)
+    set(last ${time})
+  endif()
+  list(APPEND events "${time} ${what} ${thread} ${live}")
+endwhile()
+list(LENGTH events count)
+if(count EQUAL 0)
+  message(FATAL_ERROR "${TRACE} has no event of a pool")
+endif()
+math(EXPR span "${last} - ${first} + 1")
+list(SORT threads COMPARE NATURAL)
+
+set(top 58)
+set(bottom 128)
+set(curve "")
+foreach(what allocate free fail)
+  set(${what}_path "")
+endforeach()
+foreach(event IN LISTS events)
+  string(REGEX MATCH "^([0-9]+) ([a-z]+) ([0-9]+) ([0-9]+)$" match "${event}")
+  set(what ${CMAKE_MATCH_2})
+  math(EXPR x "${left} + (${CMAKE_MATCH_1} - ${first}) * ${width} / ${span}")
+  if(what STREQUAL "slots")
+    math(EXPR y "${bottom} - ${CMAKE_MATCH_4} * (${bottom} - ${top}) / ${most}")
+    if(curve STREQUAL "")
+      set(curve "M${x} ${bottom}V${y}")
+    else()
+      string(APPEND curve "H${x}V${y}")
+    endif()
+    continue()
+  endif()
+  list(FIND threads ${CMAKE_MATCH_3} row)
+  math(EXPR y "${bottom} + 20 + ${row} * 34")
+  if(what STREQUAL "free")
+    math(EXPR y "${y} + 12")
+  elseif(NOT what STREQUAL "allocate")
+    set(what fail)
+  endif()
+  string(APPEND ${what}_path "M${x} ${y}v11")
+endforeach()
+math(EXPR right "${left} + ${width}")
+string(APPEND curve "H${right}V${bottom}z")
+
+set(body "")
+math(EXPR y "${top} + 12")
+string(APPEND body "<text x='10' y='${y}'>slots in use</text>\n<text x='124' y='${y}' class='soft end'>${most}</text>\n<text x='124' y='${bottom}' class='soft end'>0</text>\n")
+string(APPEND body "<path class='curve' d='${curve}'/>\n")
+foreach(thread IN LISTS threads)
+  list(FIND threads ${thread} row)
+  math(EXPR line "${bottom} + 15 + ${row} * 34")
+  math(EXPR y "${line} + 20")
+  string(APPEND body "<path class='axis' d='M10 ${line}H${right}'/>\n<text x='10' y='${y}'>thread ${thread}</text>\n")
+endforeach()
+string(APPEND body "<path class='given' d='${allocate_path}'/>\n<path class='ended' d='${free_path}'/>\n<path class='failed' d='${fail_path}'/>\n")
+list(LENGTH threads rows)
+math(EXPR y "${bottom} + 15 + ${rows} * 34")
+math(EXPR text_y "${y} + 16")
+math(EXPR height "${y} + 28")
+math(EXPR microseconds "${span} / 1000")
+string(APPEND body "<path class='axis' d='M10 ${y}H${right}'/>\n<text x='${left}' y='${text_y}' class='soft'>0</text>\n<text x='${right}' y='${text_y}' class='soft end'>${microseconds} microseconds</text>\n")
+file(WRITE ${OUTPUT} "<svg xmlns='http://www.w3.org/2000/svg' width='830' height='${height}' viewBox='0 0 830 ${height}' role='img'>
+<title>A trace of a pool</title>
+<style>
+text{font:12px system-ui,sans-serif}.title{font-weight:bold;font-size:14px}.end{text-anchor:end}path{fill:none}
+.paper{fill:#ffffff}text{fill:#1f2328}.soft{fill:#59636e}.axis{stroke:#d1d9e0}.curve{fill:#a5cdf7;stroke:#0969da}
+.given{stroke:#0969da}.ended{stroke:#d08a2e}.failed{stroke:#d1242f}
+@media (prefers-color-scheme:dark){
+.paper{fill:#0d1117}text{fill:#e6edf3}.soft{fill:#9198a1}.axis{stroke:#3d444d}.curve{fill:#214b7d;stroke:#58a6ff}
+.given{stroke:#58a6ff}.ended{stroke:#c98a2b}.failed{stroke:#f85149}
+}
+</style>
+<rect width='100%' height='100%' rx='6' class='paper'/>
+<text x='10' y='20' class='title'>Trace of the pool ${pool}</text>
+<text x='10' y='38' class='soft'>In each row: objects that begin (above) and end (below). ${count} events.</text>
+${body}</svg>
+")
