@@ -366,9 +366,9 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
   }
 
   /// Called when a class has no slot. If the upstream resource has no memory for a block, a block of another class is
-  /// taken, or else the least one asked for: two blocks at most, where no other thread takes what was acquired. The heap
-  /// gets all free blocks back then, and is asked again. Other resources do not: one that does not hand them out again,
-  /// as a std::pmr::monotonic_buffer_resource, would lose them.
+  /// taken, or else the least one asked for: two blocks at most, where no other thread takes what was acquired. Then
+  /// the heap gets all free blocks back, and is asked again. Other resources do not: one that does not hand them out
+  /// again, as a std::pmr::monotonic_buffer_resource, would lose them.
   FASTALLOC_COLD Taken pop_slow(Core& core, Error& error) noexcept {
     Taken taken = core.pop_slow(&error);
     if (taken.slot != nullptr) return taken;
