@@ -500,7 +500,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
 namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: std::pmr containers of one thread, or of several threads under one lock. Size: 13 KiB, per block of
-/// slots about 100 bytes, and per class in use up to 2 KiB. (With debug checks or AddressSanitizer 8 bytes a slot more.)
+/// slots about 100 bytes, per class in use up to 2 KiB. (With debug checks or AddressSanitizer 8 bytes a slot more.)
 /// Thread safety: one thread at a time.
 class PoolResource final : public detail::BasicPoolResource<detail::ResourceOfOneThread> {
  public:
