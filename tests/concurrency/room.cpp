@@ -21,7 +21,6 @@ void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return :
 [[gnu::noinline]] static void uncounted(void* block) noexcept { std::free(block); }
 void operator delete(void* block) noexcept { uncounted(block); }
 void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
-void operator delete(void* block, std::nothrow_t const&) noexcept { uncounted(block); }
 
 using namespace fastalloc;
 
