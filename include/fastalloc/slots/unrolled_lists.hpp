@@ -32,7 +32,8 @@ struct UnrolledLists {
   static constexpr std::size_t lists_for(std::size_t blocks) noexcept { return blocks < 8 ? 1 : 32; }
 
   template <class Shape> class Slots {
-    static_assert(Shape::growing, "entries are addresses");
+    static_assert(Shape::growing && Shape::link_offset == 0, "entries are addresses, and begin where the slot does");
+    using InSlot = detail::SlotLink<Shape, std::byte*>;
 
     struct List {
       std::byte** top = nullptr;     ///< behind the entry to be handed out next
@@ -78,10 +79,8 @@ struct UnrolledLists {
     }
 
     FASTALLOC_ALWAYS_INLINE void push(std::byte* slot, Blocks<true> const& blocks) noexcept {
-      List& list = first_[reinterpret_cast<std::uintptr_t>(slot) / region & last_];
       ++size_;
-      if (list.top == list.end) return push_chunk(list, slot, blocks);
-      store(list.top++, slot);
+      push_to(first_[reinterpret_cast<std::uintptr_t>(slot) / region & last_], slot, blocks);
     }
 
     [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t size() const noexcept { return size_; }
@@ -111,16 +110,10 @@ struct UnrolledLists {
 
    private:
     static std::byte* load(std::byte* const* entry) noexcept {
-      unpoison(entry, sizeof *entry);
-      std::byte* slot;
-      std::memcpy(&slot, entry, sizeof slot);
-      if constexpr (Shape::poisons) poison(entry, sizeof *entry);
-      return slot;
+      return InSlot::load(reinterpret_cast<std::byte const*>(entry));
     }
     static void store(std::byte** entry, std::byte* slot) noexcept {
-      unpoison(entry, sizeof *entry);
-      std::memcpy(entry, &slot, sizeof slot);
-      if constexpr (Shape::poisons) poison(entry, sizeof *entry);
+      InSlot::store(reinterpret_cast<std::byte*>(entry), slot);
     }
     [[nodiscard]] static std::byte** words(std::byte* chunk) noexcept { return reinterpret_cast<std::byte**>(chunk); }
 
@@ -130,7 +123,7 @@ struct UnrolledLists {
       list.bottom = list.top = words(slot) + 1;
       list.end = words(slot) + blocks.stride() / sizeof(std::byte*);
     }
-    static void push_to(List& list, std::byte* slot, Blocks<true> const& blocks) noexcept {
+    FASTALLOC_ALWAYS_INLINE static void push_to(List& list, std::byte* slot, Blocks<true> const& blocks) noexcept {
       if (list.top == list.end) push_chunk(list, slot, blocks);
       else store(list.top++, slot);
     }
