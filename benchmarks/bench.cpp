@@ -97,10 +97,7 @@ Options parse(std::vector<std::string> const& arguments) {
   options.preloads = preloads_of(BENCH_PRELOADS);
   for (std::size_t i = 0; i != arguments.size(); ++i) {
     std::string const& name = arguments[i];
-    auto const value = [&]() -> std::string const& {
-      if (++i == arguments.size()) throw std::runtime_error(name + " wants a value");
-      return arguments[i];
-    };
+    auto const value = [&]() -> std::string const& { return value_behind(arguments, i); };
     if (name == "--quick") options.quick = true;
     else if (name == "--rounds") options.rounds = positive(value());
     else if (name == "--columns") options.columns = value();

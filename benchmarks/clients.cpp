@@ -153,10 +153,7 @@ Options parse(Strings const& arguments) {
   Options options;
   for (std::size_t i = 0; i != arguments.size(); ++i) {
     std::string const& name = arguments[i];
-    auto const value = [&]() -> std::string const& {
-      if (++i == arguments.size()) throw std::runtime_error(name + " wants a value");
-      return arguments[i];
-    };
+    auto const value = [&]() -> std::string const& { return value_behind(arguments, i); };
     if (name == "--quick") options.rounds = 3;
     else if (name == "--rounds") options.rounds = std::max(1, std::atoi(value().c_str()));
     else if (name == "--size") options.size = value();

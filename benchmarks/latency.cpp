@@ -346,10 +346,7 @@ Options parse(std::vector<std::string> const& arguments) {
     if (preload.name == "mimalloc" || preload.name == "jemalloc") options.preloads.push_back(std::move(preload));
   for (std::size_t i = 0; i != arguments.size(); ++i) {
     std::string const& name = arguments[i];
-    auto const value = [&]() -> std::string const& {
-      if (++i == arguments.size()) throw std::runtime_error(name + " wants a value");
-      return arguments[i];
-    };
+    auto const value = [&]() -> std::string const& { return value_behind(arguments, i); };
     if (name == "--markdown") options.markdown = value();
     else if (name == "--json") options.json = value();
     else if (name == "--preload") options.preloads.push_back(preload_of(value()));

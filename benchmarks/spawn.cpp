@@ -57,6 +57,11 @@ Preload preload_of(std::string_view text) {
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
+std::string const& value_behind(std::vector<std::string> const& arguments, std::size_t& at) {
+  if (at + 1 == arguments.size()) throw std::runtime_error(arguments[at] + " wants a value");
+  return arguments[++at];
+}
+
 std::vector<Preload> preloads_of(std::string_view list) {
   std::vector<Preload> preloads;
   while (!list.empty()) {

@@ -19,6 +19,8 @@ struct Preload {
 };
 /// NAME=LIBRARY. Throws std::runtime_error when there is no '='.
 Preload preload_of(std::string_view text);
+/// The argument behind option arguments[at], which `at` then names. Throws std::runtime_error when there is none.
+std::string const& value_behind(std::vector<std::string> const& arguments, std::size_t& at);
 /// What the configuration found: NAME=LIBRARY, separated by ':'.
 std::vector<Preload> preloads_of(std::string_view list);
 
