@@ -617,7 +617,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
       void(f(*uncovered(slot)));  // void(): the result of f may overload an operator
       return true;
     };
-    std::size_t const missing = core_.visit([&](std::byte* slot) { return this->holds_object(slot); }, visit);
+    std::size_t const missing = core_.visit(typename Objects::Holds{*this}, visit);
     if (missing == 0) return;
     Error error = core_.describe(
         ErrorCode::allocation_failed,

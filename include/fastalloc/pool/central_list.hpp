@@ -48,6 +48,7 @@ struct CoreChoices {
 template <class Choices> class CentralList {
   template <class> friend class Clearing;
   template <class> friend class Looking;
+  template <class> friend class LiveWalk;
   using Shape = typename Choices::shape;
   using SlotPolicy = typename Choices::slot_policy;
   using StorageState = typename Choices::storage;
@@ -102,7 +103,7 @@ template <class Choices> class CentralList {
     if constexpr (lock_free)  // after the first use an interrupt handler must not wait for what it interrupted
       if (supply_.total() != 0) return;
     if constexpr (!std::same_as<Caches, NoCaches>) {
-      if (locked_slow([&] { return supply_.total() != 0; })) return;
+      if (has_block()) return;
       caches_.begin();  // takes locks that rank before this pool's
     }
     [[maybe_unused]] auto const guard = inside_slow();
@@ -148,10 +149,12 @@ template <class Choices> class CentralList {
   /// Effects: returns every block without live objects to the storage, each after before(block), called without the
   /// lock. With nothing live and keeps_one, keeps a block of at most the initial capacity. Returns: bytes released.
   template <class F> std::size_t release_free_blocks(bool keeps_one, F&& before) noexcept {
-    GrowingBlock* block = locked_slow([&] {
+    GrowingBlock* block = nullptr;
+    {
+      [[maybe_unused]] auto const guard = inside_slow();
       collect();
-      return supply_.detach_free_blocks(keeps_one ? config_.capacity : 0);
-    });
+      block = supply_.detach_free_blocks(keeps_one ? config_.capacity : 0);
+    }
     std::size_t bytes = 0;
     if (block != nullptr) {
       Error no_memory;  // the directory then keeps its size
@@ -165,7 +168,8 @@ template <class Choices> class CentralList {
         Guard const turn(turn_);
         bytes += supply_.blocks().release(gone);
       } else {
-        bytes += locked_slow([&] { return supply_.blocks().release(gone); });
+        [[maybe_unused]] auto const guard = inside_slow();
+        bytes += supply_.blocks().release(gone);
       }
     }
     report_damage(nullptr);
@@ -187,29 +191,33 @@ template <class Choices> class CentralList {
   [[nodiscard]] StorageState const& storage() const noexcept { return supply_.blocks().storage(); }
 
   [[nodiscard]] std::size_t capacity() const {
-    return locked_blocks([&] { return slots_usable(); });
+    [[maybe_unused]] auto const guard = inside_blocks();
+    return slots_usable();
   }
   [[nodiscard]] std::size_t allocated() const {
-    return locked([&] { return live(); });
+    [[maybe_unused]] auto const guard = inside();
+    return live();
   }
   [[nodiscard]] std::size_t available() const {
-    return locked([&] {
-      std::size_t const in_use = live();  // first: without a lock other threads go on meanwhile
-      std::size_t const usable = slots_usable();
-      return usable > in_use ? usable - in_use : 0;
-    });
+    [[maybe_unused]] auto const guard = inside();
+    std::size_t const in_use = live();  // first: without a lock other threads go on meanwhile
+    std::size_t const usable = slots_usable();
+    return usable > in_use ? usable - in_use : 0;
   }
   [[nodiscard]] bool owns(void const* p) const {
-    return locked_blocks([&] { return supply_.total() != 0 && supply_.blocks().find(p) != nullptr; });
+    [[maybe_unused]] auto const guard = inside_blocks();
+    return supply_.total() != 0 && supply_.blocks().find(p) != nullptr;
   }
   [[nodiscard]] std::size_t index_of(std::byte const* slot) const {
-    return locked_blocks([&] { return BlockLookup<Shape>::index_of(supply_.blocks(), slot); });
+    [[maybe_unused]] auto const guard = inside_blocks();
+    return BlockLookup<Shape>::index_of(supply_.blocks(), slot);
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::size_t stride() const noexcept { return supply_.blocks().stride(); }
 
   /// Bytes held from the storage.
   [[nodiscard]] std::size_t bytes() const {
-    return locked_blocks([&] { return supply_.total() == 0 ? 0 : supply_.blocks().bytes(); });
+    [[maybe_unused]] auto const guard = inside_blocks();
+    return supply_.total() == 0 ? 0 : supply_.blocks().bytes();
   }
 
   /// The start of the slot that contains `p`. Requires: there is one.
@@ -219,14 +227,13 @@ template <class Choices> class CentralList {
   }
 
   [[nodiscard]] PoolStatistics statistics() const {
-    return locked([&] {
-      PoolStatistics result{.total_allocations = caches_.allocations(),
-                            .current_usage = live(),
-                            .peak_usage = peak(),
-                            .capacity = slots_usable()};
-      stats_.fill(result);
-      return result;
-    });
+    [[maybe_unused]] auto const guard = inside();
+    PoolStatistics result{.total_allocations = caches_.allocations(),
+                          .current_usage = live(),
+                          .peak_usage = peak(),
+                          .capacity = slots_usable()};
+    stats_.fill(result);
+    return result;
   }
   void reset_statistics() {
     {
@@ -240,17 +247,20 @@ template <class Choices> class CentralList {
 
   /// Returns: an error with this pool's values.
   [[nodiscard]] Error describe(ErrorCode code, char const* text, std::size_t requested = 0) const {
-    return locked([&] { return describe_here(code, text, requested); });
+    [[maybe_unused]] auto const guard = inside();
+    return describe_here(code, text, requested);
   }
 
   /// True if the pool's bookkeeping is consistent. Complexity: linear.
   [[nodiscard]] bool check_invariants() {
     if constexpr (lock_free) collect();
-    bool const right = locked_slow([&] {
+    bool right = false;
+    {
+      [[maybe_unused]] auto const guard = inside_slow();
       if constexpr (!lock_free) collect();
-      return supply_.check_invariants() &&
-             (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
-    });
+      right = supply_.check_invariants() &&
+              (!Stats::enabled || Caches::enabled || lock_free || supply_.peak() >= supply_.live());
+    }
     report_damage(nullptr);
     return right;
   }
@@ -260,7 +270,7 @@ template <class Choices> class CentralList {
   FASTALLOC_ALWAYS_INLINE void report_damage([[maybe_unused]] std::byte const* slot) const noexcept {
     if constexpr (Supply::Links::enabled) {
       Error error;
-      if (locked_blocks([&] { return describe_damage(slot, error); })) report(error);
+      if (notes_damage(slot, error)) report(error);
     }
   }
   /// True if a slot was handed out, but is neither in use nor available again. Requires: the lock.
@@ -291,7 +301,7 @@ template <class Choices> class CentralList {
   /// Effects: waiting threads leave without a slot. Returns when all have.
   void dismiss_waiters() noexcept {
     if constexpr (Waiters::enabled)
-      while (!locked_slow([&] { return waiters_.dismiss(); })) waiters_.yield();
+      while (!dismisses()) waiters_.yield();
   }
   template <class Part> void end_cache(Part* part) noexcept { caches_.end_cache(part, supply_), serve(); }
   void stay_alone() noexcept {
@@ -308,7 +318,8 @@ template <class Choices> class CentralList {
 
   /// Effects: moves the slots of all thread caches to the central list.
   void trim() noexcept {
-    locked([&] { collect(); });
+    [[maybe_unused]] auto const guard = inside();
+    collect();
   }
 
  protected:
@@ -395,19 +406,6 @@ template <class Choices> class CentralList {
   FASTALLOC_ALWAYS_INLINE auto inside_to_pop() const { return inside<false>(lock_); }
   FASTALLOC_ALWAYS_INLINE auto inside_blocks() const { return inside(block_lock(lock_)); }
   FASTALLOC_ALWAYS_INLINE auto inside_slow() const { return inside(slow_lock(lock_)); }
-
-  template <class F> FASTALLOC_ALWAYS_INLINE decltype(auto) locked(F&& f) const {
-    [[maybe_unused]] auto const guard = inside();
-    return f();
-  }
-  template <class F> decltype(auto) locked_blocks(F&& f) const {
-    [[maybe_unused]] auto const guard = inside_blocks();
-    return f();
-  }
-  template <class F> decltype(auto) locked_slow(F&& f) const {
-    [[maybe_unused]] auto const guard = inside_slow();
-    return f();
-  }
 
   /// Effects: moves all slots of thread caches to the central list or to waiting threads. Returns: true if threads
   /// still wait.
@@ -515,7 +513,7 @@ template <class Choices> class CentralList {
       if (error != nullptr) *error = why;
       return made;
     } else {
-      bool const at_hand = !lock_free && locked_slow([&] { return supply_.at_hand() >= n && !adjacent; });
+      bool const at_hand = !lock_free && !adjacent && has_at_hand(n);
       // With LockFree the list was empty, even if slots have been returned since.
       if (!at_hand && error != nullptr)
         *error = describe(ErrorCode::pool_exhausted, adjacent ? none_adjacent : all_in_use, n);
@@ -537,6 +535,24 @@ template <class Choices> class CentralList {
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolLimits, Nothing> config_{};
 
  private:
+  /// Take the lock, as their callers do not.
+  [[nodiscard]] bool has_block() const noexcept {
+    [[maybe_unused]] auto const guard = inside_slow();
+    return supply_.total() != 0;
+  }
+  [[nodiscard]] bool has_at_hand(std::size_t n) const noexcept {
+    [[maybe_unused]] auto const guard = inside_slow();
+    return supply_.at_hand() >= n;
+  }
+  [[nodiscard]] bool notes_damage(std::byte const* slot, Error& error) const noexcept {
+    [[maybe_unused]] auto const guard = inside_blocks();
+    return describe_damage(slot, error);
+  }
+  bool dismisses() noexcept {
+    [[maybe_unused]] auto const guard = inside_slow();
+    return waiters_.dismiss();
+  }
+
   void configure(PoolConfig const& config, SlotType const& type) noexcept {
     supply_.blocks().configure(type, config.alignment);
     if constexpr (growing) config_ = PoolLimits(config);
@@ -567,8 +583,10 @@ template <class Choices> class CentralList {
       return Caches::enabled && full && !adjacent && gathers(n);
     });
     if constexpr (asks_storage_unlocked)  // other threads went on while the storage failed
-      if (!made && !adjacent && error.code == ErrorCode::allocation_failed)
-        return locked_slow([&] { return gathers(n); });
+      if (!made && !adjacent && error.code == ErrorCode::allocation_failed) {
+        [[maybe_unused]] auto const guard = inside_slow();
+        return gathers(n);
+      }
     return made;
   }
   /// Effects: calls `change(purse)` under the lock until it succeeds or wants no more memory; see Purse. Returns: its
@@ -587,7 +605,10 @@ template <class Choices> class CentralList {
       } purse(supply_);
       for (;;) {
         purse.wanted = 0;
-        if (bool const done = locked_slow([&] { return change(&purse); }); done || purse.wanted == 0) return done;
+        {
+          [[maybe_unused]] auto const guard = inside_slow();
+          if (bool const done = change(&purse); done || purse.wanted == 0) return done;
+        }
         if (supply_.blocks().fill(purse, config_.pre_initialize, error)) continue;
         Error const here = describe({}, nullptr);
         error.capacity = here.capacity;

@@ -40,54 +40,25 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   }
   /// Calls end(slot) for the live slots that pass holds(slot), in address order, as PoolCore::visit() does, and takes
   /// back those for which it returns true. Returns: 0, or the bytes of a snapshot that could not be allocated.
-  template <class Holds, class End> static std::size_t end_each(Central& central, Holds&& holds, End&& end) {
-    Supply& supply = central.supply_;
-    Closed const closed(central);
-    std::byte* slot = nullptr;
-    if constexpr (TracksOccupancy<typename Supply::Slots>) {
-      LiveCursor<Supply> cursor;
-      auto const settle = [&] {
-        while (cursor.slot() != nullptr && !holds(cursor.slot())) cursor.next();
-        slot = cursor.slot();
-      };
-      central.locked_slow([&] { cursor = LiveCursor<Supply>(supply), settle(); });
-      while (slot != nullptr) {
-        bool const ended = end(slot);
-        central.locked_slow([&] {
-          central.caches_.poll(supply);
-          if (ended) push(cursor);
-          cursor.next(), settle();
-        });
-      }
-    } else {
-      Snapshot snapshot;
-      auto const next = [&] {
-        central.caches_.poll(supply);
-        do slot = supply.next(snapshot);
-        while (slot != nullptr && !holds(slot));
-      };
-      std::size_t const missing = central.locked_slow([&] { return supply.begin(snapshot); });
-      if (missing != 0) return missing;
-      central.locked_slow(next);
-      while (slot != nullptr) {
-        bool const ended = end(slot);
-        central.locked_slow([&] {
-          if (ended) push(supply, slot, snapshot);
-          next();
-        });
-      }
-      central.locked_slow([&] { supply.end(snapshot); });
+  template <class Holds, class End> static std::size_t end_each(Central& central, Holds const& holds, End&& end) {
+    LiveWalk<Central> walk(central);
+    for (std::byte* slot = walk.first(holds); slot != nullptr;) {
+      bool const ended = end(slot);
+      [[maybe_unused]] auto const guard = central.inside_slow();
+      walk.poll();
+      if (ended) push(walk, slot);
+      slot = walk.step(holds);
     }
-    return 0;
+    return walk.missing();
   }
   /// Cancels the key that is reserved for the slot, which stays taken.
   static void cancel([[maybe_unused]] Central& central, [[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (Shape::keyed)
-      central.locked_slow([&] {
-        auto& keys = central.supply_.blocks().keys();
-        keys.end_or_cancel(keys.word_at(keys.index(slot, central.supply_.blocks())));
-        if constexpr (Checks::tracks_slots) central.flip_mark(slot);
-      });
+    if constexpr (Shape::keyed) {
+      [[maybe_unused]] auto const guard = central.inside_slow();
+      auto& keys = central.supply_.blocks().keys();
+      keys.end_or_cancel(keys.word_at(keys.index(slot, central.supply_.blocks())));
+      if constexpr (Checks::tracks_slots) central.flip_mark(slot);
+    }
   }
   /// True unless the checks policy knows that the slot's object is being destroyed. Requires: the lock.
   [[nodiscard]] static bool is_marked([[maybe_unused]] Core& core, [[maybe_unused]] std::byte* slot) noexcept {
@@ -103,25 +74,17 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   /// Slots must count as returned: they hold objects, or a fill that is verified.
   static constexpr bool keeps_slots = Choices::keeps_objects || Checks::verifies_fill;
 
-  /// While it lives, the caches of threads are empty.
-  struct Closed {
-    Central& central;
-    explicit Closed(Central& d) : central(d) {
-      central.locked_slow([&] { central.caches_.close(central.supply_), central.serve(); });
-    }
-    ~Closed() {
-      central.locked_slow([&] { central.caches_.reopen(central.supply_); });
-      central.report_damage(nullptr);
-    }
-  };
-
-  /// Takes back the cursor's slot, whose object was live until now; the cursor keeps its place.
+  /// Takes back the walk's slot, whose object was live until now; the walk keeps its place.
+  static void push(LiveWalk<Central>& walk, [[maybe_unused]] std::byte* slot) noexcept {
+    if constexpr (LiveWalk<Central>::has_cursor) push(walk.place_);
+    else push(walk.central_.supply_, slot, walk.place_);
+  }
   static void push(LiveCursor<Supply>& cursor) noexcept {
     bool const settled = cursor.supply_->is_settled(cursor.stamp_);
     cursor.supply_->push(cursor.slot_);
     if (settled) cursor.stamp_ = cursor.supply_->settle();
   }
-  /// Takes back the slot that the snapshot came to last. If no other slot was returned since the supply's mark, sets
+  /// If no other slot was returned since the supply's mark, sets
   /// the next mark behind this one, so that next() need not tell the snapshot.
   static void push(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
     if constexpr (!Free::owns_bump_pointer && requires(typename Supply::Slots& list) { list.set_mark(); }) {
@@ -139,13 +102,14 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   /// Calls f(central list) under the lock, with no slot in a cache; then serves those who wait.
   template <class F> static void inside(Central& central, F&& f) noexcept {
     if constexpr (Central::lock_free) central.collect();
-    central.locked_slow([&] {
+    {
+      [[maybe_unused]] auto const guard = central.inside_slow();
       if constexpr (!Central::lock_free) central.collect();
       if (central.supply_.total() == 0) return;  // inline storage that is not open yet
       central.note_peak();
       f(central);
       central.serve();
-    });
+    }
     central.report_damage(nullptr);
   }
 

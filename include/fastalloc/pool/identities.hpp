@@ -96,14 +96,10 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     }
     auto& core = pool_.core_;
     begin(taken);
-    auto const [index, generation] = core.locked([&] {
-      auto& keys = words();
-      std::size_t const at = keys.index(taken.slot, core.supply_.blocks());
-      return std::pair(static_cast<std::uint32_t>(at), keys.reserve_word(keys.word_at(at)));
-    });
-    if (generation == 0) return core.withdraw({taken.slot, false}), Keys();
+    Keys const key = reserve(taken.slot);
+    if (!key) return core.withdraw({taken.slot, false}), key;
     core.scrub(taken.slot);
-    return Keys(index, generation);
+    return key;
   }
 
   template <bool throws, class... Args> [[nodiscard]] handle_type build_keyed(Keys key, Args&&... args) {
@@ -111,11 +107,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     Pool::template check_arguments<Args...>();
     auto& core = pool_.core_;
     GenerationWord const generation = key.generation();
-    std::byte* const slot = core.locked([&] {
-      std::byte* const found = reserved_slot(key);
-      if (found != nullptr) words().unreserve_word(core.word_of(found), generation);
-      return found;
-    });
+    std::byte* const slot = unreserve(key);
     if (slot == nullptr) return refuse<throws>(not_reserved(key)), handle_type();
     core.prepare({slot, false});
     struct Undo {
@@ -138,18 +130,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
 
   template <bool throws> bool cancel_keyed(Keys key) {
     check_reserving();
-    auto& core = pool_.core_;
-    bool const done = core.locked([&] {
-      std::byte* const slot = reserved_slot(key);
-      if (slot == nullptr) return false;
-      words().unreserve_word(core.word_of(slot), words().after(key.generation()));
-      if constexpr (tracks_slots) core.flip_mark(slot);
-      core.stats_.withdrawn();
-      core.note_peak();
-      core.supply_.push_unused({slot, false});
-      if (core.waiters_.any()) core.serve_all();
-      return true;
-    });
+    bool const done = withdraw(key);
     if (!done) refuse<throws>(not_reserved(key));
     return done;
   }
@@ -180,32 +161,34 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
   /// Returns: the slot, taken; null, with the error, if it is not free.
   FASTALLOC_NOINLINE Taken pop(std::size_t index, Error& error) {
     pool_.open_inline();
-    auto& core = pool_.core_;
-    Taken const taken = core.locked([&]() -> Taken {
-      core.collect();
-      if constexpr (!std::same_as<typename Pool::Core::Caches, NoCaches>) core.note_peak();
-      auto& blocks = core.supply_.blocks();
-      std::size_t bound = 0;
-      for (std::size_t b = 0; b != blocks.count(); ++b) {
-        auto& block = blocks[b];
-        bound = greater(bound, block.first + block.slot_count);
-        std::size_t const place = index - block.first;
-        if (place >= block.slot_count) continue;
-        Taken const found = take_at(block, place);
-        if (found.slot == nullptr) return error = taken_error(block.data + place * core.stride(), index), found;
-        core.note_taken(found.slot);
-        return found;
-      }
-      error = core.describe_here(ErrorCode::invalid_handle,
-                                 "the pool has no slot of the requested index; name one below the limit, or reserve() "
-                                 "more slots of a GrowingPool first",
-                                 index);
-      error.unit = "(index)";
-      error.limit = bound;
-      return {nullptr, false};
-    });
-    if (taken.slot != nullptr) core.prepare(taken);
+    Taken const taken = pop_here(index, error);
+    if (taken.slot != nullptr) pool_.core_.prepare(taken);
     return taken;
+  }
+  Taken pop_here(std::size_t index, Error& error) noexcept {
+    auto& core = pool_.core_;
+    [[maybe_unused]] auto const guard = core.inside();
+    core.collect();
+    if constexpr (!std::same_as<typename Pool::Core::Caches, NoCaches>) core.note_peak();
+    auto& blocks = core.supply_.blocks();
+    std::size_t bound = 0;
+    for (std::size_t b = 0; b != blocks.count(); ++b) {
+      auto& block = blocks[b];
+      bound = greater(bound, block.first + block.slot_count);
+      std::size_t const place = index - block.first;
+      if (place >= block.slot_count) continue;
+      Taken const found = take_at(block, place);
+      if (found.slot == nullptr) return error = taken_error(block.data + place * core.stride(), index), found;
+      core.note_taken(found.slot);
+      return found;
+    }
+    error = core.describe_here(ErrorCode::invalid_handle,
+                               "the pool has no slot of the requested index; name one below the limit, or reserve() "
+                               "more slots of a GrowingPool first",
+                               index);
+    error.unit = "(index)";
+    error.limit = bound;
+    return {nullptr, false};
   }
   /// Takes the slot at a place of a block. Returns: null if it is in use. Untouched slots before it become returned
   /// ones.
@@ -242,6 +225,36 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     if (!Words::is_generation(key.generation())) return nullptr;
     return words().template find<true>(key.index(), key.generation() | Words::reserved, pool_.core_.supply_.blocks());
   }
+  /// Returns: a key for the slot, which is reserved for it; no key if the slot has none left.
+  [[nodiscard]] Keys reserve(std::byte* slot) noexcept {
+    auto& core = pool_.core_;
+    [[maybe_unused]] auto const guard = core.inside();
+    std::size_t const index = words().index(slot, core.supply_.blocks());
+    auto const generation = words().reserve_word(words().word_at(index));
+    return generation == 0 ? Keys() : Keys(static_cast<std::uint32_t>(index), generation);
+  }
+  /// Returns: the slot of a reserved key, which is that of an object from now on; null if it is not reserved.
+  [[nodiscard]] std::byte* unreserve(Keys key) noexcept {
+    auto& core = pool_.core_;
+    [[maybe_unused]] auto const guard = core.inside();
+    std::byte* const slot = reserved_slot(key);
+    if (slot != nullptr) words().unreserve_word(core.word_of(slot), key.generation());
+    return slot;
+  }
+  /// Effects: frees the slot of a reserved key. Returns: false if it is not reserved.
+  bool withdraw(Keys key) noexcept {
+    auto& core = pool_.core_;
+    [[maybe_unused]] auto const guard = core.inside();
+    std::byte* const slot = reserved_slot(key);
+    if (slot == nullptr) return false;
+    words().unreserve_word(core.word_of(slot), words().after(key.generation()));
+    if constexpr (tracks_slots) core.flip_mark(slot);
+    core.stats_.withdrawn();
+    core.note_peak();
+    core.supply_.push_unused({slot, false});
+    if (core.waiters_.any()) core.serve_all();
+    return true;
+  }
   /// Recycle: a slot that acquire() never saw holds no object.
   void begin([[maybe_unused]] Taken taken) noexcept {
     if constexpr (Pool::Lifetime::keeps_objects)
@@ -255,7 +268,8 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     if (built) pool_.lifetime_.template release<T>(slot), pool_.trace_end(slot);
     Words::change(word, generation);
     core.scrub(slot);
-    core.locked([&] { (void)words().reserve_word(word); });
+    [[maybe_unused]] auto const guard = core.inside();
+    (void)words().reserve_word(word);
   }
 
   [[nodiscard]] FASTALLOC_COLD Error taken_error(std::byte* slot, std::size_t index) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LiveCursor: visits the live slots of a supply in address order, one bitmap word at a time.
+// LiveCursor: visits the live slots of a supply in address order, one bitmap word at a time. LiveWalk: the same for a
+// pool that threads share, and for supplies without such a bitmap, by a snapshot.
 //
 //   block_   | slot | ... | base_ ................... base_ + 63 strides | ...
 //                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots not yet visited
@@ -10,6 +11,7 @@
 // steps: slots come and go, the directory moves, the cursor's own block is released.
 #pragma once
 
+#include <fastalloc/pool/occupancy.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
@@ -90,6 +92,73 @@ template <class Supply> class LiveCursor {
   std::byte* base_ = nullptr;
   std::size_t stamp_ = 0;
   Block const* block_ = nullptr;
+};
+
+/// A walk over the live slots of a CentralList that pass holds(slot), in address order; holds() runs under the lock, so
+/// the slot's block exists. Between two steps slots may come and go: the caches of threads are empty during the walk,
+/// so a returned slot reaches the central list at once, and is skipped.
+template <class Central> class LiveWalk {
+  template <class> friend class Clearing;
+  using Supply = typename Central::Supply;
+  static constexpr bool has_cursor = TracksOccupancy<typename Supply::Slots>;
+
+ public:
+  FASTALLOC_ALWAYS_INLINE explicit LiveWalk(Central& central) : central_(central) {
+    [[maybe_unused]] auto const guard = central.inside_slow();
+    central.caches_.close(central.supply_), central.serve();
+    if constexpr (!has_cursor) missing_ = central.supply_.begin(place_);
+  }
+  LiveWalk(LiveWalk const&) = delete;
+  LiveWalk& operator=(LiveWalk const&) = delete;
+  FASTALLOC_ALWAYS_INLINE ~LiveWalk() {
+    {
+      [[maybe_unused]] auto const guard = central_.inside_slow();
+      if constexpr (!has_cursor) central_.supply_.end(place_);
+      central_.caches_.reopen(central_.supply_);
+    }
+    central_.report_damage(nullptr);
+  }
+
+  /// Returns: 0, or the bytes of a snapshot that could not be allocated; the walk is then at its end.
+  [[nodiscard]] std::size_t missing() const noexcept { return missing_; }
+
+  /// Returns: the first slot; null if there is none.
+  template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* first(Holds const& holds) {
+    [[maybe_unused]] auto const guard = central_.inside_slow();
+    if constexpr (has_cursor) {
+      place_ = LiveCursor<Supply>(central_.supply_);
+      return settle(holds);
+    } else {
+      return step(holds);
+    }
+  }
+  template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* next(Holds const& holds) {
+    [[maybe_unused]] auto const guard = central_.inside_slow();
+    poll();
+    return step(holds);
+  }
+  /// The parts of next(), for callers that hold the lock.
+  FASTALLOC_ALWAYS_INLINE void poll() { central_.caches_.poll(central_.supply_); }
+  template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* step(Holds const& holds) {
+    if constexpr (has_cursor) {
+      place_.next();
+      return settle(holds);
+    } else {
+      std::byte* slot = central_.supply_.next(place_);
+      while (slot != nullptr && !holds(slot)) slot = central_.supply_.next(place_);
+      return slot;
+    }
+  }
+
+ private:
+  template <class Holds> FASTALLOC_ALWAYS_INLINE std::byte* settle(Holds const& holds) {
+    while (place_.slot() != nullptr && !holds(place_.slot())) place_.next();
+    return place_.slot();
+  }
+
+  Central& central_;
+  std::conditional_t<has_cursor, LiveCursor<Supply>, Snapshot> place_{};
+  std::size_t missing_ = 0;  ///< bytes
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

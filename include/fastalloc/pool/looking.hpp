@@ -16,13 +16,11 @@ template <class Choices> class Looking<PoolCore<Choices>> {
 
  public:
   [[nodiscard]] static std::size_t bound(Central const& central) {
-    return central.locked_blocks([&] {
-      std::size_t result = central.slots_usable();
-      auto const& blocks = central.supply_.blocks();
-      for (std::size_t b = 0; b != blocks.count(); ++b)
-        result = greater(result, blocks[b].first + blocks[b].slot_count);
-      return result;
-    });
+    [[maybe_unused]] auto const guard = central.inside_blocks();
+    std::size_t result = central.slots_usable();
+    auto const& blocks = central.supply_.blocks();
+    for (std::size_t b = 0; b != blocks.count(); ++b) result = greater(result, blocks[b].first + blocks[b].slot_count);
+    return result;
   }
   /// Returns: the slot of an index; null if there is none.
   [[nodiscard]] static std::byte* slot_at(Central const& central, std::size_t index) noexcept {
@@ -61,16 +59,15 @@ template <class Choices> class Looking<PoolCore<Choices>> {
  private:
   template <class Passes>
   [[nodiscard]] static std::byte* at(Central const& central, std::size_t index, Passes&& passes) noexcept {
-    return central.locked_blocks([&]() -> std::byte* {
-      auto const& blocks = central.supply_.blocks();
-      if (central.supply_.total() == 0) return nullptr;
-      for (std::size_t b = 0; b != blocks.count(); ++b) {
-        auto const& block = blocks[b];
-        if (std::size_t const place = index - block.first; place < block.slot_count)
-          return passes(block, place) ? block.data + place * central.stride() : nullptr;
-      }
-      return nullptr;
-    });
+    [[maybe_unused]] auto const guard = central.inside_blocks();
+    auto const& blocks = central.supply_.blocks();
+    if (central.supply_.total() == 0) return nullptr;
+    for (std::size_t b = 0; b != blocks.count(); ++b) {
+      auto const& block = blocks[b];
+      if (std::size_t const place = index - block.first; place < block.slot_count)
+        return passes(block, place) ? block.data + place * central.stride() : nullptr;
+    }
+    return nullptr;
   }
 };
 
@@ -103,7 +100,7 @@ template <class Derived, class T, class Kind, class... Ps> class Looking<PoolObj
     return Slots::slot_at(pool.core_, index);
   }
   [[nodiscard]] static T* find(Pool const& pool, std::size_t index) noexcept {
-    std::byte* const slot = Slots::live_at(pool.core_, index, [&](std::byte* at) { return pool.holds_object(at); });
+    std::byte* const slot = Slots::live_at(pool.core_, index, typename Pool::Holds{pool});
     if (slot == nullptr) return nullptr;
     if constexpr (Pool::Types::spans_processes) unpoison(slot, sizeof(T));
     return Pool::object_in(slot);

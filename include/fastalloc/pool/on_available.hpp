@@ -292,32 +292,35 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
  public:
   /// Returns: the slot of a request that was served, ready for an object.
   static Taken claim(Core& core, RequestNode& node) noexcept {
-    core.locked_slow([&] { core.waiters_.end_offer(node); });
+    {
+      auto const guard = core.inside_slow();
+      core.waiters_.end_offer(node);
+    }
     core.prepare(node.taken);
     return node.taken;  // stays: the server may read it while a user cancels
   }
   /// Returns: false if the request was not in the queue.
   static bool leave_queue(Core& core, RequestNode& node) noexcept {
-    return core.locked_slow([&] {
-      if (!core.waiters_.leave(node)) return false;
-      core.caches_.reopen(core.supply_);
-      return true;
-    });
+    auto const guard = core.inside_slow();
+    if (!core.waiters_.leave(node)) return false;
+    core.caches_.reopen(core.supply_);
+    return true;
   }
   static std::uint32_t forks(Core& core) noexcept {
-    return core.locked_slow([&] { return core.waiters_.forks(); });
+    auto const guard = core.inside_slow();
+    return core.waiters_.forks();
   }
   /// Effects: the request waits for a slot, or has one. Only a user may look at the node afterwards.
   static void enqueue(Core& core, RequestNode& node) {
-    bool const waits = core.locked_slow([&] {
-      if (node.is_cancelled()) return node.drop(), false;  // before it came to the queue
+    {
+      auto const guard = core.inside_slow();
+      if (node.is_cancelled()) return node.drop();  // before it came to the queue
       core.caches_.close(core.supply_);
       core.waiters_.push(node);
       core.serve();
-      return node.is_queued;
-    });
-    if constexpr (Choices::shape::growing)
-      if (waits) core.make_room(1, nullptr);  // the new block serves the queue
+      if (!node.is_queued) return;
+    }
+    if constexpr (Choices::shape::growing) core.make_room(1, nullptr);  // the new block serves the queue
   }
 };
 

@@ -24,8 +24,8 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   template <class> friend class Purging;
   template <class> friend class SlotRequests;
   using Central::caches_, Central::lock_, Central::lock_free, Central::stats_, Central::supply_, Central::waiters_;
-  using Central::collect, Central::describe_here, Central::locked, Central::locked_slow, Central::make_room,
-      Central::mark_taken, Central::note_peak, Central::note_taken, Central::serve, Central::serve_all;
+  using Central::collect, Central::describe_here, Central::make_room, Central::mark_taken, Central::note_peak,
+      Central::note_taken, Central::serve, Central::serve_all;
 
  public:
   using shape_type = Shape;
@@ -49,7 +49,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       if (auto* const cache = caches_.mine()) [[likely]]
         taken.slot = cache->template pop<Stats::enabled>();
       if constexpr (Checks::tracks_slots)
-        while (taken.slot != nullptr && !locked([&] { return mark_taken(taken.slot); }))
+        while (taken.slot != nullptr && !marks_taken(taken.slot))
           taken.slot = caches_.mine()->template pop<Stats::enabled>();
     } else {
       [[maybe_unused]] auto const guard = inside_to_pop();
@@ -72,7 +72,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       taken = pop_from_central();
     }
     if (taken.slot != nullptr) prepare(taken);
-    else locked([&] { stats_.failed(); });
+    else note_failure();
     return taken;
   }
 
@@ -87,14 +87,15 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     for (;;) {
       if (Taken const taken = pop_from_central(); taken.slot != nullptr) return prepare(taken), taken;
       if (make_room(1, error)) continue;
-      if (count_failure) locked([&] { stats_.failed(); });
+      if (count_failure) note_failure();
       this->report_damage(nullptr);  // of any slot
       return {nullptr, false};
     }
   }
 
   void note_failure() {
-    locked([&] { stats_.failed(); });
+    [[maybe_unused]] auto const guard = inside();
+    stats_.failed();
   }
   /// A wait without a slot is a failure, of which a trace hears as a wait.
   void note_end_of_wait() noexcept {
@@ -128,13 +129,15 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       /// After this lock is released a pool under destruction may be gone, unless the waiter got a slot.
       void leave(Error* error) noexcept {
         done = true;
-        bool const was_served = core.locked_slow([&] {
+        bool was_served = false;
+        {
+          auto const guard = core.inside_slow();
           core.caches_.reopen(core.supply_);
           if (error != nullptr && waiter.taken.slot == nullptr)
             core.note_end_of_wait(),
                 *error = core.describe_here(ErrorCode::pool_exhausted, "no slot came back in time");
-          return core.waiters_.leave(waiter);
-        });
+          was_served = core.waiters_.leave(waiter);
+        }
         if (was_served) waiter.wait_until_served();
       }
     } queued(*this, undo);
@@ -151,51 +154,45 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   FASTALLOC_NOINLINE bool pop_all(std::byte** out, std::size_t n, std::size_t& count, std::size_t& untouched,
                                   Error& error) {
     for (;;) {
-      count = locked([&] {
+      {
+        [[maybe_unused]] auto const guard = inside();
         supply_.check_links(n);
         if (supply_.at_hand() < n) collect();
-        return supply_.at_hand() < n ? 0 : pop_here(out, n, untouched);
-      });
+        count = supply_.at_hand() < n ? 0 : pop_here(out, n, untouched);
+      }
       prepare_all(out, count, untouched);
       if (count == n) return true;
       if (make_room(n, &error)) {
         if (count == 0) continue;
         if constexpr (Central::may_meet_used) error = this->describe(ErrorCode::pool_exhausted, free_slots_lost, n);
       }
-      locked([&] { stats_.failed(); });
+      note_failure();
       return false;
     }
   }
   /// Takes n adjacent slots. Returns: null, with the error, if there are none.
   FASTALLOC_COLD auto pop_run(std::size_t n, Error& error) {
     for (;;) {
-      auto const run = locked([&] {
-        collect();
-        if constexpr (Caches::enabled) note_peak();
-        auto const found = supply_.pop_run(n);
-        if (found.data == nullptr) return found;
-        if constexpr (Checks::tracks_slots)
-          for (std::size_t i = 0; i != n; ++i) mark_taken(found.data + i * stride());
-        stats_.allocated(n);
-        note_peak();
-        return found;
-      });
+      auto const run = pop_run_here(n);
       if (run.data != nullptr) {
         for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.untouched});
         return run;
       }
       if (make_room(n, &error, true)) continue;
-      locked([&] { stats_.failed(); });
+      note_failure();
       return run;
     }
   }
   /// Effects: makes n slots available, unless another thread takes them. Returns: false, with the error, on failure.
   FASTALLOC_ALWAYS_INLINE bool bring_to_hand(std::size_t n, Error& error) {
-    while (!locked([&] { return this->gathers(n); })) [[unlikely]] {
-      if (make_room(n, &error)) continue;
-      return locked([&] { stats_.failed(); }), false;
+    for (;;) {
+      {
+        [[maybe_unused]] auto const guard = inside();
+        if (this->gathers(n)) [[likely]]
+          return true;
+      }
+      if (!make_room(n, &error)) return note_failure(), false;
     }
-    return true;
   }
   /// Takes up to n slots, as pop_all() does. For single-threaded pools.
   FASTALLOC_ALWAYS_INLINE std::size_t pop_many(std::byte** out, std::size_t n, std::size_t& untouched) {
@@ -205,7 +202,10 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   }
 
   /// Calls f under the lock that every thread takes, with LockFree that of the slow path.
-  template <class F> decltype(auto) locked_for_all(F&& f) const { return locked_slow(f); }
+  template <class F> decltype(auto) locked_for_all(F&& f) const {
+    [[maybe_unused]] auto const guard = inside_slow();
+    return f();
+  }
 
   /// Effects: in pools with caches, creates this thread's cache and allocates its maximum size.
   void warm_up() {
@@ -345,7 +345,10 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   }
   /// Slots in use without an object.
   [[nodiscard]] std::size_t reserved() const {
-    if constexpr (Shape::keyed) return locked([&] { return supply_.blocks().keys().reserved_count(); });
+    if constexpr (Shape::keyed) {
+      [[maybe_unused]] auto const guard = inside();
+      return supply_.blocks().keys().reserved_count();
+    }
     return 0;
   }
   /// Ends the keys of the object in `slot`.
@@ -353,59 +356,12 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     if constexpr (Shape::keyed) supply_.blocks().keys().end(word_of(slot));
   }
 
-  /// Calls f(slot) for the live slots that pass holds(slot), in address order, until f returns false. f runs without
-  /// the lock; holds() runs under it, so the slot's block exists. Skips slots returned meanwhile: caches are closed, so
-  /// they reach the central list at once. Returns: 0, or the bytes of a snapshot that could not be allocated.
-  template <class Holds, class F> std::size_t visit(Holds&& holds, F&& f) {
-    struct Closed {
-      PoolCore& core;
-      explicit Closed(PoolCore& c) : core(c) {
-        core.locked_slow([&] { core.caches_.close(core.supply_), core.serve(); });
-      }
-      ~Closed() {
-        core.locked_slow([&] { core.caches_.reopen(core.supply_); });
-      }
-    } const closed(*this);
-    struct Report {
-      PoolCore& core;
-      ~Report() { core.report_damage(nullptr); }
-    } const report{*this};
-    if constexpr (TracksOccupancy<typename Supply::Slots>) {
-      LiveCursor<Supply> cursor;
-      locked_slow([&] {
-        cursor = LiveCursor<Supply>(supply_);
-        while (cursor.slot() != nullptr && !holds(cursor.slot())) cursor.next();
-      });
-      while (cursor.slot() != nullptr && f(cursor.slot())) {
-        locked_slow([&] {
-          caches_.poll(supply_);
-          do cursor.next();
-          while (cursor.slot() != nullptr && !holds(cursor.slot()));
-        });
-      }
-      return 0;
-    } else {
-      Snapshot snapshot;
-      std::size_t const missing = locked_slow([&] { return supply_.begin(snapshot); });
-      if (missing != 0) return missing;
-      struct End {
-        PoolCore& core;
-        Snapshot& snapshot;
-        ~End() {
-          core.locked_slow([&] { core.supply_.end(snapshot); });
-        }
-      } const end{*this, snapshot};
-      auto const next = [&] {
-        return locked_slow([&] {
-          caches_.poll(supply_);
-          std::byte* slot = supply_.next(snapshot);
-          while (slot != nullptr && !holds(slot)) slot = supply_.next(snapshot);
-          return slot;
-        });
-      };
-      for (std::byte* slot = next(); slot != nullptr && f(slot);) slot = next();
-      return 0;
-    }
+  /// Calls f(slot), without a lock, for the slots of a LiveWalk until f returns false. Returns: 0, or the bytes of a
+  /// snapshot that could not be allocated.
+  template <class Holds, class F> std::size_t visit(Holds const& holds, F&& f) {
+    LiveWalk<Central> walk(*this);
+    for (std::byte* slot = walk.first(holds); slot != nullptr && f(slot);) slot = walk.next(holds);
+    return walk.missing();
   }
 
  private:
@@ -441,6 +397,22 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       if (taken.slot != nullptr) note_taken(taken.slot);
       return taken;
     }
+  }
+  FASTALLOC_ALWAYS_INLINE bool marks_taken(std::byte* slot) noexcept {
+    [[maybe_unused]] auto const guard = inside();
+    return mark_taken(slot);
+  }
+  auto pop_run_here(std::size_t n) noexcept {
+    [[maybe_unused]] auto const guard = inside();
+    collect();
+    if constexpr (Caches::enabled) note_peak();
+    auto const run = supply_.pop_run(n);
+    if (run.data == nullptr) return run;
+    if constexpr (Checks::tracks_slots)
+      for (std::size_t i = 0; i != n; ++i) mark_taken(run.data + i * stride());
+    stats_.allocated(n);
+    note_peak();
+    return run;
   }
   [[nodiscard]] auto& word_of(std::byte const* slot) const noexcept {
     auto const& keys = supply_.blocks().keys();

@@ -348,6 +348,11 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     else return Base::try_pop_slow();
   }
   [[nodiscard]] bool holds_object(std::byte* slot) const noexcept { return Base::holds_object(slot, type); }
+  /// The same as an object, for walks: lambdas would be types of their own, and the walks, too.
+  struct Holds {
+    PoolObjects const& pool;
+    bool operator()(std::byte* slot) const noexcept { return pool.holds_object(slot); }
+  };
 
   /// A slot for a request that found none at hand. Without one: throws if it `must` find one, else returns none.
   template <bool must> FASTALLOC_ALWAYS_INLINE Taken slow_pop() {

@@ -56,26 +56,26 @@ template <class Choices> class Purging<PoolCore<Choices>> {
  public:
   static std::size_t run([[maybe_unused]] Core& core) noexcept {
 #if FASTALLOC_CAN_PURGE
-    if constexpr (!requires { requires Choices::storage::is_borrowed; } && Choices::inline_slots == 0)
-      return core.locked_slow([&] {
-        core.collect();
-        core.supply_.sync_bump_pointer();
-        if constexpr (!has_no_contents) {
-          return gaps(core, [] { return static_cast<std::byte*>(nullptr); });
-        } else if constexpr (tracks) {
-          LiveCursor<typename Core::Supply> cursor(core.supply_);
-          return gaps(core, [&, first = true]() mutable {
-            if (!std::exchange(first, false)) cursor.next();
-            return cursor.slot();
-          });
-        } else {
-          Snapshot snapshot;
-          if (core.supply_.begin(snapshot) != 0) return std::size_t{0};
-          std::size_t const bytes = gaps(core, [&] { return core.supply_.next(snapshot); });
-          core.supply_.end(snapshot);
-          return bytes;
-        }
-      });
+    if constexpr (!requires { requires Choices::storage::is_borrowed; } && Choices::inline_slots == 0) {
+      [[maybe_unused]] auto const guard = core.inside_slow();
+      core.collect();
+      core.supply_.sync_bump_pointer();
+      if constexpr (!has_no_contents) {
+        return gaps(core, [] { return static_cast<std::byte*>(nullptr); });
+      } else if constexpr (tracks) {
+        LiveCursor<typename Core::Supply> cursor(core.supply_);
+        return gaps(core, [&, first = true]() mutable {
+          if (!std::exchange(first, false)) cursor.next();
+          return cursor.slot();
+        });
+      } else {
+        Snapshot snapshot;
+        if (core.supply_.begin(snapshot) != 0) return 0;
+        std::size_t const bytes = gaps(core, [&] { return core.supply_.next(snapshot); });
+        core.supply_.end(snapshot);
+        return bytes;
+      }
+    }
 #endif
     return 0;
   }

@@ -144,20 +144,21 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
   [[nodiscard]] std::size_t bytes() {
     check_pool();
     pool_.open_inline();
-    return core().locked([&] { return describe().bytes; });
+    return described().bytes;
   }
 
   [[nodiscard]] Result<std::size_t> save(std::span<std::byte> out) {
     check_pool();
     pool_.open_inline();
     SavedHeader header;
-    bool const fits = core().locked([&] {
+    bool fits = false;
+    {
+      [[maybe_unused]] auto const guard = core().inside();
       supply().check_links();
       header = describe();
-      if (out.size() < header.bytes) return false;
-      write(header, out.data());
-      return true;
-    });
+      fits = out.size() >= header.bytes;
+      if (fits) write(header, out.data());
+    }
     core().report_damage(nullptr);
     if (fits) return static_cast<std::size_t>(header.bytes);
     return error_of(
@@ -173,7 +174,10 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
     Refusal refusal;
     SavedHeader header;
     if (!read(data, header, refusal)) return error_of(ErrorCode::invalid_data, refusal);
-    core().locked([&] { restore(header, data.data()); });
+    {
+      [[maybe_unused]] auto const guard = core().inside();
+      restore(header, data.data());
+    }
     core().report_damage(nullptr);
     return {};
   }
@@ -216,7 +220,7 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
       bool done = false;
       ~Undo() {
         if (!done)
-          pool.core_.visit([&](std::byte* slot) { return pool.holds_object(slot); },
+          pool.core_.visit(typename Pool::Holds{pool},
                            [&](std::byte* slot) { return pool.release_from_handle(Pool::object_in(slot)), true; });
       }
     } undo{pool_};
@@ -272,7 +276,11 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
   }
   static std::size_t slots_at(SavedHeader const& header) noexcept { return round_up(checked_bytes(header), alignment); }
 
-  /// The header of the pool as it is, without a checksum. Requires: the lock.
+  /// The header of the pool as it is, without a checksum; describe() requires the lock.
+  [[nodiscard]] SavedHeader described() noexcept {
+    [[maybe_unused]] auto const guard = core().inside();
+    return describe();
+  }
   [[nodiscard]] SavedHeader describe() noexcept {
     supply().sync_bump_pointer();
     SavedHeader header{.word_bytes = sizeof(std::size_t),
@@ -349,7 +357,7 @@ template <class Derived, class T, class Kind, class... Ps> class SavedState<Pool
       return refuse("the data does not begin as saved data does (the limit); pass what save() wrote, from its first "
                     "byte on",
                     header.magic, SavedHeader::right_magic, "(magic number)");
-    SavedHeader const here = core().locked([&] { return describe(); });
+    SavedHeader const here = described();
     if (!here.accepts(header, error)) return false;
     constexpr char const* damaged = "the data was changed after it was saved, or is damaged; save it anew";
     if (header.high_water > header.slot_count || header.returned > header.high_water ||
