@@ -353,7 +353,9 @@ class Numbers {
     Iterator& operator++() { return ++at_, *this; }
     Iterator operator++(int) { return Iterator(at_++); }
     bool operator==(Iterator const&) const = default;
-    friend long long operator-(Iterator a, Iterator b) { return static_cast<long long>(a.at_ - b.at_); }
+    [[maybe_unused]] friend long long operator-(Iterator a, Iterator b) {
+      return static_cast<long long>(a.at_ - b.at_);
+    }
 
    private:
     unsigned long long at_ = 0;
