@@ -63,7 +63,7 @@ template <class Store> class SegmentStore {
 };
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
-class BlockStore : public Blocks<Shape::growing> {
+class BlockStore : public BlockLookup<Shape>::Blocks {
   template <class> friend class SegmentStore;
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
   using Slots = typename Layout::Slots;

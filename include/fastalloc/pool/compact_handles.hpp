@@ -24,7 +24,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Storage: HeapStorage, PageStorage, InlineStorage<N>, one that aligns and can grow, or ExternalStorage with a span at
 /// a multiple of P::required_alignment() (not with Generations). Not with LockFree (except InlineStorage<N>),
 /// HeapFallback, save() and allocate_at(key). Slots of a run lie in one segment.
-/// Complexity: as without, and one step a release. With b blocks: b is the number of segments.
+/// Complexity: as without, and one step a release. With b blocks: b is the number of segments; the block of an address
+/// is found in one step, not in log2 b.
 struct CompactHandles {
   static constexpr bool compacts_handles = true;
 };
