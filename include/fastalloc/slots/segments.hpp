@@ -70,7 +70,7 @@ template <std::size_t Bytes> class SegmentBlocks : public Blocks<true> {
  public:
   constexpr SegmentBlocks() noexcept = default;
 
-  /// The entry at which a search begins. Without the shift by 7, segments at distances of 987 would share a few entries.
+  /// The entry at which a search begins. Without the shift, segments at distances of 987 would share a few entries.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE static std::size_t home(void const* p, std::size_t table_size) noexcept {
     std::uint64_t const number = reinterpret_cast<std::uintptr_t>(p) / Bytes;
     return static_cast<std::size_t>((((number ^ number >> 7) * 0x9E37'79B9'7F4A'7C15) >> 32) * table_size >> 32);
