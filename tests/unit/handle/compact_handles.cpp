@@ -541,6 +541,10 @@ TEST_CASE("compact handles: each pool on its own storage") {
     live.clear();
     CHECK(wide->is_empty());
   }
+#if FASTALLOC_HAS_THREADS
+  FixedPool<Object, InlineStorage<9>, CompactHandles, LockFree, DebugChecks> lock_free;
+  use(lock_free, 9);
+#endif
   FixedPool<char, InlineStorage<1>, CompactHandles> one;
   CHECK(sizeof(one) <= 320);
   // Room for the slots, and as much again, rounded up to a power of two.
