@@ -3,6 +3,7 @@
 // follows T.
 #include <fastalloc/lock/interrupt_lock.hpp>
 #include <fastalloc/lock/lock_free.hpp>
+#include <fastalloc/pool/compact_handles.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/pool/no_destructor.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>

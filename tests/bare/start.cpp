@@ -38,6 +38,7 @@ constinit Inline<SpinLock> spin;
 constinit Inline<LockFree> lock_free;
 constinit Inline<LockFree, AtomicStats, Generations> lock_free_keyed;
 constinit Inline<OwnLock, BitmapAllocator> own_lock;
+constinit Inline<CompactHandles> compact;
 constinit FixedPool<Sample, InlineStorage<40>> with_destructor;
 
 // The same in memory that is not zero: what the constructor writes is enough.
@@ -61,7 +62,7 @@ template <class Pool> bool works(Pool& pool) {
 template <class... Pools> bool all_work(Pools&... pools) { return (... && works(*pools)); }
 bool everything_works() {
   return all_work(stack, list, bitmap, narrow_list, unchecked, checked, keyed, shared, atomic_shared, spin, lock_free,
-                  lock_free_keyed, own_lock) &&
+                  lock_free_keyed, own_lock, compact) &&
          works(with_destructor);
 }
 
@@ -99,6 +100,7 @@ TEST_CASE("bare: inline pools lie in .bss") {
   CHECK(in_bss(lock_free));
   CHECK(in_bss(lock_free_keyed));
   CHECK(in_bss(own_lock));
+  CHECK(in_bss(compact));
   CHECK(in_bss(with_destructor));
 }
 #endif
@@ -118,6 +120,7 @@ TEST_CASE("bare: inline pools work in memory that is not zero") {
   CHECK(works_in_dirty_memory<FixedPool<Sample, InlineStorage<40>, BitmapAllocator, FullChecks>>());
   CHECK(works_in_dirty_memory<FixedPool<Sample, InlineStorage<40>, LockFree, Generations>>());
   CHECK(works_in_dirty_memory<FixedPool<Sample, InlineStorage<40>, MutexLock, AtomicShared>>());
+  CHECK(works_in_dirty_memory<FixedPool<Sample, InlineStorage<40>, CompactHandles, FullChecks>>());
 }
 
 TEST_CASE("bare: an inline pool of less, and one that is aligned too far") {

@@ -234,6 +234,57 @@ int judge_growth() {
   return 1;
 }
 
+/// What `owns` and `index_of` take in the mean, and the most of `owns`, in a pool of so many segments.
+struct Searches {
+  double owns = 0, index_of = 0;
+  std::uint32_t most = 0;
+};
+Searches searches(std::size_t segments) {
+  using Pool = FixedPool<steps::Wide, CompactHandles, NoChecks>;
+  using Do = steps::Operations<Pool>;
+  Maxima const maxima = steps::count_steps([&](Meter& meter) {
+    auto* const pool = new Pool(segments * 128);
+    steps::calibrate(meter, pool);
+    std::vector<steps::Wide*> slots;
+    while (slots.size() != segments * 128) slots.push_back(pool->allocate().release());
+    bool right = true;
+    for (std::size_t i = 0; i != 400; ++i) {
+      steps::Wide* const slot = slots[i * 79'999 % slots.size()];
+      right = right && measure(meter, steps::owns, Do::owns, *pool, static_cast<void const*>(slot));
+      right = right && measure(meter, steps::index_of, Do::index_of, *pool, slot) < slots.size();
+    }
+    for (int i = 1; i != 60; ++i)  // not of the pool
+      right = right && !measure(meter, steps::owns, Do::owns, *pool,
+                                reinterpret_cast<void const*>(reinterpret_cast<std::uintptr_t>(&slots) +
+                                                              static_cast<std::uintptr_t>(i) * Pool::segment_bytes));
+    return right;
+  });
+  if (!maxima.ended_well) return {};
+  auto const mean = [&](std::size_t kind) {
+    return static_cast<double>(maxima.sum[kind]) / maxima.times[kind] - maxima.most[steps::call];
+  };
+  return {mean(steps::owns), mean(steps::index_of), maxima.most[steps::owns]};
+}
+/// An address is looked up by as many instructions in a pool of many segments as in one of few.
+int judge_segments() {
+  int problems = 0;
+  Searches const few = searches(8);
+  for (std::size_t const segments : {1U, 512U, 4096U}) {
+    Searches const many = searches(segments);
+    if (shows_rows)
+      std::printf("FixedPool, CompactHandles, %zu segments: owns %.1f, at most %u; index_of %.1f\n", segments,
+                  many.owns, many.most, many.index_of);
+    if (few.owns != 0 && many.owns != 0 && many.owns <= few.owns + 8 && many.most <= few.most + 40 &&
+        many.index_of <= few.index_of + 1)
+      continue;
+    ++problems;
+    std::printf("FixedPool, CompactHandles: owns takes %.1f instructions with 8 segments, %.1f with %zu, at most %u; "
+                "index_of %.1f and %.1f\n",
+                few.owns, many.owns, segments, many.most, few.index_of, many.index_of);
+  }
+  return problems;
+}
+
 void print_table() {
   std::printf("| pool | slots | lock |");
   constexpr Kind shown[] = {steps::usual_allocate, steps::allocate,  steps::refused, steps::usual_release,
@@ -268,7 +319,7 @@ int main(int argc, char** argv) {
   }
   measure_all();
   if (wants_table) print_table();
-  int const problems = judge() + judge_growth();
+  int const problems = judge() + judge_growth() + judge_segments();
   if (problems == 0) std::printf("%zu pools: no operation takes more than its budget\n", rows.size());
   return problems == 0 ? 0 : 1;
 }

@@ -65,6 +65,12 @@ struct Object {
   std::uint64_t value;
 };
 
+/// A segment of CompactHandles holds 128 of them. Its constructor touches nothing.
+struct Wide {
+  Wide() noexcept {}
+  std::byte bytes[2000];
+};
+
 /// Called through a pointer that the compiler cannot follow, and so as it is.
 template <class R, class... Args> class Opaque {
  public:

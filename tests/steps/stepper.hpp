@@ -36,9 +36,10 @@ namespace steps {
 
 inline constexpr std::size_t most_operations = 32;  ///< kinds
 
-/// The most instructions that an operation of each kind took, and how often it was measured.
+/// The most instructions that an operation of each kind took, all of them, and how often it was measured.
 struct Maxima {
   std::array<std::uint32_t, most_operations> most{};
+  std::array<std::uint64_t, most_operations> sum{};
   std::array<std::uint32_t, most_operations> times{};
   bool ended_well = false;  ///< the child returned true
   bool refused = false;     ///< the system allows no stepping
@@ -83,6 +84,7 @@ class Meter {
   }
   static void note(Maxima& maxima, std::size_t kind, std::uint32_t count) {
     maxima.most[kind] = std::max(maxima.most[kind], count);
+    maxima.sum[kind] += count;
     ++maxima.times[kind];
   }
 

@@ -8,6 +8,7 @@
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/handle/shared_handle.hpp>
 #include <fastalloc/lifetime/recycle.hpp>
+#include <fastalloc/pool/compact_handles.hpp>
 #include <fastalloc/pool/fixed_pool.hpp>
 #include <fastalloc/slots/bitmap_allocator.hpp>
 #include <fastalloc/slots/free_list_allocator.hpp>
@@ -259,15 +260,33 @@ template <class Slots, class... Policies> void iteration() {
   }
 }
 
-template <class Slots, class Checks> void with_policies() {
+/// Handles of one word, whose pool is found from the object's address.
+template <class... Policies> void compact() {
+  using Pool = FixedPool<Counted, InlineStorage<slots>, CompactHandles, Policies...>;
+  static_assert(sizeof(typename Pool::handle_type) == sizeof(void*));
+  Pool pool, other;
+  auto strange = other.try_allocate(1);
+  for (auto* const each : {&pool, &other}) {
+    auto handle = each->try_allocate(2);
+    BARE_CHECK(each->owns(handle.get()) && each->allocated() == (each == &pool ? 1U : 2U));
+  }
+  BARE_CHECK(pool.is_empty() && other.allocated() == 1 && Counted::live == 1);
+  BARE_CHECK(!pool.owns(strange.get()));
+  strange = pool.try_allocate(3);  // the object of another pool ends in that pool
+  BARE_CHECK(other.is_empty() && pool.allocated() == 1);
+  strange.reset();
+  BARE_CHECK(pool.is_empty() && Counted::live == 0);
+}
+
+template <class Slots, class Checks, class... Policies> void with_policies() {
   constexpr bool lowest = std::is_same_v<Slots, BitmapAllocator>;
-  filling<Slots, Checks>();
-  reuse<lowest, Slots, Checks>();
-  objects<Slots, Checks>();
-  alignment<Slots, Checks>();
-  handles<Slots, Checks>();
-  recycling<Slots, Checks>();
-  if constexpr (Checks::tracks_slots) mistakes<Slots, Checks>();
+  filling<Slots, Checks, Policies...>();
+  reuse<lowest, Slots, Checks, Policies...>();
+  objects<Slots, Checks, Policies...>();
+  alignment<Slots, Checks, Policies...>();
+  handles<Slots, Checks, Policies...>();
+  recycling<Slots, Checks, Policies...>();
+  if constexpr (Checks::tracks_slots) mistakes<Slots, Checks, Policies...>();
 }
 
 /// Each slot allocator with all that is here, and with and without checks where these play a part. To compile takes
@@ -288,6 +307,12 @@ inline void run_bare_checks() {
   sharing<BitmapAllocator, DebugChecks>();
   iteration<StackAllocator>();
   iteration<BitmapAllocator, DebugChecks>();
+  with_policies<StackAllocator, FullChecks, CompactHandles>();
+  handles<BitmapAllocator, NoChecks, CompactHandles>();
+  keys<FreeListAllocator, CompactHandles>();
+  sharing<StackAllocator, CompactHandles>();
+  compact<StackAllocator, NoChecks>();
+  compact<FreeListAllocator, DebugChecks>();
 }
 
 }  // namespace bare

@@ -15,7 +15,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// When to use: during development. Costs 1 bit a slot and two fills an object. Links in free slots are verified before
 /// they are followed.
-/// Complexity: 1 step each way for the mark, log2 b + 1 to find a block, and the bytes of one object.
+/// Complexity: 1 step each way for the mark, log2 b + 1 (1 with CompactHandles) to find a block, and the bytes of one
+/// object.
 struct DebugChecks {
   static constexpr bool tracks_slots = true;
   static constexpr bool fills = true;

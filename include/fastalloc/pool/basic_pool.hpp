@@ -461,7 +461,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
     else return 0;
   }
 
-  /// True if `p` points into one of this pool's slots, used or free. Complexity: 1 step; log2 b + 1 with b blocks.
+  /// True if `p`, any pointer, points into one of this pool's slots, used or free. Complexity: 1 step; log2 b + 1 with
+  /// b blocks, unless the pool has CompactHandles.
   [[nodiscard]] bool owns(void const* p) const { return core_.owns(p); }
 
   /// The number of the object's slot: stable while the object lives, unique among live objects, and below

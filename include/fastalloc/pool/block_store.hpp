@@ -57,13 +57,14 @@ template <class Shape, class Checks, class Layout> struct ProcessBlock {
 };
 
 /// Blocks in segments, of pools with CompactHandles; the specialization is in pool/compact_handles.hpp.
+template <class Storage, class Layout, std::size_t Size> class SegmentRegion;
 template <class Store> class SegmentStore {
   static_assert(sizeof(Store) == 0, "fastalloc: CompactHandles has a header of its own; add "
                                     "#include <fastalloc/pool/compact_handles.hpp>");
 };
 
 template <class Shape, class SlotPolicy, class StorageState, class Checks>
-class BlockStore : public Blocks<Shape::growing> {
+class BlockStore : public BlockLookup<Shape>::Blocks {
   template <class> friend class SegmentStore;
   using Layout = PoolLayout<Shape, SlotPolicy, Checks>;
   using Slots = typename Layout::Slots;

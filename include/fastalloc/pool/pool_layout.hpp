@@ -7,6 +7,7 @@
 //   many blocks  | slots | marks of the checks | GrowingBlock |          each
 //                with CompactHandles each in a segment, several from one acquisition: slots/segments.hpp
 //   directory    | metadata of the slot allocator | GrowingBlock* ... |  one for all blocks, replaced when they change
+//                with CompactHandles also a table by hash, twice as long: slots/segments.hpp
 #pragma once
 
 #include <fastalloc/arithmetic.hpp>
@@ -103,7 +104,7 @@ template <class Shape, class SlotPolicy, class Checks> struct PoolLayout {
   static constexpr Plan directory(std::size_t slot_count, std::size_t blocks) noexcept {
     Plan plan;
     plan.metadata = round_up(Slots::metadata_bytes(slot_count, blocks), alignof(GrowingBlock*));
-    plan.valid = checked_add(plan.metadata, blocks * sizeof(GrowingBlock*), plan.bytes);
+    plan.valid = checked_add(plan.metadata, blocks * Shape::entries * sizeof(GrowingBlock*), plan.bytes);
     return plan;
   }
 };

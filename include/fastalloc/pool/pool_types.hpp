@@ -129,15 +129,14 @@ template <class T, class Kind, class... Ps> struct PoolTypes {
     static constexpr std::size_t inline_slots = 0;
   };
   template <SizedStorage S> struct StorageOf<S> {
-    static constexpr std::size_t bytes = layout::block(S::slot_count, size).bytes;
-    using type = typename S::template region<bytes, compact ? greater(std::bit_ceil(bytes), layout::block_alignment)
-                                                            : layout::block_alignment>;
+    using region = typename S::template region<layout::block(S::slot_count, size).bytes, layout::block_alignment>;
+    using type = std::conditional_t<compact, SegmentRegion<S, layout, size>, region>;
     static constexpr std::size_t inline_slots = S::slot_count;
   };
   using storage = typename StorageOf<typename P::storage>::type;
   /// Bytes of the segments that handles look for.
   static constexpr std::size_t segment_bytes = [] {
-    if constexpr (segment == 1) return storage::fixed_alignment;
+    if constexpr (segment == 1) return storage::segment_bytes;
     else return segment;
   }();
   static constexpr std::size_t inline_slots = StorageOf<typename P::storage>::inline_slots;

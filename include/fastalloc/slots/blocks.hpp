@@ -2,7 +2,8 @@
 // Blocks: the memory of a pool, and the mapping between an address, its block and its index.
 //
 //   block      | slot 0 | slot 1 | ... | slot n-1 | tail |          contiguous, never moves
-//   directory  Block* sorted by address                             only in a pool that grows
+//   directory  Block* sorted by address                             only in a pool that grows; with CompactHandles
+//                                                                   a hash table, too (slots/segments.hpp)
 //
 // A slot's index is its block's `first` plus its place in the block; blocks are numbered in the order of their
 // creation. Indices are stable while the block lives. `word` numbers the machine words of one bit a slot, in address
@@ -202,7 +203,7 @@ template <> class Blocks<true> : public detail::BlocksBase {
   }
   [[nodiscard]] Block** directory() const noexcept { return sorted_; }
 
- private:
+ protected:
   template <class Predicate> std::size_t upper_bound(Predicate before) const noexcept {
     std::size_t low = 0;
     for (std::size_t n = count_; n != 0;) {

@@ -67,7 +67,7 @@ struct SlotShape {
   static constexpr bool counted = CountsOffset != 0;
   static constexpr std::size_t header = Header;
   static constexpr bool spans_processes = Header != 0;
-  static constexpr std::size_t segment = Segment;
+  static constexpr std::size_t segment = Segment, entries = Segment > 1 ? 3 : 1;  ///< of the directory for a block
   /// Offset of a slot's index for keys in a growing pool, whether the slot is in use or free.
   static constexpr std::size_t index_offset = Size - sizeof(std::uint32_t);
   /// Bytes of the object and its companions, which are filled and poisoned. Iterations may read the rest of the slot.

@@ -530,8 +530,29 @@ TEST_CASE("compact handles: each pool on its own storage") {
   use(inside, 100);
   FixedPool<Object, InlineStorage<3>, CompactHandles, FullChecks, BitmapAllocator> few(PoolConfig{.capacity = 2});
   use(few, 2);
+  // Wider strides than those the segment was made for: as many slots as the bytes allow, all in the segment.
+  using Narrow = FixedPool<std::uint32_t, InlineStorage<60>, CompactHandles, NoChecks>;
+  for (std::size_t n = 1; n <= 60; ++n) {
+    auto wide = Narrow::try_create(PoolConfig{.capacity = n, .alignment = 8});
+    if (!wide) continue;
+    std::vector<Narrow::handle_type> live;
+    while (!wide->is_full()) live.push_back(wide->allocate(7U));
+    CHECK(live.size() == n);
+    live.clear();
+    CHECK(wide->is_empty());
+  }
+#if FASTALLOC_HAS_THREADS
+  FixedPool<Object, InlineStorage<9>, CompactHandles, LockFree, DebugChecks> lock_free;
+  use(lock_free, 9);
+#endif
   FixedPool<char, InlineStorage<1>, CompactHandles> one;
   CHECK(sizeof(one) <= 320);
+  // Room for the slots, and as much again, rounded up to a power of two.
+  using Plain = FixedPool<Object, InlineStorage<1000>>;
+  using Compact = FixedPool<Object, InlineStorage<1000>, CompactHandles>;
+  CHECK(sizeof(Compact) <= sizeof(Plain) + Compact::segment_bytes + 64);
+  CHECK(Compact::segment_bytes == 65'536);
+  CHECK(alignof(Compact) == alignof(Plain));
   Handle<char> const erased = one.allocate('a');
   CHECK(*erased == 'a');
   using Outside = FixedPool<Object, ExternalStorage, CompactHandles, FullChecks>;
