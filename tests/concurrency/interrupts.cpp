@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // LockFree and InterruptLock in signal handlers, which stop a thread at any instruction: whatever it was about to do,
-// allocating and releasing goes on in the handler. A signal mask is what turns interrupts off.
+// allocating and releasing goes on in the handler. A signal mask is what turns interrupts off. The signals are those of
+// a timer: a second thread that sends them would need a processor of its own, and shares one where other tests run.
 #include <fastalloc/fastalloc.hpp>
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,22 +27,50 @@ namespace {
   ::sigset_t ours{};
   ::sigset_t before{};
   sigemptyset(&ours);
-  sigaddset(&ours, SIGUSR1);
+  sigaddset(&ours, SIGALRM);
   ::pthread_sigmask(SIG_BLOCK, &ours, &before);
   return before;
 }
 void restore_signals(::sigset_t const& before) noexcept { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); }
 using SignalLock = InterruptLock<mask_signals, restore_signals>;
 
+/// Interrupts: after each one, and after begin(), the next comes within 40 us, at a moment that chance decides.
+class Interrupts {
+ public:
+  static void begin(void (*handler)(int), std::size_t most) {
+    count_ = 0, most_ = most, random_ = test::Random(1);
+    std::signal(SIGALRM, handler);
+    set_timer();
+  }
+  /// The handler's last call.
+  static void next() {
+    count_.fetch_add(1, std::memory_order_relaxed);
+    if (go_on()) set_timer();
+  }
+  [[nodiscard]] static bool go_on() { return count_.load(std::memory_order_relaxed) < most_; }
+  static void end() { std::signal(SIGALRM, SIG_DFL); }
+
+ private:
+  static void set_timer() {
+    ::itimerval time{};
+    time.it_value.tv_usec = 1 + static_cast<::suseconds_t>(random_(40));
+    ::setitimer(ITIMER_REAL, &time, nullptr);
+  }
+  static inline std::atomic<std::size_t> count_{0};
+  static inline std::size_t most_ = 0;
+  static inline test::Random random_{1};
+};
+
 template <class Pool> struct Interrupted {
   static inline Pool* pool = nullptr;
-  static inline std::atomic<unsigned> signals{0};
 
   /// Takes what there is, is refused, releases.
   static void handle(int) {
-    typename Pool::handle_type handles[4];
-    for (auto& handle : handles) handle = pool->try_allocate();
-    signals.fetch_add(1, std::memory_order_relaxed);
+    {
+      typename Pool::handle_type handles[4];
+      for (auto& handle : handles) handle = pool->try_allocate();
+    }
+    Interrupts::next();
   }
 
   /// In a child, since the failure is that it hangs.
@@ -47,28 +78,16 @@ template <class Pool> struct Interrupted {
     std::fflush(nullptr);
     ::pid_t const child = ::fork();
     if (child == 0) {
-      std::signal(SIGALRM, SIG_DFL);
-      ::alarm(60);  // the failure is that it hangs
+      ::rlimit const seconds{20, 20};  // of processor time
+      ::setrlimit(RLIMIT_CPU, &seconds);
       Pool the_pool(capacity);
       pool = &the_pool;
-      std::signal(SIGUSR1, &handle);
-      std::atomic<bool> stop{false};
-      ::pthread_t const target = ::pthread_self();
-      std::thread sender([&] {
-        test::Random random(1);
-        while (signals.load(std::memory_order_relaxed) < test::scaled(1000, 100'000)) {
-          ::pthread_kill(target, SIGUSR1);
-          for (std::size_t spins = random(2000); spins != 0; --spins)
-            std::atomic_signal_fence(std::memory_order_seq_cst);
-        }
-        stop = true;
-      });
-      while (!stop.load(std::memory_order_relaxed)) {
+      Interrupts::begin(&handle, test::scaled(1000, 100'000));
+      while (Interrupts::go_on()) {
         auto const one = the_pool.try_allocate();
         auto const two = the_pool.try_allocate();
         auto const refused = the_pool.try_allocate();
       }
-      sender.join();
       ::_exit(the_pool.allocated() == 0 ? 0 : 1);
     }
     int status = 0;
@@ -98,7 +117,6 @@ template <class... Policies> struct Exchange {
   static inline Handle arrived[8];  ///< filled by the handler, emptied by the thread while signals are masked
   static inline Handle leaving[8];  ///< the other way round
   static inline std::uint64_t sent = 0, refused = 0, received = 0, wrong = 0;  ///< of the handler
-  static inline std::atomic<unsigned> signals{0};
 
   static void handle(int) {
     for (Handle& place : arrived) {
@@ -112,35 +130,21 @@ template <class... Policies> struct Exchange {
       place.reset();
       ++received;
     }
-    signals.fetch_add(1, std::memory_order_relaxed);
+    Interrupts::next();
   }
 
   static void run() {
     Pool in;
     Pool out;
     incoming = &in, outgoing = &out;
-    sent = refused = received = wrong = 0, signals = 0;
-    struct ::sigaction action{};
-    struct ::sigaction before{};
-    action.sa_handler = &handle;
-    ::sigaction(SIGUSR1, &action, &before);
-    ::pthread_t const target = ::pthread_self();
-    std::atomic<bool> stop{false};
-    std::thread sender([&] {
-      mask_signals();
-      test::Random random(3);
-      while (signals.load(std::memory_order_relaxed) < test::scaled(2000, 200'000) && !stop) {
-        ::pthread_kill(target, SIGUSR1);
-        for (std::size_t spins = random(3000); spins != 0; --spins) std::atomic_signal_fence(std::memory_order_seq_cst);
-      }
-      stop = true;
-    });
+    sent = refused = received = wrong = 0;
+    Interrupts::begin(&handle, test::scaled(2000, 200'000));
     std::uint64_t taken = 0;  // objects of `in`
     std::uint64_t made = 0;   // objects of `out`
     std::uint64_t own = 0;    // allocations of the thread's in `in`
     bool in_order = true;
     std::uint64_t seen[8] = {};
-    while (!stop.load(std::memory_order_relaxed)) {
+    while (Interrupts::go_on()) {
       Handle got[8];
       {
         auto const mask = mask_signals();
@@ -164,8 +168,7 @@ template <class... Policies> struct Exchange {
       restore_signals(mask);
       if (made_now) made_now.reset(), --made, ++discarded;
     }
-    sender.join();
-    ::sigaction(SIGUSR1, &before, nullptr);
+    Interrupts::end();
     for (Handle& place : arrived)
       if (place) ++taken, place.reset();
     for (Handle& place : leaving)

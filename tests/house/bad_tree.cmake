@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# cmake -D RULE=<rule> -D WORK_DIR=<folder> -P bad_tree.cmake
+# cmake -D RULE=<rule> -D WORK_DIR=<folder> [-D MEASURED=<folder>] -P bad_tree.cmake
 # Writes a small tree that breaks every rule, and fails unless rules.cmake names each break of the given rule. Of the
-# rules with scripts of their own, `format` reads that tree, too, and `weight` the real one, with limits that are too
-# low.
+# rules with scripts of their own, `format` reads that tree, too, and `weight` what the test of that rule measured in the
+# folder MEASURED, with limits that are too low.
 cmake_minimum_required(VERSION 3.23)
 include(${CMAKE_CURRENT_LIST_DIR}/../support/fail.cmake)
 
@@ -52,8 +52,8 @@ set(weight_breaks
 if(RULE STREQUAL format)
   set(script -D CLANG_FORMAT=${CLANG_FORMAT} -P ${CMAKE_CURRENT_LIST_DIR}/format.cmake)
 elseif(RULE STREQUAL weight)
-  cmake_path(SET root NORMALIZE ${CMAKE_CURRENT_LIST_DIR}/../..)
-  set(script -D ROOT=${root} -D WORK_DIR=${WORK_DIR} -D COMPILER=${COMPILER} -D COMPILER_ID=${COMPILER_ID} -D SIZE=${SIZE}
+  get_filename_component(root ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)  # without a slash at the end
+  set(script -D ROOT=${root} -D WORK_DIR=${MEASURED} -D MEASURED=ON -D COMPILER=${COMPILER} -D COMPILER_ID=${COMPILER_ID} -D SIZE=${SIZE}
     -D POOLS=GrowingPool -D LIMIT_PERCENT=50 -P ${CMAKE_CURRENT_LIST_DIR}/weight.cmake)
 else()
   set(script -D RULE=${RULE} -D core_limit=6 -P ${CMAKE_CURRENT_LIST_DIR}/rules.cmake)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Whether operations of a pool make system calls or take page faults. Each look is a forked child:
 //
-//   calls    the pool is built (and warmed up), a seccomp filter allows exit and write and kills at anything else, ten
-//            million operations
+//   calls    the pool is built (and warmed up), a seccomp filter allows exit and write and kills at anything else,
+//            millions of operations
 //   faults   the same on a twin pool first, for a moment: it brings in code and stack. Then the pool is built, and
-//            getrusage() before and
-//            after ten million operations must say the same
+//            getrusage() before and after the operations must say the same
 //
 // The operations: pairs, filling and draining in random order, requests of a pool that is full, batches; keys and
 // owners where there are some.
@@ -28,11 +27,13 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 namespace quiet {
 
-inline constexpr std::size_t operations = 10'000'000;
+/// Each state of a pool of `slots` comes up thousands of times in the fewer, too.
+inline std::size_t const operations = std::getenv("FASTALLOC_STRESS_SECONDS") != nullptr ? 10'000'000 : 2'500'000;
 inline constexpr std::size_t slots = 1000;
 inline constexpr std::size_t batch = 48;
 /// Children that look for page faults. The kernel may move a page at any time, for a huge one, say: on a busy machine

@@ -5,6 +5,7 @@
 //                           allows no stepping
 //   steps_machine --table   prints the table of include/fastalloc/README.md, too
 //   steps_machine --rows    prints what was measured, a line a pool and capacity
+//   steps_machine --all     over twice the states, and more capacities between the smallest and the largest
 //
 // Compiled with -O2 -DNDEBUG in every build (CMakeLists.txt): the library as users ship it.
 #include "steps/budgets.hpp"
@@ -73,8 +74,15 @@ void add(char const* name, std::size_t capacity, std::size_t blocks, Build&& bui
   if (shows_rows) print(rows.back());
 }
 
-template <class Slots, class Lock, class... Ps>
-void fixed(char const* name, std::initializer_list<std::size_t> capacities) {
+using Capacities = std::vector<std::size_t>;
+/// Ascending. `others`: with --all.
+Capacities capacities_of(Capacities some, Capacities const& others) {
+  if (steps::all_states) some.insert(some.end(), others.begin(), others.end());
+  std::sort(some.begin(), some.end());
+  return some;
+}
+
+template <class Slots, class Lock, class... Ps> void fixed(char const* name, Capacities const& capacities) {
   using Pool = FixedPool<Object, Slots, Lock, Ps...>;
   for (std::size_t const n : capacities)
     add<Pool, Slots, Lock>(
@@ -91,7 +99,7 @@ template <class Pool> Pool* build_growing(std::size_t n) {
   for (std::size_t b = 2; b <= blocks; ++b) pool->reserve(n / blocks * b);
   return pool;
 }
-template <class Slots, class... Ps> void growing(char const* name, std::initializer_list<std::size_t> capacities) {
+template <class Slots, class... Ps> void growing(char const* name, Capacities const& capacities) {
   using Pool = GrowingPool<Object, Slots, Ps...>;
   for (std::size_t const n : capacities)
     add<Pool, Slots, NoLock>(
@@ -101,8 +109,7 @@ template <class Slots, class... Ps> void growing(char const* name, std::initiali
         });
 }
 
-template <class Slots, class Lock, class... Ps>
-void uncached(char const* name, std::initializer_list<std::size_t> capacities) {
+template <class Slots, class Lock, class... Ps> void uncached(char const* name, Capacities const& capacities) {
   using Pool = std::conditional_t<std::same_as<Lock, LockFree>, ThreadSafePool<Object, Slots, Lock, Ps...>,
                                   ThreadSafePool<Object, Slots, Lock, NoCache, Ps...>>;
   for (std::size_t const n : capacities)
@@ -110,14 +117,14 @@ void uncached(char const* name, std::initializer_list<std::size_t> capacities) {
         name, n, 1, [=] { return new Pool(n); },
         [=](Pool& pool, Meter& meter) { return steps::run_plain(pool, n, meter, 0, false); });
 }
-template <class Slots, class... Ps> void cached(char const* name, std::initializer_list<std::size_t> capacities) {
+template <class Slots, class... Ps> void cached(char const* name, Capacities const& capacities) {
   using Pool = ThreadSafePool<Object, Slots, Ps...>;
   for (std::size_t const n : capacities)
     add<Pool, Slots, AdaptiveLock>(
         name, n, 1, [=] { return new Pool(n); },
         [=](Pool& pool, Meter& meter) { return steps::run_cached(pool, n, meter); });
 }
-template <class Slots> void local(std::initializer_list<std::size_t> capacities) {
+template <class Slots> void local(Capacities const& capacities) {
   using Pool = ThreadLocalPool<Object, Slots>;
   for (std::size_t const n : capacities)
     add<Pool, Slots, NoLock>(
@@ -127,24 +134,24 @@ template <class Slots> void local(std::initializer_list<std::size_t> capacities)
 
 void measure_all() {
   constexpr std::size_t k = 1024, m = k * k;
-  fixed<StackAllocator, NoLock>("FixedPool", {64, 4 * k, 256 * k, m});
-  fixed<FreeListAllocator, NoLock>("FixedPool", {64, 4 * k, 256 * k, m});
+  fixed<StackAllocator, NoLock>("FixedPool", capacities_of({64, m}, {4 * k, 256 * k}));
+  fixed<FreeListAllocator, NoLock>("FixedPool", capacities_of({64, m}, {4 * k, 256 * k}));
   fixed<BitmapAllocator, NoLock>("FixedPool", {64, 4 * k, 256 * k, m, 17 * m});
   fixed<StackAllocator, SpinLock>("FixedPool", {64, 256 * k});
   fixed<FreeListAllocator, SpinLock>("FixedPool", {256 * k});
   fixed<BitmapAllocator, SpinLock>("FixedPool", {4 * k});
   fixed<StackAllocator, AdaptiveLock>("FixedPool", {64, 256 * k});
   fixed<FreeListAllocator, AdaptiveLock>("FixedPool", {256 * k});
-  fixed<BitmapAllocator, AdaptiveLock>("FixedPool", {256 * k});
+  fixed<BitmapAllocator, AdaptiveLock>("FixedPool", capacities_of({4 * k}, {256 * k}));
   fixed<StackAllocator, MutexLock>("FixedPool", {64, 256 * k});
   fixed<StackAllocator, NoLock, BasicStats>("FixedPool, BasicStats", {64, 256 * k});
   fixed<FreeListAllocator, NoLock, BasicStats>("FixedPool, BasicStats", {64, 256 * k});
-  fixed<BitmapAllocator, NoLock, BasicStats>("FixedPool, BasicStats", {256 * k});
-  growing<StackAllocator>("GrowingPool, 16 blocks", {4 * k, 256 * k, m});
+  fixed<BitmapAllocator, NoLock, BasicStats>("FixedPool, BasicStats", capacities_of({4 * k}, {256 * k}));
+  growing<StackAllocator>("GrowingPool, 16 blocks", capacities_of({4 * k, m}, {256 * k}));
   growing<FreeListAllocator>("GrowingPool, 16 blocks", {4 * k, 256 * k});
   growing<BitmapAllocator>("GrowingPool, 16 blocks", {4 * k, m});
   uncached<StackAllocator, AdaptiveLock>("ThreadSafePool, NoCache", {64, 256 * k});
-  local<StackAllocator>({4 * k, 256 * k, m});
+  local<StackAllocator>(capacities_of({4 * k, m}, {256 * k}));
   local<FreeListAllocator>({256 * k});
   local<BitmapAllocator>({4 * k, 256 * k});
   cached<StackAllocator>("ThreadSafePool", {4 * k, m});
@@ -152,7 +159,7 @@ void measure_all() {
   cached<BitmapAllocator>("ThreadSafePool", {4 * k, 256 * k});
   cached<StackAllocator, AtomicStats>("ThreadSafePool, AtomicStats", {4 * k, 256 * k});
   if (steps::can_step_atomics()) {
-    fixed<StackAllocator, LockFree>("FixedPool", {64, 4 * k, 256 * k, m});
+    fixed<StackAllocator, LockFree>("FixedPool", capacities_of({64, m}, {4 * k, 256 * k}));
     uncached<StackAllocator, LockFree>("ThreadSafePool", {64, 256 * k});
   }
   using Keyed = FixedPool<Object, Generations>;
@@ -220,8 +227,8 @@ template <class... Keys> std::uint32_t growth() {
   row.maxima = steps::count_steps([&](Meter& meter) {
     auto* const pool = new Pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
     steps::calibrate(meter, pool);
-    steps::Stage stage(*pool, row.capacity + 4, meter);
-    while (stage.size() != row.capacity + 4) stage.pop(stage.size() >= row.capacity);
+    steps::Stage stage(*pool, row.capacity + 2, meter);
+    while (stage.size() != row.capacity + 2) stage.pop(stage.size() >= row.capacity);
     return stage.ok();
   });
   return row.maxima.ended_well ? most(row, steps::allocate) : 0;
@@ -313,6 +320,7 @@ void print_table() {
 int main(int argc, char** argv) {
   bool const wants_table = argc > 1 && std::strcmp(argv[1], "--table") == 0;
   shows_rows = argc > 1 && std::strcmp(argv[1], "--rows") == 0;
+  steps::all_states = wants_table || (argc > 1 && std::strcmp(argv[1], "--all") == 0);
   if (steps::count_steps([](Meter&) { return true; }).refused) {
     std::printf("skipped: this system does not let a program be stepped (ptrace)\n");
     return 77;
