@@ -21,9 +21,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: many handles in containers, moved, sorted, or reached in random order. A vector of them takes half the
 /// memory. A release reads the segment's head first: a handle that never leaves its function is 0.3 ns slower (figures:
 /// benchmarks/README.md). Handles of a pool of static storage duration are one word with Bound<pool>, too.
-/// Storage: HeapStorage, PageStorage, InlineStorage<N> (the pool then takes 2 to 3 times its slots, since it has room
-/// for them at a multiple of a power of two), one that aligns and can grow, or ExternalStorage with a span at a multiple
-/// of P::required_alignment() (not with Generations). Not with LockFree (except InlineStorage<N>), HeapFallback, save()
+/// Storage: HeapStorage, PageStorage, InlineStorage<N> (the pool then takes 2 to 3 times the bytes of its slots, as
+/// room to align them), one that aligns and can grow, or ExternalStorage with a span at a multiple of
+/// P::required_alignment() (not with Generations). Not with LockFree (except InlineStorage<N>), HeapFallback, save()
 /// and allocate_at(key). Slots of a run lie in one segment.
 /// Complexity: as without, and one step a release. With b blocks: b is the number of segments; the block of an address
 /// is found in one step, not in log2 b.

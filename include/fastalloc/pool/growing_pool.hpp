@@ -11,8 +11,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// does not grow.
 /// Complexity: that of FixedPool, plus log2 b + 1 steps for b blocks where a block is looked up (owns, index_of,
 /// BitmapAllocator, checks; 1 with CompactHandles), and b where the bump pointer moves to the next block. An allocate()
-/// that grows is linear in the free slots and blocks, plus the storage's time. To avoid it, call reserve() first and set
-/// max_capacity.
+/// that grows is linear in the free slots and blocks, plus the storage's time. To avoid it, call reserve() first, and
+/// set max_capacity.
 /// Thread safety: that of the lock policy; with NoLock, one thread at a time.
 template <class T, class... Policies>
 class GrowingPool final : public detail::BasicPool<GrowingPool<T, Policies...>, T, detail::GrowingKind, Policies...> {
