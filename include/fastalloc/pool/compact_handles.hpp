@@ -36,7 +36,7 @@ struct CompactHandles {
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
 /// The memory of a pool with InlineStorage: room for its block wherever a multiple of `segment_bytes` lies. An aligned
-/// member would align each class around it: pools took 6 to 12 times the bytes of their slots.
+/// member would align each class around it: pools took 4 to 12 times the bytes of their slots.
 template <class Storage, class Layout, std::size_t Size> class SegmentRegion {
   static constexpr auto plan = Layout::block(Storage::slot_count, Size);
   static constexpr bool one_stride = Size % Layout::block_alignment == 0;  // whatever PoolConfig::alignment
