@@ -9,7 +9,18 @@ endif()
 
 foreach(machine IN LISTS machines)
   set(image ${WORK_DIR}/${machine}.elf)
-  run_command("building for ${machine}" ${compile} -mcpu=${cpu_of_${machine}} ${here}/start.cpp ${here}/main.cpp ${here}/sensor_queue.cpp
+  # The checks instantiate thirty pools: without forced inlining they take three quarters of the time to compile.
+  set(objects "")
+  foreach(source start main sensor_queue)
+    set(flags "")
+    if(source STREQUAL "main")
+      set(flags -DFASTALLOC_OUTLINE)
+    endif()
+    run_command("compiling for ${machine}" ${compile} ${flags} -mcpu=${cpu_of_${machine}} -c ${here}/${source}.cpp
+      -o ${WORK_DIR}/${machine}_${source}.o)
+    list(APPEND objects ${WORK_DIR}/${machine}_${source}.o)
+  endforeach()
+  run_command("linking for ${machine}" ${COMPILER} -mthumb -mcpu=${cpu_of_${machine}} ${objects}
     ${link} -L${here} -T ${machine}.ld -o ${image} -lgcc)
   # -icount: time is counted in instructions (8 ns each), so that a run does not depend on what else the host does.
   set(program ${QEMU} -M ${machine} -display none -serial none -monitor none -icount shift=3
