@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# cmake -D SPIN=<spin> -D CC=<C compiler> -D MODEL=<file> -D WORK_DIR=<folder> -D MIN_STATES=<n> [-D DEFINES=<A=1,...>]
-#       [-D BROKEN=<regex>] [-D MAX_MB=<n>] -P check.cmake
+# cmake -D SPIN=<spin> -D CC=<C compiler> [-D QUICK_CC=<C compiler>] -D MODEL=<file> -D WORK_DIR=<folder> -D MIN_STATES=<n>
+#       [-D DEFINES=<A=1,...>] [-D BROKEN=<regex>] [-D MAX_MB=<n>] -P check.cmake
 # Searches all states of the model. Without BROKEN, none may break an assertion. With it, the model has a fault: an
 # assertion whose text matches must break. A search that was cut short, or saw fewer states than MIN_STATES, fails.
 # A model with a fault breaks several assertions. Its search passes over those with another text, and over ends that are not valid; it
@@ -27,9 +27,12 @@ list(TRANSFORM defines PREPEND -D)
 step("spin" ${SPIN} -a ${defines} ${MODEL})
 # gcc takes 0.5 s with -O0, 1 to 3 s with -O1, as long with -O2 again; the search of a million states 1.5 to 3 s, and half of
 # that with -O1.
-set(optimise -O0)
 if(NOT DEFINED BROKEN AND NOT MIN_STATES LESS 1000000)
-  set(optimise -O1)
+  set(compile ${CC} -O1)
+elseif(QUICK_CC)
+  set(compile ${QUICK_CC} -O0)
+else()
+  set(compile ${CC} -O0)
 endif()
 set(order "")
 # Whole states take a quarter less time than compressed ones, and half as much memory again: the big models are compressed.
@@ -45,7 +48,7 @@ if(DEFINED BROKEN)
   string(REPLACE "\texpected_assert(" "\tspin_assert(" text "${text}")
   file(WRITE ${WORK_DIR}/pan.m "${text}")
 endif()
-step("the C compiler" ${CC} ${optimise} -w -DSAFETY ${states} ${order} -DMEMLIM=${MAX_MB} -o pan pan.c)
+step("the C compiler" ${compile} -w -DSAFETY ${states} ${order} -DMEMLIM=${MAX_MB} -o pan pan.c)
 if(DEFINED BROKEN)
   foreach(limit 1 1000 0)
     step("pan" ${WORK_DIR}/pan -m100000 -n -E -w20 -c${limit})  # a small table for the states: fewer pages to touch
