@@ -14,6 +14,7 @@
 #include <fastalloc/error.hpp>
 #include <fastalloc/stats/report.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -24,12 +25,13 @@ namespace fastalloc::inline FASTALLOC_MODE {
 
 /// What a pool in the registry says about itself. A copy; it does not refer to the pool.
 struct PoolInfo {
-  std::string name;             ///< PoolConfig::name
-  std::string_view type_name;   ///< of the objects
-  PoolStatistics statistics{};  ///< without the name; only capacity and current_usage if the pool does not count
-  bool counts = false;          ///< the pool has a statistics policy
-  std::size_t bytes = 0;        ///< held from the storage: slots and metadata
-  std::uint64_t id = 0;         ///< counts the pools of the program, from 1
+  std::string name;               ///< PoolConfig::name
+  std::string_view type_name;     ///< of the objects
+  PoolStatistics statistics{};    ///< without the name; only capacity and current_usage if the pool does not count
+  bool counts = false;            ///< the pool has a statistics policy
+  std::size_t bytes = 0;          ///< held from the storage: slots and metadata
+  std::uint64_t id = 0;           ///< counts the pools of the program, from 1
+  std::size_t segment_bytes = 0;  ///< of the segments that slots lie in, with CompactHandles; else 0
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
@@ -113,6 +115,7 @@ template <class Pool> class Registration : PoolEntry {
     info.statistics.name = {};
     info.type_name = type_name<typename Pool::value_type>();
     info.bytes = pool.bytes();
+    info.segment_bytes = Pool::segment_bytes;
   }
 };
 
@@ -145,7 +148,8 @@ class PoolRegistry {
     return detail::registered_pools.count;
   }
 
-  /// Returns: a table for people, a line for each pool ("-": not counted), and the sum.
+  /// Returns: a table for people, a line for each pool ("-": not counted), and the sum. With a column for the bytes of
+  /// segments if there are pools with CompactHandles.
   [[nodiscard]] static std::string report() { return table(list(), ""); }
   /// Returns: the same for pools with live objects; empty if there are none.
   [[nodiscard]] static std::string leaks() {
@@ -163,13 +167,15 @@ class PoolRegistry {
   }
 
   /// Returns: an array of objects on one line: the numbers of to_json(statistics), with id, name, type and bytes.
-  /// Without a statistics policy only capacity, usage and what follows from them.
+  /// Without a statistics policy only capacity, usage and what follows from them. With CompactHandles also
+  /// segment_bytes.
   [[nodiscard]] static std::string to_json() {
     std::string out;
     for (PoolInfo const& info : list()) {
       detail::append(out, out.empty() ? "[" : ",", "{\"id\":", detail::decimal(info.id),
                      ",\"name\":", detail::json_string(info.name), ",\"type\":", detail::json_string(info.type_name),
                      ",\"bytes\":", detail::decimal(info.bytes));
+      if (has_segments(info)) detail::append(out, ",\"segment_bytes\":", detail::decimal(info.segment_bytes));
       for (auto const& field : detail::statistics_fields<void>())
         if (is_known(info, field.key)) detail::append(out, ",\"", field.key, "\":", field.text(info.statistics));
       out += '}';
@@ -177,7 +183,7 @@ class PoolRegistry {
     return out += out.empty() ? "[]" : "]";
   }
   /// Returns: a page in Prometheus' text format: the metrics of to_prometheus(statistics), and fastalloc_held_bytes,
-  /// with the labels pool (the name, or the type), type and id.
+  /// with the labels pool (the name, or the type), type and id. With CompactHandles also fastalloc_segment_bytes.
   [[nodiscard]] static std::string to_prometheus() {
     std::vector<PoolInfo> const pools = list();
     if (pools.empty()) return {};
@@ -195,12 +201,17 @@ class PoolRegistry {
       metric(field.key, field.metric, field.help, [&](PoolInfo const& info) { return field.text(info.statistics); });
     metric("available", "fastalloc_held_bytes", "Bytes that the pool holds from its storage.",
            [](PoolInfo const& info) { return detail::decimal(info.bytes); });
+    if (std::any_of(pools.begin(), pools.end(), has_segments))
+      metric("segment_bytes", "fastalloc_segment_bytes", "Bytes of the segments that slots lie in (CompactHandles).",
+             [](PoolInfo const& info) { return detail::decimal(info.segment_bytes); });
     return out;
   }
 
  private:
-  /// False for what only a statistics policy counts.
+  static bool has_segments(PoolInfo const& info) noexcept { return info.segment_bytes != 0; }
+  /// False for what only a statistics policy counts, and for segments that are not there.
   static bool is_known(PoolInfo const& info, std::string_view key) noexcept {
+    if (key == "segment_bytes") return has_segments(info);
     for (std::string_view const always : {"capacity", "current_usage", "available", "utilization_percent"})
       if (key == always) return true;
     return info.counts;
@@ -263,6 +274,12 @@ class PoolRegistry {
     }
     std::string count = detail::decimal(pools.size());
     row("all", detail::append(count, pools.size() == 1 ? " pool" : " pools", which), sum, bytes, true);
+    if (std::any_of(pools.begin(), pools.end(), has_segments)) {
+      rows.front().push_back("segment");
+      for (std::size_t i = 0; i != pools.size(); ++i)
+        rows[i + 1].push_back(has_segments(pools[i]) ? detail::decimal(pools[i].segment_bytes) : "-");
+      rows.back().push_back("-");
+    }
     std::vector<std::size_t> widths(rows[0].size());
     for (auto const& cells : rows)
       for (std::size_t i = 0; i != cells.size(); ++i)

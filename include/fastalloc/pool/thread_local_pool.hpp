@@ -111,6 +111,7 @@ template <class T, class... Policies> class ThreadLocalPool final {
   using Parts = detail::ThreadParts;
 
  public:
+  static constexpr std::size_t segment_bytes = Sub::segment_bytes;  ///< as in BasicPool
   using value_type = T;
   using handle_type = typename Sub::handle_type;
 

@@ -88,7 +88,7 @@ TEST_CASE("monitor: the page of the registry is right, whatever its pools are ca
   std::string const name = "odd \"name\"\n\\ \xc3\xa4{}=,#";
   FixedPool<long, Registered, BasicStats> counted(PoolConfig{.capacity = 2, .name = name});
   FixedPool<long, Registered, BasicStats> same(PoolConfig{.capacity = 2, .name = name});
-  ThreadSafePool<std::pair<int, char const*>, Registered> uncounted(5);
+  ThreadSafePool<std::pair<int, char const*>, Registered, CompactHandles> uncounted(5);
   auto const a = counted.allocate(1);
   auto const b = counted.allocate(2);
   CHECK_FALSE(counted.try_allocate(3));
@@ -99,6 +99,9 @@ TEST_CASE("monitor: the page of the registry is right, whatever its pools are ca
   REQUIRE(page.find("fastalloc_allocations_total") != nullptr);
   CHECK(page.find("fastalloc_allocations_total")->samples.size() == 2);
   CHECK(page.find("fastalloc_allocations_total")->samples.at(0).labels.at("pool") == name);
+  REQUIRE(page.find("fastalloc_segment_bytes") != nullptr);
+  REQUIRE(page.find("fastalloc_segment_bytes")->samples.size() == 1);
+  CHECK(page.find("fastalloc_segment_bytes")->samples[0].value == 262'144);
 
   std::vector<monitor::Row> const rows = monitor::rows_of(page);
   REQUIRE(rows.size() == 3);

@@ -62,7 +62,8 @@ static_assert(!std::is_copy_constructible_v<Nodes::handle_type> &&
               std::is_nothrow_move_constructible_v<CompactHandle<int>>);
 static_assert(FixedPool<int, CompactHandles>::segment_bytes == 262'144 &&
               FixedPool<std::array<char, 2049>, CompactHandles>::segment_bytes == 524'288 &&
-              FixedPool<int>::segment_bytes == 0);
+              ThreadLocalPool<int, CompactHandles>::segment_bytes == 262'144 && FixedPool<int>::segment_bytes == 0 &&
+              ThreadLocalPool<int>::segment_bytes == 0);
 static_assert(std::convertible_to<Nodes::handle_type, CompactHandle<Other>> &&
               std::convertible_to<CompactHandle<Node>, CompactHandle<Other>> &&
               std::convertible_to<CompactHandle<Node>, Handle<Other>>);

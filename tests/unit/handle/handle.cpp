@@ -3,6 +3,8 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <random>
 #include <string>
@@ -231,6 +233,65 @@ TEST_CASE("handle: to T as a member of T") {
   }
   CHECK(pool.allocated() == 10);
   root.reset();
+  CHECK(pool.is_empty());
+  CHECK(pool.check_invariants());
+}
+
+namespace {
+/// A vector of H grows by copies of bytes; what is at the old place is written over. Returns: false if an object is not
+/// the handle's, or does not come back.
+template <class H, class Pool> bool grows_by_bytes(Pool& pool) {
+  constexpr std::size_t n = 64;
+  H* data = nullptr;
+  bool good = true;
+  for (std::size_t i = 0; i != n; ++i) {
+    if ((i & (i - 1)) == 0) {  // i is 0 or a power of two
+      auto* const larger = static_cast<H*>(std::malloc((i == 0 ? 1 : 2 * i) * sizeof(H)));
+      if (i != 0) {
+        std::memcpy(static_cast<void*>(larger), static_cast<void const*>(data), i * sizeof(H));
+        std::memset(static_cast<void*>(data), 0x5a, i * sizeof(H));
+      }
+      std::free(static_cast<void*>(data));
+      data = larger;
+    }
+    ::new (static_cast<void*>(data + i)) H(pool.allocate(i));
+  }
+  good = good && pool.allocated() == n;
+  H const moved = std::move(data[7]);
+  good = good && data[7] == nullptr && moved->alive();
+  for (std::size_t i = 0; i != n; ++i) {
+    good = good && (i == 7 || data[i]->alive());
+    data[i].~H();
+  }
+  good = good && pool.allocated() == 1;
+  std::free(static_cast<void*>(data));
+  return good;
+}
+struct Live : Tracked {
+  using Tracked::Tracked;
+  [[nodiscard]] bool alive() const { return test::ledger().lives(static_cast<Tracked const*>(this)); }
+};
+struct Front {
+  virtual ~Front() = default;
+  int front = 1;
+};
+struct Rear : Front, Live {
+  explicit Rear(std::uint64_t value) : Live(value) {}
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("handle: is trivially relocatable: a copy of its bytes is the handle", "", (FixedPool<Rear>),
+                   (GrowingPool<Rear, DebugChecks>), (ThreadSafePool<Rear>), (FixedPool<Rear, CompactHandles>),
+                   (GrowingPool<Rear, DebugChecks, CompactHandles>)) {
+  test::Audit const audit;
+  TestType pool(64);
+  CHECK(grows_by_bytes<typename TestType::handle_type>(pool));
+  CHECK(grows_by_bytes<Handle<Rear>>(pool));
+  CHECK(grows_by_bytes<Handle<Live>>(pool));  // which lies behind the start of its slot
+  if constexpr (sizeof(typename TestType::handle_type) == sizeof(void*)) {
+    CHECK(grows_by_bytes<CompactHandle<Rear>>(pool));
+    CHECK(grows_by_bytes<CompactHandle<Live>>(pool));
+  }
   CHECK(pool.is_empty());
   CHECK(pool.check_invariants());
 }

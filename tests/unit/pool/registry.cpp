@@ -4,8 +4,10 @@
 #include <fastalloc/registry.hpp>
 #include <fastalloc/storage/budget.hpp>
 
+#include <array>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -186,6 +188,43 @@ TEST_CASE("registry: what a pool says about itself") {
   CHECK_THAT(table, ContainsSubstring("pool     type") && ContainsSubstring("pl\"ain   int") &&
                         ContainsSubstring("all      2 pools"));
   CHECK_THAT(PoolRegistry::leaks(), ContainsSubstring("2 pools with live objects"));
+}
+
+TEST_CASE("registry: the segments of pools with CompactHandles are in all reports, and in no others") {
+  FixedPool<int, Registered> plain(PoolConfig{.capacity = 1, .name = "plain"});
+  std::string const without =
+      PoolRegistry::report() + PoolRegistry::leaks() + PoolRegistry::to_json() + PoolRegistry::to_prometheus();
+  CHECK(without.find("segment") == std::string::npos);
+
+  GrowingPool<int, Registered, CompactHandles> small(PoolConfig{.capacity = 10, .name = "small"});
+  FixedPool<std::array<char, 2049>, Registered, CompactHandles> big(PoolConfig{.capacity = 1, .name = "big"});
+  FixedPool<int, InlineStorage<4>, Registered, CompactHandles> inside;
+  std::vector<std::size_t> segments;
+  PoolRegistry::for_each([&](PoolInfo const& info) { segments.push_back(info.segment_bytes); });
+  CHECK(segments == std::vector<std::size_t>{0, 262'144, 524'288, decltype(inside)::segment_bytes});
+  CHECK(segments.back() > 0);
+  CHECK(segments.back() < 262'144);
+
+  std::string const json = PoolRegistry::to_json();
+  CHECK_THAT(json, ContainsSubstring(",\"bytes\":" + std::to_string(small.bytes()) + ",\"segment_bytes\":262144,") &&
+                       ContainsSubstring(",\"segment_bytes\":524288,"));
+  CHECK(json.find("segment") > json.find("small"));  // not in the first pool's object
+  std::string const page = PoolRegistry::to_prometheus();
+  CHECK_THAT(page, ContainsSubstring("# TYPE fastalloc_segment_bytes gauge\nfastalloc_segment_bytes{pool=\"small\"") &&
+                       ContainsSubstring("} 262144\nfastalloc_segment_bytes{pool=\"big\""));
+  CHECK(page.find("fastalloc_segment_bytes{pool=\"plain") == std::string::npos);
+
+  std::vector<std::string> lines;
+  std::istringstream table(PoolRegistry::report());
+  for (std::string line; std::getline(table, line);) lines.push_back(line);
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[0].ends_with("  bytes  segment"));
+  CHECK(lines[1].ends_with(std::to_string(plain.bytes()) + "        -"));
+  CHECK(lines[2].ends_with(std::to_string(small.bytes()) + "   262144"));
+  CHECK(lines[3].ends_with(std::to_string(big.bytes()) + "   524288"));
+  CHECK(lines[5].ends_with("        -"));
+  auto const live = small.allocate(1);
+  CHECK_THAT(PoolRegistry::leaks(), ContainsSubstring("segment") && ContainsSubstring("  262144\n"));
 }
 
 TEST_CASE("registry: the function may make and end pools, those it sees too") {

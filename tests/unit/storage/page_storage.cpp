@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -129,6 +130,7 @@ std::size_t resident_pages(void* pages, std::size_t bytes) {
   for (unsigned char const each : in_core) count += each & 1;
   return count;
 }
+void* page_of(void const* p) { return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(p) / page * page); }
 bool is_aligned(void const* p, std::size_t alignment) { return reinterpret_cast<std::uintptr_t>(p) % alignment == 0; }
 
 /// No privilege, and so many bytes may be locked. True when that worked.
@@ -148,17 +150,17 @@ bool is_aligned(void const* p, std::size_t alignment) { return reinterpret_cast<
 }  // namespace
 
 TEST_CASE("page storage: reserve_only takes address space without memory") {
-  constexpr std::size_t terabyte = std::size_t{1} << 40;
+  constexpr std::size_t much = power_of_two(40, 30);
   PageStorage storage(PageOptions{.huge_pages = HugePages::none, .reserve_only = true});
   for (std::size_t const alignment : {std::size_t{64}, std::size_t{16384}}) {
-    void* const block = storage.acquire(terabyte, alignment);  // more than the machine has
+    void* const block = storage.acquire(much, alignment);  // on 64 bits more than the machine has
     REQUIRE(block != nullptr);
     auto* const bytes = static_cast<char volatile*>(block);
     bytes[0] = 1;
-    bytes[terabyte / 2] = 2;
-    bytes[terabyte - 1] = 3;
-    CHECK(bytes[0] + bytes[terabyte / 2] + bytes[terabyte - 1] == 6);
-    storage.release(block, terabyte, alignment);
+    bytes[much / 2] = 2;
+    bytes[much - 1] = 3;
+    CHECK(bytes[0] + bytes[much / 2] + bytes[much - 1] == 6);
+    storage.release(block, much, alignment);
   }
   for (PageOptions const wrong :
        {PageOptions{.prefault = true, .reserve_only = true}, PageOptions{.lock_memory = true, .reserve_only = true},
@@ -467,6 +469,103 @@ TEST_CASE("page storage: transparent huge pages are switched off for the process
     NEED(storage.note().requested == huge);
     PageStorage none{{.huge_pages = HugePages::none}};
     NEED(none.acquire(huge, 64) != nullptr && !none.has_note());
+  });
+}
+
+namespace {
+/// 128 of them take 4 MiB: a segment is more than a huge page.
+struct Big {
+  std::uint64_t words[4096];
+};
+
+/// Fills the pool with n objects, twice; each address leads to its pool, whatever pages it lies on. Returns: false if
+/// anything is wrong. `all`: an object of each segment.
+template <class Pool> bool fill_and_empty(Pool& pool, std::size_t n, std::vector<void const*>& all) {
+  bool good = true;
+  for (int round = 0; round != 2; ++round) {
+    std::vector<typename Pool::handle_type> live;
+    for (std::size_t i = 0; i != n; ++i) {
+      live.push_back(pool.allocate());
+      live.back()->words[7] = i;
+      auto const segment = reinterpret_cast<std::uintptr_t>(live.back().get()) / Pool::segment_bytes;
+      if (i == 0 || reinterpret_cast<std::uintptr_t>(live[i - 1].get()) / Pool::segment_bytes != segment)
+        all.push_back(live.back().get());
+    }
+    for (std::size_t i = 0; i != n; ++i) {
+      auto const* const words = live[i]->words;
+      good = good && words[7] == i && pool.owns(live[i].get()) && pool.owns(words + 1) &&
+             pool.index_of(live[i]) < pool.capacity();
+    }
+    good = good && pool.allocated() == n && pool.check_invariants();
+    for (std::size_t i = 0; i < n; i += 3) live[i].reset();  // in another order than they came
+    if constexpr (Pool::segment_bytes == 256 * kibibyte) {
+      std::vector<CompactHandle<typename Pool::value_type>> erased;
+      for (std::size_t i = 1; i < n; i += 3) erased.push_back(std::move(live[i]));
+    }
+    live.clear();
+    good = good && pool.is_empty() && pool.check_invariants();
+  }
+  return good;
+}
+
+/// Fixed pools of one segment and of several, and a pool that grows and shrinks, each on such pages.
+template <class T> bool work_on(HugePages kind) {
+  static constexpr std::size_t in_segment = FixedPool<T, CompactHandles>::segment_bytes / sizeof(T);
+  PageStorage const storage{{.huge_pages = kind}};
+  bool good = true;
+  std::vector<void const*> segments;
+  for (std::size_t const n : {std::size_t{1}, in_segment / 2, 2 * in_segment + 1}) {
+    FixedPool<T, PageStorage, CompactHandles> pool(PoolConfig{.capacity = n}, storage);
+    good = fill_and_empty(pool, n, segments) && good;
+  }
+  {
+    GrowingPool<T, PageStorage, CompactHandles> pool(
+        PoolConfig{.capacity = 3, .growth_strategy = GrowthStrategy::exponential(3.0)}, storage);
+    good = fill_and_empty(pool, 2 * in_segment, segments) && good;
+    good = good && pool.shrink_to_fit() >= in_segment && pool.check_invariants();
+    good = fill_and_empty(pool, in_segment, segments) && good;
+  }
+  std::size_t const left = static_cast<std::size_t>(
+      std::count_if(segments.begin(), segments.end(), [](void const* at) { return is_mapped(page_of(at), page); }));
+  // Other memory of the program may lie where a block was.
+  return good && segments.size() >= 8 && left <= segments.size() / 2;
+}
+}  // namespace
+
+TEST_CASE("page storage: handles of one word lead to their pools on pages of any size") {
+  static_assert(FixedPool<Item, CompactHandles>::segment_bytes == 256 * kibibyte &&
+                FixedPool<Big, CompactHandles>::segment_bytes == 2 * huge);
+  for (HugePages const kind : {HugePages::none, HugePages::transparent, HugePages::reserved}) {
+    CHECK(work_on<Item>(kind));
+    CHECK(work_on<Big>(kind));
+  }
+}
+
+TEST_CASE("page storage: segments of handles of one word lie on huge pages, or a note says why not", "[kernel]") {
+  constexpr std::size_t n = 100'000;  // 25 segments of 256 KiB in one acquisition
+  for (HugePages const kind : {HugePages::transparent, HugePages::reserved}) {
+    std::size_t const free = detail::free_huge_bytes(huge);
+    FixedPool<Item, PageStorage, CompactHandles> pool(PoolConfig{.capacity = n}, PageStorage{{.huge_pages = kind}});
+    auto const first = pool.allocate();
+    char const* const flag = kind == HugePages::reserved ? " ht" : " hg";
+    CHECK(has_vm_flag(first.get(), flag) == !pool.storage().has_note(PageFeature::huge_pages));
+    if (kind == HugePages::transparent) CHECK(reinterpret_cast<std::uintptr_t>(first.get()) % huge < 256 * kibibyte);
+    if (kind == HugePages::reserved && free < n * sizeof(Item)) {
+      CHECK(says(pool.storage().note(), "too few reserved huge pages"));
+      auto const required = FixedPool<Item, PageStorage, CompactHandles>::try_create(
+          PoolConfig{.capacity = n}, PageStorage{{.huge_pages = kind, .required = true}});
+      REQUIRE_FALSE(required);
+      CHECK(required.error().code == ErrorCode::allocation_failed);
+      CHECK(says(required.error(), "too few reserved huge pages"));
+    }
+  }
+  check_in_child([] {
+    if (::prctl(PR_SET_THP_DISABLE, 1L, 0L, 0L, 0L) != 0) return;
+    FixedPool<Item, PageStorage, CompactHandles> pool(n);
+    NEED(pool.storage().has_note(PageFeature::huge_pages));
+    std::vector<void const*> segments;
+    NEED(fill_and_empty(pool, n, segments));
+    NEED(segments.size() >= 25);
   });
 }
 
