@@ -27,7 +27,7 @@ set(type_table
 # made for it.
 set(header_table
   # header | lines
-  "fastalloc.hpp|11578"
+  "fastalloc.hpp|11579"
   "core.hpp|5888")
 
 # --- The limits are those of one compiler.
