@@ -402,7 +402,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     [[maybe_unused]] auto const guard = inside();
     return mark_taken(slot);
   }
-  auto pop_run_here(std::size_t n) noexcept {
+  auto pop_run_here(std::size_t n) {
     [[maybe_unused]] auto const guard = inside();
     collect();
     if constexpr (Caches::enabled) note_peak();
