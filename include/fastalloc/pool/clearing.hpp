@@ -41,7 +41,8 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   /// Calls end(slot) for the live slots that pass holds(slot), in address order, as PoolCore::visit() does, and takes
   /// back those for which it returns true. Returns: 0, or the bytes of a snapshot that could not be allocated.
   template <class Holds, class End> static std::size_t end_each(Central& central, Holds const& holds, End&& end) {
-    LiveWalk<Central> walk(central);
+    typename LiveWalk<Central>::Place place;
+    LiveWalk<Central> walk(central, place);
     for (std::byte* slot = walk.first(holds); slot != nullptr;) {
       bool const ended = end(slot);
       [[maybe_unused]] auto const guard = central.inside_slow();
@@ -84,8 +85,8 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
     cursor.supply_->push(cursor.slot_);
     if (settled) cursor.stamp_ = cursor.supply_->settle();
   }
-  /// If no other slot was returned since the supply's mark, sets
-  /// the next mark behind this one, so that next() need not tell the snapshot.
+  /// If no other slot was returned since the supply's mark, sets the next mark behind this one, so that next() need not
+  /// tell the snapshot.
   static void push(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
     if constexpr (!Free::owns_bump_pointer && requires(typename Supply::Slots& list) { list.set_mark(); }) {
       auto& list = static_cast<Free&>(supply).slots_;

@@ -103,7 +103,11 @@ template <class Central> class LiveWalk {
   static constexpr bool has_cursor = TracksOccupancy<typename Supply::Slots>;
 
  public:
-  FASTALLOC_ALWAYS_INLINE explicit LiveWalk(Central& central) : central_(central) {
+  /// Apart from the walk: a snapshot's address is known to the supply, so what lies beside it is loaded at each step.
+  using Place = std::conditional_t<has_cursor, LiveCursor<Supply>, Snapshot>;
+
+  /// Requires: `place` is new, and outlives the walk.
+  FASTALLOC_ALWAYS_INLINE LiveWalk(Central& central, Place& place) : central_(central), place_(place) {
     [[maybe_unused]] auto const guard = central.inside_slow();
     central.caches_.close(central.supply_), central.serve();
     if constexpr (!has_cursor) missing_ = central.supply_.begin(place_);
@@ -157,7 +161,7 @@ template <class Central> class LiveWalk {
   }
 
   Central& central_;
-  std::conditional_t<has_cursor, LiveCursor<Supply>, Snapshot> place_{};
+  Place& place_;
   std::size_t missing_ = 0;  ///< bytes
 };
 
