@@ -98,7 +98,6 @@ template <class Supply> class LiveCursor {
 /// the slot's block exists. Between two steps slots may come and go: the caches of threads are empty during the walk,
 /// so a returned slot reaches the central list at once, and is skipped.
 template <class Central> class LiveWalk {
-  template <class> friend class Clearing;
   using Supply = typename Central::Supply;
   static constexpr bool has_cursor = TracksOccupancy<typename Supply::Slots>;
 
@@ -129,12 +128,8 @@ template <class Central> class LiveWalk {
   /// Returns: the first slot; null if there is none.
   template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* first(Holds const& holds) {
     [[maybe_unused]] auto const guard = central_.inside_slow();
-    if constexpr (has_cursor) {
-      place_ = LiveCursor<Supply>(central_.supply_);
-      return settle(holds);
-    } else {
-      return step(holds);
-    }
+    if constexpr (has_cursor) return place_ = LiveCursor<Supply>(central_.supply_), settle(holds);
+    else return step(holds);
   }
   template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* next(Holds const& holds) {
     [[maybe_unused]] auto const guard = central_.inside_slow();
