@@ -540,7 +540,7 @@ template <class Choices> class CentralList {
     [[maybe_unused]] auto const guard = inside_slow();
     return supply_.total() != 0;
   }
-  [[nodiscard]] bool has_at_hand(std::size_t n) const noexcept {
+  [[nodiscard]] bool has_at_hand(std::size_t n) const {
     [[maybe_unused]] auto const guard = inside_slow();
     return supply_.at_hand() >= n;
   }

@@ -41,12 +41,13 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   /// Calls end(slot) for the live slots that pass holds(slot), in address order, as PoolCore::visit() does, and takes
   /// back those for which it returns true. Returns: 0, or the bytes of a snapshot that could not be allocated.
   template <class Holds, class End> static std::size_t end_each(Central& central, Holds const& holds, End&& end) {
-    LiveWalk<Central> walk(central);
+    typename LiveWalk<Central>::Place place;
+    LiveWalk<Central> walk(central, place);
     for (std::byte* slot = walk.first(holds); slot != nullptr;) {
       bool const ended = end(slot);
       [[maybe_unused]] auto const guard = central.inside_slow();
       walk.poll();
-      if (ended) push(walk, slot);
+      if (ended) push(central.supply_, slot, place);
       slot = walk.step(holds);
     }
     return walk.missing();
@@ -75,17 +76,13 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   static constexpr bool keeps_slots = Choices::keeps_objects || Checks::verifies_fill;
 
   /// Takes back the walk's slot, whose object was live until now; the walk keeps its place.
-  static void push(LiveWalk<Central>& walk, [[maybe_unused]] std::byte* slot) noexcept {
-    if constexpr (LiveWalk<Central>::has_cursor) push(walk.place_);
-    else push(walk.central_.supply_, slot, walk.place_);
+  static void push(Supply& supply, std::byte* slot, LiveCursor<Supply>& cursor) noexcept {
+    bool const settled = supply.is_settled(cursor.stamp_);
+    supply.push(slot);
+    if (settled) cursor.stamp_ = supply.settle();
   }
-  static void push(LiveCursor<Supply>& cursor) noexcept {
-    bool const settled = cursor.supply_->is_settled(cursor.stamp_);
-    cursor.supply_->push(cursor.slot_);
-    if (settled) cursor.stamp_ = cursor.supply_->settle();
-  }
-  /// If no other slot was returned since the supply's mark, sets
-  /// the next mark behind this one, so that next() need not tell the snapshot.
+  /// The same. If no other slot was returned since the supply's mark, sets the next mark behind this one, so that
+  /// next() need not tell the snapshot.
   static void push(Supply& supply, std::byte* slot, [[maybe_unused]] Snapshot& snapshot) noexcept {
     if constexpr (!Free::owns_bump_pointer && requires(typename Supply::Slots& list) { list.set_mark(); }) {
       auto& list = static_cast<Free&>(supply).slots_;

@@ -165,7 +165,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     if (taken.slot != nullptr) pool_.core_.prepare(taken);
     return taken;
   }
-  Taken pop_here(std::size_t index, Error& error) noexcept {
+  Taken pop_here(std::size_t index, Error& error) {
     auto& core = pool_.core_;
     [[maybe_unused]] auto const guard = core.inside();
     core.collect();
@@ -226,7 +226,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     return words().template find<true>(key.index(), key.generation() | Words::reserved, pool_.core_.supply_.blocks());
   }
   /// Returns: a key for the slot, which is reserved for it; no key if the slot has none left.
-  [[nodiscard]] Keys reserve(std::byte* slot) noexcept {
+  [[nodiscard]] Keys reserve(std::byte* slot) {
     auto& core = pool_.core_;
     [[maybe_unused]] auto const guard = core.inside();
     std::size_t const index = words().index(slot, core.supply_.blocks());
@@ -234,7 +234,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     return generation == 0 ? Keys() : Keys(static_cast<std::uint32_t>(index), generation);
   }
   /// Returns: the slot of a reserved key, which is that of an object from now on; null if it is not reserved.
-  [[nodiscard]] std::byte* unreserve(Keys key) noexcept {
+  [[nodiscard]] std::byte* unreserve(Keys key) {
     auto& core = pool_.core_;
     [[maybe_unused]] auto const guard = core.inside();
     std::byte* const slot = reserved_slot(key);
@@ -242,7 +242,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     return slot;
   }
   /// Effects: frees the slot of a reserved key. Returns: false if it is not reserved.
-  bool withdraw(Keys key) noexcept {
+  bool withdraw(Keys key) {
     auto& core = pool_.core_;
     [[maybe_unused]] auto const guard = core.inside();
     std::byte* const slot = reserved_slot(key);

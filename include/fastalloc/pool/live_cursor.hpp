@@ -98,12 +98,15 @@ template <class Supply> class LiveCursor {
 /// the slot's block exists. Between two steps slots may come and go: the caches of threads are empty during the walk,
 /// so a returned slot reaches the central list at once, and is skipped.
 template <class Central> class LiveWalk {
-  template <class> friend class Clearing;
   using Supply = typename Central::Supply;
   static constexpr bool has_cursor = TracksOccupancy<typename Supply::Slots>;
 
  public:
-  FASTALLOC_ALWAYS_INLINE explicit LiveWalk(Central& central) : central_(central) {
+  /// Apart from the walk: a snapshot's address is known to the supply, so what lies beside it is loaded at each step.
+  using Place = std::conditional_t<has_cursor, LiveCursor<Supply>, Snapshot>;
+
+  /// Requires: `place` is new, and outlives the walk.
+  FASTALLOC_ALWAYS_INLINE LiveWalk(Central& central, Place& place) : central_(central), place_(place) {
     [[maybe_unused]] auto const guard = central.inside_slow();
     central.caches_.close(central.supply_), central.serve();
     if constexpr (!has_cursor) missing_ = central.supply_.begin(place_);
@@ -125,12 +128,8 @@ template <class Central> class LiveWalk {
   /// Returns: the first slot; null if there is none.
   template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* first(Holds const& holds) {
     [[maybe_unused]] auto const guard = central_.inside_slow();
-    if constexpr (has_cursor) {
-      place_ = LiveCursor<Supply>(central_.supply_);
-      return settle(holds);
-    } else {
-      return step(holds);
-    }
+    if constexpr (has_cursor) return place_ = LiveCursor<Supply>(central_.supply_), settle(holds);
+    else return step(holds);
   }
   template <class Holds> [[nodiscard]] FASTALLOC_ALWAYS_INLINE std::byte* next(Holds const& holds) {
     [[maybe_unused]] auto const guard = central_.inside_slow();
@@ -157,7 +156,7 @@ template <class Central> class LiveWalk {
   }
 
   Central& central_;
-  std::conditional_t<has_cursor, LiveCursor<Supply>, Snapshot> place_{};
+  Place& place_;
   std::size_t missing_ = 0;  ///< bytes
 };
 

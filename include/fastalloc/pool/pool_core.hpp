@@ -359,7 +359,8 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   /// Calls f(slot), without a lock, for the slots of a LiveWalk until f returns false. Returns: 0, or the bytes of a
   /// snapshot that could not be allocated.
   template <class Holds, class F> std::size_t visit(Holds const& holds, F&& f) {
-    LiveWalk<Central> walk(*this);
+    typename LiveWalk<Central>::Place place;
+    LiveWalk<Central> walk(*this, place);
     for (std::byte* slot = walk.first(holds); slot != nullptr && f(slot);) slot = walk.next(holds);
     return walk.missing();
   }
@@ -402,7 +403,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     [[maybe_unused]] auto const guard = inside();
     return mark_taken(slot);
   }
-  auto pop_run_here(std::size_t n) noexcept {
+  auto pop_run_here(std::size_t n) {
     [[maybe_unused]] auto const guard = inside();
     collect();
     if constexpr (Caches::enabled) note_peak();
