@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A thread's cache grows a few times and then allocates nothing, also while all caches are closed. In a program of its
-// own, which counts allocations.
+// A thread's cache grows a few times and then allocates nothing, also while all caches are closed; an operator new that
+// uses the pool may run whenever the pool allocates. In a program of its own, which counts allocations.
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdlib>
@@ -16,8 +16,12 @@ static std::atomic<long> heap_calls{0};
   return block;
 }
 void* operator new(std::size_t bytes) { return counted(std::malloc(bytes == 0 ? 1 : bytes)); }
+static void (*during_new)() = nullptr;  ///< called once
 // All forms of the unaligned one: AddressSanitizer has its own for those that a program does not replace.
-void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return ::operator new(bytes); }
+void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept {
+  if (auto* const call = std::exchange(during_new, nullptr)) call();
+  return ::operator new(bytes);
+}
 [[gnu::noinline]] static void uncounted(void* block) noexcept { std::free(block); }
 void operator delete(void* block) noexcept { uncounted(block); }
 void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
@@ -108,4 +112,35 @@ TEST_CASE("room: warm_up() allocates the full room during an iteration, too") {
     calls = heap_calls - before;
   }).join();
   CHECK(calls == 0);
+}
+
+namespace {
+struct Ended {
+  int value;
+  explicit Ended(int v) : value(v) {}
+  ~Ended() { value = 0; }
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("room: operator new may use the pool that takes a snapshot", "",
+                   (ThreadSafePool<Ended, NoCache, NoChecks>), (ThreadSafePool<Ended, NoChecks>),
+                   (GrowingPool<Ended, MutexLock, FreeListAllocator, NoChecks>)) {
+  static TestType* pool = nullptr;
+  TestType here(100);
+  pool = &here;
+  auto const grow = [] {  // so that the snapshot needs more room than it asked for
+    for (int i = 0; i != 70; ++i) (void)pool->allocate(3).release();
+  };
+  (void)here.allocate(1).release();
+  int met = 0;
+  during_new = grow;
+  here.for_each([&](Ended&) { ++met; });
+  CHECK(met == 71);
+  CHECK(during_new == nullptr);
+  during_new = [] { (void)pool->try_allocate(4); };
+  (void)here.purge();
+  during_new = [] { (void)pool->try_allocate(4); };
+  here.clear();
+  CHECK(during_new == nullptr);
+  CHECK(here.allocated() == 0);
 }

@@ -107,9 +107,17 @@ template <class Central> class LiveWalk {
 
   /// Requires: `place` is new, and outlives the walk.
   FASTALLOC_ALWAYS_INLINE LiveWalk(Central& central, Place& place) : central_(central), place_(place) {
-    [[maybe_unused]] auto const guard = central.inside_slow();
-    central.caches_.close(central.supply_), central.serve();
-    if constexpr (!has_cursor) missing_ = central.supply_.begin(place_);
+    {
+      [[maybe_unused]] auto const guard = central.inside_slow();
+      central.caches_.close(central.supply_), central.serve();
+      if constexpr (!has_cursor) missing_ = central.supply_.begin(place_);
+    }
+    if constexpr (!has_cursor) {
+      while (missing_ != 0 && place_.make_room(missing_)) {
+        [[maybe_unused]] auto const guard = central.inside_slow();
+        missing_ = central.supply_.begin(place_);  // not 0 if the pool has grown
+      }
+    }
   }
   LiveWalk(LiveWalk const&) = delete;
   LiveWalk& operator=(LiveWalk const&) = delete;

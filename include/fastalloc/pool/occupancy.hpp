@@ -23,17 +23,28 @@ class Snapshot {
   ~Snapshot() { ::operator delete(ranges_); }
 #endif
 
-  /// Effects: marks all slots that were handed out. Returns: 0, or the bytes that could not be allocated.
+  /// Effects: acquires room for a snapshot; call it without a lock, since the user's operator new may use the pool.
+  /// Requires: the snapshot has not begun. Returns: false if there is no memory.
+  bool make_room(std::size_t bytes) noexcept {
+#if __STDC_HOSTED__
+    ::operator delete(ranges_);
+    ranges_ = static_cast<Range*>(::operator new(bytes, std::nothrow));
+#else  // no heap: up to 1024 slots of one block, on the stack
+    ranges_ = bytes <= sizeof here_ ? reinterpret_cast<Range*>(here_) : nullptr;
+#endif
+    room_ = ranges_ != nullptr ? bytes : 0;
+    return ranges_ != nullptr;
+  }
+  /// Effects: marks all slots that were handed out. Returns: 0, or the bytes to make room for; the snapshot is then
+  /// empty.
   template <bool Growing> std::size_t begin(Blocks<Growing> const& blocks) noexcept {
-    count_ = blocks.count();
-    if (count_ == 0) return 0;
-    stride_ = blocks.stride();
+    std::size_t const count = blocks.count();
     std::size_t words = 0;
-    for (std::size_t b = 0; b != count_; ++b) words += words_for(blocks[b].high_water);
-    std::size_t const bytes = count_ * sizeof(Range) + words * sizeof(std::size_t);
-    void* const memory = acquire(bytes);
-    if (memory == nullptr) return count_ = 0, bytes;
-    ranges_ = static_cast<Range*>(memory);
+    for (std::size_t b = 0; b != count; ++b) words += words_for(blocks[b].high_water);
+    std::size_t const bytes = count * sizeof(Range) + words * sizeof(std::size_t);
+    if (bytes > room_) return bytes;
+    count_ = count;
+    stride_ = blocks.stride();
     auto* bits = reinterpret_cast<std::size_t*>(ranges_ + count_);
     for (std::size_t b = 0; b != count_; ++b) {
       std::size_t const high_water = blocks[b].high_water;
@@ -84,15 +95,13 @@ class Snapshot {
     std::size_t slot_count;
     std::size_t* bits;
   };
-#if __STDC_HOSTED__
-  static void* acquire(std::size_t bytes) noexcept { return ::operator new(bytes, std::nothrow); }
-#else  // no heap: up to 1024 slots of one block, on the stack
-  void* acquire(std::size_t bytes) noexcept { return bytes <= sizeof here_ ? here_ : nullptr; }
+#if !__STDC_HOSTED__
   alignas(Range) std::byte here_[sizeof(Range) + 1024 / 8];
 #endif
   static std::uintptr_t address(void const* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
 
   Range* ranges_ = nullptr;
+  std::size_t room_ = 0;  ///< bytes
   std::size_t count_ = 0;
   std::size_t stride_ = 1;
   std::size_t range_ = 0;

@@ -57,24 +57,29 @@ template <class Choices> class Purging<PoolCore<Choices>> {
   static std::size_t run([[maybe_unused]] Core& core) noexcept {
 #if FASTALLOC_CAN_PURGE
     if constexpr (!requires { requires Choices::storage::is_borrowed; } && Choices::inline_slots == 0) {
-      [[maybe_unused]] auto const guard = core.inside_slow();
-      core.collect();
-      core.supply_.sync_bump_pointer();
-      if constexpr (!has_no_contents) {
-        return gaps(core, [] { return static_cast<std::byte*>(nullptr); });
-      } else if constexpr (tracks) {
-        LiveCursor<typename Core::Supply> cursor(core.supply_);
-        return gaps(core, [&, first = true]() mutable {
-          if (!std::exchange(first, false)) cursor.next();
-          return cursor.slot();
-        });
-      } else {
-        Snapshot snapshot;
-        if (core.supply_.begin(snapshot) != 0) return 0;
-        std::size_t const bytes = gaps(core, [&] { return core.supply_.next(snapshot); });
-        core.supply_.end(snapshot);
-        return bytes;
-      }
+      Snapshot snapshot;
+      std::size_t missing = 0;
+      do {
+        if (missing != 0 && !snapshot.make_room(missing)) return 0;
+        [[maybe_unused]] auto const guard = core.inside_slow();
+        core.collect();
+        core.supply_.sync_bump_pointer();
+        if constexpr (!has_no_contents) {
+          return gaps(core, [] { return static_cast<std::byte*>(nullptr); });
+        } else if constexpr (tracks) {
+          LiveCursor<typename Core::Supply> cursor(core.supply_);
+          return gaps(core, [&, first = true]() mutable {
+            if (!std::exchange(first, false)) cursor.next();
+            return cursor.slot();
+          });
+        } else {
+          missing = core.supply_.begin(snapshot);
+          if (missing != 0) continue;
+          std::size_t const bytes = gaps(core, [&] { return core.supply_.next(snapshot); });
+          core.supply_.end(snapshot);
+          return bytes;
+        }
+      } while (missing != 0);
     }
 #endif
     return 0;

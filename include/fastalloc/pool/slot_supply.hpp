@@ -114,13 +114,13 @@ class SlotSupply : public FreeSlots<Shape, SlotPolicy, StorageState, Checks> {
     peak_floor_ = live();
   }
 
-  /// Begins an iteration over the live slots. Returns: 0, or the bytes that could not be allocated.
+  /// Begins an iteration over the live slots. Returns: 0, or the bytes for which the snapshot must make room first.
   [[nodiscard]] std::size_t begin(Snapshot& snapshot) noexcept {
-    if constexpr (owns_bump_pointer)
-      return sync_bump_pointer(), snapshot.begin(blocks_);  // next() tests which slots are taken
+    sync_bump_pointer();
+    if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
+    if constexpr (owns_bump_pointer) return 0;  // next() tests which slots are taken
     this->check_links();
     mark();
-    if (std::size_t const missing = snapshot.begin(blocks_); missing != 0) return missing;
     slots_.for_each([&](std::byte* slot) { snapshot.clear(slot); }, blocks_);
     snapshot.outer = std::exchange(snapshots_, &snapshot);
     return 0;
