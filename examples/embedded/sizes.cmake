@@ -12,13 +12,13 @@ set(table
   "cortex-m3|StackAllocator|160|350|68"
   "cortex-m3|FreeListAllocator|160|350|72"
   "cortex-m3|BitmapAllocator|320|1050|116"
-  "cortex-m3|InterruptsOff|170|560|72"
+  "cortex-m3|InterruptsOff|170|550|72"
   "cortex-m3|LockFree|100|670|60"
   "cortex-m3|CompactHandles|160|370|72"
   "cortex-m0|StackAllocator|160|370|68"
   "cortex-m0|FreeListAllocator|170|360|72"
   "cortex-m0|BitmapAllocator|350|1150|116"
-  "cortex-m0|InterruptsOff|180|580|72"
+  "cortex-m0|InterruptsOff|180|570|72"
   "cortex-m0|CompactHandles|160|380|72")
 
 # number(<text> <regex> <result>): what the parentheses of the expression match in the text.

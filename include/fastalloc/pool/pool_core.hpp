@@ -94,8 +94,10 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   }
 
   void note_failure() {
-    [[maybe_unused]] auto const guard = inside();
-    stats_.failed();
+    if constexpr (!std::same_as<Stats, NoStats>) {
+      [[maybe_unused]] auto const guard = inside();
+      stats_.failed();
+    }
   }
   /// A wait without a slot is a failure, of which a trace hears as a wait.
   void note_end_of_wait() noexcept {
