@@ -65,7 +65,7 @@ template <class Choices> class Clearing<PoolCore<Choices>> {
   [[nodiscard]] static bool is_marked([[maybe_unused]] Core& core, [[maybe_unused]] std::byte* slot) noexcept {
     if constexpr (Checks::tracks_slots) {
       auto const& blocks = core.supply().blocks();
-      auto const& block = blocks.of(slot);
+      auto const& block = BlockLookup<Shape>::of(blocks, slot);
       return block.tail == nullptr || SlotMarks::test<Central::shared_marks>(block, blocks.place(block, slot));
     }
     return true;

@@ -21,10 +21,11 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: many handles in containers, moved, sorted, or reached in random order. A vector of them takes half the
 /// memory. A release reads the segment's head first: a handle that never leaves its function is 0.3 ns slower (figures:
 /// benchmarks/README.md). Handles of a pool of static storage duration are one word with Bound<pool>, too.
-/// Storage: HeapStorage, PageStorage, InlineStorage<N> (the pool then takes 2 to 3 times its slots, since it has room
-/// for them at a multiple of a power of two), one that aligns and can grow, or ExternalStorage with a span at a
-/// multiple of P::required_alignment() (not with Generations). Not with LockFree (except InlineStorage<N>),
-/// HeapFallback, save() and allocate_at(key). Slots of a run lie in one segment.
+/// Storage: HeapStorage, PageStorage, InlineStorage<N> (the pool then takes P::segment_bytes more, since it has room
+/// for its slots at a multiple of them: 1 to 2 times the slots, or more if those are few, or their bytes no multiple of
+/// 8), one that aligns and can grow, or ExternalStorage with a span at a multiple of P::required_alignment() (not with
+/// Generations). Not with LockFree (except InlineStorage<N>), HeapFallback, save() and allocate_at(key). Slots of a run
+/// lie in one segment.
 /// Complexity: as without, and one step a release. With b blocks: b is the number of segments; the block of an address
 /// is found in one step, not in log2 b.
 struct CompactHandles {
@@ -148,7 +149,7 @@ class SegmentStore<BlockStore<Shape, SlotPolicy, StorageState, Checks>> {
       std::byte* const segment = memory + i * Segments::bytes;
       GrowingBlock* const block = divide(store, segment, i == more ? last : each);
       block->first = first + i * each;
-      block->bytes = i == 0 ? bytes : 0;
+      block->bytes = i == 0 ? group + 1 : 0;  // without the directory, whose bytes are counted where it is replaced
       if (i != 0) sorted[b + i - 1]->next = block;
       sorted[b + i] = block;
       if constexpr (Shape::keyed) store.keys_.join(*block, i == more ? paged : each);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <random>
@@ -565,6 +566,7 @@ TEST_CASE("compact handles: each pool on its own storage") {
     {
       Outside pool(std::span(memory, bytes));
       CHECK(pool.capacity() == n);
+      CHECK(pool.bytes() == bytes);
       use(pool, n);
       CHECK(!Outside::try_create(PoolConfig{.capacity = n}, ExternalStorage(std::span(memory, bytes - 1))));
       auto const misaligned =
@@ -578,6 +580,46 @@ TEST_CASE("compact handles: each pool on its own storage") {
   FixedPool<Object, PageStorage, CompactHandles> pages(10'000);
   use(pages, 10'000);
 #endif
+}
+
+namespace {
+
+/// A pool at each address that its alignment allows, over two segments; some behind bytes that are not zero.
+template <class Pool> void use_at_all_addresses() {
+  constexpr std::size_t most = 2 * Pool::segment_bytes;
+  auto const alignment = std::align_val_t{Pool::segment_bytes};
+  auto* const memory = static_cast<std::byte*>(::operator new(most + sizeof(Pool), alignment));
+  for (std::size_t at = 0; at < most; at += alignof(Pool)) {
+    std::memset(memory + at, 0x5A, sizeof(Pool));
+    auto* const pool = ::new (static_cast<void*>(memory + at)) Pool;
+    std::vector<typename Pool::handle_type> live;
+    while (!pool->is_full()) live.push_back(pool->allocate());
+    bool good = true;
+    for (std::size_t i = 0; i != live.size(); ++i) {
+      auto* const begin = reinterpret_cast<std::byte*>(live[i].get());
+      good = good && pool->owns(begin) && pool->index_of(live[i]) < live.size() && begin > memory + at &&
+             begin + sizeof(typename Pool::value_type) <= memory + at + sizeof(Pool);
+    }
+    for (auto& handle : live) Handle<typename Pool::value_type>(std::move(handle)).reset();
+    if (!good || !pool->is_empty() || !pool->check_invariants()) {
+      CAPTURE(at);
+      FAIL_CHECK("wrong at this address");
+    }
+    pool->~Pool();
+  }
+  ::operator delete(memory, alignment);
+}
+
+}  // namespace
+
+TEST_CASE("compact handles: a pool with its slots inside may lie anywhere") {
+  use_at_all_addresses<FixedPool<Object, InlineStorage<10>, CompactHandles>>();
+  use_at_all_addresses<FixedPool<char, InlineStorage<16>, CompactHandles, BitmapAllocator, FullChecks>>();
+  use_at_all_addresses<FixedPool<std::array<int, 3>, InlineStorage<7>, CompactHandles, Generations>>();
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  use_at_all_addresses<FixedPool<Line, InlineStorage<4>, CompactHandles, FreeListAllocator>>();
 }
 
 #if FASTALLOC_HAS_THREADS
