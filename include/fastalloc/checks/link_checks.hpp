@@ -19,7 +19,7 @@ inline constexpr char const* free_slots_lost =
     "number), which are lost, and count as allocated from now on";
 
 /// Enabled: the checks policy tracks slots, and there may be links. Complexity: verifying one address log2 b + 1 steps
-/// for b blocks, 1 with CompactHandles; a note b steps.
+/// for b blocks, 1 on average with CompactHandles; a note b steps.
 template <class Shape, bool Enabled> struct LinkChecks {
   static constexpr bool enabled = Enabled && Shape::link_size != 0;
   static constexpr std::size_t note_bytes = enabled ? sizeof(LinksCut) : 0;

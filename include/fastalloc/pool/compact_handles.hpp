@@ -27,7 +27,7 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Generations). Not with LockFree (except InlineStorage<N>), HeapFallback, save() and allocate_at(key). Slots of a run
 /// lie in one segment.
 /// Complexity: as without, and one step a release. With b blocks: b is the number of segments; the block of an address
-/// is found in one step, not in log2 b.
+/// is found in one step on average, not in log2 b.
 struct CompactHandles {
   static constexpr bool compacts_handles = true;
 };

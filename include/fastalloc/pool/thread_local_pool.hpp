@@ -320,8 +320,8 @@ template <class T, class... Policies> class ThreadLocalPool final {
     return total;
   }
 
-  /// True if `p` points into a slot of any sub-pool. Complexity: log2 b + 1 steps per sub-pool, for b blocks; 1 with
-  /// CompactHandles.
+  /// True if `p` points into a slot of any sub-pool. Complexity: log2 b + 1 steps per sub-pool, for b blocks; 1 on
+  /// average with CompactHandles.
   [[nodiscard]] bool owns(void const* p) const { return home_of(p) != nullptr; }
   /// The object's slot number within its own sub-pool.
   [[nodiscard]] std::size_t index_of(handle_type const& handle) const {
