@@ -483,6 +483,8 @@ TEST_CASE("fork: children of children, and threads in a child") {
 
 TEST_CASE("fork: an inline pool without caches, opened by its first allocation, is not locked in the child") {
   static constinit ThreadSafePool<Payload, InlineStorage<64>, NoCache> pool;
+  ThreadSafePool<Payload, NoCache> earlier(1);  // installs the fork handlers: a fork that began before hears of no pool
+  (void)earlier.allocate(std::uint64_t{3});
   std::atomic<bool> stop{false};
   std::thread threads[2];
   for (auto& thread : threads)
