@@ -56,8 +56,8 @@ template <class Shape, class Checks, class Layout> struct ProcessBlock {
   static PoolConfig config_in(ExternalStorage const&, SlotType const&) noexcept { return {.capacity = 1}; }
 };
 
+template <class Storage, class Layout, std::size_t Size> class SegmentRegion;  // in pool/compact_handles.hpp
 /// Blocks in segments, of pools with CompactHandles; the specialization is in pool/compact_handles.hpp.
-template <class Storage, class Layout, std::size_t Size> class SegmentRegion;
 template <class Store> class SegmentStore {
   static_assert(sizeof(Store) == 0, "fastalloc: CompactHandles has a header of its own; add "
                                     "#include <fastalloc/pool/compact_handles.hpp>");
