@@ -483,8 +483,6 @@ TEST_CASE("fork: children of children, and threads in a child") {
 
 TEST_CASE("fork: an inline pool without caches, opened by its first allocation, is not locked in the child") {
   static constinit ThreadSafePool<Payload, InlineStorage<64>, NoCache> pool;
-  ThreadSafePool<Payload, NoCache> earlier(1);  // installs the fork handlers: a fork that began before hears of no pool
-  (void)earlier.allocate(std::uint64_t{3});
   std::atomic<bool> stop{false};
   std::thread threads[2];
   for (auto& thread : threads)
@@ -497,5 +495,55 @@ TEST_CASE("fork: an inline pool without caches, opened by its first allocation, 
   stop = true;
   for (auto& thread : threads) thread.join();
   CHECK(well == 40);
+}
+
+namespace {
+
+/// An owner that has to keep it ends its ownership only when another thread wants the lock, or after two seconds.
+class KeptLock {
+ public:
+  static constexpr bool is_thread_safe = true;
+  static inline thread_local bool keeps = false;
+  static inline std::atomic<bool> is_kept{false};
+
+  constexpr KeptLock() noexcept = default;
+  void lock() noexcept {
+    while (held_.exchange(true)) wanted_ = true, std::this_thread::yield();
+  }
+  void unlock() noexcept {
+    if (keeps) {
+      is_kept = true;
+      auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+      while (!wanted_ && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    }
+    held_ = false;
+  }
+
+ private:
+  std::atomic<bool> held_{false};
+  std::atomic<bool> wanted_{false};
+};
+
+constinit ThreadSafePool<Payload, InlineStorage<8>, NoCache, KeptLock> kept_pool;
+std::optional<std::thread> user_of_kept_pool;
+
+/// A handler of fork() in which another thread begins the first use of a pool, and is in the middle of it at the fork.
+void begin_first_use() {
+  if (user_of_kept_pool || KeptLock::is_kept) return;
+  user_of_kept_pool.emplace([] {
+    KeptLock::keeps = true;
+    auto const handle = kept_pool.try_allocate(std::uint64_t{1});
+    KeptLock::keeps = false;
+  });
+  while (!KeptLock::is_kept) std::this_thread::yield();
+}
+
+}  // namespace
+
+TEST_CASE("fork: a pool whose first use begins while the fork has begun is not locked in the child") {
+  REQUIRE(::pthread_atfork(&begin_first_use, nullptr, nullptr) == 0);
+  CHECK(in_child([&] { return bool(kept_pool.try_allocate(std::uint64_t{2})); }) == Ending::well);
+  user_of_kept_pool->join();
+  user_of_kept_pool.reset();
 }
 #endif

@@ -255,15 +255,20 @@ template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* pa
   }
 }
 
-/// For a shared pool without caches: receives fork events.
-class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, public PoolNode {
+/// For a shared pool without caches: receives fork events, from its construction on, or where that runs at compile time
+/// (`lazy`), from its first use.
+template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, public PoolNode {
  public:
   template <class Core>
   explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
   ~Uncached() { leave_registry(); }
-  using NoCaches::is_enrolled, NoCaches::end;  // enrolled at construction
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept { return !lazy || PoolNode::is_enrolled(); }
   void begin() noexcept { enroll(); }
-  bool enter() noexcept { return is_forking(); }
+  void end() noexcept { PoolNode::end(); }
+  bool enter() noexcept {
+    if constexpr (lazy) enroll();
+    return is_forking();
+  }
   template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
 };
 

@@ -563,8 +563,11 @@ FASTALLOC_SHARED inline bool arm_thread() noexcept {
 
 struct ForkHandlers {
 #if FASTALLOC_POSIX
+  /// Effects: the library has its handlers, since before main() where it calls this anywhere: a fork that has begun
+  /// does not hear of handlers installed since.
+  template <class Any = void> static void install() noexcept { (void)&AtStart<Any>::installed, install_once(); }
   /// Once per library: the handlers are removed with it.
-  static void install() noexcept {
+  static void install_once() noexcept {
     if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed))
       pthread_atfork(prepare, parent, child);
   }
@@ -621,6 +624,10 @@ struct ForkHandlers {
                          std::memory_order_relaxed);
   }
 
+  /// A template: only programs that use it initialise it.
+  template <class> struct FASTALLOC_OWN AtStart {
+    static inline bool const installed = (install_once(), true);
+  };
   FASTALLOC_OWN static inline std::atomic<bool> installed{false};
 #else
   static void install() noexcept {}

@@ -32,8 +32,10 @@ struct ThreadSafeKind : FixedKind {
   using defaults = ThreadSafeDefaults;
   static constexpr bool shared = true, cached = true;
   template <class P, class Shape>
-  using caches = std::conditional_t<
-      P::cached, ThreadCaches<P::cache::max_cached, P::stats::enabled, roomy_bytes<typename P::cache>>, Uncached>;
+  using caches =
+      std::conditional_t<P::cached,
+                         ThreadCaches<P::cache::max_cached, P::stats::enabled, roomy_bytes<typename P::cache>>,
+                         Uncached<SizedStorage<typename P::storage>>>;
   using waiters = WaitQueue;
 };
 
@@ -47,8 +49,6 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// Thread safety: any thread may call any function at any time, except construction and destruction, and destroy any
 /// handle. Threads may end before the pool, and the pool before its threads. After fork() (not from inside
 /// for_each()) the child has the pool as it was, without the other threads.
-/// A fork that begins before the process's first use of any pool ends may leave the child unable to use pools: use one
-/// before threads start.
 /// Complexity, with the lock uncontended (see the lock policy otherwise): an operation served by the thread's own cache
 /// takes 1 step. Others take the lock once or twice and move at most half a cache (128 slots with ThreadCache<>), each
 /// at the slot policy's cost. allocate() on an empty central list closes all caches: one system call (none if no other
