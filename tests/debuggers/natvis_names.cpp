@@ -2,15 +2,30 @@
 // Prints the qualified names of templates that fastalloc.natvis shows, up to their arguments.
 #include <fastalloc/fastalloc.hpp>
 
+#if __cpp_rtti
+#include <cxxabi.h>
+#endif
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
+#if __cpp_rtti
+#include <typeinfo>
+#endif
 
 namespace {
 
 template <class T> void print() {
+#if __cpp_rtti  // names from clang's __PRETTY_FUNCTION__ leave inline namespaces out
+  char* const whole = abi::__cxa_demangle(typeid(T).name(), nullptr, nullptr, nullptr);
+  std::string_view name = whole;
+#else
   std::string_view name = fastalloc::detail::type_name<T>();
+#endif
   name = name.substr(0, name.find('<'));
   std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+#if __cpp_rtti
+  std::free(whole);
+#endif
 }
 
 }  // namespace

@@ -24,10 +24,11 @@
 //                  pool's lock
 //   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
 //   fork           the child notifies its pools (in_child) and frees the records of threads that do not exist there
-// Records and places are reused and never freed: their number is the most threads and pools at one time. So a part may
-// point to the record of an ended thread. Libraries that share no symbols have separate tables and registries. A pool
-// keeps to the registry of the library that constructed it; code of other libraries works without parts. Everything
-// here is constant-initialised and never destroyed: static objects may use pools in any order.
+// Records and places are reused, and freed at the end of the library if none is in use: their number is the most
+// threads and pools at one time. So a part may point to the record of an ended thread. Libraries that share no symbols
+// have separate tables and registries. A pool keeps to the registry of the library that constructed it; code of other
+// libraries works without parts. Everything here is constant-initialised and never destroyed: static objects may use
+// pools in any order.
 #pragma once
 
 #include <fastalloc/cache/system_slot.hpp>
@@ -92,7 +93,7 @@ struct PartEntry {
 };
 FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
-/// The data of a thread that other threads may read. Reused by a later thread; never freed.
+/// The data of a thread that other threads may read. Reused by a later thread; see free_registry().
 struct ThreadRecord {
   AdaptiveLock lock;
   PartEntry* table = no_parts;  ///< as in ThisThread; other threads read it under the lock
@@ -139,7 +140,7 @@ FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
 FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
 #endif
 
-/// A small number for a pool. Reused, never freed.
+/// A small number for a pool. Reused; see free_registry().
 struct Place {
   std::uint32_t number;
   Place* next_free;
@@ -561,11 +562,31 @@ FASTALLOC_SHARED inline bool arm_thread() noexcept {
 }
 #endif
 
+/// Effects: frees the records and places if no thread and no pool has one: a library that is closed takes its registry
+/// along. Waits for nothing: the program may be ending anywhere.
+inline void free_registry() noexcept {
+  if (is_forking() || !registry.lock.try_lock()) return;
+  std::size_t in_use = registry.places;
+  for (ThreadRecord* of = registry.records; of != nullptr; of = of->next) ++in_use;
+  for (ThreadRecord* of = registry.free_records; of != nullptr; of = of->next_free) --in_use;
+  for (Place* of = registry.free_places; of != nullptr; of = of->next_free) --in_use;
+  ThreadRecord* record = nullptr;
+  Place* place = nullptr;
+  if (in_use == 0) {
+    record = std::exchange(registry.records, registry.free_records = nullptr);
+    place = std::exchange(registry.free_places, nullptr);
+    registry.places = 0;
+  }
+  registry.lock.unlock();
+  while (record != nullptr) delete std::exchange(record, record->next);
+  while (place != nullptr) delete std::exchange(place, place->next_free);
+}
+
 struct ForkHandlers {
 #if FASTALLOC_POSIX
   /// Effects: the library has its handlers, since before main() where it calls this anywhere: a fork that has begun
   /// does not hear of handlers installed since.
-  template <class Any = void> static void install() noexcept { (void)&AtStart<Any>::installed, install_once(); }
+  template <class Any = void> static void install() noexcept { (void)&library<Any>, install_once(); }
   /// Once per library: the handlers are removed with it.
   static void install_once() noexcept {
     if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed))
@@ -624,10 +645,12 @@ struct ForkHandlers {
                          std::memory_order_relaxed);
   }
 
-  /// A template: only programs that use it initialise it.
-  template <class> struct FASTALLOC_OWN AtStart {
-    static inline bool const installed = (install_once(), true);
+  struct Library {
+    Library() noexcept { install_once(); }
+    ~Library() { free_registry(); }
   };
+  /// From its beginning to its end. A template: only programs that use it initialise it.
+  template <class> FASTALLOC_OWN static inline Library const library{};
   FASTALLOC_OWN static inline std::atomic<bool> installed{false};
 #else
   static void install() noexcept {}

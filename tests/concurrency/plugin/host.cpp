@@ -3,6 +3,10 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <dlfcn.h>
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#include <malloc.h>
+#define HAS_MALLINFO2 1
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,5 +89,21 @@ TEST_CASE("plugin: pools hear of forks when a library is gone that used some fir
   CHECK(CountingLock::taken == before + 1);
   int status = 0;
   CHECK(::waitpid(child, &status, 0) == child);
+}
+#endif
+
+#if HAS_MALLINFO2
+TEST_CASE("plugin: what a library kept of threads and pools goes with it") {
+  auto const load_and_close = [] {
+    Library const plugin;
+    REQUIRE(plugin.use != nullptr);
+    std::thread([&] { plugin.use(); }).join();
+    CHECK(::dlclose(plugin.library) == 0);
+  };
+  for (int i = 0; i != 20; ++i) load_and_close();
+  std::size_t const before = ::mallinfo2().uordblks;
+  for (int i = 0; i != 200; ++i) load_and_close();
+  std::size_t const after = ::mallinfo2().uordblks;
+  CHECK(after < before + 200 * std::size_t{20});  // the heap keeps some freed blocks as used; 470 bytes a round before
 }
 #endif
