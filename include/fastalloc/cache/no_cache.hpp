@@ -38,14 +38,14 @@ struct NoCaches {
   constexpr bool enter() noexcept { return false; }
   template <class Core> constexpr void rebind(Core*) noexcept {}
   [[nodiscard]] constexpr void* attach(unsigned = 0) const noexcept { return nullptr; }
-  template <class Central> constexpr bool gather(Central&) noexcept { return false; }
-  template <class Central> constexpr void close(Central&) noexcept {}
-  template <class Central> constexpr void reopen(Central&) noexcept {}
-  template <class Central> constexpr void stay_alone(Central&) noexcept {}
-  template <class Part, class Central> constexpr void end_cache(Part*, Central&) noexcept {}
-  template <class Central> constexpr void poll(Central&) noexcept {}
-  template <class Central> constexpr void reset_counts(Central&) noexcept {}
-  template <class Central> [[nodiscard]] constexpr std::size_t cached(Central const&) const noexcept { return 0; }
+  template <class Supply> constexpr bool gather(Supply&) noexcept { return false; }
+  template <class Supply> constexpr void close(Supply&) noexcept {}
+  template <class Supply> constexpr void reopen(Supply&) noexcept {}
+  template <class Supply> constexpr void stay_alone(Supply&) noexcept {}
+  template <class Part, class Supply> constexpr void end_cache(Part*, Supply&) noexcept {}
+  template <class Supply> constexpr void poll(Supply&) noexcept {}
+  template <class Supply> constexpr void reset_counts(Supply&) noexcept {}
+  template <class Supply> [[nodiscard]] constexpr std::size_t cached(Supply const&) const noexcept { return 0; }
   [[nodiscard]] constexpr std::uint64_t allocations() const noexcept { return 0; }
 };
 

@@ -35,27 +35,27 @@ template <class Shape> class RemoteReturns : public NoCaches {
     } while (!head_.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
   }
 
-  template <class Central> bool gather(Central& central) noexcept {
+  template <class Supply> bool gather(Supply& supply) noexcept {
     if (head_.load(std::memory_order_relaxed) == nullptr) return false;  // relaxed: the exchange reads it again
     // acquire: pairs with the release in push().
-    for (std::byte* slot = central.check_list(head_.exchange(nullptr, std::memory_order_acquire)); slot != nullptr;) {
+    for (std::byte* slot = supply.check_list(head_.exchange(nullptr, std::memory_order_acquire)); slot != nullptr;) {
       std::byte* const next = Link::load(slot);
-      central.clear_link(slot);
-      central.push(slot);
+      supply.clear_link(slot);
+      supply.push(slot);
       slot = next;
     }
     return true;
   }
-  template <class Central> void close(Central& central) noexcept { gather(central); }
-  template <class Central> void poll(Central& central) noexcept { gather(central); }
+  template <class Supply> void close(Supply& supply) noexcept { gather(supply); }
+  template <class Supply> void poll(Supply& supply) noexcept { gather(supply); }
 
   /// Complexity: linear in the slots of the list.
-  template <class Central> [[nodiscard]] std::size_t cached(Central const& central) const noexcept {
+  template <class Supply> [[nodiscard]] std::size_t cached(Supply const& supply) const noexcept {
     std::size_t count = 0;
-    std::size_t const most = central.total();  // overwritten links may form a cycle
+    std::size_t const most = supply.total();  // overwritten links may form a cycle
     // acquire: pairs with the release in push(). No thread removes slots meanwhile.
     std::byte* slot = head_.load(std::memory_order_acquire);
-    for (; slot != nullptr && central.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
+    for (; slot != nullptr && supply.is_free(slot) && count != most; slot = Link::load(slot)) ++count;
     return count;
   }
 

@@ -9,7 +9,7 @@
 // an atomic read-modify-write, and other threads may take its lower end, so every slot stays within reach:
 //
 //   begin_ ..... floor_ ......... top_ ..... end_
-//   | free      | slots          | free      |
+//   | room      | slots          | room      |
 //
 //   limit_ == floor_; in a closed cache the highest address, which sends the owner's next pop() to the lock
 //   end_: in a closed cache null, which sends the owner's next push() to the lock
@@ -17,8 +17,8 @@
 // The owner stores top_ and then reads limit_ (or end_); a thief stores limit_ and then reads top_. One of them sees
 // the other's store (Frigo, Leiserson and Randall, "The implementation of the Cilk-5 multithreaded language", 1998, the
 // THE protocol; the fence is asymmetric). A slot that the owner is popping stays with the owner. All caches are closed,
-// for pop() and push(), before the first is searched and until the last was: "nothing found" means that at one moment
-// no slot was free. Model: tests/spin/cache_stealing.pml.
+// for pop() and push(), before the first is searched, and stay closed until the last has been searched: "nothing found"
+// means that at one moment no slot was free. Model: tests/spin/cache_stealing.pml.
 #pragma once
 
 #include <fastalloc/arithmetic.hpp>
@@ -116,7 +116,7 @@ class alignas(cache_line) Magazine : public ThreadPart {
     if constexpr (counts) count(top);
     return *top;
   }
-  /// Effects: passes all but the `n` newest slots to `give`.
+  /// Effects: passes all but the `n` newest slots to `push`.
   template <class Push> void keep(std::size_t n, Push&& push) noexcept {
     Entry* const top = top_.load(std::memory_order_relaxed);
     Entry* const stays = size() > n ? top - n : floor_;
@@ -242,15 +242,15 @@ FASTALLOC_END_PADDED
 static_assert(sizeof(Magazine) == 2 * cache_line);
 
 /// Passes events of threads and of the process to a CentralList.
-template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* part) noexcept {
-  auto& core = *static_cast<Core*>(pool);
+template <class Central> void tell_central(void* pool, PoolEvent event, ThreadPart* part) noexcept {
+  auto& central = *static_cast<Central*>(pool);
   switch (event) {
     case PoolEvent::lock:
-    case PoolEvent::before_fork: core.lock(); break;
+    case PoolEvent::before_fork: central.lock(); break;
     case PoolEvent::unlock:
-    case PoolEvent::after_fork: core.unlock(); break;
-    case PoolEvent::in_child: core.stay_alone(); break;
-    case PoolEvent::thread_ended: core.end_cache(part); break;
+    case PoolEvent::after_fork: central.unlock(); break;
+    case PoolEvent::in_child: central.stay_alone(); break;
+    case PoolEvent::thread_ended: central.end_cache(part); break;
     case PoolEvent::hear_of_forks: ForkHandlers::install();
   }
 }
@@ -259,8 +259,9 @@ template <class Core> void tell_core(void* pool, PoolEvent event, ThreadPart* pa
 /// (`lazy`), from its first use.
 template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, public PoolNode {
  public:
-  template <class Core>
-  explicit constexpr Uncached(Core* core) noexcept : NoCaches(core), PoolNode(core, &tell_core<Core>) {}
+  template <class Central>
+  explicit constexpr Uncached(Central* central) noexcept
+      : NoCaches(central), PoolNode(central, &tell_central<Central>) {}
   ~Uncached() { leave_registry(); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept { return !lazy || PoolNode::is_enrolled(); }
   void begin() noexcept { enroll(); }
@@ -269,7 +270,7 @@ template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, pub
     if constexpr (lazy) enroll();
     return is_forking();
   }
-  template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
+  template <class Central> void rebind(Central*) noexcept { PoolNode::rebind(&tell_central<Central>); }
 };
 
 /// The caches of one pool over a central list. Requires the pool's lock, except for mine(), attach() and more_room().
@@ -286,7 +287,8 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   /// Operations of a thread before it gets a cache, so that occasional use of a pool costs no more than a lock.
   static constexpr unsigned uses_before_cache = 8;
 
-  template <class Core> explicit constexpr ThreadCaches(Core* core) noexcept : ThreadParts(core, &tell_core<Core>) {}
+  template <class Central>
+  explicit constexpr ThreadCaches(Central* central) noexcept : ThreadParts(central, &tell_central<Central>) {}
   ~ThreadCaches() {
     ThreadPart* const parts = detach_all();
     for (ThreadPart* part = parts; part != nullptr; part = part->next)
@@ -297,7 +299,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   void begin() noexcept { hear_of_forks(); }
   /// Called before the pool's lock is taken. Returns: true when the thread is forking and holds the lock already.
   bool enter() noexcept { return enroll(), is_forking(); }
-  template <class Core> void rebind(Core*) noexcept { PoolNode::rebind(&tell_core<Core>); }
+  template <class Central> void rebind(Central*) noexcept { PoolNode::rebind(&tell_central<Central>); }
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Magazine* mine() const noexcept {
     return static_cast<Magazine*>(ThreadParts::mine());
@@ -323,65 +325,64 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   /// Returns: a slot for the caller, whose cache, if any, just had none: from the central list, with a batch for the
   /// cache, else from other caches. `returned_only`: batches contain only slots handed out before. `counted`: the cache
   /// counts the allocation.
-  template <class Central>
-  auto pop(Magazine* magazine, MagazineRoom& room, Central& central, bool returned_only, bool& counted) noexcept {
-    using One = decltype(central.pop_one());
-    note_peak(central);
+  template <class Supply>
+  auto pop(Magazine* magazine, MagazineRoom& room, Supply& supply, bool returned_only, bool& counted) noexcept {
+    using One = decltype(supply.pop_one());
+    note_peak(supply);
     counted = true;
     if (magazine != nullptr) {
       take_room(*magazine, room);
       if (std::byte* const slot = magazine->template settle<counts>()) return One{slot, false};
     }
     for (bool last = false;; last = true) {
-      std::size_t const at_hand = returned_only ? central.returned() : central.at_hand();
+      std::size_t const at_hand = returned_only ? supply.returned() : supply.at_hand();
       if (!last && at_hand != 0) be_patient();
       // After gathering, one slot suffices: the next operation takes a batch.
       // An empty central list opens no cache, so that polling a full pool does not walk all caches.
-      if (magazine != nullptr && !last && central.at_hand() != 0 && reopen_one(*magazine, room, central) &&
+      if (magazine != nullptr && !last && supply.at_hand() != 0 && reopen_one(*magazine, room, supply) &&
           at_hand != 0) {
         std::size_t const batch =
-            smaller(greater(at_hand / (count() + 1), 1), (smaller(share(central), magazine->most()) + 1) / 2);
+            smaller(greater(at_hand / (count() + 1), 1), (smaller(share(supply), magazine->most()) + 1) / 2);
         std::size_t untouched = 0;
-        if (magazine->fill(batch,
-                           [&](std::byte** out, std::size_t n) { return central.pop_many(out, n, untouched); }) != 0)
+        if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return supply.pop_many(out, n, untouched); }) !=
+            0)
           return One{magazine->template settle<counts>(), false};
       }
-      if (One const taken = central.pop_one(); taken.slot != nullptr || last) return counted = false, taken;
-      if (roomy_bytes != 0 || !gather(central)) return One{nullptr, false};
+      if (One const taken = supply.pop_one(); taken.slot != nullptr || last) return counted = false, taken;
+      if (roomy_bytes != 0 || !gather(supply)) return One{nullptr, false};
       shrink();
     }
   }
 
-  /// Called after the caller's push() found no room.
-  template <class Central> void make_room(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
-    note_peak(central);
+  /// Effects: moves the older half of the caller's cache, whose push() found no room, to the central list.
+  template <class Supply> void spill(Magazine& magazine, MagazineRoom& room, Supply& supply) noexcept {
+    note_peak(supply);
     be_patient();
-    bool const open = reopen_one(magazine, room, central);
-    magazine.keep(open ? smaller(share(central), magazine.most()) / 2 : 0,
-                  [&](std::byte* slot) { central.push(slot); });
+    bool const open = reopen_one(magazine, room, supply);
+    magazine.keep(open ? smaller(share(supply), magazine.most()) / 2 : 0, [&](std::byte* slot) { supply.push(slot); });
   }
 
   /// Effects: gives new room to the caller's cache.
-  template <class Central> void use_room(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
-    note_peak(central);
-    (void)reopen_one(magazine, room, central);
+  template <class Supply> void use_room(Magazine& magazine, MagazineRoom& room, Supply& supply) noexcept {
+    note_peak(supply);
+    (void)reopen_one(magazine, room, supply);
   }
 
   /// Effects: moves all slots of the caller's cache to the central list.
-  template <class Central> void surrender(Magazine& magazine, MagazineRoom& room, Central& central) noexcept {
-    note_peak(central);
+  template <class Supply> void surrender(Magazine& magazine, MagazineRoom& room, Supply& supply) noexcept {
+    note_peak(supply);
     take_room(magazine, room);
-    magazine.keep(0, [&](std::byte* slot) { central.push(slot); });
+    magazine.keep(0, [&](std::byte* slot) { supply.push(slot); });
   }
 
   /// Effects: moves all slots of all caches to the central list, and closes every cache until its thread comes to the
   /// lock.
   /// Returns: false when there were none.
-  template <class Central> bool gather(Central& central) noexcept {
+  template <class Supply> bool gather(Supply& supply) noexcept {
     if (!any_open_) return false;
     any_open_ = 0;
-    note_peak(central);
-    std::size_t const before = central.at_hand();
+    note_peak(supply);
+    std::size_t const before = supply.at_hand();
     bool others = false;
     Magazine const* const own = mine();
     for_each([&](Magazine& magazine) {
@@ -390,32 +391,32 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     });
     // The caller's own cache needs no fence: a single thread makes no system call.
     if (others) heavy_fence();
-    for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { central.push(slot); }); });
-    return central.at_hand() != before;
+    for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { supply.push(slot); }); });
+    return supply.at_hand() != before;
   }
 
   /// Effects: moves all slots to the central list, and sends every operation of every thread to the lock until
   /// reopen().
-  template <class Central> void close(Central& central) noexcept {
+  template <class Supply> void close(Supply& supply) noexcept {
     ++closed_;
-    gather(central);
+    gather(supply);
   }
-  template <class Central> void poll(Central&) noexcept {}
-  template <class Central> void reopen(Central&) noexcept {
+  template <class Supply> void poll(Supply&) noexcept {}
+  template <class Supply> void reopen(Supply&) noexcept {
     if (closed_ != 0) --closed_;
   }
 
   /// After a fork: the threads that closed the caches, or owned other caches, do not exist in the child.
-  template <class Central> void stay_alone(Central& central) noexcept {
-    abandon([&](ThreadPart& part) { return end_cache(&part, central), true; });
+  template <class Supply> void stay_alone(Supply& supply) noexcept {
+    abandon([&](ThreadPart& part) { return end_cache(&part, supply), true; });
     closed_ = 0;
   }
   /// Takes a cache from its thread; its slots go to the central list.
-  template <class Central> void end_cache(ThreadPart* part, Central& central) noexcept {
-    note_peak(central);
+  template <class Supply> void end_cache(ThreadPart* part, Supply& supply) noexcept {
+    note_peak(supply);
     auto& magazine = static_cast<Magazine&>(*part);
     magazine.close();
-    magazine.steal([&](std::byte* slot) { central.push(slot); });
+    magazine.steal([&](std::byte* slot) { supply.push(slot); });
     (void)magazine.template settle<false>();  // the cache is empty: its room is whole again
     if constexpr (counts) {
       counts_.before += magazine.allocations();
@@ -423,7 +424,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     }
   }
 
-  template <class Central> [[nodiscard]] std::size_t cached(Central const&) const noexcept {
+  template <class Supply> [[nodiscard]] std::size_t cached(Supply const&) const noexcept {
     if (!any_open_) return 0;  // slots in a closed cache are on their way to the central list
     return sum([](Magazine const& m) { return m.size(); });
   }
@@ -435,27 +436,27 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   }
   /// The most slots in use since reset_counts(); too high by at most the slots in caches, because a cache reports its
   /// minimum since its last visit to the central list. Exact when one thread uses the pool.
-  template <class Central> [[nodiscard]] std::size_t peak(Central const& central) const noexcept {
+  template <class Supply> [[nodiscard]] std::size_t peak(Supply const& supply) const noexcept {
     if constexpr (!counts) return 0;
     else {
-      std::size_t const out = central.live();
+      std::size_t const out = supply.live();
       std::size_t const least = sum([](Magazine const& m) { return m.least(); });
       return greater(counts_.peak, out > least ? out - least : 0);
     }
   }
   /// Requires: the central list has not changed yet.
-  template <class Central> void note_peak(Central const& central) noexcept {
+  template <class Supply> void note_peak(Supply const& supply) noexcept {
     if constexpr (counts) {
       // No peak exceeds live(): this test keeps the polling of a full pool from walking all caches.
-      if (central.live() > counts_.peak) counts_.peak = peak(central);
+      if (supply.live() > counts_.peak) counts_.peak = peak(supply);
       if (Magazine* const magazine = mine()) magazine->reset_least();
     }
   }
-  template <class Central> void reset_counts(Central const& central) noexcept {
+  template <class Supply> void reset_counts(Supply const& supply) noexcept {
     if constexpr (counts) {
       counts_.before -= allocations();
       for_each([](Magazine& magazine) { magazine.reset_least(); });  // exact when no owner pops meanwhile
-      counts_.peak = central.live() - smaller(central.live(), cached(central));
+      counts_.peak = supply.live() - smaller(supply.live(), cached(supply));
     }
   }
 
@@ -463,9 +464,9 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   static constexpr std::uint32_t least_patience = 256, most_patience = 1U << 20;  ///< operations
 
   /// Slots that a thread may keep: half the capacity is for the caches.
-  template <class Central> [[nodiscard]] std::size_t share(Central const& central) const noexcept {
-    std::size_t const half = greater(central.total() / (2 * (count() + 1)), 1);
-    std::size_t const part = roomy_bytes == 0 ? half : greater(half, roomy_bytes / central.blocks().stride());
+  template <class Supply> [[nodiscard]] std::size_t share(Supply const& supply) const noexcept {
+    std::size_t const half = greater(supply.total() / (2 * (count() + 1)), 1);
+    std::size_t const part = roomy_bytes == 0 ? half : greater(half, roomy_bytes / supply.blocks().stride());
     return smaller(smaller(part, allowed_), max_cached);
   }
   /// Effects: gives the room to the caller's cache, if it is larger, and closes the cache. Also done where the cache
@@ -477,8 +478,8 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     if (magazine.wanted <= magazine.most()) magazine.wanted = 0;
   }
   /// Effects: opens the caller's cache, with more room if available. Returns: false when it must stay closed.
-  template <class Central> bool reopen_one(Magazine& magazine, MagazineRoom& room, Central const& central) noexcept {
-    std::size_t const most = share(central);
+  template <class Supply> bool reopen_one(Magazine& magazine, MagazineRoom& room, Supply const& supply) noexcept {
+    std::size_t const most = share(supply);
     take_room(magazine, room);
     if (closed_ != 0 || most == 0) return false;
     magazine.wanted = most > magazine.most() ? static_cast<std::uint32_t>(most) : 0;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// BasicPool: the one code path of all pools.
-//
-//   allocate(args...) -> core: lock, slot, count, unlock -> lifetime: build T -> hook -> Handle{T*, pool}
-//   ~Handle           -> check -> hook -> lifetime: destroy T -> core: lock, slot, unlock
+// BasicPool: the public functions of all pools, and their documentation. What they do to an object is in PoolObjects,
+// its base, for which the rare functions' headers are specialized, too. README.md, "How a value flows", has the way of
+// an object.
 //
 // Constructors, destructors, hooks and user functions run with no lock held and no invariant open.
 #pragma once

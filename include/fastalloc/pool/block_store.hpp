@@ -188,7 +188,7 @@ class BlockStore : public BlockLookup<Shape>::Blocks {
     while (purse.count != 0) --purse.count, give_back(purse.items[purse.count].memory, purse.items[purse.count].bytes);
   }
 
-  /// The same for the single block of inline storage; cannot fail.
+  /// Effects: adds the single block of inline storage. Cannot fail.
   template <std::size_t InlineSlots> void add_inline(Slots& allocator) noexcept {
     static constexpr auto plan = Layout::block(InlineSlots, Shape::size);
     static_assert(plan.valid, "fastalloc: InlineStorage<N> has more slots than can be addressed; lower N");

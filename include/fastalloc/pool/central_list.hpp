@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// CentralList: a SlotSupply under its lock, with statistics, waiters and growth. Knows neither T nor slot contents.
+// CentralList: the pool as a whole: a SlotSupply, its lock, and all that changes or reports it under that lock:
+// opening, growth, shrinking, counts, waiters, events of threads and forks. No pop and push: those are in PoolCore.
+// Knows neither T nor slot contents.
 //
 //   supply_   slots in no thread cache                   caches_   the other slots, and access to them
 //   stats_    the counts                                 waiters_  get returned slots before all other threads
 //
-// Each public function takes the lock; none calls user code under it. Failures are returned as an Error to the caller,
-// which knows T and whether to throw. A function that needs every free slot collects the caches first.
+// Public functions take the lock unless their comment says otherwise. No user code runs under it, except a storage
+// under an InterruptLock. Failures are returned as an Error to the caller, which knows T and whether to throw. A
+// function that needs every free slot collects the caches first.
 #pragma once
 
 #include <fastalloc/cache/no_cache.hpp>
@@ -501,7 +504,7 @@ template <class Choices> class CentralList {
 
   /// Effects: makes at least one of `n` more slots available, or sets `error` (if not null) to the reason. Adjacent:
   /// the slots must be adjacent, and no such run exists yet.
-  bool make_room(std::size_t n, Error* error, bool adjacent = false) {
+  bool try_to_grow(std::size_t n, Error* error, bool adjacent = false) {
     if constexpr (growing) {
       if constexpr (Shape::segment > 1)
         if (adjacent && n > supply_.blocks().longest_run()) {

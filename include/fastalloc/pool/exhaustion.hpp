@@ -5,7 +5,7 @@
 //   Evict<F>       f() ends an object, and the pool looks again: caches, histories, voices of a synthesizer
 //   HeapFallback   the object comes from the heap: bursts above the capacity
 //
-//   heap object    | previous, next | T |        in a list of the pool; the handle's end finds it in no block
+//   heap object    | previous, next | T |        in a list of the pool; its address is in no block
 #pragma once
 
 #include <fastalloc/pool/basic_pool.hpp>

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// FreeSlots: the source and sink of slots. Knows neither T, locks, peaks nor iterations.
+// FreeSlots: what every pop and push of a slot needs. Knows neither T, locks, peaks nor iterations; what concerns all
+// slots at once is in SlotSupply.
 //
 //   last_freed_       the slot returned last, handed out first
 //   slots_            the other returned slots
 //   bump_..bump_end   the bump pointer: slots of the current block that were never handed out
-//   pending           slots of further blocks that were never handed out; the last ones of each block
+//   pending           never-handed-out slots of the other blocks; they lie at the end of each block
 //
 //   total() == live + (last_freed_ ? 1 : 0) + slots_.size() + (bump_end - bump_) / stride + pending
 //
 // Slots come from slots_ only while last_freed_ is empty, and from the bump pointer only while slots_ is empty.
-// The initial state is all zeros, so a static pool lies in .bss. Many holds the members of multi-block pools.
+// The initial state is all zeros, so a static pool lies in .bss. The struct Many has the members of pools of several
+// blocks.
 #pragma once
 
 #include <fastalloc/pool/block_store.hpp>
@@ -169,7 +171,7 @@ template <class Shape, class SlotPolicy, class StorageState, class Checks> class
   }
   [[nodiscard]] bool at_bump_end() const noexcept { return bump_ == bump_end(); }
 
-  /// The same for inline storage; cannot fail.
+  /// Effects: adds the single block of inline storage. Cannot fail.
   template <std::size_t InlineSlots> void add_inline() noexcept {
     blocks_.template add_inline<InlineSlots>(slots_);
     begin_bump_pointer();

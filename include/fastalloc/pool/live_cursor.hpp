@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// LiveCursor: visits the live slots of a supply in address order, one bitmap word at a time. LiveWalk: the same for a
-// pool that threads share, and for supplies without such a bitmap, by a snapshot.
+// LiveCursor: visits the live slots of a supply in address order, one bitmap word at a time. LiveWalk: visits the
+// live slots of any pool, and takes the lock at each step only: by a LiveCursor where there is a bitmap, else by a
+// Snapshot.
 //
 //   block_   | slot | ... | base_ ................... base_ + 63 strides | ...
 //                           used_  0 0 0 0 1 1 0 1 ... 1                        live slots not yet visited
@@ -11,8 +12,8 @@
 // steps: slots come and go, the directory moves, the cursor's own block is released.
 #pragma once
 
-#include <fastalloc/pool/occupancy.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
+#include <fastalloc/pool/snapshot.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 

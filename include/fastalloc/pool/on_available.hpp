@@ -5,7 +5,7 @@
 //
 //   state   waiting -> running -> done           the server, before and after f
 //           waiting -> cancelled                 the user, who gives a slot back that was handed over meanwhile: the
-//                                                server may be inside another function for long
+//                                                server may be in another request's function
 //
 // A node has two users, its SlotRequest and the queue (then the server); the last one deletes it. While a thread runs
 // the function of one request, others that it serves are appended to its Deliveries, so that a chain of requests, each
@@ -320,7 +320,7 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
       core.serve();
       if (!node.is_queued) return;
     }
-    if constexpr (Choices::shape::growing) core.make_room(1, nullptr);  // the new block serves the queue
+    if constexpr (Choices::shape::growing) core.try_to_grow(1, nullptr);  // the new block serves the queue
   }
 };
 

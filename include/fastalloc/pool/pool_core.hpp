@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolCore: the path of slots to users and back: caches, checks, counts, keys. Does not depend on T.
+// PoolCore: the path of one slot to its user and back, through caches, checks, counts and keys; CentralList, its base,
+// has what concerns the pool as a whole. Does not depend on T.
 //
-// As in CentralList each public function takes the lock, and none calls user code under it. In pools with thread caches
-// pop() and push() use the caches first, then the central list.
+// The lock: as in CentralList. In pools with thread caches pop() and push() use the caches first, without the lock.
 #pragma once
 
 #include <fastalloc/pool/central_list.hpp>
@@ -24,7 +24,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   template <class> friend class Purging;
   template <class> friend class SlotRequests;
   using Central::caches_, Central::lock_, Central::lock_free, Central::stats_, Central::supply_, Central::waiters_;
-  using Central::collect, Central::describe_here, Central::make_room, Central::mark_taken, Central::note_peak,
+  using Central::collect, Central::describe_here, Central::try_to_grow, Central::mark_taken, Central::note_peak,
       Central::note_taken, Central::serve, Central::serve_all;
 
  public:
@@ -81,12 +81,12 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   FASTALLOC_COLD Taken pop_slow(Error* error, bool count_failure = true) {
     if constexpr (alone) {
       Taken const taken = pop_quietly();
-      if (taken.slot == nullptr && error != nullptr) make_room(1, error);
+      if (taken.slot == nullptr && error != nullptr) try_to_grow(1, error);
       return taken;
     }
     for (;;) {
       if (Taken const taken = pop_from_central(); taken.slot != nullptr) return prepare(taken), taken;
-      if (make_room(1, error)) continue;
+      if (try_to_grow(1, error)) continue;
       if (count_failure) note_failure();
       this->report_damage(nullptr);  // of any slot
       return {nullptr, false};
@@ -106,7 +106,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   }
   /// For traces: what was counted, and not told yet.
   auto take_untold() noexcept { return stats_.take_untold(); }
-  /// The same, and waits until `wait(waiter)` returns or throws, or another thread hands over a slot. After an
+  /// As pop_slow(), but waits until `wait(waiter)` returns or throws, or another thread hands over a slot. After an
   /// exception (from a clock, or a thread cancellation) the thread has left the queue, and `undo(taken)` has returned
   /// the slot, if it got one.
   template <class Wait, class Undo>
@@ -164,7 +164,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       }
       prepare_all(out, count, untouched);
       if (count == n) return true;
-      if (make_room(n, &error)) {
+      if (try_to_grow(n, &error)) {
         if (count == 0) continue;
         if constexpr (Central::may_meet_used) error = this->describe(ErrorCode::pool_exhausted, free_slots_lost, n);
       }
@@ -180,7 +180,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
         for (std::size_t i = 0; i != n; ++i) prepare({run.data + i * stride(), i >= n - run.untouched});
         return run;
       }
-      if (make_room(n, &error, true)) continue;
+      if (try_to_grow(n, &error, true)) continue;
       note_failure();
       return run;
     }
@@ -193,7 +193,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
         if (this->gathers(n)) [[likely]]
           return true;
       }
-      if (!make_room(n, &error)) return note_failure(), false;
+      if (!try_to_grow(n, &error)) return note_failure(), false;
     }
   }
   /// Takes up to n slots, as pop_all() does. For single-threaded pools.
@@ -235,7 +235,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       if (cache == nullptr) [[unlikely]]
         return push_slow(slot);
       if (!cache->push(slot)) [[unlikely]]
-        make_room_in(*cache);
+        spill(*cache);
     } else {
       [[maybe_unused]] auto const guard = inside();
       supply_.push(slot);
@@ -427,7 +427,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   }
   FASTALLOC_COLD void push_slow(std::byte* slot) noexcept {
     if (auto* const cache = caches_.attach()) {
-      if (!cache->push(slot)) make_room_in(*cache);
+      if (!cache->push(slot)) spill(*cache);
       return;
     }
     [[maybe_unused]] auto const guard = inside();
@@ -435,12 +435,12 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     supply_.push(slot);
     serve();
   }
-  template <class Cache> FASTALLOC_COLD void make_room_in(Cache& cache) noexcept {
+  template <class Cache> FASTALLOC_COLD void spill(Cache& cache) noexcept {
     bool const wants_room = cache.wanted != 0;
     typename Caches::Room room;
     {
       [[maybe_unused]] auto const guard = inside();
-      caches_.make_room(cache, room, supply_);
+      caches_.spill(cache, room, supply_);
       serve();
     }
     if (!wants_room) return;

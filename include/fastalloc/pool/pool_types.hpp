@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// PoolTypes: maps T, the kind of pool and its policies to the pool's component types. A slot, by user of its bytes:
+// PoolTypes: maps T, the kind of pool and its policies to the pool's component types. The bytes of a slot:
 //
 //   | T and what its lifetime policy keeps | counts of owners | link, if it must not overlap        | index of a key |
 //   0                                      counts_offset      link_offset                           used          size

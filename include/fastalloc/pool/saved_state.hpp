@@ -6,7 +6,7 @@
 //
 //   order   BitmapAllocator    one bit a slot up to the bump pointer, set while it is free
 //           StackAllocator     its stack: offsets in granules, 4 bytes for each free slot
-//           FreeListAllocator  and those of users: places, 4 bytes for each free slot, the next one to be handed out
+//           FreeListAllocator, users' allocators: places, 4 bytes for each free slot, the next one to be handed out
 //                              last
 //
 // All values are in the byte order of the machine. Slots hold no addresses that matter: links of free slots are written

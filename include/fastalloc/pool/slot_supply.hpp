@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// SlotSupply: a FreeSlots with peak usage and iteration, whose blocks come and go.
+// SlotSupply: a FreeSlots with what concerns all slots at once: the peak, iteration, blocks that come and go. One
+// thread at a time uses it; CentralList has the lock.
 //
 // Slots come from the allocator only while there is no last-freed slot, and from the bump pointer only while the
 // allocator is empty. So the free slots below the bump pointer at a peak equal the minimum of slots_.size(): the peak
@@ -7,7 +8,7 @@
 #pragma once
 
 #include <fastalloc/pool/free_slots.hpp>
-#include <fastalloc/pool/occupancy.hpp>
+#include <fastalloc/pool/snapshot.hpp>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 

@@ -6,8 +6,8 @@
 // Exact capacity: with C slots, any number of threads allocate exactly C objects before one of them gets
 // PoolExhausted. Cost: an operation served by the thread's own cache takes no lock and no locked instruction. One
 // operation in N / 2 moves a batch to or from the central list under the lock. An empty central list collects all
-// caches: one system call (membarrier, 0.2 µs; none if no other thread has a cache) and one step per cached slot. A
-// thread's first operations create its cache on the heap. tests/README.md lists how this is verified.
+// caches: one system call (membarrier, 0.2 to 4 µs; none if no other thread has a cache) and one step per cached slot.
+// A thread's first operations create its cache on the heap. tests/README.md lists how this is verified.
 #pragma once
 
 #include <fastalloc/cache/thread_cache.hpp>

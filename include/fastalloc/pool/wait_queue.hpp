@@ -2,7 +2,7 @@
 // WaitQueue: threads and requests (see on_available.hpp) that wait for a slot, in FIFO order. Slots are handed over
 // directly, so no other thread can steal one, and none of those that wait starves.
 //
-//   push -> | queue_ | -> hand_over -> | served_ | -> after the unlock: serve()
+//   push -> | queue_ | -> hand_over -> | served_ | -> after the unlock: wake()
 //                                      | offered_: slots handed over in which no object is under construction yet |
 #pragma once
 
@@ -127,7 +127,7 @@ template <WaitNode* WaitNode::* link> class WaitList {
 class Waiter : public WaitNode {
  public:
   /// Ends wait_until(): a slot is there, or the pool ends. Call it without a lock. The server's last access.
-  void serve() noexcept {
+  void notify() noexcept {
     std::lock_guard const guard(mutex_);
     served_ = true;
     wake_.notify_one();
@@ -138,7 +138,7 @@ class Waiter : public WaitNode {
     stopped_ = true;
     wake_.notify_one();
   }
-  /// Effects: waits for serve(), stop() or `time`, on any clock and representation. Throws: as Clock::now().
+  /// Effects: waits for notify(), stop() or `time`, on any clock and representation. Throws: as Clock::now().
   template <class Clock, class Duration> void wait_until(std::chrono::time_point<Clock, Duration> const& time) {
     for (;;) {
       auto const left = time_left(time);  // the clock is user code: no lock is held
@@ -179,7 +179,7 @@ class WaitQueue {
     if (!node.is_request()) ++inside_;
     count_.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: as in any()
   }
-  /// Removes an entry that has got its slot, or none as the pool ends; serve it after the unlock.
+  /// Removes an entry that has got its slot, or none as the pool ends; wake() it after the unlock.
   void hand_over(WaitNode& node) noexcept {
     remove(node);
     node.forks = forks_;
@@ -217,7 +217,7 @@ class WaitQueue {
     while (list != nullptr) {
       WaitNode& node = *std::exchange(list, list->next);
       if (node.is_request()) node.served_(node);
-      else static_cast<Waiter&>(node).serve();
+      else static_cast<Waiter&>(node).notify();
     }
   }
   /// Effects: dismisses all entries. Returns: true if all threads have left.
@@ -245,7 +245,7 @@ class WaitQueue {
   }
 
   WaitList<&WaitNode::next> queue_;
-  WaitList<&WaitNode::next> served_;         ///< to be served after the unlock
+  WaitList<&WaitNode::next> served_;         ///< to be woken after the unlock
   WaitList<&WaitNode::next_offer> offered_;  ///< with slots in which no object is under construction yet
   std::uint32_t inside_ = 0;                 ///< threads between push() and leave()
   std::uint32_t forks_ = 0;

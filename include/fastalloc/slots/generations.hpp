@@ -12,8 +12,8 @@
 //
 // Generations begin at a number specific to the pool, so keys of other pools are refused, except with a chance of 1 in
 // 2^Bits - 1. The numbers of one process (of each library, if it hides its symbols) are spread by the golden ratio: a
-// key of the k-th pool before or behind finds nothing until 2^Bits / 3k keyed objects have lived in one slot. With 30
-// bits and a hundred pools, that is 3.5 million objects a slot.
+// key of a pool made k pools earlier or later finds nothing until 2^Bits / 3k keyed objects have lived in one slot.
+// With 30 bits and a hundred pools, that is 3.5 million objects a slot.
 //
 //   one block      | slots | words |                      words_[place], defined below known_
 //   many blocks    directory_ -> | words, first slot |    an entry per page: 128 words, of adjacent slots of one block

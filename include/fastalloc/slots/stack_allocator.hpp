@@ -2,8 +2,8 @@
 // StackAllocator: the returned slots in an array, last in first out.
 //
 //   stack_ ....... limit_ ............ top_
-//   | untouched    | returned since    |
-//   | since mark   | the mark          |           size() == top_ - stack_,   low_water() == limit_ - stack_
+//   | returned     | returned          |
+//   | before mark  | since the mark    |           size() == top_ - stack_,   low_water() == limit_ - stack_
 //
 // The array tells which slots come next without touching them: pop() prefetches the slot to be handed out `lookahead`
 // calls later, which is eight times faster than following links through cold slots (benchmarks/README.md).

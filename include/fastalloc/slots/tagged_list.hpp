@@ -13,7 +13,7 @@
 //
 // So a process killed here leaks one slot, and nothing else. A counter beside the head would be wrong from then on, and
 // took one more locked instruction an operation (a pair: 23.7 ns instead of 19.2). Number and tag have 32 bits where 64
-// can be swapped, else 16. The tag wraps after 2^32 (2^16) returns: to fail, a thread would have to sleep between two
+// can be swapped, else 16. The tag wraps after 2^32 (2^16) returns: it fails only if a thread sleeps between two
 // instructions for exactly a multiple of that. Model: tests/spin/tagged_list.pml. Source: Treiber, "Systems
 // programming: coping with parallelism", IBM RJ 5118, 1986.
 #pragma once

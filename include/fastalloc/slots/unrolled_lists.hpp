@@ -12,7 +12,7 @@
 //
 // A slot belongs to list (address / region) % 32. Slots are taken from one list until it is empty, so what is handed
 // out in a row lies close together, in whatever order it came back. With one list for all, a hash table of 8 MB that is
-// filled anew has each node anywhere among the 8 MB.
+// filled anew would get its nodes from anywhere in the 8 MB.
 #pragma once
 
 #include <fastalloc/slots/slot_allocator.hpp>
