@@ -197,8 +197,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Growth takes one step per free slot (the metadata moves) and per block, plus the storage's time; reserve() does it
   /// early, max_capacity forbids it. ThreadSafePool and ThreadLocalPool: see there.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type allocate(Args&&... args) {
-    Objects::template check_arguments<Args...>();
-    Taken taken = this->pop();
+    static_assert(Objects::template ArgumentCheck<Args...>::done);
+    Taken taken = core_.pop();
     if (taken.slot == nullptr) [[unlikely]]
       taken = this->template slow_pop<true>();
     return build(taken, static_cast<Args&&>(args)...);
@@ -207,8 +207,8 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// The same, but returns an empty handle if allocate() would throw for lack of a slot; `args` are then untouched.
   /// Complexity: as allocate(); a failure takes at most twice the steps and 5 lock acquisitions.
   template <class... Args> [[nodiscard]] FASTALLOC_ALWAYS_INLINE handle_type try_allocate(Args&&... args) {
-    Objects::template check_arguments<Args...>();
-    Taken taken = this->pop();
+    static_assert(Objects::template ArgumentCheck<Args...>::done);
+    Taken taken = core_.pop();
     if (taken.slot == nullptr) [[unlikely]] {
       taken = this->template slow_pop<false>();
       if (taken.slot == nullptr) return {};
@@ -722,7 +722,7 @@ class BasicPool : public PoolObjects<Derived, T, Kind, Ps...> {
   /// Returns: an object in a slot that was returned while `wait(waiter)` waited; empty if none was.
   template <class Expired, class Wait, class... Args>
   handle_type allocate_waiting(Expired&& expired, Wait&& wait, Args&&... args) {
-    Objects::template check_arguments<Args...>();
+    static_assert(Objects::template ArgumentCheck<Args...>::done);
     Error error;
     Taken taken = core_.pop();
     if (taken.slot == nullptr) {

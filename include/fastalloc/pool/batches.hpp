@@ -31,7 +31,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
 
   template <class OutputIt, class... Args>
   FASTALLOC_ALWAYS_INLINE std::optional<Error> write(std::size_t n, OutputIt& out, Args const&... args) {
-    Pool::template check_arguments<Args const&...>();
+    static_assert(Pool::template ArgumentCheck<Args const&...>::done);
     return batch<quick_batch<OutputIt, Args...>>(n, out, from(args...));
   }
 
@@ -59,7 +59,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
 #endif
 
   template <class... Args> std::optional<Error> listed(batch_handle_type& out, std::size_t n, Args const&... args) {
-    Pool::template check_arguments<Args const&...>();
+    static_assert(Pool::template ArgumentCheck<Args const&...>::done);
     if (n == 0) return std::nullopt;
     pool_.open_inline();
     [[maybe_unused]] auto const told = pool_.tracing();
@@ -75,7 +75,7 @@ template <class Derived, class T, class Kind, class... Ps> class Batches<PoolObj
   }
 
   template <class... Args> std::optional<Error> adjacent(span_handle_type& out, std::size_t n, Args const&... args) {
-    Pool::template check_arguments<Args const&...>();
+    static_assert(Pool::template ArgumentCheck<Args const&...>::done);
     static_assert(TakesRuns<typename Pool::Supply::Slots>,
                   "fastalloc: adjacent slots are found in a bitmap; use BitmapAllocator with allocate_n(), or "
                   "allocate_batch_handle() with any allocator");

@@ -442,6 +442,8 @@ template <class Choices> class CentralList {
     }
   }
 
+  /// False if note_taken() does nothing.
+  static constexpr bool notes_taken = Checks::tracks_slots || Stats::enabled;
   /// Returns: as mark_taken().
   FASTALLOC_ALWAYS_INLINE bool note_taken(std::byte* slot) noexcept {
     if (!mark_taken(slot)) return false;

@@ -31,7 +31,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
 
   template <bool throws, class... Args> [[nodiscard]] handle_type at(std::size_t index, Args&&... args) {
     check_bitmap();
-    Pool::template check_arguments<Args...>();
+    static_assert(Pool::template ArgumentCheck<Args...>::done);
     Error error;
     Taken const taken = pop(index, error);
     if (taken.slot == nullptr) return refuse<throws>(error), handle_type();
@@ -61,7 +61,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
     static_assert(!Pool::Growing,
                   "fastalloc: in a pool that grows the index in a key is not that of a slot; use FixedPool with "
                   "allocate_at(key, ...), without CompactHandles, or allocate_at(index, ...)");
-    Pool::template check_arguments<Args...>();
+    static_assert(Pool::template ArgumentCheck<Args...>::done);
     Error error;
     Taken const taken = pop(key, error);
     if (taken.slot == nullptr) return refuse<throws>(error), handle_type();
@@ -104,7 +104,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
 
   template <bool throws, class... Args> [[nodiscard]] handle_type build_keyed(Keys key, Args&&... args) {
     check_reserving();
-    Pool::template check_arguments<Args...>();
+    static_assert(Pool::template ArgumentCheck<Args...>::done);
     auto& core = pool_.core_;
     GenerationWord const generation = key.generation();
     std::byte* const slot = unreserve(key);

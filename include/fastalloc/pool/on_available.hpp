@@ -373,12 +373,12 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
   }
 
   template <class... Args> static auto awaitable(Pool& pool, Args&&... args) {
-    Pool::template check_arguments<Args...>();
+    static_assert(Pool::template ArgumentCheck<Args...>::done);
     return AsyncAllocation<SlotRequests, NeverStops, Args&&...>(pool, {}, std::forward<Args>(args)...);
   }
 #if defined(__cpp_lib_jthread)
   template <class... Args> static auto stoppable(Pool& pool, std::stop_token stop, Args&&... args) {
-    Pool::template check_arguments<Args...>();
+    static_assert(Pool::template ArgumentCheck<Args...>::done);
     return AsyncAllocation<SlotRequests, std::stop_token, Args&&...>(pool, std::move(stop),
                                                                      std::forward<Args>(args)...);
   }
@@ -399,7 +399,7 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
   }
   /// For the function of a request.
   template <class... Args> handle_type build_for(RequestNode& node, Args&&... args) {
-    Pool::template check_arguments<Args...>();
+    static_assert(Pool::template ArgumentCheck<Args...>::done);
     return build(Slots::claim(pool_.core_, node), static_cast<Args&&>(args)...);
   }
   [[noreturn]] FASTALLOC_COLD void fail_without_slot() {

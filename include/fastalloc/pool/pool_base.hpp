@@ -99,10 +99,6 @@ template <class Core> class PoolBase : public AnyOwner {
   /// Returns: a slot, or none.
   FASTALLOC_COLD Taken try_pop_slow() { return try_pop(); }
 
-  /// As in PoolCore.
-  FASTALLOC_HOT Taken pop() { return core_.pop(); }
-  FASTALLOC_HOT void push(std::byte* slot) noexcept { core_.push(slot); }
-
   /// Marks the object's slot as returned. Returns: false, after a report, if `object` is not in use.
   FASTALLOC_OPTIMIZED FASTALLOC_NOINLINE bool claim_for_release(void* object, ObjectType const& type) noexcept {
     return core_.claim(object) || verify_live(object, type, true);

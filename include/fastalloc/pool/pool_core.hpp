@@ -43,7 +43,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   template <class S> explicit constexpr PoolCore(S storage) : Central(std::move(storage)) {}
 
   /// The fast path. Returns: a slot, or null if none is at hand; call pop_slow() then.
-  FASTALLOC_ALWAYS_INLINE Taken pop() {
+  FASTALLOC_HOT Taken pop() {
     Taken taken{nullptr, false};
     if constexpr (Caches::enabled) {
       if (auto* const cache = caches_.mine()) [[likely]]
@@ -51,14 +51,21 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       if constexpr (Checks::tracks_slots)
         while (taken.slot != nullptr && !marks_taken(taken.slot))
           taken.slot = caches_.mine()->template pop<Stats::enabled>();
-    } else {
-      [[maybe_unused]] auto const guard = inside_to_pop();
+    } else if constexpr (std::same_as<Lock, NoLock>) {
       taken = supply_.pop();
-      if (taken.slot != nullptr) [[likely]]
-        note_taken(taken.slot);
+      if constexpr (Central::notes_taken)
+        if (taken.slot != nullptr) [[likely]]
+          note_taken(taken.slot);
+    } else {
+      auto const guard = inside_to_pop();
+      taken = supply_.pop();
+      if constexpr (Central::notes_taken)
+        if (taken.slot != nullptr) [[likely]]
+          note_taken(taken.slot);
     }
-    if (taken.slot != nullptr) [[likely]]
-      prepare(taken);
+    if constexpr (prepares)
+      if (taken.slot != nullptr) [[likely]]
+        prepare(taken);
     return taken;
   }
 
@@ -228,16 +235,18 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
   FASTALLOC_ALWAYS_INLINE void scrub(std::byte* slot) const noexcept { Bytes::scrub(slot, stride()); }
 
   /// Takes back a slot. Requires: claim() marked it, if the checks policy tracks slots.
-  FASTALLOC_ALWAYS_INLINE void push(std::byte* slot) noexcept {
-    scrub_last(slot);
+  FASTALLOC_HOT void push(std::byte* slot) noexcept {
+    if constexpr (Bytes::scrubs) scrub_last(slot);
     if constexpr (Caches::enabled) {
       auto* const cache = caches_.mine();
       if (cache == nullptr) [[unlikely]]
         return push_slow(slot);
       if (!cache->push(slot)) [[unlikely]]
         spill(*cache);
+    } else if constexpr (std::same_as<Lock, NoLock>) {
+      supply_.push(slot);
     } else {
-      [[maybe_unused]] auto const guard = inside();
+      auto const guard = inside();
       supply_.push(slot);
       if constexpr (Waiters::enabled)
         if (waiters_.any()) [[unlikely]]
@@ -247,7 +256,7 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
 
   /// Takes back n slots in one step; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void push_many(At&& at, std::size_t n) noexcept {
-    if constexpr (Checks::fills || FASTALLOC_ASAN)
+    if constexpr (Bytes::scrubs)
       for (std::size_t i = 0; i != n; ++i) scrub_last(at(i));
     [[maybe_unused]] auto const guard = inside();
     if constexpr (Caches::enabled) note_peak();
@@ -464,10 +473,13 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
     return count;
   }
   FASTALLOC_ALWAYS_INLINE void prepare_all(std::byte** out, std::size_t count, std::size_t untouched) const noexcept {
-    if constexpr (Checks::fills || FASTALLOC_ASAN)
+    if constexpr (prepares)
       for (std::size_t i = 0; i != count; ++i) prepare({out[i], i >= untouched});
   }
 
+  /// False if prepare() does nothing.
+  static constexpr bool prepares =
+      Bytes::prepares || Supply::Links::enabled || (Checks::tracks_slots && !Shape::growing);
   FASTALLOC_ALWAYS_INLINE void prepare(Taken taken) const noexcept {
     if constexpr (Supply::Links::enabled) this->report_damage(taken.slot);
     if constexpr (Checks::tracks_slots && !Shape::growing)

@@ -12,6 +12,21 @@
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
 
+/// Checks what a T is built from; the messages say what to pass.
+template <class T, class Lifetime, class... Args> struct ArgumentCheck {
+  static constexpr bool done = true;
+  static_assert(!overwrites<Args...> || !Lifetime::keeps_objects,
+                "fastalloc: a pool with Recycle hands out objects that init() built, so none is for overwriting; call "
+                "allocate(), or leave Recycle out");
+  static_assert(!overwrites<Args...> || Lifetime::keeps_objects || Lifetime::template accepts<T, Args...>,
+                "fastalloc: an object for overwriting is default-initialised, and T has no default constructor that "
+                "can be called; pass allocate() the arguments of another one");
+  static_assert(
+      overwrites<Args...> || Lifetime::template accepts<T, Args...>,
+      "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
+      "Recycle builds objects by its init function: call allocate() without arguments)");
+};
+
 /// Slots taken together; at(i) is the i-th. [next, built) hold objects without an owner, [built, count) hold none.
 template <class Pool, class At> struct Building {
   Pool& pool;
@@ -119,19 +134,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       nothrow_on_acquire<T> &&
       noexcept(std::declval<Lifetime&>().template acquire<T>(nullptr, false, std::declval<Args>()...));
 
-  template <class... Args> FASTALLOC_ALWAYS_INLINE static constexpr void check_arguments() noexcept {
-    static_assert(
-        !overwrites<Args...> || !Lifetime::keeps_objects,
-        "fastalloc: a pool with Recycle hands out objects that init() built, so none is for overwriting; call "
-        "allocate(), or leave Recycle out");
-    static_assert(!overwrites<Args...> || Lifetime::keeps_objects || Lifetime::template accepts<T, Args...>,
-                  "fastalloc: an object for overwriting is default-initialised, and T has no default constructor that "
-                  "can be called; pass allocate() the arguments of another one");
-    static_assert(
-        overwrites<Args...> || Lifetime::template accepts<T, Args...>,
-        "fastalloc: T cannot be built from these arguments; pass what one of T's constructors takes (a pool with "
-        "Recycle builds objects by its init function: call allocate() without arguments)");
-  }
+  template <class... Args> using ArgumentCheck = detail::ArgumentCheck<T, Lifetime, Args...>;
 
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Derived* derived() noexcept { return static_cast<Derived*>(this); }
   FASTALLOC_ALWAYS_INLINE static T* object_in(std::byte* slot) noexcept {
@@ -201,10 +204,11 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (traces) Stats::ended(*this, object);
   }
   template <class... Args> FASTALLOC_ALWAYS_INLINE handle_type build(Taken taken, Args&&... args) {
+    static_assert(ArgumentCheck<Args...>::done);
     if constexpr (nothrow_build<Args...>) {
       T* const object = construct(taken, static_cast<Args&&>(args)...);
-      call_on_acquire(*object);
-      return HandleAccess::make<Owner>(object, derived());
+      if constexpr (HasOnAcquire<T>) call_on_acquire(*object);
+      return HandleAccess::make<Owner>(object, static_cast<Derived*>(this));
     } else {
       // Not a handler: an exception that nothing catches keeps the stack of its throw.
       auto const at = [&](std::size_t) { return taken.slot; };
@@ -250,7 +254,8 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
         return end_on_heap(object), false;
     if constexpr (Checks::tracks_slots)
       if (!this->claim_for_release(object, type)) return false;
-    core_.end_keys(reinterpret_cast<std::byte*>(object));  // first: get() must not find an object under destruction
+    if constexpr (Core::shape_type::keyed)
+      core_.end_keys(reinterpret_cast<std::byte*>(object));  // first: get() must not find an object under destruction
     if constexpr (ends_by_user_code) {
       call_on_release(*object);
       lifetime_.template release<T>(reinterpret_cast<std::byte*>(object));
@@ -269,8 +274,8 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
       if (!derived()->is_home()) [[unlikely]]
         return core_.push_remote(slot);
     }
-    if constexpr (abandonable) return push_or_end(1, [&] { this->push(slot); });
-    this->push(slot);
+    if constexpr (abandonable) return push_or_end(1, [&] { core_.push(slot); });
+    core_.push(slot);
   }
   /// The same for n slots, in one step; at(i) is the i-th.
   template <class At> FASTALLOC_ALWAYS_INLINE void return_slots(At const& at, std::size_t n) noexcept {
@@ -367,7 +372,7 @@ class PoolObjects : public PoolBase<typename PoolTypes<T, Kind, Ps...>::core> {
     if constexpr (Exhaustion::evicts) {
       for (int calls = 0; taken.slot == nullptr && calls != Exhaustion::max_calls; ++calls) {
         if (!exhaustion_.make_room(*derived(), !is_locked)) break;
-        if ((taken = this->pop()).slot == nullptr) taken = try_pop_slow();
+        if ((taken = core_.pop()).slot == nullptr) taken = try_pop_slow();
       }
     } else if (taken.slot == nullptr) {
       taken = {exhaustion_.allocate(sizeof(T), alignof(T), under_lock()), true};

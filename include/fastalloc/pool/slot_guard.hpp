@@ -23,6 +23,9 @@ template <class Choices> class SlotGuard {
   FASTALLOC_ALWAYS_INLINE static std::size_t bytes_of(std::size_t known, std::size_t stride) noexcept {
     return Shape::any_size ? stride : known;
   }
+  /// False if prepare() does nothing, scrub() does nothing.
+  static constexpr bool scrubs = (Checks::fills && !KeepsObjects) || (Shape::poisons && FASTALLOC_ASAN);
+  static constexpr bool prepares = scrubs || (Checks::verifies_fill && !KeepsObjects);
   /// Prepares the bytes of a slot for an object.
   FASTALLOC_ALWAYS_INLINE static void prepare([[maybe_unused]] Taken taken,
                                               [[maybe_unused]] std::size_t stride) noexcept {
