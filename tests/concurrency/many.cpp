@@ -65,6 +65,36 @@ TEST_CASE("many: pools used in turn take no lock once their caches are there") {
 }
 
 // Places in the tables of threads are used again; a table must not lead to the pool that was there before.
+TEST_CASE("many: beside threads that keep few slots a thread may keep more than its share") {
+  constexpr std::size_t idle = 200, held = 100;
+  ThreadSafePool<long, CountingLock, NoChecks> pool(8192);  // 20 slots a thread, if each had the same
+  std::barrier barrier(idle + 1);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i != idle; ++i)
+    threads.emplace_back([&] {
+      for (int use = 0; use != 20; ++use) (void)pool.allocate();
+      barrier.arrive_and_wait();
+      barrier.arrive_and_wait();
+    });
+  barrier.arrive_and_wait();
+  std::vector<decltype(pool)::handle_type> handles;
+  handles.reserve(held);
+  auto const take_and_return = [&](int rounds) {
+    for (int round = 0; round != rounds; ++round) {
+      for (std::size_t i = 0; i != held; ++i) handles.push_back(pool.allocate());
+      handles.clear();
+    }
+  };
+  take_and_return(30);
+  std::size_t const before = CountingLock::taken;
+  take_and_return(100);
+  CHECK(CountingLock::taken == before);
+  handles.clear();
+  barrier.arrive_and_wait();
+  for (auto& thread : threads) thread.join();
+  CHECK(count_free(pool) == 8192);
+}
+
 TEST_CASE("many: pools come and go, in any order, while threads stay") {
   using Pool = ThreadSafePool<test::Payload>;
   constexpr std::size_t n = 40;

@@ -31,7 +31,7 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity; when the
+/// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity, beside idle threads more; when the
 /// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool: 128 bytes for
 /// up to 4 slots, which grow with use (8 bytes a slot); or at warm_up(), with its full room. Slots from other
 /// threads' caches cost a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central list keeps running
@@ -165,6 +165,11 @@ class alignas(cache_line) Magazine : public ThreadPart {
     Entry* const top = top_.load(std::memory_order_relaxed);  // relaxed: exact when the owner is idle
     return top > floor_ ? static_cast<std::size_t>(top - floor_) : 0;
   }
+  /// Slots up to which the owner needs no lock; 0 if the cache is closed.
+  [[nodiscard]] std::uint32_t granted() const noexcept {
+    Entry* const end = end_.load(std::memory_order_relaxed);  // relaxed: under the lock
+    return end == nullptr ? 0 : static_cast<std::uint32_t>(end - begin_);
+  }
   /// Slots that fit into the memory. Only the owner changes it.
   [[nodiscard]] std::size_t most() const noexcept { return most_; }
   // relaxed: as in size()
@@ -277,9 +282,8 @@ template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, pub
 /// `roomy_bytes`: for pools that prefer growth to searching other caches: the bytes of slots a thread may always keep.
 ///
 ///   allowed_   most slots in a cache. Shrinks, down to 0, when the central list runs dry while caches hold slots; at 0
-///              all
-///              are closed and every operation goes to the central list. Grows again after patience_ operations in a
-///              row found slots in the central list; patience_ doubles each time that it grew too early.
+///              all are closed and every operation goes to the central list. Grows again after 2^patience_ operations in
+///              a row found slots in the central list; patience_ grows each time that this was too early.
 template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
@@ -342,7 +346,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
       if (magazine != nullptr && !last && supply.at_hand() != 0 && reopen_one(*magazine, room, supply) &&
           at_hand != 0) {
         std::size_t const batch =
-            smaller(greater(at_hand / (count() + 1), 1), (smaller(share(supply), magazine->most()) + 1) / 2);
+            smaller(greater(at_hand / (count() + 1), 1), (std::size_t{magazine->granted()} + 1) / 2);
         std::size_t untouched = 0;
         if (magazine->fill(batch, [&](std::byte** out, std::size_t n) { return supply.pop_many(out, n, untouched); }) !=
             0)
@@ -359,7 +363,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     note_peak(supply);
     be_patient();
     bool const open = reopen_one(magazine, room, supply);
-    magazine.keep(open ? smaller(share(supply), magazine.most()) / 2 : 0, [&](std::byte* slot) { supply.push(slot); });
+    magazine.keep(open ? magazine.granted() / 2 : 0, [&](std::byte* slot) { supply.push(slot); });
   }
 
   /// Effects: gives new room to the caller's cache.
@@ -379,8 +383,8 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   /// lock.
   /// Returns: false when there were none.
   template <class Supply> bool gather(Supply& supply) noexcept {
-    if (!any_open_) return false;
-    any_open_ = 0;
+    if (granted_ == 0) return false;
+    granted_ = 0;
     note_peak(supply);
     std::size_t const before = supply.at_hand();
     bool others = false;
@@ -415,7 +419,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   template <class Supply> void end_cache(ThreadPart* part, Supply& supply) noexcept {
     note_peak(supply);
     auto& magazine = static_cast<Magazine&>(*part);
-    magazine.close();
+    close_one(magazine);
     magazine.steal([&](std::byte* slot) { supply.push(slot); });
     (void)magazine.template settle<false>();  // the cache is empty: its room is whole again
     if constexpr (counts) {
@@ -425,7 +429,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   }
 
   template <class Supply> [[nodiscard]] std::size_t cached(Supply const&) const noexcept {
-    if (!any_open_) return 0;  // slots in a closed cache are on their way to the central list
+    if (granted_ == 0) return 0;  // slots in a closed cache are on their way to the central list
     return sum([](Magazine const& m) { return m.size(); });
   }
   /// Allocations since reset_counts() that bypassed the central list.
@@ -461,42 +465,53 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   }
 
  private:
-  static constexpr std::uint32_t least_patience = 256, most_patience = 1U << 20;  ///< operations
+  static constexpr std::uint32_t least_patience = 8, most_patience = 20;  ///< as patience_
 
-  /// Slots that a thread may keep: half the capacity is for the caches.
-  template <class Supply> [[nodiscard]] std::size_t share(Supply const& supply) const noexcept {
-    std::size_t const half = greater(supply.total() / (2 * (count() + 1)), 1);
-    std::size_t const part = roomy_bytes == 0 ? half : greater(half, roomy_bytes / supply.blocks().stride());
-    return smaller(smaller(part, allowed_), max_cached);
+  /// Slots that a thread may keep: half the capacity is for the caches. Each thread has an equal part of that, and a
+  /// quarter of what the others leave.
+  template <class Supply>
+  [[nodiscard]] std::size_t share(Supply const& supply, Magazine const& magazine) const noexcept {
+    std::size_t const half = supply.total() / 2;
+    std::size_t const others = granted_ - magazine.granted();
+    std::size_t most = greater(greater(half / (count() + 1), half > others ? (half - others) / 4 : 0), 1);
+    if constexpr (roomy_bytes != 0) most = greater(most, roomy_bytes / supply.blocks().stride());
+    return smaller(smaller(most, allowed_), max_cached);
+  }
+  /// Effects: closes the cache of one thread.
+  void close_one(Magazine& magazine) noexcept {
+    granted_ -= magazine.granted();
+    magazine.close();
   }
   /// Effects: gives the room to the caller's cache, if it is larger, and closes the cache. Also done where the cache
   /// stays closed: otherwise each operation would allocate room, and free it.
-  static void take_room(Magazine& magazine, MagazineRoom& room) noexcept {
+  void take_room(Magazine& magazine, MagazineRoom& room) noexcept {
     if (room.memory == nullptr || room.most <= magazine.most()) return;
-    magazine.close();
+    close_one(magazine);
     magazine.move_to(room);
     if (magazine.wanted <= magazine.most()) magazine.wanted = 0;
   }
   /// Effects: opens the caller's cache, with more room if available. Returns: false when it must stay closed.
   template <class Supply> bool reopen_one(Magazine& magazine, MagazineRoom& room, Supply const& supply) noexcept {
-    std::size_t const most = share(supply);
+    std::size_t const most = share(supply, magazine);
     take_room(magazine, room);
     if (closed_ != 0 || most == 0) return false;
     magazine.wanted = most > magazine.most() ? static_cast<std::uint32_t>(most) : 0;
+    granted_ -= magazine.granted();
     magazine.open(most);
-    any_open_ = 1;
+    granted_ += magazine.granted();
     return true;
   }
   /// Called when the central list ran dry while caches held slots.
   void shrink() noexcept {
-    if (quiet_ >= patience_) patience_ = least_patience;
-    else if (patience_ < most_patience) patience_ *= 2;
+    if (quiet_ >> patience_ != 0) patience_ = least_patience;
+    else if (patience_ < most_patience) ++patience_;
     quiet_ = 0;
     allowed_ /= 4;
   }
   /// Called when the central list had a slot or received one.
   void be_patient() noexcept {
-    if (++quiet_ < patience_ || allowed_ == max_cached) return;
+    if (quiet_ >> patience_ == 0) ++quiet_;
+    if (quiet_ >> patience_ == 0 || allowed_ == max_cached) return;
     quiet_ = 0;
     allowed_ = static_cast<std::uint32_t>(smaller(std::size_t{2} * allowed_ + 1, max_cached));
   }
@@ -516,10 +531,10 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   struct NoCounts {};
 
   std::uint32_t allowed_ = max_cached;
-  std::uint32_t patience_ = least_patience;
-  std::uint32_t quiet_ = 0;
-  std::uint32_t closed_ : 31 = 0;   ///< close() without reopen(): one for each iteration, waiting thread and request
-  std::uint32_t any_open_ : 1 = 0;  ///< a cache was opened since all were closed
+  std::uint32_t quiet_ : 24 = 0;                 ///< operations since shrink(); stops at the patience
+  std::uint32_t patience_ : 8 = least_patience;  ///< its logarithm to base 2
+  std::uint32_t closed_ = 0;   ///< close() without reopen(): one for each iteration, waiting thread and request
+  std::uint32_t granted_ = 0;  ///< slots, the sum over all caches; 0: all are closed
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<counts, Counts, NoCounts> counts_{};
 };
 
