@@ -49,7 +49,7 @@ struct PoolEntry {
   long pinning_process = 0;  ///< their process; a fork leaves their pins to the child
 };
 struct PoolList {
-  PoolEntry* first = nullptr;  // all: guarded by registry.lock, which a fork takes
+  PoolEntry* first = nullptr;  // all: guarded by list_lock
   PoolEntry* last = nullptr;
   std::size_t count = 0;
   std::uint64_t ids = 0;
@@ -81,7 +81,7 @@ template <class Pool> class Registration : PoolEntry {
     this->pool = &owner;
     this->describe = &fill;
     ForkHandlers::install();
-    ForkedGuard const guard(registry.lock);
+    ListGuard const guard;
     PoolList& list = registered_pools;
     this->id = ++list.ids;
     this->previous = list.last;
@@ -97,7 +97,7 @@ template <class Pool> class Registration : PoolEntry {
 
  private:
   bool try_leave() noexcept {
-    ForkedGuard const guard(registry.lock);
+    ListGuard const guard;
     if (this->pins != 0 && this->pinning_process == process_number()) return false;
     PoolList& list = registered_pools;
     (this->previous != nullptr ? this->previous->next : list.first) = this->next;
@@ -144,7 +144,7 @@ class PoolRegistry {
   }
   /// The number of pools.
   [[nodiscard]] static std::size_t size() noexcept {
-    detail::ForkedGuard const guard(detail::registry.lock);
+    detail::ListGuard const guard;
     return detail::registered_pools.count;
   }
 
@@ -233,7 +233,7 @@ class PoolRegistry {
         at = to;
       }
       void move(detail::PoolEntry* to) noexcept {
-        detail::ForkedGuard const guard(detail::registry.lock);
+        detail::ListGuard const guard;
         move_locked(to);
       }
     } pin;
@@ -241,7 +241,7 @@ class PoolRegistry {
     pools.reserve(size());
     std::uint64_t last = 0;
     {
-      detail::ForkedGuard const guard(detail::registry.lock);
+      detail::ListGuard const guard;
       last = detail::registered_pools.ids;
       pin.move_locked(detail::registered_pools.first);
     }
@@ -250,7 +250,7 @@ class PoolRegistry {
       info.id = pin.at->id;
       pin.at->describe(pin.at->pool, &info);
       pools.push_back(std::move(info));
-      detail::ForkedGuard const guard(detail::registry.lock);
+      detail::ListGuard const guard;
       pin.move_locked(pin.at->next);
     }
     return pools;

@@ -546,4 +546,72 @@ TEST_CASE("fork: a pool whose first use begins while the fork has begun is not l
   user_of_kept_pool->join();
   user_of_kept_pool.reset();
 }
+
+namespace {
+
+/// Objects without data may all be one lock.
+struct OneLock {
+  static inline std::mutex mutex;
+  void lock() { mutex.lock(); }
+  void unlock() { mutex.unlock(); }
+};
+
+/// A handler that was there before the library's, so that it runs when a fork has all locks.
+void (*under_all_locks)() = nullptr;
+[[gnu::constructor(101)]] void register_early() {
+  ::pthread_atfork(
+      [] {
+        if (under_all_locks != nullptr) std::exchange(under_all_locks, nullptr)();
+      },
+      nullptr, nullptr);
+}
+
+/// Stands still in acquire(), once it is told to.
+struct StandingStorage : HeapStorage {
+  static inline std::atomic<bool> stops{false}, stands{false};
+  void* acquire(std::size_t bytes, std::size_t alignment) noexcept {
+    stands = stops.load();
+    while (stops) std::this_thread::yield();
+    return HeapStorage::acquire(bytes, alignment);
+  }
+};
+using StandingPool = ThreadSafePool<Payload, StandingStorage>;
+StandingPool* standing_pool = nullptr;
+bool standing_pool_had_slot = true;
+std::size_t standing_pool_gave = 1;
+
+}  // namespace
+
+TEST_CASE("fork: two pools with one lock for both, which a fork takes once") {
+  ThreadSafePool<Payload, NoCache, OneLock> one(4);
+  ThreadSafePool<Payload, NoCache, OneLock> two(4);
+  { auto const a = one.allocate(std::uint64_t{1}), b = two.allocate(std::uint64_t{2}); }
+  auto const all_free = [&] { return take_all(one).size() == 4 && take_all(two).size() == 4; };
+  for (int i = 0; i != 3; ++i) {
+    CHECK(in_child([&] { return all_free() && in_child(all_free) == Ending::well; }) == Ending::well);
+    CHECK(all_free());
+  }
+}
+
+TEST_CASE("fork: a handler under all locks does not wait for a thread that makes the pool grow") {
+  StandingPool pool(PoolConfig{.capacity = 4, .growth_strategy = GrowthStrategy::linear(4)});
+  std::vector<StandingPool::handle_type> all;
+  while (all.size() != 4) all.push_back(pool.allocate(std::uint64_t{1}));
+  StandingStorage::stops = true;
+  std::thread grower([&] {
+    std::vector<StandingPool::handle_type> more;
+    for (int i = 0; i != 6; ++i) more.push_back(pool.allocate(std::uint64_t{2}));
+  });
+  while (!StandingStorage::stands) std::this_thread::yield();
+  standing_pool = &pool;
+  under_all_locks = [] {
+    StandingStorage::stops = false;  // the other thread goes on to the pool's lock, which the fork has
+    standing_pool_had_slot = bool(standing_pool->try_allocate(std::uint64_t{3}));
+    standing_pool_gave = standing_pool->shrink_to_fit();
+  };
+  CHECK(in_child([&] { return pool.check_invariants(); }) == Ending::well);
+  grower.join();
+  CHECK_FALSE(standing_pool_had_slot);
+  CHECK(standing_pool_gave == 0);
+}
 #endif

@@ -31,12 +31,12 @@
 
 namespace fastalloc::inline FASTALLOC_MODE {
 
-/// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity, beside idle threads more; when the
-/// central list runs dry, other threads take them. A thread gets a cache at its 8th operation in a pool: 128 bytes for
-/// up to 4 slots, which grow with use (8 bytes a slot); or at warm_up(), with its full room. Slots from other
-/// threads' caches cost a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central list keeps running
-/// dry, caches keep fewer slots, down to none, and later more again.
-/// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
+/// When to use: by default. A thread keeps at most Slots slots, and at most its share of half the capacity, beside idle
+/// threads more; when the central list runs dry, other threads take them. A thread gets a cache at its 8th operation in
+/// a pool: 128 bytes for up to 4 slots, which grow with use (8 bytes a slot); or at warm_up(), with its full room.
+/// Slots from other threads' caches cost a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central
+/// list keeps running dry, caches keep fewer slots, down to none, and later more again. Complexity: 1 step; one
+/// operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
 template <std::size_t Slots> struct ThreadCache {
   static_assert(Slots <= 65536,
                 "fastalloc: a ThreadCache of more than 65536 slots takes half a megabyte for each thread; take fewer");
@@ -250,10 +250,10 @@ static_assert(sizeof(Magazine) == 2 * cache_line);
 template <class Central> void tell_central(void* pool, PoolEvent event, ThreadPart* part) noexcept {
   auto& central = *static_cast<Central*>(pool);
   switch (event) {
-    case PoolEvent::lock:
-    case PoolEvent::before_fork: central.lock(); break;
-    case PoolEvent::unlock:
-    case PoolEvent::after_fork: central.unlock(); break;
+    case PoolEvent::lock: central.lock(); break;
+    case PoolEvent::unlock: central.unlock(); break;
+    case PoolEvent::before_fork: central.lock_for_fork(); break;
+    case PoolEvent::after_fork: central.unlock_after_fork(); break;
     case PoolEvent::in_child: central.stay_alone(); break;
     case PoolEvent::thread_ended: central.end_cache(part); break;
     case PoolEvent::hear_of_forks: ForkHandlers::install();

@@ -24,17 +24,17 @@
 //                  pool's lock
 //   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
 //   fork           the child notifies its pools (in_child) and frees the records of threads that do not exist there
-// Records and places are reused, and freed at the end of the library if none is in use: their number is the most
-// threads and pools at one time. So a part may point to the record of an ended thread. Libraries that share no symbols
-// have separate tables and registries. A pool keeps to the registry of the library that constructed it; code of other
-// libraries works without parts. Everything here is constant-initialised and never destroyed: static objects may use
-// pools in any order.
+// Records and places are reused, and freed when no thread and no pool has one. So a part may point to the record of an
+// ended thread. Libraries that share no symbols have separate tables and registries. A pool keeps to the registry of
+// the library that constructed it; code of other libraries works without parts. Table and registry are
+// constant-initialised and never destroyed: static objects may use pools in any order.
 #pragma once
 
 #include <fastalloc/cache/system_slot.hpp>
 #include <fastalloc/lock/adaptive_lock.hpp>
 #include <fastalloc/lock/asymmetric_fence.hpp>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -56,7 +56,50 @@
 #define FASTALLOC_OWN
 #endif
 
+namespace fastalloc::detail::inline FASTALLOC_STATE {
+
+/// The lock of the list of pools in registry.hpp. It is here because forks take it: for each `registry`, of which files
+/// with different settings have one each, while there is one list.
+struct ListLock {
+  std::atomic<bool> is_locked{false};
+  int forks = 0;                             ///< registries that have taken it for a fork
+  std::atomic<void const*> forker{nullptr};  ///< the address of the forking thread's errno, the same for all files
+};
+FASTALLOC_ONE constinit ListLock list_lock{};
+
+}  // namespace fastalloc::detail::inline FASTALLOC_STATE
+
 namespace fastalloc::detail::inline FASTALLOC_MODE {
+
+/// A Guard for the list of pools.
+class [[nodiscard]] ListGuard {
+ public:
+  // relaxed: equals this thread only if this thread wrote it
+  ListGuard() noexcept : is_locked_(list_lock.forker.load(std::memory_order_relaxed) != &errno) {
+    // acquire: pairs with the release below.
+    while (is_locked_ && list_lock.is_locked.exchange(true, std::memory_order_acquire)) yield();
+  }
+  ~ListGuard() {
+    if (is_locked_) list_lock.is_locked.store(false, std::memory_order_release);
+  }
+  ListGuard(ListGuard const&) = delete;
+  ListGuard& operator=(ListGuard const&) = delete;
+
+  static void begin_fork() noexcept {
+    ListGuard guard;
+    guard.is_locked_ = false;  // stays locked
+    list_lock.forker.store(&errno, std::memory_order_relaxed);
+    ++list_lock.forks;
+  }
+  static void end_fork() noexcept {
+    if (--list_lock.forks != 0) return;
+    list_lock.forker.store(nullptr, std::memory_order_relaxed);
+    list_lock.is_locked.store(false, std::memory_order_release);
+  }
+
+ private:
+  bool is_locked_;
+};
 
 class ThreadParts;
 struct ThreadRecord;
@@ -93,7 +136,7 @@ struct PartEntry {
 };
 FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
-/// The data of a thread that other threads may read. Reused by a later thread; see free_registry().
+/// The data of a thread that other threads may read. Reused by a later thread; see Unused.
 struct ThreadRecord {
   AdaptiveLock lock;
   PartEntry* table = no_parts;  ///< as in ThisThread; other threads read it under the lock
@@ -140,7 +183,7 @@ FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
 FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
 #endif
 
-/// A small number for a pool. Reused; see free_registry().
+/// A small number for a pool. Reused; see Unused.
 struct Place {
   std::uint32_t number;
   Place* next_free;
@@ -157,6 +200,7 @@ struct Registry {
   PoolNode* pools = nullptr;
   Place* free_places = nullptr;
   std::uint32_t places = 0;         ///< numbers assigned so far
+  std::uint32_t in_use = 0;         ///< places and records that a pool or a thread has
   ThreadRecord* records = nullptr;  ///< all
   ThreadRecord* free_records = nullptr;
   /// of threads that do not exist after a fork; freed later, because the heap may handle the fork after us
@@ -194,6 +238,30 @@ class [[nodiscard]] ForkedGuard {
 
  private:
   AdaptiveLock* lock_;
+};
+
+/// All records and places, once nothing has one any more: freed at the end of its scope, without a lock. So a library
+/// that is closed leaves nothing behind.
+class Unused {
+ public:
+  Unused() noexcept = default;
+  Unused(Unused const&) = delete;
+  Unused& operator=(Unused const&) = delete;
+  ~Unused() {
+    while (records_ != nullptr) delete std::exchange(records_, records_->next);
+    while (places_ != nullptr) delete std::exchange(places_, places_->next_free);
+  }
+  /// Notes that a record or a place is free. Requires: the registry's lock.
+  void note_free(Registry& of) noexcept {
+    if (--of.in_use != 0) return;
+    records_ = std::exchange(of.records, of.free_records = nullptr);
+    places_ = std::exchange(of.free_places, nullptr);
+    of.places = 0;
+  }
+
+ private:
+  ThreadRecord* records_ = nullptr;
+  Place* places_ = nullptr;
 };
 
 /// A Guard for a record's lock. A fork takes only that of its own thread.
@@ -562,27 +630,8 @@ FASTALLOC_SHARED inline bool arm_thread() noexcept {
 }
 #endif
 
-/// Effects: frees the records and places if no thread and no pool has one: a library that is closed takes its registry
-/// along. Waits for nothing: the program may be ending anywhere.
-inline void free_registry() noexcept {
-  if (is_forking() || !registry.lock.try_lock()) return;
-  std::size_t in_use = registry.places;
-  for (ThreadRecord* of = registry.records; of != nullptr; of = of->next) ++in_use;
-  for (ThreadRecord* of = registry.free_records; of != nullptr; of = of->next_free) --in_use;
-  for (Place* of = registry.free_places; of != nullptr; of = of->next_free) --in_use;
-  ThreadRecord* record = nullptr;
-  Place* place = nullptr;
-  if (in_use == 0) {
-    record = std::exchange(registry.records, registry.free_records = nullptr);
-    place = std::exchange(registry.free_places, nullptr);
-    registry.places = 0;
-  }
-  registry.lock.unlock();
-  while (record != nullptr) delete std::exchange(record, record->next);
-  while (place != nullptr) delete std::exchange(place, place->next_free);
-}
-
-struct ForkHandlers {
+/// Each library has its own functions and data here, whatever symbols they share otherwise.
+struct FASTALLOC_OWN ForkHandlers {
 #if FASTALLOC_POSIX
   /// Effects: the library has its handlers, since before main() where it calls this anywhere: a fork that has begun
   /// does not hear of handlers installed since.
@@ -594,27 +643,39 @@ struct ForkHandlers {
   }
   // Libraries that share the registry have handlers each; the first locks, the last unlocks.
   static void prepare() noexcept {
-    if (!is_forking()) {
-      registry.lock.lock();
+    bool const first = !is_forking();
+    if (first) registry.lock.lock();
+    has_prepared.store(true, std::memory_order_seq_cst);
+    if (is_closed.load(std::memory_order_seq_cst)) {
+      has_prepared.store(false, std::memory_order_seq_cst);
+      if (first) registry.lock.unlock();
+      return;
+    }
+    if (first) {
       registry.forker.store(&this_thread(), std::memory_order_relaxed);
       registry.forkers_record = this_thread().record;
       registry.forkers_record->lock.lock();
       registry.forkers_process = ::getpid();
       for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
+      ListGuard::begin_fork();
     }
     ++registry.fork_handlers;
   }
   static void parent() noexcept {
-    if (--registry.fork_handlers != 0) return;
-    registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
-    registry.is_child = false;
-    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
-    registry.forkers_record->lock.unlock();
-    registry.lock.unlock();
+    if (!has_prepared.load(std::memory_order_relaxed)) return;  // relaxed: this thread wrote it
+    if (--registry.fork_handlers == 0) {
+      ListGuard::end_fork();
+      registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
+      registry.is_child = false;
+      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
+      registry.forkers_record->lock.unlock();
+      has_prepared.store(false, std::memory_order_relaxed);
+      return registry.lock.unlock();
+    }
+    has_prepared.store(false, std::memory_order_release);
   }
   static void child() noexcept {
-    begin_child();
-    parent();
+    if (has_prepared.load(std::memory_order_relaxed)) begin_child(), parent();
   }
   /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
   static void begin_child() noexcept {
@@ -629,6 +690,9 @@ struct ForkHandlers {
   /// Effects: frees the records of threads that do not exist in the child, whatever they were doing with them.
   static void forget_threads() noexcept {
     registry.free_records = nullptr;
+    registry.in_use = registry.places;
+    for (Place* place = registry.free_places; place != nullptr; place = place->next_free) --registry.in_use;
+    if (this_thread().record != &no_record) ++registry.in_use;
     for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
       if (record == this_thread().record) continue;
       ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
@@ -645,13 +709,23 @@ struct ForkHandlers {
                          std::memory_order_relaxed);
   }
 
+  /// When a library is closed, the C library removes its handlers, even between prepare() and parent(). So its end
+  /// waits for a fork that has begun, and handlers called from then on do nothing. seq_cst, four times: of prepare()
+  /// and the end one sees the other's store.
   struct Library {
     Library() noexcept { install_once(); }
-    ~Library() { free_registry(); }
+    ~Library() {
+      is_closed.store(true, std::memory_order_seq_cst);
+      if (!has_prepared.load(std::memory_order_seq_cst) || is_forking()) return;
+      while (has_prepared.load(std::memory_order_seq_cst)) detail::yield();
+      Guard guard(registry.lock);  // parent() has nothing left to do
+    }
   };
   /// From its beginning to its end. A template: only programs that use it initialise it.
-  template <class> FASTALLOC_OWN static inline Library const library{};
-  FASTALLOC_OWN static inline std::atomic<bool> installed{false};
+  template <class> static inline Library const library{};
+  static inline std::atomic<bool> installed{false};
+  static inline std::atomic<bool> is_closed{false};
+  static inline std::atomic<bool> has_prepared{false};  ///< from prepare() to parent(); under the lock
 #else
   static void install() noexcept {}
 #endif
@@ -687,6 +761,7 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
       if (this_thread().record != &no_record) return this_thread().record;
       if (ThreadRecord* const record = registry.free_records) {
         registry.free_records = record->next_free;
+        ++registry.in_use;
         return this_thread().record = record;
       }
     }
@@ -763,6 +838,7 @@ inline bool ThreadParts::find_place() noexcept {
   if (offset_.load(std::memory_order_acquire) != 0) return true;
   auto const use = [&](Place* place) {
     own_place_ = place;
+    ++home_->in_use;
     offset_.store(place->number * std::uint32_t{sizeof(PartEntry)}, std::memory_order_release);
   };
   {
@@ -823,8 +899,10 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     part->next = std::exchange(gone, part);
   }
   if (own_place_ != nullptr) {
+    Unused unused;
     ForkedGuard guard(home_->lock);
     own_place_->next_free = std::exchange(home_->free_places, own_place_);
+    unused.note_free(*home_);
   }
   free_stale();
   return gone;
@@ -854,16 +932,18 @@ inline void ThreadParts::end_thread() noexcept {
     // release: a thread that takes over the part sees the writes of this one; the pool may end from now on.
     part->owner.store(nullptr, std::memory_order_release);
   }
-  PartEntry* unused = nullptr;
+  PartEntry* old = nullptr;
   {
     RecordGuard guard(*record);
-    unused = record->drop_table();
+    old = record->drop_table();
   }
-  ::operator delete(static_cast<void*>(unused));
+  ::operator delete(static_cast<void*>(old));
   ::operator delete(std::exchange(record->uses, nullptr));
   record->uses_size = 0;
+  Unused unused;
   ForkedGuard guard(registry.lock);
   record->next_free = std::exchange(registry.free_records, record);
+  unused.note_free(registry);
 }
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -47,6 +47,9 @@ struct CoreChoices {
   static constexpr std::size_t inline_slots = Inline;
 };
 
+/// The number of pools whose lock a fork holds, for a Lock without data; under the registry's lock.
+template <class Lock> inline constinit int locked_for_fork = 0;
+
 /// Choices: a CoreChoices.
 template <class Choices> class CentralList {
   template <class> friend class Clearing;
@@ -150,8 +153,10 @@ template <class Choices> class CentralList {
   }
 
   /// Effects: returns every block without live objects to the storage, each after before(block), called without the
-  /// lock. With nothing live and keeps_one, keeps a block of at most the initial capacity. Returns: bytes released.
+  /// lock. With nothing live and keeps_one, keeps a block of at most the initial capacity. In a fork handler it does
+  /// nothing. Returns: bytes released.
   template <class F> std::size_t release_free_blocks(bool keeps_one, F&& before) noexcept {
+    if (is_forking()) return 0;
     GrowingBlock* block = nullptr;
     {
       [[maybe_unused]] auto const guard = inside_slow();
@@ -298,6 +303,14 @@ template <class Choices> class CentralList {
     } else {
       slow_lock(lock_).unlock();
     }
+  }
+  /// The same for a fork, which has the locks of all pools: objects without data may be one lock, which it takes once.
+  void lock_for_fork() noexcept {
+    if (!std::is_empty_v<Lock> || locked_for_fork<Lock> ++== 0) lock();
+  }
+  void unlock_after_fork() noexcept {
+    if (!std::is_empty_v<Lock> || --locked_for_fork<Lock> == 0) return unlock();
+    if constexpr (Waiters::enabled) Waiters::wake(waiters_.take_served());  // no requests, so no user code runs
   }
   /// Ends the pool's use: later calls do not count as a first use.
   void end_use() noexcept { caches_.end(); }
@@ -531,10 +544,10 @@ template <class Choices> class CentralList {
       stats_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Lock lock_{};
   struct NoTurn {};
+  using TurnLock = std::conditional_t<asks_storage_unlocked,
+                                      std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn>;
   /// Held by the thread that is calling the storage. Outermost of the pool's locks.
-  FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<
-      asks_storage_unlocked, std::remove_reference_t<decltype(slow_lock(std::declval<Lock&>()))>, NoTurn>
-      turn_{};
+  FASTALLOC_NO_UNIQUE_ADDRESS TurnLock turn_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Waiters waiters_{};
   FASTALLOC_NO_UNIQUE_ADDRESS mutable Caches caches_{this};
   FASTALLOC_NO_UNIQUE_ADDRESS std::conditional_t<growing, PoolLimits, Nothing> config_{};
@@ -594,6 +607,33 @@ template <class Choices> class CentralList {
       }
     return made;
   }
+  [[nodiscard]] static bool is_forking() noexcept {
+    if constexpr (Waiters::enabled) return Waiters::is_forking();
+    return false;
+  }
+  /// Holds the turn. A thread that forks has the pool's lock, and whoever has the turn may be waiting for that: it gets
+  /// the turn at once or not at all.
+  class [[nodiscard]] TurnGuard {
+   public:
+    explicit TurnGuard(TurnLock& lock) : lock_(lock) {
+      if constexpr (requires { static_cast<bool>(lock.try_lock()); })
+        if (is_forking()) {
+          is_mine_ = lock.try_lock();
+          return;
+        }
+      lock.lock();
+    }
+    ~TurnGuard() {
+      if (is_mine_) lock_.unlock();
+    }
+    TurnGuard(TurnGuard const&) = delete;
+    TurnGuard& operator=(TurnGuard const&) = delete;
+    [[nodiscard]] bool is_mine() const noexcept { return is_mine_; }
+
+   private:
+    TurnLock& lock_;
+    bool is_mine_ = true;
+  };
   /// Effects: calls `change(purse)` under the lock until it succeeds or wants no more memory; see Purse. Returns: its
   /// result, or false, with the error, if there is no memory.
   template <class Change> bool with_memory(Error& error, Change&& change) {
@@ -602,7 +642,12 @@ template <class Choices> class CentralList {
       return change(nullptr);
     } else {
       expect_no_lock();
-      Guard const turn(turn_);
+      TurnGuard const turn(turn_);
+      if (!turn.is_mine())
+        return error = describe(ErrorCode::allocation_failed,
+                                "another thread makes the pool grow, and this one is in a fork handler, which cannot "
+                                "wait for it; take the slots before the fork"),
+               false;
       struct Rest : Purse {
         Supply& supply;
         explicit Rest(Supply& s) : supply(s) {}

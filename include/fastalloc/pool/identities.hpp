@@ -89,7 +89,7 @@ template <class Derived, class T, class Kind, class... Ps> class Identities<Pool
 
   template <bool throws> [[nodiscard]] Keys reserve_keyed() {
     check_reserving();
-    Taken taken = pool_.pop();
+    Taken taken = pool_.core_.pop();
     if (taken.slot == nullptr) {
       taken = pool_.template slow_pop<throws>();
       if (taken.slot == nullptr) return {};

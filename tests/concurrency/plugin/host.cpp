@@ -3,6 +3,8 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 #include <malloc.h>
 #define HAS_MALLINFO2 1
@@ -89,6 +91,50 @@ TEST_CASE("plugin: pools hear of forks when a library is gone that used some fir
   CHECK(CountingLock::taken == before + 1);
   int status = 0;
   CHECK(::waitpid(child, &status, 0) == child);
+}
+#endif
+
+#if !FASTALLOC_TSAN
+namespace {
+
+std::atomic<int> fork_step{0};
+/// Registered before the library's handlers, so that it runs between those of a plugin and the fork.
+[[gnu::constructor(101)]] void register_early() {
+  ::pthread_atfork(
+      [] {
+        if (fork_step != 1) return;
+        fork_step = 2;
+        ::usleep(100'000);
+      },
+      nullptr, nullptr);
+}
+
+}  // namespace
+
+TEST_CASE("plugin: a library is closed while the process forks") {
+  ThreadSafePool<long, NoCache> pool(4);
+  { auto const handle = pool.allocate(); }
+  Library const plugin;
+  REQUIRE(plugin.use != nullptr);
+  std::thread([&] { CHECK(plugin.use() == 100); }).join();
+  std::thread closer([&] {
+    while (fork_step != 2) std::this_thread::yield();
+    CHECK(::dlclose(plugin.library) == 0);
+  });
+  fork_step = 1;
+  ::pid_t const child = ::fork();
+  if (child == 0) {
+    ::signal(SIGALRM, SIG_DFL);
+    ::alarm(60);
+    ::_exit(fill(pool) == 4 ? 0 : 1);
+  }
+  int status = 0;
+  CHECK(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  std::size_t taken = 0;
+  std::thread([&] { taken = fill(pool); }).join();
+  CHECK(taken == 4);
+  closer.join();
 }
 #endif
 

@@ -66,6 +66,7 @@ struct File {
   void (*kill_sprite)(Sprite*);
   Sound* (*make_sound)();
   void (*kill_sound)(Sound*);
+  void const* (*list_lock)();  ///< of the PoolRegistry
 };
 
 extern File const checked_file;

@@ -111,3 +111,8 @@ TEST_CASE("trap: ODR by macro: objects of a Pooled class are made in one file an
   CHECK((Sprite::pool().check_invariants() && Sound::pool().check_invariants()));
   CHECK(errors.count() == 0);
 }
+
+TEST_CASE("trap: ODR by macro: the one list of pools has one lock") {
+  CHECK(checked_file.list_lock() == unchecked_file.list_lock());
+  CHECK(checked_file.list_lock() == ndebug_file.list_lock());
+}
