@@ -5,6 +5,7 @@
 
 #include <array>
 #include <functional>
+#include <latch>
 #include <utility>
 
 #include "concurrency/threads.hpp"
@@ -363,4 +364,48 @@ TEST_CASE("exact: the peak is never below the true one, nor above the capacity; 
   });
   CHECK(pool.statistics().peak_usage >= 40);
   CHECK(pool.statistics().peak_usage <= 100);
+}
+
+TEST_CASE("exact: the peak is not below what one thread had while another one emptied its cache") {
+  constexpr int idle = 60, rounds = 2000;
+  ThreadSafePool<long, AtomicStats, NoChecks> pool(100'000);  // checks would take the lock for each object
+  std::atomic<int> turn{0};                                   // odd: the thread's
+  auto const wait_for = [&](int value) {
+    for (int looks = 0; turn.load() != value; ++looks)
+      if (looks > 1000000) std::this_thread::yield();
+  };
+  std::latch warmed(idle), end(1);
+  std::vector<std::thread> threads;
+  for (int i = 0; i != idle; ++i) threads.emplace_back([&] { pool.warm_up(), warmed.count_down(), end.wait(); });
+  warmed.wait();
+  threads.emplace_back([&] {
+    std::vector<decltype(pool)::handle_type> handles;
+    handles.reserve(32);
+    auto const take_and_return = [&](std::size_t n) {
+      while (handles.size() != n) handles.push_back(pool.allocate());
+      handles.clear();
+    };
+    for (int round = 0; round != rounds; ++round) {
+      for (int i = 0; i != 20; ++i) take_and_return(32);  // fills the cache
+      turn = 4 * round + 1;
+      wait_for(4 * round + 2);
+      take_and_return(8);
+      turn = 4 * round + 3;
+      wait_for(4 * round + 4);
+    }
+  });
+  int too_low = 0;
+  for (int round = 0; round != rounds; ++round) {
+    wait_for(4 * round + 1);
+    pool.reset_statistics();  // nothing is in use
+    turn = 4 * round + 2;
+    for (int i = 0; i != round % 400; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
+    pool.trim();  // while the thread takes 8 and returns them, in some of the rounds
+    wait_for(4 * round + 3);
+    if (pool.statistics().peak_usage < 8) ++too_low;
+    turn = 4 * round + 4;
+  }
+  end.count_down();
+  for (auto& thread : threads) thread.join();
+  CHECK(too_low == 0);
 }

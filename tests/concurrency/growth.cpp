@@ -305,3 +305,24 @@ TEST_CASE("growth: at the maximum no request fails while a slot is free") {
     CHECK(pool.check_invariants());
   } while (watch.time() < test::short_slice(0.3));
 }
+
+TEST_CASE("growth: a batch finds the slots that went into another thread's cache while the growth function ran") {
+  std::barrier asked(2), answered(2), taken(2);
+  ThreadSafePool<long> pool(PoolConfig{
+      .capacity = 8, .max_capacity = 12, .growth_strategy = GrowthStrategy::custom([&](std::size_t) -> std::size_t {
+                                           asked.arrive_and_wait();
+                                           answered.arrive_and_wait();
+                                           return 4;
+                                         })});
+  std::thread other([&] {
+    asked.arrive_and_wait();
+    for (int i = 0; i != 20; ++i) (void)pool.allocate();  // its cache keeps some of the 8
+    answered.arrive_and_wait();
+    taken.arrive_and_wait();
+  });
+  std::vector<decltype(pool)::handle_type> batch;
+  CHECK(pool.try_allocate_batch(12, std::back_inserter(batch)));
+  taken.arrive_and_wait();
+  other.join();
+  CHECK(batch.size() == 12);
+}

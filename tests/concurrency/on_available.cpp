@@ -301,6 +301,46 @@ TEST_CASE("on_available: a pool that can grow grows") {
   CHECK(requests[4]);
 }
 
+TEST_CASE("on_available: a function whose slot came by growth may make the pool grow again") {
+  ThreadSafePool<Number> pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::linear(1)});
+  std::vector<decltype(pool)::handle_type> held;
+  held.push_back(pool.allocate(1));
+  SlotRequest const request = pool.on_available([&](auto& slot) {
+    held.push_back(slot.allocate(2));
+    held.push_back(pool.allocate(3));
+    pool.reserve(10);
+  });
+  CHECK(held.size() == 3);
+  CHECK(pool.capacity() == 10);
+  held.clear();
+  CHECK(pool.check_invariants());
+}
+
+#if FASTALLOC_EXCEPTIONS
+TEST_CASE("on_available: a growth function that throws leaves no request behind") {
+  bool throws = true;
+  ThreadSafePool<Number> pool(
+      PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::custom([&](std::size_t) -> std::size_t {
+                                  if (throws) throw Thrown{};
+                                  return 0;
+                                })});
+  auto held = pool.allocate(1);
+  int calls = 0;
+  auto const shared = std::make_shared<int>(0);  // what the function holds goes with it
+  CHECK_THROWS_AS((void)pool.on_available([&, shared](auto&) { ++calls; }), Thrown);
+  CHECK(shared.use_count() == 1);
+  held.reset();
+  CHECK(calls == 0);
+  CHECK(pool.try_allocate(2));
+  throws = false;
+  held = pool.allocate(3);
+  SlotRequest const request = pool.on_available([&](auto&) { ++calls; });
+  CHECK(calls == 0);
+  held.reset();
+  CHECK(calls == 1);
+}
+#endif
+
 TEST_CASE("on_available: with Recycle the slot keeps its object") {
   int built = 0;
   auto const recycled = recycle([&] { return Number(++built); }, [](Number&) { return true; });

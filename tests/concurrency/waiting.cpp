@@ -841,3 +841,37 @@ TEMPLATE_TEST_CASE("waiting: a thread that is cancelled in the queue leaves noth
   }
 }
 #endif
+
+namespace {
+
+/// Calls `at_first_look` when it is first asked: after the failed try, and before the thread waits.
+struct HookedClock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<HookedClock>;
+  static constexpr bool is_steady = true;
+  static inline std::function<void()> at_first_look;
+  static time_point now() {
+    if (at_first_look) std::exchange(at_first_look, nullptr)();
+    return time_point(std::chrono::steady_clock::now().time_since_epoch());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("waiting: a pool that shrank after the failed try grows for the thread that waits") {
+  ThreadSafePool<long> pool(PoolConfig{.capacity = 4, .max_capacity = 8, .growth_strategy = GrowthStrategy::linear(4)});
+  std::vector<decltype(pool)::handle_type> held;
+  for (int i = 0; i != 8; ++i) held.push_back(pool.allocate());
+  HookedClock::at_first_look = [&] {
+    std::thread([&] {
+      held.resize(1);  // of the first block
+      CHECK(pool.shrink_to_fit() > 0);
+      while (held.size() != 4) held.push_back(pool.allocate());
+      CHECK(pool.capacity() == 4);
+    }).join();
+  };
+  CHECK(pool.allocate_until(HookedClock::time_point::max()));
+  CHECK(pool.capacity() == 8);
+}

@@ -20,15 +20,15 @@ set(type_table
   "FixedPool|480|127|45"
   "GrowingPool|455|84|44"
   "ThreadSafePool|525|127|45"
-  "ThreadLocalPool|4400|136|96")
+  "ThreadLocalPool|4300|136|93")
 
 # Lines of include/fastalloc that a header leaves to the compiler once it is preprocessed, without empty ones. Lines of
 # the standard library do not count: their number depends on its version. The limit of core.hpp is the promise that was
 # made for it.
 set(header_table
   # header | lines
-  "fastalloc.hpp|11637"
-  "core.hpp|5914")
+  "fastalloc.hpp|11788"
+  "core.hpp|5961")
 
 # --- The limits are those of one compiler.
 function(leave_out reason)

@@ -282,8 +282,8 @@ template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, pub
 /// `roomy_bytes`: for pools that prefer growth to searching other caches: the bytes of slots a thread may always keep.
 ///
 ///   allowed_   most slots in a cache. Shrinks, down to 0, when the central list runs dry while caches hold slots; at 0
-///              all are closed and every operation goes to the central list. Grows again after 2^patience_ operations in
-///              a row found slots in the central list; patience_ grows each time that this was too early.
+///              all are closed and every operation goes to the central list. Grows again after 2^patience_ operations
+///              in a row found slots in the central list; patience_ grows each time that this was too early.
 template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> class ThreadCaches : public ThreadParts {
  public:
   static constexpr bool enabled = true;
@@ -385,7 +385,6 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   template <class Supply> bool gather(Supply& supply) noexcept {
     if (granted_ == 0) return false;
     granted_ = 0;
-    note_peak(supply);
     std::size_t const before = supply.at_hand();
     bool others = false;
     Magazine const* const own = mine();
@@ -395,6 +394,7 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
     });
     // The caller's own cache needs no fence: a single thread makes no system call.
     if (others) heavy_fence();
+    note_peak(supply);  // only now: what owners took before they were stopped counts
     for_each([&](Magazine& magazine) { magazine.steal([&](std::byte* slot) { supply.push(slot); }); });
     return supply.at_hand() != before;
   }

@@ -212,6 +212,7 @@ struct Registry {
   int fork_handlers = 0;                     ///< handlers that hold the locks for it
   long forkers_process = 0;                  ///< its process id, to recognise the child
   bool is_child = false;                     ///< begin_child() has run
+  std::atomic<std::uint32_t> forks{0};       ///< of which this process is the child
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
@@ -680,6 +681,7 @@ struct FASTALLOC_OWN ForkHandlers {
   /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
   static void begin_child() noexcept {
     if (std::exchange(registry.is_child, true)) return;
+    registry.forks.fetch_add(1, std::memory_order_relaxed);  // relaxed: there is only one thread
     registry.lock.stay_alone();
     registry.forkers_record->lock.stay_alone();
     forget_threads();

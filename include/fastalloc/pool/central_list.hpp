@@ -24,6 +24,7 @@ template <class Stats> class ProcessStats;  // of pools that processes share
 /// For pools without waiting; same interface as WaitQueue.
 struct NoWaiters {
   static constexpr bool enabled = false;
+  struct Deferral {};
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE constexpr bool any() const noexcept { return false; }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE constexpr bool offers(std::byte const*) const noexcept { return false; }
   constexpr std::size_t forget() noexcept { return 0; }
@@ -173,7 +174,7 @@ template <class Choices> class CentralList {
       before(*gone);
       if constexpr (asks_storage_unlocked) {
         expect_no_lock();
-        Guard const turn(turn_);
+        TurnGuard const turn(turn_);
         bytes += supply_.blocks().release(gone);
       } else {
         [[maybe_unused]] auto const guard = inside_slow();
@@ -245,10 +246,12 @@ template <class Choices> class CentralList {
   }
   void reset_statistics() {
     {
-      [[maybe_unused]] auto const guard = inside_slow();  // running iterations are told of returned slots
+      [[maybe_unused]] auto const guard = inside_slow();     // running iterations are told of returned slots
+      if constexpr (Stats::enabled) caches_.close(supply_);  // allocations and live slots are those of one moment
       supply_.reset_peak();
       caches_.reset_counts(supply_);
       stats_.reset(live());
+      if constexpr (Stats::enabled) caches_.reopen(supply_);
     }
     report_damage(nullptr);
   }
@@ -591,6 +594,7 @@ template <class Choices> class CentralList {
     // After shrink_to_fit() the capacity may be below the initial one; growth up to that is always allowed.
     if (wanted == 0 && current < config_.capacity) wanted = config_.capacity - current;
     bool const made = with_memory(error, [&](Purse* purse) {
+      if (Caches::enabled && n > 1 && !adjacent) gathers(n);  // slots came into caches since the request looked
       std::size_t const at_hand = supply_.at_hand();
       if ((at_hand >= n && !adjacent) || supply_.total() != current) return true;
       std::size_t const needed = adjacent ? n : n - at_hand;
@@ -631,6 +635,7 @@ template <class Choices> class CentralList {
     [[nodiscard]] bool is_mine() const noexcept { return is_mine_; }
 
    private:
+    FASTALLOC_NO_UNIQUE_ADDRESS typename Waiters::Deferral later_{};  ///< ends after the turn: functions may want it
     TurnLock& lock_;
     bool is_mine_ = true;
   };

@@ -27,10 +27,9 @@ class RequestNode : public WaitNode {
   enum class State : std::uint32_t { waiting, running, done, cancelled };
   /// The functions that know the type.
   struct Kind {
-    void (*run)(RequestNode&) noexcept;                   ///< calls f; the slot is used or back afterwards
-    void (*give_back)(RequestNode&) noexcept;             ///< the slot
-    bool (*leave_queue)(RequestNode&) noexcept;           ///< returns: true if the request was in the queue
-    std::uint32_t (*forks)(RequestNode const&) noexcept;  ///< of the pool's queue
+    void (*run)(RequestNode&) noexcept;          ///< calls f; the slot is used or back afterwards
+    void (*give_back)(RequestNode&) noexcept;    ///< the slot
+    bool (*leave_queue)(RequestNode&) noexcept;  ///< returns: true if the request was in the queue
     void (*destroy)(RequestNode const&) noexcept;
   };
 
@@ -50,11 +49,11 @@ class RequestNode : public WaitNode {
     return state_.load(std::memory_order_acquire) == State::cancelled;
   }
   [[nodiscard]] bool is_waiting() const noexcept { return state_.load(std::memory_order_acquire) == State::waiting; }
-  /// Returns when f does not run, unless this thread runs it.
+  /// Returns when f does not run, unless this thread runs it. The pool may end meanwhile.
   void wait_for_end() const noexcept {
     while (state_.load(std::memory_order_acquire) == State::running) {  // acquire: pairs with the release in deliver()
       // In the child of a fork the thread that ran f does not exist.
-      if (server_ == &deliveries() || kind_.forks(*this) != forks) return;
+      if (server_ == &WaitQueue::deferred() || home_.forks.load(std::memory_order_relaxed) != forks_) return;
       detail::yield();  // functions are short; and std::atomic::wait() does not work everywhere
     }
   }
@@ -69,19 +68,12 @@ class RequestNode : public WaitNode {
   ~RequestNode() = default;
 
  private:
-  /// The requests that a thread has served while it runs the function of another.
-  using Deliveries = WaitList<&WaitNode::next>;
-  static Deliveries*& deliveries() noexcept {
-    static thread_local Deliveries* current = nullptr;
-    return current;
-  }
-
   static void served(WaitNode& node) noexcept {
     auto& request = static_cast<RequestNode&>(node);
-    Deliveries*& current = deliveries();
+    WaitQueue::Deferred*& current = WaitQueue::deferred();
     if (request.taken.slot == nullptr) return request.deliver();  // the pool ends, so the request cannot wait
     if (current != nullptr) return current->append(request);
-    Deliveries mine;
+    WaitQueue::Deferred mine;
     current = &mine;
     request.deliver();
     while (WaitNode* const next = mine.first()) {
@@ -91,7 +83,8 @@ class RequestNode : public WaitNode {
     current = nullptr;
   }
   void deliver() noexcept {
-    server_ = &deliveries();
+    server_ = &WaitQueue::deferred();
+    forks_ = home_.forks.load(std::memory_order_relaxed);  // relaxed: as the other data that `running` publishes
     State expected = State::waiting;
     // acq_rel: as in cancel(); and the user who sees `running` sees the server.
     if (state_.compare_exchange_strong(expected, State::running, std::memory_order_acq_rel)) {
@@ -105,6 +98,8 @@ class RequestNode : public WaitNode {
   std::atomic<State> state_{State::waiting};
   mutable std::atomic<std::uint32_t> users_{2};
   void const* server_ = nullptr;  ///< tells the thread that runs f
+  Registry& home_ = registry;     ///< of the library that made the request
+  std::uint32_t forks_ = 0;       ///< in home_, when f was called
 };
 
 template <class Requests, class Stop, class... Args> class AsyncAllocation;
@@ -210,7 +205,8 @@ template <class Requests, class Stop, class... Args> class AsyncAllocation {
       handle_ = with_args([&](auto&&... args) { return requests_.build(taken, static_cast<Args>(args)...); });
       return true;
     }
-    /// Returns: false if a stop was requested before the request came to the queue.
+    /// Returns: false if a stop was requested before the request came to the queue. Throws: what a growth function
+    /// throws, before that.
     template <class Continuation> bool await_suspend(Continuation continuation) {
       auto* const resumed = continuation.address();
       RequestNode* const node = requests_.make_node([this, resumed](auto& slot) {
@@ -227,14 +223,13 @@ template <class Requests, class Stop, class... Args> class AsyncAllocation {
       if constexpr (stops) {
         callback_.emplace(stop_,
                           OnStop{*this, [](void* address) { Continuation::from_address(address).resume(); }, resumed});
+      }
+      // When this has returned true, another thread may resume the coroutine, which ends *this, and the pool.
+      return requests.enqueue(*node, [this] {
         Phase expected = Phase::preparing;
         // acq_rel: pairs with OnStop.
-        if (!phase_.compare_exchange_strong(expected, Phase::suspended, std::memory_order_acq_rel))
-          return node->drop(), false;  // it never comes to the queue
-      }
-      // From here on another thread may resume the coroutine, which ends *this.
-      requests.enqueue(*node);
-      return true;
+        return !stops || phase_.compare_exchange_strong(expected, Phase::suspended, std::memory_order_acq_rel);
+      });
     }
     handle_type await_resume() {
       if constexpr (stops) callback_.reset();
@@ -306,21 +301,36 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
     core.caches_.reopen(core.supply_);
     return true;
   }
-  static std::uint32_t forks(Core& core) noexcept {
-    auto const guard = core.inside_slow();
-    return core.waiters_.forks();
-  }
-  /// Effects: the request waits for a slot, or has one. Only a user may look at the node afterwards.
-  static void enqueue(Core& core, RequestNode& node) {
-    {
-      auto const guard = core.inside_slow();
-      if (node.is_cancelled()) return node.drop();  // before it came to the queue
-      core.caches_.close(core.supply_);
-      core.waiters_.push(node);
-      core.serve();
-      if (!node.is_queued) return;
+  /// Effects: the request waits for a slot, or has one, unless it was cancelled or publish() returns false, which is
+  /// called at the last moment before others see the request. Returns: what publish() returned. The pool may be gone
+  /// then; only a user may look at the node. Throws: what a growth function throws, before the request can be seen.
+  template <class Publish> static bool enqueue(Core& core, RequestNode& node, Publish&& publish) {
+    struct Unqueued {
+      RequestNode* node;
+      ~Unqueued() {
+        if (node != nullptr) node->drop();
+      }
+    } unqueued{&node};
+    [[maybe_unused]] std::size_t tried = (std::numeric_limits<std::size_t>::max)();  // capacity that did not grow
+    for (;;) {
+      {
+        auto const guard = core.inside_slow();
+        if (node.is_cancelled()) break;
+        bool waits = true;
+        if constexpr (Choices::shape::growing)
+          waits = core.gathers(1) || std::exchange(tried, core.supply_.total()) == core.supply_.total();
+        if (waits) {
+          if (!publish()) return false;
+          unqueued.node = nullptr;
+          core.caches_.close(core.supply_);
+          core.waiters_.push(node);
+          core.serve();
+          return true;
+        }
+      }
+      if constexpr (Choices::shape::growing) core.try_to_grow(1, nullptr);
     }
-    if constexpr (Choices::shape::growing) core.try_to_grow(1, nullptr);  // the new block serves the queue
+    return publish();  // not under the lock: who cancelled may go on, and end the pool
   }
 };
 
@@ -345,11 +355,8 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
     static bool leave_queue(RequestNode& node) noexcept {
       return Slots::leave_queue(static_cast<Node&>(node).pool.core_, node);
     }
-    static std::uint32_t forks(RequestNode const& node) noexcept {
-      return Slots::forks(static_cast<Node const&>(node).pool.core_);
-    }
     static void destroy(RequestNode const& node) noexcept { delete static_cast<Node const*>(&node); }
-    static constexpr RequestNode::Kind kind{&run, &give_back, &leave_queue, &forks, &destroy};
+    static constexpr RequestNode::Kind kind{&run, &give_back, &leave_queue, &destroy};
 
     Pool& pool;
     F f;
@@ -368,7 +375,7 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
                   "on_available([&](auto& slot) { if (slot) use(slot.allocate(args...)); })");
     SlotRequests requests(pool);
     SlotRequest request(requests.make_node(std::move(f)));
-    requests.enqueue(*request.node_);
+    requests.enqueue(*request.node_, [] { return true; });
     return request;
   }
 
@@ -419,9 +426,9 @@ template <class Derived, class T, class Kind, class... Ps> class SlotRequests<Po
     }
     return node;
   }
-  void enqueue(RequestNode& node) {
+  template <class Publish> bool enqueue(RequestNode& node, Publish&& publish) {
     pool_.open_inline();
-    Slots::enqueue(pool_.core_, node);
+    return Slots::enqueue(pool_.core_, node, publish);
   }
 
   Pool& pool_;

@@ -123,12 +123,14 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
       Undo& undo;
       typename Waiters::Waiter waiter{};
       bool done = false;
+      bool is_queued = false;
 
       Queued(PoolCore& c, Undo& u) : core(c), undo(u) {
         auto const guard = core.inside_slow();
         core.caches_.close(core.supply_);
         core.waiters_.push(waiter);
         core.serve();
+        is_queued = waiter.is_queued;
       }
       ~Queued() {
         if (done) return;
@@ -150,6 +152,9 @@ template <class Choices> class PoolCore : public CentralList<Choices> {
         if (was_served) waiter.wait_until_served();
       }
     } queued(*this, undo);
+    // The pool may have shrunk since it could not grow; the new block serves the queue.
+    if constexpr (Shape::growing)
+      if (queued.is_queued) try_to_grow(1, nullptr);
     wait(queued.waiter);
     queued.leave(&error);
     Taken const taken = queued.waiter.taken;

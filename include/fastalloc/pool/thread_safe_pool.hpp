@@ -115,7 +115,7 @@ class ThreadSafePool final
   /// releases objects, the requests that they serve run after f: their pools must live until then, or the requests be
   /// cancelled.
   /// Returns: a SlotRequest, the owner of the request, which cancels it at its end. Throws: AllocationFailed without
-  /// memory for it.
+  /// memory for it, and what a custom growth function throws; f is then not called.
   /// Include <fastalloc/pool/on_available.hpp>, or the umbrella. Complexity: that of allocate(), and an allocation.
   template <class F> [[nodiscard]] auto on_available(F f) {
     return detail::SlotRequests<typename Base::objects>::on_available(*this, std::move(f));

@@ -69,8 +69,7 @@ class WaitNode {
   Taken taken{nullptr, false};  ///< guarded by the pool's lock
   WaitNode* next = nullptr;     ///< in the queue, guarded by the pool's lock; later in the serving thread's list
   WaitNode* next_offer = nullptr;
-  std::uint32_t forks = 0;  ///< WaitQueue::forks() when it was handed over
-  bool is_queued = false;   ///< guarded by the pool's lock
+  bool is_queued = false;  ///< guarded by the pool's lock
 
   /// True for a request, false for a thread that waits.
   [[nodiscard]] bool is_request() const noexcept { return served_ != nullptr; }
@@ -182,7 +181,6 @@ class WaitQueue {
   /// Removes an entry that has got its slot, or none as the pool ends; wake() it after the unlock.
   void hand_over(WaitNode& node) noexcept {
     remove(node);
-    node.forks = forks_;
     served_.append(node);
     if (node.taken.slot != nullptr) offered_.append(node);
   }
@@ -208,11 +206,33 @@ class WaitQueue {
       if (node->taken.slot == slot) return true;
     return false;
   }
-  /// How often the process was forked since the pool's construction, as the child counts.
-  [[nodiscard]] std::uint32_t forks() const noexcept { return forks_; }
   [[nodiscard]] bool has_served() const noexcept { return served_.first() != nullptr; }
   /// Returns: the entries served under the lock. Pass them to wake() after the unlock.
   [[nodiscard]] WaitNode* take_served() noexcept { return served_.take_all(); }
+  /// The requests that this thread serves while it runs the function of another or holds a turn; null: it does neither.
+  using Deferred = WaitList<&WaitNode::next>;
+  static Deferred*& deferred() noexcept {
+    static thread_local Deferred* current = nullptr;
+    return current;
+  }
+  /// While the outermost one lives, requests that this thread serves wait; then their functions are called.
+  class Deferral {
+   public:
+    Deferral() noexcept : is_outermost_(deferred() == nullptr) {
+      if (is_outermost_) deferred() = &list_;
+    }
+    Deferral(Deferral const&) = delete;
+    Deferral& operator=(Deferral const&) = delete;
+    ~Deferral() {
+      if (!is_outermost_) return;
+      deferred() = nullptr;
+      while (WaitNode* const node = list_.first()) list_.remove(*node), node->served_(*node);
+    }
+
+   private:
+    Deferred list_;
+    bool is_outermost_;
+  };
   static void wake(WaitNode* list) noexcept {
     while (list != nullptr) {
       WaitNode& node = *std::exchange(list, list->next);
@@ -231,7 +251,6 @@ class WaitQueue {
     (void)take_served();  // there are none: the server takes them before it unlocks
     (void)offered_.keep_requests();
     std::uint32_t const requests = queue_.keep_requests();
-    ++forks_;
     inside_ = 0;
     count_.store(requests, std::memory_order_relaxed);  // relaxed: the child has only this thread
     return requests;
@@ -248,7 +267,6 @@ class WaitQueue {
   WaitList<&WaitNode::next> served_;         ///< to be woken after the unlock
   WaitList<&WaitNode::next_offer> offered_;  ///< with slots in which no object is under construction yet
   std::uint32_t inside_ = 0;                 ///< threads between push() and leave()
-  std::uint32_t forks_ = 0;
   std::atomic<std::uint32_t> count_{0};
 };
 
