@@ -850,7 +850,7 @@ struct HookedClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<HookedClock>;
-  static constexpr bool is_steady = true;
+  [[maybe_unused]] static constexpr bool is_steady = true;
   static inline std::function<void()> at_first_look;
   static time_point now() {
     if (at_first_look) std::exchange(at_first_look, nullptr)();
