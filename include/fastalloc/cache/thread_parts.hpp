@@ -663,7 +663,7 @@ struct FASTALLOC_OWN ForkHandlers {
     ++registry.fork_handlers;
   }
   static void parent() noexcept {
-    if (!has_prepared.load(std::memory_order_relaxed)) return;  // relaxed: this thread wrote it
+    if (!is_prepared()) return;
     if (--registry.fork_handlers == 0) {
       ListGuard::end_fork();
       registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
@@ -676,7 +676,7 @@ struct FASTALLOC_OWN ForkHandlers {
     has_prepared.store(false, std::memory_order_release);
   }
   static void child() noexcept {
-    if (has_prepared.load(std::memory_order_relaxed)) begin_child(), parent();
+    if (is_prepared()) begin_child(), parent();
   }
   /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
   static void begin_child() noexcept {
@@ -689,6 +689,10 @@ struct FASTALLOC_OWN ForkHandlers {
   }
 
  private:
+  /// False if prepare() came after the library's end.
+  static bool is_prepared() noexcept {
+    return is_forking() && has_prepared.load(std::memory_order_relaxed);  // relaxed: written by this thread
+  }
   /// Effects: frees the records of threads that do not exist in the child, whatever they were doing with them.
   static void forget_threads() noexcept {
     registry.free_records = nullptr;

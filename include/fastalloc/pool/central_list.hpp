@@ -309,10 +309,12 @@ template <class Choices> class CentralList {
   }
   /// The same for a fork, which has the locks of all pools: objects without data may be one lock, which it takes once.
   void lock_for_fork() noexcept {
-    if (!std::is_empty_v<Lock> || locked_for_fork<Lock> ++== 0) lock();
+    int& others = locked_for_fork<Lock>;
+    if (!std::is_empty_v<Lock> || others++ == 0) lock();
   }
   void unlock_after_fork() noexcept {
-    if (!std::is_empty_v<Lock> || --locked_for_fork<Lock> == 0) return unlock();
+    int& others = locked_for_fork<Lock>;
+    if (!std::is_empty_v<Lock> || --others == 0) return unlock();
     if constexpr (Waiters::enabled) Waiters::wake(waiters_.take_served());  // no requests, so no user code runs
   }
   /// Ends the pool's use: later calls do not count as a first use.
