@@ -146,10 +146,13 @@ class alignas(cache_line) Magazine : public ThreadPart {
     end_.store(nullptr, std::memory_order_seq_cst);
     limit_.store(highest(), std::memory_order_seq_cst);
   }
-  void open(std::size_t room) noexcept {
+  /// Returns: as granted().
+  std::uint32_t open(std::size_t room) noexcept {
+    auto const slots = static_cast<std::uint32_t>(smaller(room, most_));
     // relaxed, twice: publishes nothing to the owner.
-    end_.store(begin_ + smaller(room, most_), std::memory_order_relaxed);
+    end_.store(begin_ + slots, std::memory_order_relaxed);
     limit_.store(floor_, std::memory_order_relaxed);
+    return slots;
   }
   // relaxed: under the lock
   [[nodiscard]] bool is_open() const noexcept { return end_.load(std::memory_order_relaxed) != nullptr; }
@@ -469,10 +472,8 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
 
   /// Slots that a thread may keep: half the capacity is for the caches. Each thread has an equal part of that, and a
   /// quarter of what the others leave.
-  template <class Supply>
-  [[nodiscard]] std::size_t share(Supply const& supply, Magazine const& magazine) const noexcept {
+  template <class Supply> [[nodiscard]] std::size_t share(Supply const& supply, std::size_t others) const noexcept {
     std::size_t const half = supply.total() / 2;
-    std::size_t const others = granted_ - magazine.granted();
     std::size_t most = greater(greater(half / (count() + 1), half > others ? (half - others) / 4 : 0), 1);
     if constexpr (roomy_bytes != 0) most = greater(most, roomy_bytes / supply.blocks().stride());
     return smaller(smaller(most, allowed_), max_cached);
@@ -492,13 +493,12 @@ template <std::size_t max_cached, bool counts, std::size_t roomy_bytes = 0> clas
   }
   /// Effects: opens the caller's cache, with more room if available. Returns: false when it must stay closed.
   template <class Supply> bool reopen_one(Magazine& magazine, MagazineRoom& room, Supply const& supply) noexcept {
-    std::size_t const most = share(supply, magazine);
     take_room(magazine, room);
+    std::uint32_t const others = granted_ - magazine.granted();
+    std::size_t const most = share(supply, others);
     if (closed_ != 0 || most == 0) return false;
     magazine.wanted = most > magazine.most() ? static_cast<std::uint32_t>(most) : 0;
-    granted_ -= magazine.granted();
-    magazine.open(most);
-    granted_ += magazine.granted();
+    granted_ = others + magazine.open(most);
     return true;
   }
   /// Called when the central list ran dry while caches held slots.
