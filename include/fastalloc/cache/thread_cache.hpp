@@ -148,11 +148,11 @@ class alignas(cache_line) Magazine : public ThreadPart {
   }
   /// Returns: as granted().
   std::uint32_t open(std::size_t room) noexcept {
-    auto const slots = static_cast<std::uint32_t>(smaller(room, most_));
+    auto const allowed = static_cast<std::uint32_t>(smaller(room, most_));
     // relaxed, twice: publishes nothing to the owner.
-    end_.store(begin_ + slots, std::memory_order_relaxed);
+    end_.store(begin_ + allowed, std::memory_order_relaxed);
     limit_.store(floor_, std::memory_order_relaxed);
-    return slots;
+    return allowed;
   }
   // relaxed: under the lock
   [[nodiscard]] bool is_open() const noexcept { return end_.load(std::memory_order_relaxed) != nullptr; }
