@@ -35,8 +35,8 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// threads more; when the central list runs dry, other threads take them. A thread gets a cache at its 8th operation in
 /// a pool: 128 bytes for up to 4 slots, which grow with use (8 bytes a slot); or at warm_up(), with its full room.
 /// Slots from other threads' caches cost a `membarrier` call: 1.8 to 4 µs in a busy virtual machine. If the central
-/// list keeps running dry, caches keep fewer slots, down to none, and later more again. Complexity: 1 step; one
-/// operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
+/// list keeps running dry, caches keep fewer slots, down to none, and later more again.
+/// Complexity: 1 step; one operation in Slots / 2 moves up to that many slots under the lock; see ThreadSafePool.
 template <std::size_t Slots> struct ThreadCache {
   static_assert(Slots <= 65536,
                 "fastalloc: a ThreadCache of more than 65536 slots takes half a megabyte for each thread; take fewer");
@@ -273,7 +273,7 @@ template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, pub
   ~Uncached() { leave_registry(); }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept { return !lazy || PoolNode::is_enrolled(); }
   void begin() noexcept { enroll(); }
-  void end() noexcept { PoolNode::end(); }
+  using PoolNode::end;
   bool enter() noexcept {
     if constexpr (lazy) enroll();
     return is_forking();

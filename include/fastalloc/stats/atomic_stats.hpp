@@ -12,8 +12,9 @@ namespace fastalloc::inline FASTALLOC_MODE {
 /// When to use: in ThreadSafePool. Threads with a cache count in the cache, without a locked instruction; totals, which
 /// include ended threads, are exact when no thread is inside an operation; a reset may count an allocation twice that
 /// runs meanwhile. The peak is exact while one thread allocates. Otherwise it may count slots in caches as used; it is
-/// never below the true peak nor above the capacity. Complexity: 1 step each; fill() and reset() 5. With LockFree,
-/// updating the peak repeats for each other thread that raised it meanwhile.
+/// never below the true peak nor above the capacity.
+/// Complexity: 1 step each; fill() and reset() 5. With LockFree, updating the peak repeats for each other thread that
+/// raised it meanwhile.
 class AtomicStats {
   using Count = std::atomic<std::uint64_t>;
   static constexpr auto relaxed = std::memory_order_relaxed;  // all operations here: counts publish nothing
