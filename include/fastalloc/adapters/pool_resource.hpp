@@ -273,8 +273,10 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
 
+  /// Requires: bytes <= largest_, or a compiler warns of a constant size above the table that no class serves.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Core& core_for(std::size_t bytes) noexcept {
     static constexpr auto offsets = SizeClasses::table(sizeof(Core));
+    FASTALLOC_ASSUME(bytes <= SizeClasses::largest);
     static_assert(sizeof(Core) * size_classes <= 65536);
     return *reinterpret_cast<Core*>(reinterpret_cast<std::byte*>(cores_) + offsets[SizeClasses::entry(bytes)]);
   }
