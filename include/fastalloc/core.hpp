@@ -4,6 +4,12 @@
 // <fastalloc/fastalloc.hpp> has everything; single headers, such as <fastalloc/pool/thread_safe_pool.hpp>, add to this.
 #pragma once
 
+// Our parameters may have the name of a user's global variable, such as `pool`; -Wshadow would say so.
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+
 #include <fastalloc/config.hpp>
 #include <fastalloc/error.hpp>
 #include <fastalloc/fwd.hpp>
@@ -24,4 +30,8 @@
 
 #if FASTALLOC_HAS_THREADS
 #include <fastalloc/lock/adaptive_lock.hpp>
+#endif
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
 #endif

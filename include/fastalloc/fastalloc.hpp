@@ -5,6 +5,12 @@
 // list. With a standard library without threads it leaves out the pools of threads.
 #pragma once
 
+// Our parameters may have the name of a user's global variable, such as `pool`; -Wshadow would say so.
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+
 #include <fastalloc/cache/no_cache.hpp>
 #include <fastalloc/checks/debug_checks.hpp>
 #include <fastalloc/checks/no_checks.hpp>
@@ -43,4 +49,8 @@
 #include <fastalloc/pool/purge.hpp>
 #include <fastalloc/stats/report.hpp>
 #include <fastalloc/storage/page_storage.hpp>
+#endif
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
 #endif

@@ -35,6 +35,7 @@ macro(find_tool variable package)
 endmacro()
 
 set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+set(globals -include ${CMAKE_CURRENT_LIST_DIR}/globals.hpp)
 
 file(REMOVE_RECURSE ${WORK_DIR})
 file(MAKE_DIRECTORY ${WORK_DIR})
@@ -239,7 +240,7 @@ elseif(ROAD STREQUAL "meson")
   run_program(${WORK_DIR}/build/consumer)
 
 elseif(ROAD STREQUAL "core")
-  run("compiling" ${COMPILER} -std=c++20 ${warnings} -I ${SOURCE_DIR}/include ${CMAKE_CURRENT_LIST_DIR}/core/main.cpp -o ${WORK_DIR}/consumer)
+  run("compiling" ${COMPILER} -std=c++20 ${warnings} ${globals} -I ${SOURCE_DIR}/include ${CMAKE_CURRENT_LIST_DIR}/core/main.cpp -o ${WORK_DIR}/consumer)
   run_program(${WORK_DIR}/consumer)
 
 elseif(ROAD STREQUAL "single_header")
@@ -258,7 +259,7 @@ elseif(ROAD STREQUAL "single_header")
   file(READ ${WORK_DIR}/fastalloc_single.hpp header)
   string(REPLACE "#include <fastalloc_single.hpp>\n" "${header}" main "${main}")
   file(WRITE ${WORK_DIR}/pasted.cpp "${main}")
-  run("compiling" ${COMPILER} -std=c++20 ${warnings} -pthread -I ${WORK_DIR} ${WORK_DIR}/pasted.cpp
+  run("compiling" ${COMPILER} -std=c++20 ${warnings} ${globals} -pthread -I ${WORK_DIR} ${WORK_DIR}/pasted.cpp
     ${CMAKE_CURRENT_LIST_DIR}/single/other.cpp -o ${WORK_DIR}/consumer)
   run_program(${WORK_DIR}/consumer)
   file(WRITE ${WORK_DIR}/both.cpp "#include <fastalloc/version.hpp>\n#include <fastalloc_single.hpp>\n")
@@ -321,7 +322,7 @@ elseif(ROAD STREQUAL "module")
   run_program(${WORK_DIR}/consumer)
 
 elseif(ROAD STREQUAL "plain_include")
-  run("compiling" ${COMPILER} -std=c++20 -Wall -Werror -I ${SOURCE_DIR}/include
+  run("compiling" ${COMPILER} -std=c++20 ${warnings} ${globals} -I ${SOURCE_DIR}/include
     ${CMAKE_CURRENT_LIST_DIR}/project/main.cpp -o ${WORK_DIR}/consumer)
   run_program(${WORK_DIR}/consumer)
 

@@ -4,9 +4,9 @@
 #include <fastalloc/core.hpp>
 
 int main() {
-  fastalloc::FixedPool<int> pool(4);
+  fastalloc::FixedPool<int> numbers(4);
   fastalloc::GrowingPool<int, fastalloc::BitmapAllocator> more(1);
-  auto a = pool.allocate(40);
+  auto a = numbers.allocate(40);
   auto b = more.allocate(1), c = more.allocate(1);
-  std::printf("%d of %zu slots\n", *a + *b + *c, pool.capacity());
+  std::printf("%d of %zu slots\n", *a + *b + *c, numbers.capacity());
 }

@@ -7,7 +7,7 @@
 #endif
 
 int main() {
-  fastalloc::FixedPool<int> pool(4);
-  auto answer = pool.allocate(42);
-  std::printf("%d of %zu slots\n", *answer, pool.capacity());
+  fastalloc::FixedPool<int> numbers(4);
+  auto answer = numbers.allocate(42);
+  std::printf("%d of %zu slots\n", *answer, numbers.capacity());
 }

@@ -9,10 +9,10 @@ fastalloc::Handle<int> forty();
 int two();
 
 int main() {
-  fastalloc::FixedPool<int> pool(4);
+  fastalloc::FixedPool<int> numbers(4);
   fastalloc::PoolResource resource;
   std::pmr::vector<int> const two_numbers({1, 1}, &resource);
   auto const a = forty();
-  auto answer = pool.allocate(*a + two_numbers[0] + two_numbers[1]);
-  std::printf("%d of %zu slots\n", *answer - two() + two(), pool.capacity());
+  auto answer = numbers.allocate(*a + two_numbers[0] + two_numbers[1]);
+  std::printf("%d of %zu slots\n", *answer - two() + two(), numbers.capacity());
 }
