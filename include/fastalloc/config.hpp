@@ -143,11 +143,14 @@
 #define FASTALLOC_ONE inline
 #endif
 
-// A constant that needs no address of its own in the program: not unique, for the same reason.
-#if defined(__GNUC__) && defined(__ELF__)
+// LOCAL: each library has its own; a constant that needs no address of its own is not unique then, for the same reason.
+// SHARED: all libraries of a program that share symbols have it in common, whatever their visibility.
+#if defined(__GNUC__) && !defined(_WIN32)
 #define FASTALLOC_LOCAL [[gnu::visibility("hidden")]]
+#define FASTALLOC_SHARED [[gnu::visibility("default")]]
 #else
 #define FASTALLOC_LOCAL
+#define FASTALLOC_SHARED
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__)

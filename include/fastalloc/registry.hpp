@@ -10,7 +10,7 @@
 //   first -> | previous, next, pool, describe, pins | -> ...      in the order of entering
 #pragma once
 
-#include <fastalloc/cache/thread_parts.hpp>
+#include <fastalloc/cache/forks.hpp>
 #include <fastalloc/error.hpp>
 #include <fastalloc/stats/report.hpp>
 

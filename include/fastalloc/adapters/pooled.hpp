@@ -31,13 +31,6 @@
 #include <memory>
 #include <new>
 
-// One home for all libraries of a program that share symbols, whatever their visibility.
-#if defined(__GNUC__) && !defined(_WIN32)
-#define FASTALLOC_SHARED [[gnu::visibility("default")]]
-#else
-#define FASTALLOC_SHARED
-#endif
-
 namespace fastalloc::detail::inline FASTALLOC_STATE {
 
 enum class HomeState : unsigned char { none, being_built, built };
@@ -319,5 +312,3 @@ template <class T, class... Policies> class Pooled {
 };
 
 }  // namespace fastalloc::inline FASTALLOC_MODE
-
-#undef FASTALLOC_SHARED

@@ -4,7 +4,6 @@
 //
 //   this_thread() (thread_local)   table -> | pool, part | pool, part | ... indexed by the places of the pools in use
 //   pool                           first_ <-> part <-> part: parts with a thread; spare_: parts whose thread has ended
-//   registry                       pools <-> pool <-> pool, for forks; free places and free thread records
 //
 //   table[place & mask].pool == this pool     if and only if the thread has a part of it
 //
@@ -13,28 +12,15 @@
 // and parts, and no lock. Places are small numbers, reused after a pool's end, which first takes its parts out of the
 // tables of all threads.
 //
-// Locks, in the order in which they may be taken (locks of one rank never nest, except in fork):
-//   1  registry.lock         lists of pools, free places, free records
-//   2  ThreadRecord::lock    one thread's table
-//   3  the pool's lock       its lists of parts
-// No function here holds one of them while it takes another or calls a storage, operator new or a user's function. Only
-// fork takes all: the registry's, that of its own record, then each pool's.
-//
 //   thread ends    marks each part `leaving` under the record's lock, then moves it to the pool's spares under the
 //                  pool's lock
 //   pool ends      waits for parts that are leaving; takes the others out of their threads' tables
-//   fork           the child notifies its pools (in_child) and frees the records of threads that do not exist there
-// Records and places are reused, and freed when no thread and no pool has one. So a part may point to the record of an
-// ended thread. Libraries that share no symbols have separate tables and registries. A pool keeps to the registry of
-// the library that constructed it; code of other libraries works without parts. Table and registry are
-// constant-initialised and never destroyed: static objects may use pools in any order.
+// Locks and their order: thread_registry.hpp. Forks: forks.hpp.
 #pragma once
 
-#include <fastalloc/cache/system_slot.hpp>
-#include <fastalloc/lock/adaptive_lock.hpp>
-#include <fastalloc/lock/asymmetric_fence.hpp>
+#include <fastalloc/cache/forks.hpp>
+#include <fastalloc/cache/thread_registry.hpp>
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -44,68 +30,9 @@
 
 #if FASTALLOC_POSIX
 #include <pthread.h>
-#include <unistd.h>
 #endif
-
-// One table and one registry for all libraries of a program that share symbols, whatever their visibility.
-#if defined(__GNUC__) && !defined(_WIN32)
-#define FASTALLOC_SHARED [[gnu::visibility("default")]]
-#define FASTALLOC_OWN [[gnu::visibility("hidden")]]
-#else
-#define FASTALLOC_SHARED
-#define FASTALLOC_OWN
-#endif
-
-namespace fastalloc::detail::inline FASTALLOC_STATE {
-
-/// The lock of the list of pools in registry.hpp. It is here because forks take it: for each `registry`, of which files
-/// with different settings have one each, while there is one list.
-struct ListLock {
-  std::atomic<bool> is_locked{false};
-  int forks = 0;                             ///< registries that have taken it for a fork
-  std::atomic<void const*> forker{nullptr};  ///< the address of the forking thread's errno, the same for all files
-};
-FASTALLOC_ONE constinit ListLock list_lock{};
-
-}  // namespace fastalloc::detail::inline FASTALLOC_STATE
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
-
-/// A Guard for the list of pools.
-class [[nodiscard]] ListGuard {
- public:
-  // relaxed: equals this thread only if this thread wrote it
-  ListGuard() noexcept : is_locked_(list_lock.forker.load(std::memory_order_relaxed) != &errno) {
-    // acquire: pairs with the release below.
-    while (is_locked_ && list_lock.is_locked.exchange(true, std::memory_order_acquire)) yield();
-  }
-  ~ListGuard() {
-    if (is_locked_) list_lock.is_locked.store(false, std::memory_order_release);
-  }
-  ListGuard(ListGuard const&) = delete;
-  ListGuard& operator=(ListGuard const&) = delete;
-
-  static void begin_fork() noexcept {
-    ListGuard guard;
-    guard.is_locked_ = false;  // stays locked
-    list_lock.forker.store(&errno, std::memory_order_relaxed);
-    ++list_lock.forks;
-  }
-  static void end_fork() noexcept {
-    if (--list_lock.forks != 0) return;
-    list_lock.forker.store(nullptr, std::memory_order_relaxed);
-    list_lock.is_locked.store(false, std::memory_order_release);
-  }
-
- private:
-  bool is_locked_;
-};
-
-class ThreadParts;
-struct ThreadRecord;
-
-/// The distance between data that different threads write often.
-inline constexpr std::size_t cache_line = 64;  ///< bytes
 
 /// The part of a pool that belongs to one thread. Requires: lies in part_memory(), is trivially destructible, is freed
 /// by free_parts() without a lock, because the user's operator new and delete may use pools.
@@ -128,262 +55,6 @@ inline void* part_memory(std::size_t bytes) noexcept {
 inline void free_parts(ThreadPart* list) noexcept {
   while (list != nullptr) ::operator delete(std::exchange(list, list->next), std::align_val_t{cache_line});
 }
-
-/// An entry of a thread's table. The thread writes it; other threads write only `pool`, when the pool ends.
-struct PartEntry {
-  std::atomic<ThreadParts*> pool{nullptr};  ///< null: no part
-  std::atomic<ThreadPart*> part{nullptr};
-};
-FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
-
-/// The data of a thread that other threads may read. Reused by a later thread; see Unused.
-struct ThreadRecord {
-  AdaptiveLock lock;
-  PartEntry* table = no_parts;  ///< as in ThisThread; other threads read it under the lock
-  std::size_t entries = 1;
-  /// By place: operations in pools without a part, where ThisThread::early had no entry left. Only the thread accesses
-  /// it.
-  std::uint8_t* uses = nullptr;
-  std::size_t uses_size = 0;
-  ThreadRecord* next_free = nullptr;
-  ThreadRecord* next = nullptr;  ///< in the list of all records
-  PartEntry first_table[16];     ///< table, while that suffices. Without pools when no thread has the record
-
-  /// Effects: there is no table. Returns: memory to free, or null. Requires: the lock, and no pool in the table.
-  [[nodiscard]] PartEntry* drop_table() noexcept {
-    PartEntry* const old = std::exchange(table, no_parts);
-    entries = 1;
-    return old == no_parts || old == first_table ? nullptr : old;
-  }
-};
-FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
-
-/// The data of the calling thread that a lookup reads.
-struct ThisThread {
-  PartEntry* table = no_parts;
-  std::size_t mask = 0;               ///< bytes of all entries but one; their number is a power of two
-  ThreadRecord* record = &no_record;  ///< no_record before the first part, and once the thread is ending
-  bool ended = false;                 ///< no parts any more
-  /// Operations in the thread's first pools before it gets parts: place << 8 | number; 0: free. A thread that ends soon
-  /// needs no record.
-  std::uint32_t early[16] = {};
-};
-
-#if FASTALLOC_EMULATED_TLS
-inline constinit SystemSlot<ThisThread> thread_slot{};
-inline constinit ThisThread no_thread{};  ///< for threads that have no data yet; never written to
-
-inline ThisThread& this_thread() noexcept {
-  ThisThread* const thread = thread_slot.get();
-  return thread == nullptr ? no_thread : *thread;
-}
-#else
-FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
-
-FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
-#endif
-
-/// A small number for a pool. Reused; see Unused.
-struct Place {
-  std::uint32_t number;
-  Place* next_free;
-};
-
-/// Memory no longer in use; this link lies in it.
-struct Stale {
-  Stale* next;
-};
-
-class PoolNode;
-struct Registry {
-  AdaptiveLock lock;
-  PoolNode* pools = nullptr;
-  Place* free_places = nullptr;
-  std::uint32_t places = 0;         ///< numbers assigned so far
-  std::uint32_t in_use = 0;         ///< places and records that a pool or a thread has
-  ThreadRecord* records = nullptr;  ///< all
-  ThreadRecord* free_records = nullptr;
-  /// of threads that do not exist after a fork; freed later, because the heap may handle the fork after us
-  std::atomic<Stale*> stale{nullptr};
-  bool begun = false;
-  std::atomic<bool> has_fence{false};        ///< heavy_fence() works here
-  std::atomic<ThisThread*> forker{nullptr};  ///< the thread that is forking
-  ThreadRecord* forkers_record = nullptr;    ///< the record whose lock it holds; in a handler it may get another one
-  int fork_handlers = 0;                     ///< handlers that hold the locks for it
-  long forkers_process = 0;                  ///< its process id, to recognise the child
-  bool is_child = false;                     ///< begin_child() has run
-  std::atomic<std::uint32_t> forks{0};       ///< of which this process is the child
-};
-FASTALLOC_SHARED inline constinit Registry registry{};
-
-inline void look_for_child() noexcept;
-
-/// True in the thread that is forking. It holds all locks; other libraries' handlers that run meanwhile may use pools.
-[[nodiscard]] inline bool is_forking() noexcept {
-  // relaxed: equals this thread only if this thread wrote it
-  if (registry.forker.load(std::memory_order_relaxed) != &this_thread()) [[likely]]
-    return false;
-  return look_for_child(), true;
-}
-/// A Guard for a lock that a fork takes.
-class [[nodiscard]] ForkedGuard {
- public:
-  explicit ForkedGuard(AdaptiveLock& lock) noexcept : lock_(is_forking() ? nullptr : &lock) {
-    if (lock_ != nullptr) note_lock(), lock_->lock();
-  }
-  ~ForkedGuard() {
-    if (lock_ != nullptr) lock_->unlock(), note_unlock();
-  }
-  ForkedGuard(ForkedGuard const&) = delete;
-  ForkedGuard& operator=(ForkedGuard const&) = delete;
-
- private:
-  AdaptiveLock* lock_;
-};
-
-/// All records and places, once nothing has one any more: freed at the end of its scope, without a lock. So a library
-/// that is closed leaves nothing behind.
-class Unused {
- public:
-  Unused() noexcept = default;
-  Unused(Unused const&) = delete;
-  Unused& operator=(Unused const&) = delete;
-  ~Unused() {
-    while (records_ != nullptr) delete std::exchange(records_, records_->next);
-    while (places_ != nullptr) delete std::exchange(places_, places_->next_free);
-  }
-  /// Notes that a record or a place is free. Requires: the registry's lock.
-  void note_free(Registry& of) noexcept {
-    if (--of.in_use != 0) return;
-    records_ = std::exchange(of.records, of.free_records = nullptr);
-    places_ = std::exchange(of.free_places, nullptr);
-    of.places = 0;
-  }
-
- private:
-  ThreadRecord* records_ = nullptr;
-  Place* places_ = nullptr;
-};
-
-/// A Guard for a record's lock. A fork takes only that of its own thread.
-class [[nodiscard]] RecordGuard {
- public:
-  explicit RecordGuard(ThreadRecord& record) noexcept
-      : lock_(is_forking() && &record == registry.forkers_record ? nullptr : &record.lock) {
-    if (lock_ != nullptr) note_lock(), lock_->lock();
-  }
-  ~RecordGuard() {
-    if (lock_ != nullptr) lock_->unlock(), note_unlock();
-  }
-  RecordGuard(RecordGuard const&) = delete;
-  RecordGuard& operator=(RecordGuard const&) = delete;
-
- private:
-  AdaptiveLock* lock_;
-};
-
-/// Events of threads and of the process.
-enum class PoolEvent {
-  lock,  ///< takes the pool's lock, for the lists of parts
-  unlock,
-  before_fork,   ///< takes all locks of the pool
-  after_fork,    ///< releases them
-  thread_ended,  ///< `part` has lost its thread. Requires: the pool's lock is held
-  in_child,      ///< this is the child, without other threads. Requires: the pool's lock is held
-  hear_of_forks  ///< installs the fork handlers of the library that constructed the pool
-};
-
-/// A pool in the registry's list, which receives fork events.
-class PoolNode {
- public:
-  using Listener = void (*)(void* pool, PoolEvent event, ThreadPart* part) noexcept;
-
-  constexpr PoolNode(void* pool, Listener listener) noexcept : listener_(listener), pool_(pool) {}
-  PoolNode(PoolNode const&) = delete;
-  PoolNode& operator=(PoolNode const&) = delete;
-
-  /// Effects: the pool receives fork events from now on. Requires: no lock is held. Complexity: constant.
-  void enroll() noexcept {
-    // acquire: pairs with the release below. Two threads may enroll an inline pool first; the second then finds it in
-    // the list.
-    if (!is_enrolled()) enroll_first();
-  }
-  /// True when enroll() has no effect any more.
-  [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept {
-    return state_.load(std::memory_order_acquire) != State::outside;  // acquire: as in enroll()
-  }
-  /// Ends the pool; enroll() has no effect any more. A pool that no thread used never enters the registry.
-  void end() noexcept {
-    // relaxed, twice: no other thread uses the pool any more.
-    if (state_.load(std::memory_order_relaxed) == State::outside) state_.store(State::left, std::memory_order_relaxed);
-  }
-  /// Effects: installs the fork handlers of the library that constructed the pool.
-  void hear_of_forks() const noexcept { tell(PoolEvent::hear_of_forks); }
-  /// Effects: replaces the code pointers left by the library that constructed the pool.
-  void rebind(Listener listener) noexcept {
-    {
-      ForkedGuard guard(home_->lock);  // a fork calls the listener
-      listener_ = listener;
-    }
-    tell(PoolEvent::hear_of_forks);
-  }
-
- protected:
-  void tell(PoolEvent event, ThreadPart* part = nullptr) const noexcept { listener_(pool_, event, part); }
-  void lock_pool() const noexcept {
-    if (!is_held()) tell(PoolEvent::lock);
-  }
-  void unlock_pool() const noexcept {
-    if (!is_held()) tell(PoolEvent::unlock);
-  }
-  /// Effects: ends fork events for the pool. If this thread is forking, releases the pool's locks, which ending threads
-  /// need.
-  void leave_registry() noexcept {
-    // relaxed, everywhere: no other thread uses the pool any more
-    if (state_.load(std::memory_order_relaxed) != State::enrolled) return;
-    {
-      ForkedGuard guard(home_->lock);
-      (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
-      if (next_ != nullptr) next_->previous_ = previous_;
-    }
-    if (is_held()) tell(PoolEvent::after_fork);
-    state_.store(State::left, std::memory_order_relaxed);
-  }
-  /// True when this code uses the pool's registry.
-  [[nodiscard]] bool is_at_home() const noexcept { return home_ == &registry; }
-
- private:
-  friend struct ForkHandlers;
-  FASTALLOC_COLD void enroll_first() noexcept {
-    tell(PoolEvent::hear_of_forks);
-    ForkedGuard guard(home_->lock);
-    if (state_.load(std::memory_order_relaxed) != State::outside) return;  // relaxed: the lock orders it
-    // relaxed: the lock
-    if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);
-    next_ = home_->pools;
-    if (next_ != nullptr) next_->previous_ = this;
-    home_->pools = this;
-    if (is_forking()) tell(PoolEvent::before_fork);  // as for the other pools
-    state_.store(State::enrolled, std::memory_order_release);
-  }
-  enum class State : std::uint8_t { outside, enrolled, left };
-  /// True when this thread is forking and so holds the pool's locks.
-  [[nodiscard]] bool is_held() const noexcept {
-    // relaxed: written by this thread
-    return is_forking() && state_.load(std::memory_order_relaxed) == State::enrolled;
-  }
-
-  PoolNode* next_ = nullptr;
-  PoolNode* previous_ = nullptr;
-  Listener listener_;
-  void* pool_;
-
- protected:
-  Registry* home_ = &registry;  ///< the registry of the library that constructed the pool
-
- private:
-  std::atomic<State> state_{State::outside};
-};
 
 FASTALLOC_BEGIN_PADDED
 /// Data that every operation reads lie in the first cache line, data that slow ones write behind it.
@@ -428,7 +99,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
       unlock_pool();
       return other;
     }
-    RecordGuard guard(*record);
+    ForkedGuard guard(*record);
     part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
     record->table[place].part.store(part, std::memory_order_relaxed);
     record->table[place].pool.store(this, std::memory_order_relaxed);
@@ -618,8 +289,8 @@ struct ThreadExit {
   static void forget_key() noexcept {
     if (has_key.exchange(false)) pthread_key_delete(key);
   }
-  FASTALLOC_OWN static inline pthread_key_t key{};
-  FASTALLOC_OWN static inline std::atomic<bool> has_key{false};
+  FASTALLOC_LOCAL static inline pthread_key_t key{};
+  FASTALLOC_LOCAL static inline std::atomic<bool> has_key{false};
 #else
   void arm() noexcept {}
 #endif
@@ -630,119 +301,6 @@ FASTALLOC_SHARED inline bool arm_thread() noexcept {
   return exit.arm(), true;
 }
 #endif
-
-/// Each library has its own functions and data here, whatever symbols they share otherwise.
-struct FASTALLOC_OWN ForkHandlers {
-#if FASTALLOC_POSIX
-  /// Effects: the library has its handlers, since before main() where it calls this anywhere: a fork that has begun
-  /// does not hear of handlers installed since.
-  template <class Any = void> static void install() noexcept { (void)&library<Any>, install_once(); }
-  /// Once per library: the handlers are removed with it.
-  static void install_once() noexcept {
-    if (!installed.load(std::memory_order_relaxed) && !installed.exchange(true, std::memory_order_relaxed))
-      pthread_atfork(prepare, parent, child);
-  }
-  // Libraries that share the registry have handlers each; the first locks, the last unlocks.
-  static void prepare() noexcept {
-    bool const first = !is_forking();
-    if (first) registry.lock.lock();
-    has_prepared.store(true, std::memory_order_seq_cst);
-    if (is_closed.load(std::memory_order_seq_cst)) {
-      has_prepared.store(false, std::memory_order_seq_cst);
-      if (first) registry.lock.unlock();
-      return;
-    }
-    if (first) {
-      registry.forker.store(&this_thread(), std::memory_order_relaxed);
-      registry.forkers_record = this_thread().record;
-      registry.forkers_record->lock.lock();
-      registry.forkers_process = ::getpid();
-      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::before_fork);
-      ListGuard::begin_fork();
-    }
-    ++registry.fork_handlers;
-  }
-  static void parent() noexcept {
-    if (!is_prepared()) return;
-    if (--registry.fork_handlers == 0) {
-      ListGuard::end_fork();
-      registry.forker.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
-      registry.is_child = false;
-      for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::after_fork);
-      registry.forkers_record->lock.unlock();
-      has_prepared.store(false, std::memory_order_relaxed);
-      return registry.lock.unlock();
-    }
-    has_prepared.store(false, std::memory_order_release);
-  }
-  static void child() noexcept {
-    if (is_prepared()) begin_child(), parent();
-  }
-  /// Once in the child: before another library's handler uses a pool, which would serve threads that waited there.
-  static void begin_child() noexcept {
-    if (std::exchange(registry.is_child, true)) return;
-    registry.forks.fetch_add(1, std::memory_order_relaxed);  // relaxed: there is only one thread
-    registry.lock.stay_alone();
-    registry.forkers_record->lock.stay_alone();
-    forget_threads();
-    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) pool->tell(PoolEvent::in_child);
-  }
-
- private:
-  /// False if prepare() came after the library's end.
-  static bool is_prepared() noexcept {
-    return is_forking() && has_prepared.load(std::memory_order_relaxed);  // relaxed: written by this thread
-  }
-  /// Effects: frees the records of threads that do not exist in the child, whatever they were doing with them.
-  static void forget_threads() noexcept {
-    registry.free_records = nullptr;
-    registry.in_use = registry.places;
-    for (Place* place = registry.free_places; place != nullptr; place = place->next_free) --registry.in_use;
-    if (this_thread().record != &no_record) ++registry.in_use;
-    for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
-      if (record == this_thread().record) continue;
-      ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
-      for (PartEntry& entry : record->first_table) entry.pool.store(nullptr, std::memory_order_relaxed);
-      if (PartEntry* const table = record->drop_table()) put_off(table);
-      if (record->uses != nullptr) put_off(std::exchange(record->uses, nullptr));
-      record->uses_size = 0;
-      record->next_free = std::exchange(registry.free_records, record);
-    }
-  }
-  static void put_off(void* memory) noexcept {
-    // relaxed: there is only one thread
-    registry.stale.store(::new (memory) Stale{registry.stale.load(std::memory_order_relaxed)},
-                         std::memory_order_relaxed);
-  }
-
-  /// When a library is closed, the C library removes its handlers, even between prepare() and parent(). So its end
-  /// waits for a fork that has begun, and handlers called from then on do nothing. seq_cst, four times: of prepare()
-  /// and the end one sees the other's store.
-  struct Library {
-    Library() noexcept { install_once(); }
-    ~Library() {
-      is_closed.store(true, std::memory_order_seq_cst);
-      if (!has_prepared.load(std::memory_order_seq_cst) || is_forking()) return;
-      while (has_prepared.load(std::memory_order_seq_cst)) detail::yield();
-      Guard guard(registry.lock);  // parent() has nothing left to do
-    }
-  };
-  /// From its beginning to its end. A template: only programs that use it initialise it.
-  template <class> static inline Library const library{};
-  static inline std::atomic<bool> installed{false};
-  static inline std::atomic<bool> is_closed{false};
-  static inline std::atomic<bool> has_prepared{false};  ///< from prepare() to parent(); under the lock
-#else
-  static void install() noexcept {}
-#endif
-};
-
-/// Notifies the pools of the fork if another library's handler runs in the child before ours.
-inline void look_for_child() noexcept {
-#if FASTALLOC_POSIX
-  if (!registry.is_child && registry.forkers_process != ::getpid()) ForkHandlers::begin_child();
-#endif
-}
 
 /// Effects: frees the memory of threads that do not exist after a fork. Requires: no lock is held.
 inline void free_stale() noexcept {
@@ -806,7 +364,7 @@ inline bool ThreadParts::used(std::size_t place, unsigned uses) noexcept {
 inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noexcept {
   if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
   if (place < std::size(record.first_table)) {
-    RecordGuard guard(record);
+    ForkedGuard guard(record);
     use_table(record, record.first_table, std::size(record.first_table));
     return true;
   }
@@ -816,7 +374,7 @@ inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noe
   if (table == nullptr) return false;
   PartEntry* old = table;
   {
-    RecordGuard guard(record);
+    ForkedGuard guard(record);
     if (place >= record.entries) {  // otherwise operator new used pools and did this
       old = record.table;
       for (std::size_t i = 0; i != entries; ++i) {
@@ -882,7 +440,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     if (!more) break;
     bool free = !is_thread(owner) && owner != leaving();
     if (is_thread(owner)) {
-      RecordGuard guard(*owner);
+      ForkedGuard guard(*owner);
       if (part->owner.load(std::memory_order_relaxed) == owner) {  // otherwise its thread is ending
         owner->table[place()].pool.store(nullptr, std::memory_order_relaxed);
         part->owner.store(nullptr, std::memory_order_relaxed);
@@ -925,7 +483,7 @@ inline void ThreadParts::end_thread() noexcept {
     ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
     ThreadParts* of = nullptr;
     {
-      RecordGuard guard(*record);
+      ForkedGuard guard(*record);
       of = table[i].pool.exchange(nullptr, std::memory_order_relaxed);
       if (of == nullptr) continue;
       part->owner.store(leaving(), std::memory_order_relaxed);
@@ -940,7 +498,7 @@ inline void ThreadParts::end_thread() noexcept {
   }
   PartEntry* old = nullptr;
   {
-    RecordGuard guard(*record);
+    ForkedGuard guard(*record);
     old = record->drop_table();
   }
   ::operator delete(static_cast<void*>(old));
@@ -954,7 +512,5 @@ inline void ThreadParts::end_thread() noexcept {
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
 
-#undef FASTALLOC_SHARED
-#undef FASTALLOC_OWN
 #undef FASTALLOC_EMULATED_TLS
 #undef FASTALLOC_HEAR_OF_THREADS

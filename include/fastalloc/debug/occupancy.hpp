@@ -155,7 +155,7 @@ class OccupancyPicture {
     double scaled = static_cast<double>(value);
     std::size_t unit = 0;
     while (scaled >= 1024 && unit + 1 != std::size(units)) scaled /= 1024, ++unit;
-    std::string digits = decimal(scaled);  // three decimals
+    std::string digits = decimal(scaled);               // three decimals
     digits.erase(digits.size() - (unit == 0 ? 4 : 2));  // resize() makes g++ 12 warn of a fill at -O3
     return digits += units[unit];
   }

@@ -8,8 +8,8 @@
 //                                                server may be in another request's function
 //
 // A node has two users, its SlotRequest and the queue (then the server); the last one deletes it. While a thread runs
-// the function of one request, others that it serves are appended to its Deliveries, so that a chain of requests, each
-// of which releases its object, takes constant stack.
+// the function of one request, others that it serves wait in WaitQueue::Deferral, so that a chain of requests, each of
+// which releases its object, takes constant stack.
 #pragma once
 
 #include <fastalloc/pool/thread_safe_pool.hpp>
@@ -31,6 +31,14 @@ class RequestNode : public WaitNode {
     void (*give_back)(RequestNode&) noexcept;    ///< the slot
     bool (*leave_queue)(RequestNode&) noexcept;  ///< returns: true if the request was in the queue
     void (*destroy)(RequestNode const&) noexcept;
+  };
+
+  /// A user of a node until its end.
+  struct User {
+    RequestNode* node;
+    ~User() {
+      if (node != nullptr) node->drop();
+    }
   };
 
   RequestNode(RequestNode const&) = delete;
@@ -64,24 +72,11 @@ class RequestNode : public WaitNode {
   }
 
  protected:
-  explicit RequestNode(Kind const& kind) noexcept : WaitNode(&served), kind_(kind) {}
+  explicit RequestNode(Kind const& kind) noexcept : WaitNode(&deliver), kind_(kind) {}
   ~RequestNode() = default;
 
  private:
-  static void served(WaitNode& node) noexcept {
-    auto& request = static_cast<RequestNode&>(node);
-    WaitQueue::Deferred*& current = WaitQueue::deferred();
-    if (request.taken.slot == nullptr) return request.deliver();  // the pool ends, so the request cannot wait
-    if (current != nullptr) return current->append(request);
-    WaitQueue::Deferred mine;
-    current = &mine;
-    request.deliver();
-    while (WaitNode* const next = mine.first()) {
-      mine.remove(*next);
-      static_cast<RequestNode&>(*next).deliver();
-    }
-    current = nullptr;
-  }
+  static void deliver(WaitNode& node) noexcept { static_cast<RequestNode&>(node).deliver(); }
   void deliver() noexcept {
     server_ = &WaitQueue::deferred();
     forks_ = home_.forks.load(std::memory_order_relaxed);  // relaxed: as the other data that `running` publishes
@@ -215,10 +210,7 @@ template <class Requests, class Stop, class... Args> class AsyncAllocation {
       });
       request_ = SlotRequest(node);
       node->hold();
-      struct Drop {
-        RequestNode* node;
-        ~Drop() { node->drop(); }
-      } const guard{node};
+      RequestNode::User const until_queued{node};
       Requests requests = requests_;
       if constexpr (stops) {
         callback_.emplace(stop_,
@@ -305,12 +297,7 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
   /// called at the last moment before others see the request. Returns: what publish() returned. The pool may be gone
   /// then; only a user may look at the node. Throws: what a growth function throws, before the request can be seen.
   template <class Publish> static bool enqueue(Core& core, RequestNode& node, Publish&& publish) {
-    struct Unqueued {
-      RequestNode* node;
-      ~Unqueued() {
-        if (node != nullptr) node->drop();
-      }
-    } unqueued{&node};
+    RequestNode::User queue{&node};
     [[maybe_unused]] std::size_t tried = (std::numeric_limits<std::size_t>::max)();  // capacity that did not grow
     for (;;) {
       {
@@ -321,7 +308,7 @@ template <class Choices> class SlotRequests<PoolCore<Choices>> {
           waits = core.gathers(1) || std::exchange(tried, core.supply_.total()) == core.supply_.total();
         if (waits) {
           if (!publish()) return false;
-          unqueued.node = nullptr;
+          queue.node = nullptr;
           core.caches_.close(core.supply_);
           core.waiters_.push(node);
           core.serve();

@@ -6,7 +6,7 @@
 //                                      | offered_: slots handed over in which no object is under construction yet |
 #pragma once
 
-#include <fastalloc/cache/thread_parts.hpp>
+#include <fastalloc/cache/forks.hpp>
 #include <fastalloc/lock/spin_lock.hpp>
 #include <fastalloc/pool/slot_supply.hpp>
 
@@ -225,8 +225,9 @@ class WaitQueue {
     Deferral& operator=(Deferral const&) = delete;
     ~Deferral() {
       if (!is_outermost_) return;
-      deferred() = nullptr;
+      // Functions that serve more requests append them here, so a chain takes constant stack.
       while (WaitNode* const node = list_.first()) list_.remove(*node), node->served_(*node);
+      deferred() = nullptr;
     }
 
    private:
@@ -236,8 +237,14 @@ class WaitQueue {
   static void wake(WaitNode* list) noexcept {
     while (list != nullptr) {
       WaitNode& node = *std::exchange(list, list->next);
-      if (node.is_request()) node.served_(node);
-      else static_cast<Waiter&>(node).notify();
+      if (!node.is_request()) {
+        static_cast<Waiter&>(node).notify();
+      } else if (node.taken.slot == nullptr) {
+        node.served_(node);  // the pool ends, so the request cannot wait
+      } else {
+        Deferral const until_here;
+        deferred()->append(node);
+      }
     }
   }
   /// Effects: dismisses all entries. Returns: true if all threads have left.
