@@ -98,12 +98,11 @@ struct Grid {
 };
 constexpr int warm_turns = 16;  ///< caches may come with a thread's later uses
 
-/// Each thread uses all pools in turn. `Each`: every thread has a row of its own.
-template <Subject S, bool Each> void in_turn(benchmark::State& state, Grid grid) {
+/// Each thread uses all pools, of `objects` objects, in turn. `Each`: every thread has a row of its own.
+template <Subject S, bool Each> void in_turn_of(benchmark::State& state, Grid grid, std::size_t objects) {
   std::vector<std::unique_ptr<Row<S>>> rows;
   for (int i = 0; i != (Each ? grid.threads : 1); ++i)
-    rows.push_back(std::make_unique<Row<S>>(static_cast<std::size_t>(grid.pools), grid.step(),
-                                            static_cast<std::size_t>(std::max(1024, 64 * grid.threads))));
+    rows.push_back(std::make_unique<Row<S>>(static_cast<std::size_t>(grid.pools), grid.step(), objects));
   measure(
       state, grid.threads, static_cast<int>(grid.pairs()),
       [&](int thread, std::int64_t turns) {
@@ -115,6 +114,10 @@ template <Subject S, bool Each> void in_turn(benchmark::State& state, Grid grid)
         return wrong;
       },
       warm_turns);
+}
+
+template <Subject S, bool Each> void in_turn(benchmark::State& state, Grid grid) {
+  in_turn_of<S, Each>(state, grid, static_cast<std::size_t>(std::max(1024, 64 * grid.threads)));
 }
 
 /// new and delete with a working set as large: each thread holds as many objects as there are pools, and replaces them
@@ -362,6 +365,21 @@ void add_grid(std::string const& subject, std::vector<int> const& pools, std::ve
           [=](benchmark::State& state) { workload(state, Grid{p, t}); }, 1, p < 300 ? 0 : 2'000'000);
 }
 
+/// One thread, pools of 256 KiB of objects: heaps begin such blocks at a page. That of glibc no longer does so once one
+/// of them was freed, unless it is told to.
+constexpr std::size_t big_pool = 4096;  ///< objects
+constexpr int big_rows[] = {8, 30, 300};
+template <Subject S> void big_in_turn(benchmark::State& state, int pools) {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
+#endif
+  in_turn_of<S, true>(state, Grid{pools, 1}, big_pool);
+}
+template <Subject S> void add_big(std::string const& subject) {
+  for (int const n : big_rows)
+    add("big " + std::to_string(n), subject, [n](benchmark::State& state) { big_in_turn<S>(state, n); });
+}
+
 /// What a subject for several threads can do but for the grid.
 template <Subject S> void add_rest(std::string const& subject) {
   for (int const n : {0, 1000, 4000}) {
@@ -405,6 +423,11 @@ void add_many_thread_cases() {
   // Each of these has a key for data of threads, of which glibc knows 1024.
   add_all<Synchronized>("std::pmr synchronized pool", {1, 2, 300});
   add_all<LockedVector>("vector, std::mutex");
+  add_big<Shared>("ThreadSafePool");
+  add_big<Uncached>("ThreadSafePool, NoCache");
+  add_big<Single>("FixedPool");
+  for (int const n : big_rows)
+    add("big " + std::to_string(n), "new", [n](benchmark::State& state) { replace_in_turn(state, Grid{n, 1}); });
   for (int const uses : {1, 16})
     add(
         "parts " + std::to_string(uses), "ThreadSafePool",

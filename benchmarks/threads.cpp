@@ -43,6 +43,8 @@ Strings many_columns(int pools) {
 void print_many(std::ostream& out, Results const& results) {
   std::string const grid = "Many pools used in turn, pools/threads, ns per pair";
   for (int pools : {1, 2, 300, 5000}) print_group(out, results, grid, many_columns(pools));
+  print_group(out, results, "One thread, 8, 30 and 300 pools of 256 KiB used in turn, ns per pair",
+              {"many big 8", "many big 30", "many big 300"});
   print_group(out, results, "One thread beside idle threads: 1 object held; 100 held; an attempt at a full pool; ns",
               {"many idle 0", "many idle 1000", "many idle 4000", "many held 0", "many held 1000", "many held 4000",
                "many full 0", "many full 1000", "many full 4000"});
@@ -68,6 +70,12 @@ void add_many_targets(Targets& targets, Results const& results) {
       auto const alone = results.ratio(ours, "FixedPool", column + "0");
       if (idle && alone) targets.add(column + threads + " / " + column + "0: " + ours, "≤ ", 1.2, *idle / *alone);
     }
+  // A dozen is what a cache of the processor may have of lines with the same place in their page.
+  for (std::string const& subject : {ours, std::string("FixedPool")}) {
+    auto const few = results.ratio(subject, "new", "many big 8");
+    auto const more = results.ratio(subject, "new", "many big 30");
+    if (few && more) targets.add("many big 30 / many big 8: " + subject, "≤ ", 1.5, *more / *few);
+  }
   for (char const* column : {"many full 0", "many full 1000", "many full 4000", "many demand 1.0", "many demand 1.2"})
     targets.at_most(column, ours, ours + ", NoCache", 2);
   for (char const* column : {"many thread 1", "many thread 10", "many thread 10 pools"})

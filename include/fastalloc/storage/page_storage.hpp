@@ -46,8 +46,8 @@ struct PageOptions {
 };
 
 /// When to use: where a page fault or swapping at the first touch would come at the wrong time; where page walks
-/// dominate; to choose a NUMA node. Every block is a separate mapping in whole pages: do not use it for many small
-/// pools.
+/// dominate; to choose a NUMA node. Every block is a separate mapping in whole pages, and begins at a page: do not use
+/// it for many small pools, nor for more than a dozen that are used in turn (CacheColour in storage.hpp).
 ///
 /// Linux has all features; other POSIX systems map, prefault and lock, and note the rest. With prefault or lock_memory
 /// the kernel clears all pages of a block during the call: do not grow from a real-time thread. After fork() the

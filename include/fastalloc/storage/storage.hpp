@@ -12,6 +12,7 @@
 
 #include <fastalloc/fwd.hpp>
 
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 
@@ -59,5 +60,32 @@ inline void touch_pages(std::byte* memory, std::size_t bytes) noexcept {
   for (std::size_t at = 0; at < bytes; at += page) *const_cast<std::byte volatile*>(memory + at) = std::byte{0};
   *const_cast<std::byte volatile*>(memory + bytes - 1) = std::byte{0};
 }
+
+/// Cache colouring (Bonwick, "The slab allocator: an object-caching kernel memory allocator", 1994). Heaps begin big
+/// blocks at a page, so the slots in use of more than a dozen pools would displace each other: caches have room for
+/// about that many lines with the same place in their page.
+struct CacheColour {
+  static constexpr std::size_t line = 64, page = 4096;                ///< bytes
+  static constexpr std::size_t least_block = std::size_t{128} << 10;  ///< bytes; smaller ones rarely begin at a page
+#if (FASTALLOC_POSIX || defined(_WIN32)) && !FASTALLOC_ASAN
+  static constexpr bool enabled = true;
+#else
+  static constexpr bool enabled = false;  // no caches, or every byte in front of a block is guarded
+#endif
+
+  [[nodiscard]] static bool suits(std::size_t bytes, std::size_t alignment) noexcept {
+    return enabled && bytes >= least_block && alignment <= line;
+  }
+  /// Returns: bytes to leave in front of a block, a multiple of the line below a page; other ones from call to call.
+  [[nodiscard]] static std::size_t next() noexcept {
+    // relaxed, twice: two threads may get the same
+    unsigned const turn = turns.load(std::memory_order_relaxed);
+    turns.store(turn + 1, std::memory_order_relaxed);
+    return line * (turn % (page / line));
+  }
+
+ private:
+  FASTALLOC_LOCAL static inline std::atomic<unsigned> turns{0};
+};
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

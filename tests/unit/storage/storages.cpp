@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <limits>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "support/audit.hpp"
@@ -35,11 +37,54 @@ TEST_CASE("heap storage: blocks have the alignment and the size that was asked f
     }
 }
 
-TEST_CASE("heap storage: big blocks begin at a huge page") {
+TEST_CASE("heap storage: big blocks begin in the first page of a huge one") {
   HeapStorage heap;
-  void* const block = heap.acquire(HeapStorage::huge_block, 64);
-  CHECK(is_aligned(block, HeapStorage::huge_page));
-  heap.release(block, HeapStorage::huge_block, 64);
+  for (std::size_t const alignment : {std::size_t{8}, std::size_t{64}, std::size_t{128}}) {
+    void* const block = heap.acquire(HeapStorage::huge_block, alignment);
+    CHECK(reinterpret_cast<std::uintptr_t>(block) % HeapStorage::huge_page <= detail::CacheColour::page);
+    if (alignment > 64) CHECK(is_aligned(block, HeapStorage::huge_page));
+    heap.release(block, HeapStorage::huge_block, alignment);
+  }
+}
+
+namespace {
+/// How many of the lines of a page the addresses are in.
+std::size_t lines(std::vector<void*> const& addresses) {
+  std::set<std::uintptr_t> found;
+  for (void* address : addresses) found.insert(reinterpret_cast<std::uintptr_t>(address) % 4096 / 64);
+  return found.size();
+}
+}  // namespace
+
+TEST_CASE("heap storage: blocks of 128 KiB and more begin at different lines of a page") {
+  if (!detail::CacheColour::enabled) return;
+  HeapStorage heap;
+  for (std::size_t const bytes : {std::size_t{128} << 10, std::size_t{1} << 20, HeapStorage::huge_block}) {
+    std::vector<void*> blocks;
+    for (int i = 0; i != 32; ++i) {
+      blocks.push_back(heap.acquire(bytes, 16));
+      REQUIRE(blocks.back() != nullptr);
+      CHECK(is_aligned(blocks.back(), 64));
+      static_cast<char volatile*>(blocks.back())[0] = 1;
+      static_cast<char volatile*>(blocks.back())[bytes - 1] = 1;
+    }
+    CHECK(lines(blocks) >= 12);
+    for (void* block : blocks) heap.release(block, bytes, 16);
+  }
+}
+
+// A cache of the processor has room for 8 to 16 lines with the same place in their page.
+TEMPLATE_TEST_CASE("heap storage: the objects of 32 big pools that are used in turn have room in a cache", "",
+                   (FixedPool<Item, NoChecks>), (GrowingPool<Item, NoChecks>),
+                   (FixedPool<Item, NoChecks, FreeListAllocator>)) {
+  if (!detail::CacheColour::enabled) return;
+  std::vector<std::unique_ptr<TestType>> pools;
+  std::vector<void*> objects;
+  for (int i = 0; i != 32; ++i) {
+    pools.push_back(std::make_unique<TestType>(PoolConfig{.capacity = 8192}));
+    objects.push_back(pools.back()->allocate().get());
+  }
+  CHECK(lines(objects) >= 12);
 }
 
 TEST_CASE("heap storage: what no heap has is null") {
@@ -47,6 +92,12 @@ TEST_CASE("heap storage: what no heap has is null") {
   if (!is_64_bit) return;  // there may be memory for all that a program of 32 bits can ask for
   HeapStorage heap;
   CHECK(heap.acquire(std::size_t{1} << (is_64_bit ? 60 : 0), 64) == nullptr);
+  // Near the end of the address space nothing may wrap, not in libstdc++ either.
+  for (std::size_t const less : {std::size_t{0}, std::size_t{100}, std::size_t{5000}, std::size_t{1} << 20})
+    for (std::size_t const alignment : {std::size_t{8}, std::size_t{64}, std::size_t{4096}}) {
+      std::size_t volatile bytes = (std::numeric_limits<std::size_t>::max)() - less;
+      CHECK(heap.acquire(bytes, alignment) == nullptr);
+    }
 }
 
 TEST_CASE("inline storage: one block, or null") {
