@@ -29,6 +29,7 @@ std::string of_many(std::istringstream& words) {
   std::string const asleep = number == "0" ? "" : ", " + count(number) + " others asleep";
   if (what == "idle") return "1 thread" + asleep;
   if (what == "held") return "1 thread that holds 100 objects" + asleep;
+  if (what == "big") return "1 thread uses " + count(number) + " pools of 256 KiB in turn";
   if (what == "full") return "attempts at a full pool" + asleep;
   if (what == "thread")
     return "a thread starts, uses a pool " + (number == "1" ? "once" : number + " times") + ", ends";
