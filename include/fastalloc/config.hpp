@@ -143,9 +143,9 @@
 #define FASTALLOC_ONE inline
 #endif
 
-// LOCAL: each library has its own; a constant that needs no address of its own is not unique then, for the same reason.
-// SHARED: all libraries of a program that share symbols have it in common, whatever their visibility.
-#if defined(__GNUC__) && !defined(_WIN32)
+// What each library has for itself. A constant without an address in the program is LOCAL, too: g++ would make it unique.
+// SHARED: what all libraries of a program that share symbols have in common, whatever their visibility.
+#if defined(__GNUC__) && !defined(_WIN32) && !defined(__CYGWIN__)
 #define FASTALLOC_LOCAL [[gnu::visibility("hidden")]]
 #define FASTALLOC_SHARED [[gnu::visibility("default")]]
 #else

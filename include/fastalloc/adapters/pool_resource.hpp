@@ -273,7 +273,7 @@ template <class Kind> class BasicPoolResource : public std::pmr::memory_resource
     return bytes == 0 ? alignment : (bytes + alignment - 1) & ~(alignment - 1);
   }
 
-  /// Requires: bytes <= largest_, or a compiler warns of a constant size above the table that no class serves.
+  /// Requires: bytes <= largest_. Without the assumption g++ 12 warns where a constant size is above the table.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE Core& core_for(std::size_t bytes) noexcept {
     static constexpr auto offsets = SizeClasses::table(sizeof(Core));
     FASTALLOC_ASSUME(bytes <= SizeClasses::largest);

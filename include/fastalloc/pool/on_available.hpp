@@ -72,11 +72,17 @@ class RequestNode : public WaitNode {
   }
 
  protected:
-  explicit RequestNode(Kind const& kind) noexcept : WaitNode(&deliver), kind_(kind) {}
+  explicit RequestNode(Kind const& kind) noexcept : WaitNode(&served), kind_(kind) {}
   ~RequestNode() = default;
 
  private:
-  static void deliver(WaitNode& node) noexcept { static_cast<RequestNode&>(node).deliver(); }
+  /// Runs in the code of the library that made the request, as the functions of its other requests, whoever releases.
+  static void served(WaitNode& node) noexcept {
+    // If the pool ends, the request cannot wait.
+    if (node.is_due || node.taken.slot == nullptr) return static_cast<RequestNode&>(node).deliver();
+    WaitQueue::Deferral const until_here;
+    WaitQueue::deferred()->append(node);
+  }
   void deliver() noexcept {
     server_ = &WaitQueue::deferred();
     forks_ = home_.forks.load(std::memory_order_relaxed);  // relaxed: as the other data that `running` publishes

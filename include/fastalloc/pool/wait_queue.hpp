@@ -70,6 +70,7 @@ class WaitNode {
   WaitNode* next = nullptr;     ///< in the queue, guarded by the pool's lock; later in the serving thread's list
   WaitNode* next_offer = nullptr;
   bool is_queued = false;  ///< guarded by the pool's lock
+  bool is_due = false;     ///< of a request: its function runs at the next call of served_
 
   /// True for a request, false for a thread that waits.
   [[nodiscard]] bool is_request() const noexcept { return served_ != nullptr; }
@@ -226,7 +227,11 @@ class WaitQueue {
     ~Deferral() {
       if (!is_outermost_) return;
       // Functions that serve more requests append them here, so a chain takes constant stack.
-      while (WaitNode* const node = list_.first()) list_.remove(*node), node->served_(*node);
+      while (WaitNode* const node = list_.first()) {
+        list_.remove(*node);
+        node->is_due = true;
+        node->served_(*node);
+      }
       deferred() = nullptr;
     }
 
@@ -237,14 +242,8 @@ class WaitQueue {
   static void wake(WaitNode* list) noexcept {
     while (list != nullptr) {
       WaitNode& node = *std::exchange(list, list->next);
-      if (!node.is_request()) {
-        static_cast<Waiter&>(node).notify();
-      } else if (node.taken.slot == nullptr) {
-        node.served_(node);  // the pool ends, so the request cannot wait
-      } else {
-        Deferral const until_here;
-        deferred()->append(node);
-      }
+      if (node.is_request()) node.served_(node);
+      else static_cast<Waiter&>(node).notify();
     }
   }
   /// Effects: dismisses all entries. Returns: true if all threads have left.

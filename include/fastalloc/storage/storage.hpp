@@ -62,11 +62,11 @@ inline void touch_pages(std::byte* memory, std::size_t bytes) noexcept {
 }
 
 /// Cache colouring (Bonwick, "The slab allocator: an object-caching kernel memory allocator", 1994). Heaps begin big
-/// blocks at a page, so the slots in use of more than a dozen pools would displace each other: caches have room for
-/// about that many lines with the same place in their page.
+/// blocks at a page (that of glibc from 128 KiB on), so the slots in use of more than a dozen pools would displace each
+/// other: caches have room for about that many lines with the same place in their page.
 struct CacheColour {
   static constexpr std::size_t line = 64, page = 4096;                ///< bytes
-  static constexpr std::size_t least_block = std::size_t{128} << 10;  ///< bytes; smaller ones rarely begin at a page
+  static constexpr std::size_t least_block = std::size_t{128} << 10;  ///< bytes
 #if (FASTALLOC_POSIX || defined(_WIN32)) && !FASTALLOC_ASAN
   static constexpr bool enabled = true;
 #else

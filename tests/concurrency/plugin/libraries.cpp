@@ -50,6 +50,23 @@ TEST_CASE("libraries: a program's inline pool that a library used first, on a th
   CHECK(inline_pool.allocated() == 0);
 }
 
+TEST_CASE("libraries: the functions of a library's requests run one after another, whoever releases") {
+  Library const plugin(HIDDEN);
+  std::vector<hidden::Inline::handle_type> handles;
+  while (auto handle = inline_pool.try_allocate(1)) handles.push_back(std::move(handle));
+  std::array<SlotRequest, 3> requests;
+  int most = 0;
+  plugin.functions().ask(inline_pool, requests, most);
+  CHECK(most == 0);
+  handles.pop_back();
+  CHECK(most == 1);
+  for (auto const& request : requests) CHECK_FALSE(request);
+  handles.clear();
+  requests = {};
+  CHECK(inline_pool.allocated() == 0);
+  CHECK(::dlclose(plugin.library) == 0);
+}
+
 TEST_CASE("libraries: keys of a pool that a library made grow") {
   Library const plugin(HIDDEN);
   hidden::Keyed pool(PoolConfig{.capacity = 1, .growth_strategy = GrowthStrategy::exponential(2.0)});
