@@ -143,8 +143,8 @@
 #define FASTALLOC_ONE inline
 #endif
 
-// What each library has for itself. A constant without an address in the program is LOCAL, too: g++ would make it unique.
-// SHARED: what all libraries of a program that share symbols have in common, whatever their visibility.
+// LOCAL: what each library has for itself, and constants that need no address in the program (g++ would make them
+// unique). SHARED: what all libraries of a program that share symbols have in common, whatever their visibility.
 #if defined(__GNUC__) && !defined(_WIN32) && !defined(__CYGWIN__)
 #define FASTALLOC_LOCAL [[gnu::visibility("hidden")]]
 #define FASTALLOC_SHARED [[gnu::visibility("default")]]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // HeapStorage: blocks from the aligned, non-throwing operator new; large ones on huge pages.
 //
-// Blocks of 4 MiB and more lie in memory aligned to 2 MiB that, on Linux, is advised to use transparent huge pages: with
-// a million live objects, page walks would otherwise cost more than the pool (benchmarks/README.md). Nothing is touched.
-// Blocks of 128 KiB and more begin at different lines of a page (CacheColour):
+// Blocks of 4 MiB and more lie in memory aligned to 2 MiB that, on Linux, is advised to use transparent huge pages:
+// with a million live objects, page walks would otherwise cost more than the pool (benchmarks/README.md). Nothing is
+// touched. Blocks of 128 KiB and more begin at different lines of a page (CacheColour):
 //
-//   operator new -> | up to 4160 bytes; the address of the memory, unless it is aligned to 2 MiB | block ...     | rest |
+//   operator new -> | 1 to 64 lines; the address of the memory, unless that is aligned to 2 MiB | block ... | rest |
 //
 // The memory is as large for each colour, so that the memory of a pool that ended serves the next one.
 #pragma once

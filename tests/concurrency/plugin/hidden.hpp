@@ -20,8 +20,8 @@ struct Functions {
   void (*use)(Inline& pool);
   void (*reserve)(Keyed& pool, std::size_t slots);
   fastalloc::Key (*strange_key)();
-  /// Asks for a slot for each of the requests; their functions allocate an object and release it at once. Notes how many
-  /// of these functions ran at a time at most.
+  /// Asks for a slot for each of the requests. Their functions allocate an object and release it at once. Notes how
+  /// many of these functions ran at a time at most.
   void (*ask)(Inline& pool, std::array<fastalloc::SlotRequest, 3>& requests, int& most);
 };
 /// Of a library that has no pool of threads: pools in memory that outlives it.
