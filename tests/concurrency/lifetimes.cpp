@@ -194,8 +194,7 @@ TEST_CASE("lifetimes: 5,000 pools at once, used by two threads") {
   CHECK(Payload::lives() == 0);
 }
 
-// A thread's table has 128 places, which pools share.
-TEST_CASE("lifetimes: more pools than places in a thread's table, in turns") {
+TEST_CASE("lifetimes: hundreds of pools, in turns") {
   using Pool = ThreadSafePool<Payload, AtomicStats, NoChecks>;
   constexpr std::size_t n = 300;
   std::deque<Pool> pools;

@@ -256,7 +256,7 @@ TEMPLATE_TEST_CASE("local pool: at the address of an old one is another pool", "
   CHECK(wrong == 0);
 }
 
-TEST_CASE("local pool: more pools than places in a thread's table, in turns") {
+TEST_CASE("local pool: hundreds of pools, in turns") {
   using Pool = ThreadLocalPool<Payload, NoChecks>;
   constexpr std::size_t n = 300;
   std::deque<Pool> pools;

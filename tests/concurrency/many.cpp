@@ -64,7 +64,108 @@ TEST_CASE("many: pools used in turn take no lock once their caches are there") {
   CHECK(others == 0);
 }
 
-// Places in the tables of threads are used again; a table must not lead to the pool that was there before.
+namespace {
+/// Room for pools at addresses of which the parts have one first entry in each small table.
+template <class Pool> class Colliding {
+ public:
+  static constexpr std::size_t most = 12;
+
+  Colliding() {
+    // Where a pool has its parts is found from the entry of one.
+    Pool& first = make(0);
+    for (int i = 0; i != 20; ++i) (void)first.try_allocate();
+    auto const& table = detail::this_thread().record->table;
+    std::size_t hash = 0;
+    for (std::size_t i = 0; i != table.size(); ++i) {
+      auto const* const parts = table.entries[i].pool.load();
+      auto const at = reinterpret_cast<std::byte const*>(parts) - reinterpret_cast<std::byte*>(&first);
+      if (parts == nullptr || at < 0 || static_cast<std::size_t>(at) >= sizeof(Pool)) continue;
+      offset_ = at;
+      hash = detail::PartTable::hash(parts);
+    }
+    REQUIRE(offset_ >= 0);
+    first.~Pool();
+    std::size_t last = 0;
+    for (std::size_t byte = alignof(Pool); byte + sizeof(Pool) <= memory_.size() && places_.size() != most;
+         byte += alignof(Pool)) {
+      auto const* const parts = reinterpret_cast<detail::ThreadParts const*>(base() + byte + offset_);
+      if (((detail::PartTable::hash(parts) ^ hash) & (255 * sizeof(detail::PartEntry))) != 0 || byte < last) continue;
+      places_.push_back(byte);
+      last = byte + sizeof(Pool);
+    }
+    REQUIRE(places_.size() == most);
+  }
+  Pool& make(std::size_t at) { return *::new (base() + (places_.empty() ? 0 : places_[at])) Pool(100); }
+  Pool& operator[](std::size_t at) { return *std::launder(reinterpret_cast<Pool*>(base() + places_[at])); }
+
+ private:
+  std::byte* base() {
+    auto const address = reinterpret_cast<std::uintptr_t>(memory_.data());
+    return memory_.data() + (alignof(Pool) - address % alignof(Pool)) % alignof(Pool);
+  }
+  std::vector<std::byte> memory_ = std::vector<std::byte>(std::size_t{4} << 20);
+  std::vector<std::size_t> places_;
+  std::ptrdiff_t offset_ = -1;
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("many: pools at addresses that collide in the threads' tables", "",
+                   (ThreadSafePool<long, CountingLock, NoChecks>), ThreadLocalPool<long>) {
+  std::thread([] {  // which has no other pools
+    Colliding<TestType> pools;
+    constexpr std::size_t n = Colliding<TestType>::most;
+    auto const use = [&](std::size_t at, int times) {
+      for (int i = 0; i != times; ++i)
+        faults().expect(static_cast<bool>(pools[at].try_allocate()), "a pool has no slots");
+    };
+    auto const use_without_lock = [&](bool (*is_there)(std::size_t)) {
+      for (std::size_t at = 0; at != n; ++at)
+        if (is_there(at)) use(at, 20);
+      std::size_t const before = CountingLock::taken;
+      for (int round = 0; round != 10; ++round)
+        for (std::size_t at = 0; at != n; ++at)
+          if (is_there(at)) use(at, 1);
+      faults().expect(CountingLock::taken == before, "a pool beside its first entry takes its lock");
+    };
+    for (std::size_t at = 0; at != n; ++at) pools.make(at);
+    use_without_lock([](std::size_t) { return true; });
+    // Every other pool ends: the others are found behind their entries.
+    for (std::size_t at = 0; at < n; at += 2) std::destroy_at(&pools[at]);
+    use_without_lock([](std::size_t at) { return at % 2 == 1; });
+    // New pools at these addresses have no part of an old one, whichever thread made them end.
+    for (int round = 0; round != 3; ++round) {
+      for (std::size_t at = 0; at < n; at += 2) pools.make(at);
+      use_without_lock([](std::size_t) { return true; });
+      std::thread([&] {
+        for (std::size_t at = 0; at < n; at += 2) std::destroy_at(&pools[at]);
+      }).join();
+      use_without_lock([](std::size_t at) { return at % 2 == 1; });
+    }
+    for (std::size_t at = 1; at < n; at += 2) {
+      faults().expect(pools[at].allocated() == 0, "a slot is lost");
+      std::destroy_at(&pools[at]);
+    }
+    auto const& table = detail::this_thread().record->table;
+    for (std::size_t i = 0; i != table.size(); ++i)
+      faults().expect(table.entries[i].pool == nullptr, "an entry of a pool that has ended");
+  })
+      .join();
+  test::check_faults();
+}
+
+TEST_CASE("many: a thread that uses one pool after another keeps its small table") {
+  std::thread([] {
+    for (int i = 0; i != 1000; ++i) {
+      auto const pool = std::make_unique<ThreadSafePool<long>>(std::size_t{10});
+      auto const other = std::make_unique<ThreadLocalPool<long>>(std::size_t{10});
+      for (int use = 0; use != 20; ++use) (void)pool->allocate(), (void)other->allocate();
+    }
+    faults().expect(detail::this_thread().record->table.size() <= 64, "entries of pools that have ended stay");
+  }).join();
+  test::check_faults();
+}
+
+// Addresses are used again; a table must not lead to the pool that was there before.
 TEST_CASE("many: beside threads that keep few slots a thread may keep more than its share") {
   constexpr std::size_t idle = 200, held = 100;
   ThreadSafePool<long, CountingLock, NoChecks> pool(8192);  // 20 slots a thread, if each had the same
@@ -192,7 +293,7 @@ TEST_CASE("many: threads that follow each other, each leaving an object behind f
   CHECK(pool.sub_pools() < 40);
 }
 
-// A place may share an entry of a small table with that of another pool, whose part is freed meanwhile. For TSan.
+// An entry may be that of another pool, whose part is freed meanwhile. For TSan.
 TEST_CASE("many: a thread asks one pool while another one ends that it used") {
   using Pool = ThreadSafePool<long>;
   auto const use = [](Pool& pool) {
@@ -279,7 +380,7 @@ TEST_CASE("many: a thread that uses pools a few times has no record, one that us
       auto const& record = *detail::this_thread().record;
       faults().expect((&record != &detail::no_record) == (caches != 0), "a record without need, or none");
       std::size_t found = 0;
-      for (std::size_t i = 0; i != record.entries; ++i) found += record.table[i].pool != nullptr ? 1 : 0;
+      for (std::size_t i = 0; i != record.table.size(); ++i) found += record.table.entries[i].pool != nullptr ? 1 : 0;
       faults().expect(found == caches, "not as many caches as there should be");
     }).join();
   };

@@ -11,8 +11,8 @@ set(limits
   "FixedPool end|7|4"
   "GrowingPool allocate|9|6"
   "GrowingPool end|7|4"
-  "ThreadSafePool allocate|14|8"
-  "ThreadSafePool end|11|6")
+  "ThreadSafePool allocate|16|9"
+  "ThreadSafePool end|13|7")
 
 if(NOT GDB)
   if(DEFINED ENV{FASTALLOC_CI})

@@ -19,7 +19,7 @@ set(type_table
   # pool | text | classes | functions
   "FixedPool|480|127|45"
   "GrowingPool|455|84|44"
-  "ThreadSafePool|525|127|45"
+  "ThreadSafePool|600|127|45"
   "ThreadLocalPool|4300|136|93")
 
 # Lines of include/fastalloc that a header leaves to the compiler once it is preprocessed, without empty ones. Lines of
@@ -27,8 +27,8 @@ set(type_table
 # made for it.
 set(header_table
   # header | lines
-  "fastalloc.hpp|11809"
-  "core.hpp|5992")
+  "fastalloc.hpp|11823"
+  "core.hpp|5996")
 
 # --- The limits are those of one compiler.
 function(leave_out reason)

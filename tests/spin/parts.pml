@@ -2,24 +2,25 @@
 // ThreadParts: threads attach to pools, find their parts through their tables, and end, while pools end.
 //
 // THREADS threads live LIVES times and do up to USES uses of any pool in a life; each pool is built and destroyed at most BUILDS times, at the
-// same address. Nobody uses a pool that is being destroyed; but threads that are ending may still have parts of it. Records of threads and the
-// places of pools are used again. Tables grow with the places, from one entry on. What happens under a lock is one step, but where somebody looks
+// same address. Nobody uses a pool that is being destroyed; but threads that are ending may still have parts of it. Records of threads are used
+// again. Tables grow from one entry on; all pools have one first entry in them. What happens under a lock is one step, but where somebody looks
 // without it. A part that was freed is not used again.
 //
 // Checked:
 //   found      a lookup finds a part of this pool, of this thread, that is there
 //   freed      nobody touches a part that was freed, and none is freed twice
 //   built      nobody touches a pool, nor its lock, that has been destroyed
-//   pool       an entry is empty when a thread attaches
+//   pool       a thread that attaches has no entry of the pool
 //   lost       at the end all parts are gone with their pools, or in a list of a pool; and all records are free
 //
 // Faults:
-//   BUG_ENTRY_KEPT      a pool's end leaves its entries in the tables: the next pool at its address and place finds them
+//   BUG_ENTRY_KEPT      a pool's end leaves its entries in the tables: the next pool at its address finds them
 //   BUG_NO_LEAVING      a part that a thread's end gives back is not marked: the pool's end takes it for that of a live thread
 //   BUG_TAKES_LEAVING   such a part serves another thread already
 //   BUG_NO_RECHECK      the pool's end does not look at the owner again under the record's lock: the thread has left the part meanwhile
 //   BUG_TABLE_UNLOCKED  a table grows without the record's lock: an entry that a pool's end clears is copied before
-//   BUG_PLACE_EARLY     a pool's place is free before its entries are
+//   BUG_UNUSED_AGAIN    a pool's end makes its entries unused: a search for another pool ends there
+//   BUG_SWEEPS_ALL      entries of pools that have ended are unused again even before entries in use
 #ifndef THREADS
 #define THREADS 2
 #endif
@@ -40,7 +41,6 @@
 #endif
 
 #define ENTRIES 4
-#define PLACES 3  // 0 is no place
 #define NIL 255
 #define NO_THREAD 100
 #define LEAVING 101
@@ -50,7 +50,6 @@
 bool built[POOLS];
 byte builds[POOLS];
 byte users[POOLS];
-byte place[POOLS];
 bool locked[POOLS];
 
 // Of parts: `list` is 0 in no list, 1 in first_, 2 among the spares.
@@ -60,7 +59,7 @@ byte part_of[PARTS];
 bool freed[PARTS];
 byte parts;
 
-// Of records. A table is copied when it grows, and there is one number for all tables that a record ever had.
+// Of records. An entry without a part was never used, and a search ends there; one without a pool was.
 typedef Record {
   byte pool[ENTRIES];
   byte part[ENTRIES];
@@ -69,32 +68,25 @@ typedef Record {
 }
 Record record[THREADS];
 
-bool in_use[PLACES + 1];
 byte done;
 
 #define touch_pool(p) assert(built[p])
 #define touch(x) assert(!freed[x])
 
-// find_place()
-inline find_place(p) {
-  if
-  :: place[p] == 0 ->
-    i = 1;
-    do
-    :: in_use[i] -> i++
-    :: else -> break
-    od;
-    assert(i <= PLACES);
-    in_use[i] = true;
-    place[p] = i;
-    i = 0
-  :: else
-  fi
+// PartTable::find(), under the record's lock: x is the entry, or `entries`.
+inline find(r) {
+  x = 0;
+  do
+  :: x < record[r].entries && record[r].part[x] != NIL && record[r].pool[x] != p -> x++
+  :: x < record[r].entries && record[r].part[x] != NIL && record[r].pool[x] == p -> break
+  :: x == record[r].entries -> break
+  :: x < record[r].entries && record[r].part[x] == NIL -> x = record[r].entries
+  od
 }
 
 proctype Thread() {
   byte left, lives = LIVES, me = NIL, p, x, i, n;
-  byte copy[ENTRIES];
+  byte copy[ENTRIES];  // of `pool`, when a table grows
 
 begin:
   left = USES;
@@ -114,11 +106,17 @@ next_use:
     fi
   }
 
-  // mine()
-  atomic {
-    i = (me == NIL -> 0 : place[p] % record[me].entries);
-    x = (me == NIL || record[me].pool[i] != p -> NIL : record[me].part[i])
-  }
+  // mine(), entry by entry
+  if
+  :: me == NIL -> x = NIL
+  :: else ->
+    do
+    :: atomic { i < record[me].entries && record[me].part[i] != NIL && record[me].pool[i] != p -> i++ }
+    :: atomic { i < record[me].entries && record[me].part[i] != NIL && record[me].pool[i] == p -> x = record[me].part[i]; break }
+    :: atomic { i == record[me].entries -> x = NIL; break }
+    :: atomic { i < record[me].entries && record[me].part[i] == NIL -> x = NIL; break }
+    od
+  fi;
   atomic {
     i = 0;
     if
@@ -130,7 +128,7 @@ next_use:
     fi
   }
 
-  // attach(): record_of_thread(), find_place(), make_entry(), take_part()
+  // attach(): record_of_thread(), make_room(), take_part()
   atomic {
     if
     :: me == NIL ->
@@ -144,9 +142,40 @@ next_use:
     :: else
     fi
   }
-  atomic { find_place(p) }
+  // One entry at least stays unused.
+  atomic {
+    n = 0;
+    for (i : 0 .. ENTRIES - 1) {
+      n = (record[me].part[i] != NIL -> n + 1 : n)
+    }
+    if
+    :: n + 1 < record[me].entries -> n = 0
+    :: else ->
+      // sweep()
+      i = record[me].entries;
+      do
+      :: i > 0 ->
+        i--;
+        if
+#ifdef BUG_SWEEPS_ALL
+        :: record[me].pool[i] == NIL && record[me].part[i] != NIL -> record[me].part[i] = NIL; n--
+        :: else
+#else
+        :: record[me].pool[i] == NIL && record[me].part[i] != NIL && record[me].part[(i + 1) % record[me].entries] == NIL ->
+          record[me].part[i] = NIL;
+          n--
+        :: else
+#endif
+        fi
+      :: else -> break
+      od;
+      n = (n + 1 < record[me].entries -> 0 : 1)
+    fi;
+    i = 0
+  }
   if
-  :: place[p] >= record[me].entries ->
+  :: n == 1 ->
+    n = 0;
 #ifdef BUG_TABLE_UNLOCKED
     atomic {
       for (i : 0 .. ENTRIES - 1) {
@@ -155,17 +184,28 @@ next_use:
       i = 0
     }
 #endif
+    // The entries of pools go to a table of twice the size, or of the same.
     atomic {
-#ifdef BUG_TABLE_UNLOCKED
       for (i : 0 .. ENTRIES - 1) {
-        record[me].pool[i] = copy[i];
+#ifndef BUG_TABLE_UNLOCKED
+        copy[i] = record[me].pool[i];
+#endif
+        x = (copy[i] == NIL -> NIL : record[me].part[i]);
+        record[me].pool[i] = NIL;
+        record[me].part[i] = NIL;
+        if
+        :: x != NIL ->
+          record[me].pool[n] = copy[i];
+          record[me].part[n] = x;
+          n++
+        :: else
+        fi;
         copy[i] = 0
       }
-      i = 0;
-#endif
-      record[me].entries = (place[p] == 1 -> 2 : ENTRIES)
+      record[me].entries = (record[me].entries < ENTRIES -> 2 * record[me].entries : ENTRIES);
+      x = 0; i = 0; n = 0
     }
-  :: else
+  :: else -> n = 0
   fi;
   atomic {
     !locked[p] ->
@@ -190,10 +230,17 @@ next_use:
   }
   atomic {
     touch(x);
-    assert(record[me].pool[place[p]] == NIL);
+    for (i : 0 .. ENTRIES - 1) {
+      assert(record[me].pool[i] != p)
+    }
     owner[x] = me;
-    record[me].part[place[p]] = x;
-    record[me].pool[place[p]] = p
+    i = 0;
+    do
+    :: record[me].pool[i] != NIL -> i++
+    :: else -> break
+    od;
+    record[me].part[i] = x;
+    record[me].pool[i] = p
   }
 
 used:
@@ -268,9 +315,6 @@ next:
     :: goto finished
     fi
   }
-#ifdef BUG_PLACE_EARLY
-  in_use[place[p]] = false;
-#endif
 next_part:
   atomic {
     !locked[p] ->
@@ -295,7 +339,18 @@ next_part:
       :: owner[x] == o ->
 #endif
 #ifndef BUG_ENTRY_KEPT
-        record[o].pool[place[p]] = NIL;
+        i = x;
+        find(o);
+        if
+        :: x < record[o].entries ->
+          record[o].pool[x] = NIL;
+#ifdef BUG_UNUSED_AGAIN
+          record[o].part[x] = NIL
+#endif
+        :: else
+        fi;
+        x = i;
+        i = 0;
 #endif
         owner[x] = NO_THREAD;
         free = true
@@ -329,15 +384,6 @@ spares:
 
 destroyed:
   atomic {
-    if
-    :: place[p] != 0 ->
-#ifndef BUG_PLACE_EARLY
-      assert(in_use[place[p]]);
-#endif
-      in_use[place[p]] = false;
-      place[p] = 0
-    :: else
-    fi;
     users[p] = 0;
     locked[p] = false;
     built[p] = false;

@@ -114,10 +114,10 @@ class PoolNode {
     if (!is_held()) tell(PoolEvent::unlock);
   }
   /// Effects: ends fork events for the pool. If this thread is forking, releases the pool's locks, which ending threads
-  /// need.
-  void leave_registry() noexcept {
+  /// need. Returns: false if the pool never enrolled; otherwise forget_threads() must follow.
+  bool leave_registry() noexcept {
     // relaxed, everywhere: no other thread uses the pool any more
-    if (state_.load(std::memory_order_relaxed) != State::enrolled) return;
+    if (state_.load(std::memory_order_relaxed) != State::enrolled) return false;
     {
       ForkedGuard guard(home_->lock);
       (previous_ != nullptr ? previous_->next_ : home_->pools) = next_;
@@ -125,6 +125,13 @@ class PoolNode {
     }
     if (is_held()) tell(PoolEvent::after_fork);
     state_.store(State::left, std::memory_order_relaxed);
+    return true;
+  }
+  /// Effects: the pool looks at no record any more.
+  void forget_threads() noexcept {
+    Unused unused;
+    ForkedGuard guard(home_->lock);
+    unused.note_end(*home_);
   }
   /// True when this code uses the pool's registry.
   [[nodiscard]] bool is_at_home() const noexcept { return home_ == &registry; }
@@ -137,6 +144,7 @@ class PoolNode {
     if (state_.load(std::memory_order_relaxed) != State::outside) return;  // relaxed: the lock orders it
     // relaxed: the lock
     if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);
+    ++home_->in_use;
     next_ = home_->pools;
     if (next_ != nullptr) next_->previous_ = this;
     home_->pools = this;
@@ -257,16 +265,13 @@ struct FASTALLOC_LOCAL ForkHandlers {
   /// Effects: frees the records of threads that do not exist in the child, whatever they were doing with them.
   static void forget_threads() noexcept {
     registry.free_records = nullptr;
-    registry.in_use = registry.places;
-    for (Place* place = registry.free_places; place != nullptr; place = place->next_free) --registry.in_use;
-    if (this_thread().record != &no_record) ++registry.in_use;
+    registry.in_use = this_thread().record != &no_record ? 1 : 0;
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) ++registry.in_use;
     for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
       if (record == this_thread().record) continue;
       ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
-      for (PartEntry& entry : record->first_table) entry.pool.store(nullptr, std::memory_order_relaxed);
       if (PartEntry* const table = record->drop_table()) put_off(table);
       if (record->uses != nullptr) put_off(std::exchange(record->uses, nullptr));
-      record->uses_size = 0;
       record->next_free = std::exchange(registry.free_records, record);
     }
   }

@@ -270,7 +270,9 @@ template <bool lazy> class FASTALLOC_EMPTY_BASES Uncached : public NoCaches, pub
   template <class Central>
   explicit constexpr Uncached(Central* central) noexcept
       : NoCaches(central), PoolNode(central, &tell_central<Central>) {}
-  ~Uncached() { leave_registry(); }
+  ~Uncached() {
+    if (leave_registry()) forget_threads();
+  }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE bool is_enrolled() const noexcept { return !lazy || PoolNode::is_enrolled(); }
   void begin() noexcept { enroll(); }
   using PoolNode::end;

@@ -2,15 +2,14 @@
 // ThreadParts: the per-thread parts of a pool, how a thread finds its part, and the end of threads, pools and
 // processes.
 //
-//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... indexed by the places of the pools in use
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... a hash table by the pools' addresses
 //   pool                           first_ <-> part <-> part: parts with a thread; spare_: parts whose thread has ended
 //
-//   table[place & mask].pool == this pool     if and only if the thread has a part of it
+//   an entry with the pool exists     if and only if the thread has a part of it
 //
-// The lookup compares the pool in the table, not in the part: several places may share one entry of a small table, and
-// the part there, of another pool, may end meanwhile. A lookup takes the same steps for any number of pools, threads
-// and parts, and no lock. Places are small numbers, reused after a pool's end, which first takes its parts out of the
-// tables of all threads.
+// The lookup compares the pool in the table, not in the part, which may be another pool's that ends meanwhile. It takes
+// the same steps for any number of pools, threads and parts, no lock, and does not read the pool. A pool's end first
+// takes its parts out of the tables of all threads, so the next pool at its address finds none.
 //
 //   thread ends    marks each part `leaving` under the record's lock, then moves it to the pool's spares under the
 //                  pool's lock
@@ -64,13 +63,10 @@ class alignas(cache_line) ThreadParts : public PoolNode {
 
   /// The part of the calling thread, or null. Complexity: constant; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
-    // relaxed, everywhere: this thread wrote the place before its entry; another thread changes an entry only at its
-    // pool's end.
-    std::size_t const at = offset_.load(std::memory_order_relaxed) & this_thread().mask;
-    auto const& entry =
-        *reinterpret_cast<PartEntry const*>(reinterpret_cast<std::byte const*>(this_thread().table) + at);
+    // relaxed, twice: this thread wrote the entry; another thread changes it only at its pool's end.
+    PartEntry const& entry = this_thread().table.first(this);
     if (entry.pool.load(std::memory_order_relaxed) != this) [[unlikely]]
-      return nullptr;
+      return find_mine();
     ThreadPart* const part = entry.part.load(std::memory_order_relaxed);
     FASTALLOC_ASSUME(part != nullptr);
     return part;
@@ -85,11 +81,9 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     enroll();
     // relaxed: enroll() synchronized with the store
     if (needs_fence && !registry.has_fence.load(std::memory_order_relaxed)) return nullptr;
-    if (this_thread().ended || !find_place()) return nullptr;
-    std::size_t const place = this->place();
-    if (uses != 0 && !used(place, uses)) return nullptr;
+    if (this_thread().ended || (uses != 0 && !used(uses))) return nullptr;
     ThreadRecord* const record = record_of_thread();
-    if (record == &no_record || !make_entry(*record, place)) return nullptr;
+    if (record == &no_record || !make_room(*record)) return nullptr;
     ThreadPart* const part = take_part(source, orphaned());
     if (part == nullptr) return nullptr;
     if (ThreadPart* const other = mine()) {  // operator new used this pool, and gave the thread a part
@@ -101,8 +95,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     }
     ForkedGuard guard(*record);
     part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
-    record->table[place].part.store(part, std::memory_order_relaxed);
-    record->table[place].pool.store(this, std::memory_order_relaxed);
+    record->used += record->table.insert(this, part);
     return part;
   }
 
@@ -173,12 +166,13 @@ class alignas(cache_line) ThreadParts : public PoolNode {
   static bool is_thread(ThreadRecord const* owner) noexcept { return reinterpret_cast<std::uintptr_t>(owner) > 3; }
 
   static ThreadRecord* record_of_thread() noexcept;
-  static bool used(std::size_t place, unsigned uses) noexcept;
-  static bool make_entry(ThreadRecord& record, std::size_t place) noexcept;
-  static void use_table(ThreadRecord& record, PartEntry* table, std::size_t entries) noexcept;
-  bool find_place() noexcept;
-  [[nodiscard]] std::size_t place() const noexcept {
-    return offset_.load(std::memory_order_relaxed) / sizeof(PartEntry);  // relaxed: this thread saw it written
+  [[nodiscard]] bool used(unsigned uses) const noexcept;
+  static bool make_room(ThreadRecord& record) noexcept;
+  static void use_table(ThreadRecord& record, PartEntry* entries, std::size_t count) noexcept;
+  /// mine() where the first entry is not the pool's.
+  [[nodiscard]] FASTALLOC_NOINLINE ThreadPart* find_mine() const noexcept {
+    PartEntry const* const entry = this_thread().table.find(this);
+    return entry == nullptr ? nullptr : entry->part.load(std::memory_order_relaxed);  // relaxed: as in mine()
   }
 
   FASTALLOC_NOINLINE ThreadPart* take_part(PartSource const& source, ThreadRecord* owner) noexcept {
@@ -224,12 +218,10 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     spare_ = part;
   }
 
-  std::atomic<std::uint32_t> offset_{0};  ///< bytes, of its place in tables; 0 before it has one: a place never used
   std::uint32_t count_ = 0;
   ThreadPart* first_ = nullptr;
   ThreadPart* spare_ = nullptr;
   ThreadPart* last_spare_ = nullptr;
-  Place* own_place_ = nullptr;  ///< written under registry.lock
 };
 FASTALLOC_END_PADDED
 
@@ -333,102 +325,78 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   }
 }
 
-/// True when the thread has used the pool `uses` times.
-inline bool ThreadParts::used(std::size_t place, unsigned uses) noexcept {
+/// True when the thread has used the pool `uses` times, or pools with its hash.
+inline bool ThreadParts::used(unsigned uses) const noexcept {
 #if FASTALLOC_EMULATED_TLS
   if (record_of_thread() == &no_record) return false;  // makes this_thread() writable
 #endif
+  std::size_t const hash = PartTable::hash(this) >> 4 & 0xFFFFFF;
   ThisThread& thread = this_thread();
-  for (std::size_t i = 0; i != std::size(thread.early) && place < std::size_t{1} << 24; ++i) {
-    std::uint32_t& count = thread.early[(place + i) % std::size(thread.early)];
-    if (count != 0 && count >> 8 != place) continue;
-    if ((count & 255) + 1 < uses) return count = static_cast<std::uint32_t>(place << 8 | ((count & 255) + 1)), false;
-    return count &= ~255U, true;  // for the next pool at this place
+  for (std::size_t i = 0; i != std::size(thread.early); ++i) {
+    std::uint32_t& count = thread.early[(hash + i) % std::size(thread.early)];
+    if (count != 0 && count >> 8 != hash) continue;
+    if ((count & 255) + 1 < uses) return count = static_cast<std::uint32_t>(hash << 8 | ((count & 255) + 1)), false;
+    return count &= ~255U, true;  // for the next pool with this hash
   }
   if (record_of_thread() == &no_record) return false;
   ThreadRecord& record = *this_thread().record;
-  if (place >= record.uses_size) {
-    std::size_t size = 64;
-    while (size <= place) size *= 2;
-    auto* const counts = static_cast<std::uint8_t*>(::operator new(size, std::nothrow));
-    if (counts == nullptr || place < record.uses_size) return ::operator delete(counts), false;
-    for (std::size_t i = 0; i != size; ++i) counts[i] = i < record.uses_size ? record.uses[i] : std::uint8_t{0};
-    record.uses_size = size;
-    ::operator delete(std::exchange(record.uses, counts));
+  if (record.uses == nullptr) {
+    auto* const counts = static_cast<std::uint8_t*>(::operator new(ThreadRecord::counters, std::nothrow));
+    if (counts == nullptr || record.uses != nullptr) return ::operator delete(counts), false;
+    for (std::size_t i = 0; i != ThreadRecord::counters; ++i) counts[i] = 0;
+    record.uses = counts;
   }
-  if (record.uses[place] + 1U < uses) return ++record.uses[place], false;
-  return record.uses[place] = 0, true;  // for the next pool at this place
+  std::uint8_t& count = record.uses[hash % ThreadRecord::counters];
+  if (count + 1U < uses) return ++count, false;
+  return count = 0, true;
 }
 
-/// Effects: gives the thread's table an entry for the place. Returns: false without memory.
-inline bool ThreadParts::make_entry(ThreadRecord& record, std::size_t place) noexcept {
-  if (place < record.entries) return true;  // a place is at least 1, so not in no_parts
-  if (place < std::size(record.first_table)) {
-    ForkedGuard guard(record);
-    use_table(record, record.first_table, std::size(record.first_table));
-    return true;
-  }
-  std::size_t entries = 2 * std::size(record.first_table);
-  while (entries <= place) entries *= 2;
-  auto* const table = static_cast<PartEntry*>(::operator new(entries * sizeof(PartEntry), std::nothrow));
-  if (table == nullptr) return false;
-  PartEntry* old = table;
+/// Effects: makes room for one more pool in the thread's table. Returns: false without memory.
+inline bool ThreadParts::make_room(ThreadRecord& record) noexcept {
+  if (record.has_room()) return true;
+  std::size_t live = 0;
   {
     ForkedGuard guard(record);
-    if (place >= record.entries) {  // otherwise operator new used pools and did this
-      old = record.table;
-      for (std::size_t i = 0; i != entries; ++i) {
-        auto* const entry = ::new (static_cast<void*>(table + i)) PartEntry;
-        if (i >= record.entries) continue;
-        entry->pool.store(old[i].pool.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        entry->part.store(old[i].part.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    if (record.table.entries == no_parts) {
+      use_table(record, record.first_table, std::size(record.first_table));
+      return true;
+    }
+    record.sweep();
+    if (record.has_room(3)) return true;  // and the next sweep is far
+    for (std::size_t i = 0; i != record.table.size(); ++i)
+      if (record.table.entries[i].pool.load(std::memory_order_relaxed) != nullptr) ++live;
+  }
+  std::size_t count = 4 * std::size(record.first_table);
+  while (count < 8 * live) count *= 2;
+  auto* entries = static_cast<PartEntry*>(::operator new(count * sizeof(PartEntry), std::nothrow));
+  if (entries == nullptr) return false;
+  {
+    ForkedGuard guard(record);
+    if (!record.has_room() && record.table.size() <= count) {  // otherwise operator new used pools and did this
+      PartTable const old = record.table;
+      use_table(record, entries, count);
+      for (std::size_t i = 0; i != old.size(); ++i) {
+        ThreadParts* const pool = old.entries[i].pool.load(std::memory_order_relaxed);
+        if (pool != nullptr)
+          record.used += record.table.insert(pool, old.entries[i].part.load(std::memory_order_relaxed));
       }
-      for (PartEntry& entry : record.first_table) entry.pool.store(nullptr, std::memory_order_relaxed);
-      use_table(record, table, entries);
+      entries = old.entries == record.first_table ? nullptr : old.entries;
     }
   }
-  if (old != no_parts && old != record.first_table) ::operator delete(static_cast<void*>(old));
+  ::operator delete(static_cast<void*>(entries));
   return true;
 }
-inline void ThreadParts::use_table(ThreadRecord& record, PartEntry* table, std::size_t entries) noexcept {
-  record.table = this_thread().table = table;
-  record.entries = entries;
-  this_thread().mask = (entries - 1) * sizeof(PartEntry);
-}
-
-/// Effects: gives the pool a place. Returns: false without memory.
-inline bool ThreadParts::find_place() noexcept {
-  // acquire: pairs with the release below.
-  if (offset_.load(std::memory_order_acquire) != 0) return true;
-  auto const use = [&](Place* place) {
-    own_place_ = place;
-    ++home_->in_use;
-    offset_.store(place->number * std::uint32_t{sizeof(PartEntry)}, std::memory_order_release);
-  };
-  {
-    ForkedGuard guard(home_->lock);
-    if (own_place_ != nullptr) return true;
-    if (Place* const place = home_->free_places) {
-      home_->free_places = place->next_free;
-      return use(place), true;
-    }
-  }
-  Place* place = ::new (std::nothrow) Place{};
-  if (place == nullptr) return false;
-  {
-    ForkedGuard guard(home_->lock);
-    if (own_place_ == nullptr) {
-      place->number = ++home_->places;  // from 1 on
-      use(std::exchange(place, nullptr));
-    }
-  }
-  delete place;  // another thread was faster
-  return true;
+/// Effects: the thread has an empty table of `count` entries.
+inline void ThreadParts::use_table(ThreadRecord& record, PartEntry* entries, std::size_t count) noexcept {
+  for (std::size_t i = 0; i != count; ++i) ::new (static_cast<void*>(entries + i)) PartEntry;
+  record.table = {entries, (count - 1) * sizeof(PartEntry)};
+  record.used = 0;
+  this_thread().table = record.table;
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
   // no fork events from here on: only this thread and ending threads take the pool's locks
-  leave_registry();
+  bool const was_enrolled = leave_registry();
   ThreadPart* gone = nullptr;
   for (bool more = true; more;) {
     lock_pool();
@@ -442,7 +410,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     if (is_thread(owner)) {
       ForkedGuard guard(*owner);
       if (part->owner.load(std::memory_order_relaxed) == owner) {  // otherwise its thread is ending
-        owner->table[place()].pool.store(nullptr, std::memory_order_relaxed);
+        if (PartEntry* const entry = owner->table.find(this)) entry->pool.store(nullptr, std::memory_order_relaxed);
         part->owner.store(nullptr, std::memory_order_relaxed);
         free = true;
       }
@@ -462,12 +430,7 @@ inline ThreadPart* ThreadParts::detach_all() noexcept {
     spare_ = part->next;
     part->next = std::exchange(gone, part);
   }
-  if (own_place_ != nullptr) {
-    Unused unused;
-    ForkedGuard guard(home_->lock);
-    own_place_->next_free = std::exchange(home_->free_places, own_place_);
-    unused.note_free(*home_);
-  }
+  if (was_enrolled) forget_threads();
   free_stale();
   return gone;
 }
@@ -476,15 +439,15 @@ inline void ThreadParts::end_thread() noexcept {
   this_thread().ended = true;
   ThreadRecord* const record = std::exchange(this_thread().record, &no_record);
   if (record == &no_record) return;
-  this_thread().table = no_parts;
-  this_thread().mask = 0;
-  PartEntry* const table = record->table;  // only its thread changes it
-  for (std::size_t i = 0; i != record->entries && table != no_parts; ++i) {
-    ThreadPart* const part = table[i].part.load(std::memory_order_relaxed);  // relaxed: written by this thread
+  this_thread().table = {};
+  PartTable const table = record->table;  // only its thread changes it
+  for (std::size_t i = 0; i != table.size() && table.entries != no_parts; ++i) {
+    // relaxed: written by this thread
+    ThreadPart* const part = table.entries[i].part.load(std::memory_order_relaxed);
     ThreadParts* of = nullptr;
     {
       ForkedGuard guard(*record);
-      of = table[i].pool.exchange(nullptr, std::memory_order_relaxed);
+      of = table.entries[i].pool.exchange(nullptr, std::memory_order_relaxed);
       if (of == nullptr) continue;
       part->owner.store(leaving(), std::memory_order_relaxed);
     }
@@ -503,11 +466,10 @@ inline void ThreadParts::end_thread() noexcept {
   }
   ::operator delete(static_cast<void*>(old));
   ::operator delete(std::exchange(record->uses, nullptr));
-  record->uses_size = 0;
   Unused unused;
   ForkedGuard guard(registry.lock);
   record->next_free = std::exchange(registry.free_records, record);
-  unused.note_free(registry);
+  unused.note_end(registry);
 }
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // What the library keeps of threads and of all pools.
 //
-//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... indexed by the places of the pools in use
-//   registry                       pools <-> pool <-> pool, for forks; free places and free thread records
+//   this_thread() (thread_local)   table -> | pool, part | pool, part | ... a hash table by the pools' addresses
+//   registry                       pools <-> pool <-> pool, for forks; free thread records
 //
 // Locks, in the order in which they may be taken (locks of one rank never nest, except in fork):
-//   1  registry.lock         list of pools, free places, free records
+//   1  registry.lock         list of pools, free records
 //   2  ThreadRecord::lock    one thread's table
 //   3  the pool's lock       its lists of parts
 // No function here holds one of them while it takes another or calls a storage, operator new or a user's function. Only
 // fork takes all: the registry's, that of its own record, then each pool's.
 //
-// Records and places are reused, and freed when no thread and no pool has one. So a part may point to the record of an
+// Records are reused, and freed when no thread has one and no pool is enrolled. So a part may point to the record of an
 // ended thread. Libraries that share no symbols have separate tables and registries. A pool keeps to the registry of
 // the library that constructed it; code of other libraries works without parts. Table and registry are
 // constant-initialised and never destroyed: static objects may use pools in any order.
@@ -38,27 +38,92 @@ inline constexpr std::size_t cache_line = 64;  ///< bytes
 /// An entry of a thread's table. The thread writes it; other threads write only `pool`, when the pool ends.
 struct PartEntry {
   std::atomic<ThreadParts*> pool{nullptr};  ///< null: no part
-  std::atomic<ThreadPart*> part{nullptr};
+  std::atomic<ThreadPart*> part{nullptr};   ///< null: never used, so a search ends here
 };
 FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
+/// A thread's parts by their pools: a hash table with linear probing (Knuth, "The Art of Computer Programming", volume
+/// 3, 6.4). The pool itself is not read: with many pools that would be a miss of the cache, and a page walk. Of the
+/// pools with one first entry, one has it; at most a quarter of the entries is used, so few pools are elsewhere.
+struct PartTable {
+  PartEntry* entries = no_parts;
+  std::size_t mask = 0;  ///< bytes of all entries but one; their number is a power of two
+
+  /// Multiplicative hashing: pools at equal distances are spread evenly.
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE static std::size_t hash(ThreadParts const* pool) noexcept {
+    auto const address = reinterpret_cast<std::uintptr_t>(pool);
+    if constexpr (sizeof address > 4) return static_cast<std::size_t>(address * 0x61C88647U >> 32);
+    else return static_cast<std::size_t>(address * 0x9E3779B1U >> 14);
+  }
+  [[nodiscard]] FASTALLOC_ALWAYS_INLINE PartEntry& first(ThreadParts const* pool) const noexcept {
+    return *reinterpret_cast<PartEntry*>(reinterpret_cast<std::byte*>(entries) + (hash(pool) & mask));
+  }
+  [[nodiscard]] PartEntry& next(PartEntry& entry) const noexcept {
+    return &entry == entries + mask / sizeof(PartEntry) ? *entries : (&entry)[1];
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return mask / sizeof(PartEntry) + 1; }
+
+  /// Returns: the pool's entry, or null. Complexity: linear in the entries between its first one and an unused one.
+  [[nodiscard]] PartEntry* find(ThreadParts const* pool) const noexcept {
+    // relaxed, twice: as in ThreadParts::mine()
+    for (PartEntry* entry = &first(pool); entry->part.load(std::memory_order_relaxed) != nullptr; entry = &next(*entry))
+      if (entry->pool.load(std::memory_order_relaxed) == pool) return entry;
+    return nullptr;
+  }
+  /// A pool that is elsewhere makes way for one at home. Returns: the entries, 0 or 1, that had not been used before.
+  /// Requires: the record's lock, room, and no entry of the pool.
+  std::size_t insert(ThreadParts* pool, ThreadPart* part) noexcept {
+    PartEntry* entry = &first(pool);
+    if (ThreadParts* const other = entry->pool.load(std::memory_order_relaxed);
+        other != nullptr && &first(other) != entry) {
+      ThreadPart* const others = entry->part.load(std::memory_order_relaxed);
+      write(*entry, pool, part);
+      return insert(other, others);
+    }
+    while (entry->pool.load(std::memory_order_relaxed) != nullptr) entry = &next(*entry);
+    std::size_t const more = entry->part.load(std::memory_order_relaxed) == nullptr ? 1 : 0;
+    write(*entry, pool, part);
+    return more;
+  }
+
+ private:
+  static void write(PartEntry& entry, ThreadParts* pool, ThreadPart* part) noexcept {
+    entry.part.store(part, std::memory_order_relaxed);
+    entry.pool.store(pool, std::memory_order_relaxed);
+  }
+};
+
 /// The data of a thread that other threads may read. Reused by a later thread; see Unused.
 struct ThreadRecord {
+  static constexpr std::size_t counters = 4096;
+
   AdaptiveLock lock;
-  PartEntry* table = no_parts;  ///< as in ThisThread; other threads read it under the lock
-  std::size_t entries = 1;
-  /// By place: operations in pools without a part, where ThisThread::early had no entry left. Only the thread accesses
+  PartTable table;       ///< as in ThisThread; other threads read it under the lock
+  std::size_t used = 0;  ///< entries that are or were in use
+  /// By hash: operations in pools without a part, where ThisThread::early had no entry left. Only the thread accesses
   /// it.
   std::uint8_t* uses = nullptr;
-  std::size_t uses_size = 0;
   ThreadRecord* next_free = nullptr;
   ThreadRecord* next = nullptr;  ///< in the list of all records
-  PartEntry first_table[16];     ///< table, while that suffices. Without pools when no thread has the record
+  PartEntry first_table[16];     ///< the table, while that suffices
 
+  /// True if one more pool finds room in the table. `share`: of the quarter that may be used, in quarters.
+  [[nodiscard]] bool has_room(std::size_t share = 4) const noexcept { return 16 * (used + 1) <= share * table.size(); }
+  /// Effects: entries of pools that have ended are unused again, except before entries in use. Requires: the lock.
+  void sweep() noexcept {
+    for (std::size_t i = table.size(); i-- != 0;) {
+      PartEntry& entry = table.entries[i];
+      // relaxed, everywhere: the lock
+      bool const goes = entry.pool.load(std::memory_order_relaxed) == nullptr &&
+                        entry.part.load(std::memory_order_relaxed) != nullptr &&
+                        table.next(entry).part.load(std::memory_order_relaxed) == nullptr;
+      if (goes) entry.part.store(nullptr, std::memory_order_relaxed), --used;
+    }
+  }
   /// Effects: there is no table. Returns: memory to free, or null. Requires: the lock, and no pool in the table.
   [[nodiscard]] PartEntry* drop_table() noexcept {
-    PartEntry* const old = std::exchange(table, no_parts);
-    entries = 1;
+    PartEntry* const old = std::exchange(table, PartTable{}).entries;
+    used = 0;
     return old == no_parts || old == first_table ? nullptr : old;
   }
 };
@@ -66,11 +131,10 @@ FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
 
 /// The data of the calling thread that a lookup reads.
 struct ThisThread {
-  PartEntry* table = no_parts;
-  std::size_t mask = 0;               ///< bytes of all entries but one; their number is a power of two
+  PartTable table;
   ThreadRecord* record = &no_record;  ///< no_record before the first part, and once the thread is ending
   bool ended = false;                 ///< no parts any more
-  /// Operations in the thread's first pools before it gets parts: place << 8 | number; 0: free. A thread that ends soon
+  /// Operations in the thread's first pools before it gets parts: hash << 8 | number; 0: free. A thread that ends soon
   /// needs no record.
   std::uint32_t early[16] = {};
 };
@@ -89,12 +153,6 @@ FASTALLOC_SHARED inline constinit thread_local ThisThread this_thread_here{};
 FASTALLOC_ALWAYS_INLINE ThisThread& this_thread() noexcept { return this_thread_here; }
 #endif
 
-/// A small number for a pool. Reused; see Unused.
-struct Place {
-  std::uint32_t number;
-  Place* next_free;
-};
-
 /// Memory no longer in use; this link lies in it.
 struct Stale {
   Stale* next;
@@ -103,9 +161,7 @@ struct Stale {
 struct Registry {
   AdaptiveLock lock;
   PoolNode* pools = nullptr;
-  Place* free_places = nullptr;
-  std::uint32_t places = 0;         ///< numbers assigned so far
-  std::uint32_t in_use = 0;         ///< places and records that a pool or a thread has
+  std::size_t in_use = 0;           ///< pools that enrolled, and records that a thread has
   ThreadRecord* records = nullptr;  ///< all
   ThreadRecord* free_records = nullptr;
   /// of threads that do not exist after a fork; freed later, because the heap may handle the fork after us
@@ -121,8 +177,8 @@ struct Registry {
 };
 FASTALLOC_SHARED inline constinit Registry registry{};
 
-/// All records and places, once nothing has one any more: freed at the end of its scope, without a lock. So a library
-/// that is closed leaves nothing behind.
+/// All records, once nothing uses one any more: freed at the end of its scope, without a lock. So a library that is
+/// closed leaves nothing behind.
 class Unused {
  public:
   Unused() noexcept = default;
@@ -130,19 +186,14 @@ class Unused {
   Unused& operator=(Unused const&) = delete;
   ~Unused() {
     while (records_ != nullptr) delete std::exchange(records_, records_->next);
-    while (places_ != nullptr) delete std::exchange(places_, places_->next_free);
   }
-  /// Notes that a record or a place is free. Requires: the registry's lock.
-  void note_free(Registry& of) noexcept {
-    if (--of.in_use != 0) return;
-    records_ = std::exchange(of.records, of.free_records = nullptr);
-    places_ = std::exchange(of.free_places, nullptr);
-    of.places = 0;
+  /// Notes that a record is free, or that a pool has ended. Requires: the registry's lock.
+  void note_end(Registry& of) noexcept {
+    if (--of.in_use == 0) records_ = std::exchange(of.records, of.free_records = nullptr);
   }
 
  private:
   ThreadRecord* records_ = nullptr;
-  Place* places_ = nullptr;
 };
 
 }  // namespace fastalloc::detail::inline FASTALLOC_MODE
