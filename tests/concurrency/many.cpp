@@ -165,6 +165,58 @@ TEST_CASE("many: a thread that uses one pool after another keeps its small table
   test::check_faults();
 }
 
+TEST_CASE("many: a thread that used many pools at a time, and then one after another at ever new addresses") {
+  using Pool = ThreadLocalPool<char>;
+  std::thread([] {
+    {
+      std::deque<Pool> pools;
+      for (int i = 0; i != 40; ++i) (void)pools.emplace_back(1).allocate();
+    }
+    auto const& record = *detail::this_thread().record;
+    faults().expect(record.table.size() > 64, "there was no large table");
+    Pool stays(1);
+    (void)stays.allocate();
+    std::vector<std::byte> arena(std::size_t{1} << 20);
+    test::Random random(7);
+    for (int i = 0; i != 20'000; ++i) {
+      void* at = arena.data() + random(arena.size() - 2 * sizeof(Pool));
+      std::size_t room = 2 * sizeof(Pool);
+      auto* const pool = ::new (std::align(alignof(Pool), sizeof(Pool), at, room)) Pool(1);
+      (void)pool->allocate();
+      pool->~Pool();
+    }
+    faults().expect(4 * record.used <= record.table.size(), "entries of pools that have ended fill the table");
+    faults().expect(stays.sub_pools() == 1, "a pool was lost");
+  }).join();
+  test::check_faults();
+}
+
+// The worst of many distances for a hash by a product; and powers of two.
+TEST_CASE("many: pools at equal distances are found near their first entries") {
+  using Pool = ThreadLocalPool<char>;
+  for (std::size_t const distance : {1344U, 2688U, 4096U, 21440U, 24128U, 42880U, 65536U, 171584U})
+    std::thread([distance] {
+      std::size_t const n = (std::size_t{16} << 20) / distance < 256 ? (std::size_t{16} << 20) / distance : 256;
+      std::vector<std::byte> arena((n + 1) * distance);
+      auto* const base =
+          arena.data() + (alignof(Pool) - reinterpret_cast<std::uintptr_t>(arena.data()) % alignof(Pool));
+      std::vector<Pool*> pools;
+      for (std::size_t i = 0; i != n; ++i) pools.push_back(::new (base + i * distance) Pool(1));
+      for (Pool* pool : pools) (void)pool->allocate();
+      auto const& table = detail::this_thread().record->table;
+      std::size_t steps = 0;
+      for (std::size_t i = 0; i != table.size(); ++i) {
+        auto const* const pool = table.entries[i].pool.load();
+        if (pool == nullptr) continue;
+        for (auto* entry = &table.first(pool); entry->pool != pool; entry = &table.next(*entry)) ++steps;
+      }
+      faults().expect(table.live() == n, "a pool has no sub-pool");
+      faults().expect(steps < 2 * n, "pools are far from their first entries");
+      for (Pool* pool : pools) pool->~Pool();
+    }).join();
+  test::check_faults();
+}
+
 // Addresses are used again; a table must not lead to the pool that was there before.
 TEST_CASE("many: beside threads that keep few slots a thread may keep more than its share") {
   constexpr std::size_t idle = 200, held = 100;

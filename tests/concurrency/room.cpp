@@ -4,6 +4,7 @@
 #include <fastalloc/fastalloc.hpp>
 
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -25,8 +26,21 @@ void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept {
 [[gnu::noinline]] static void uncounted(void* block) noexcept { std::free(block); }
 void operator delete(void* block) noexcept { uncounted(block); }
 void operator delete(void* block, std::size_t) noexcept { uncounted(block); }
+// The same of the aligned one, of which parts of threads are.
+static void (*during_aligned_new)() = nullptr;  ///< called each time
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  auto const to = static_cast<std::size_t>(alignment);
+  return counted(std::aligned_alloc(to, (bytes + to - 1) / to * to));
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment, std::nothrow_t const&) noexcept {
+  if (during_aligned_new != nullptr) during_aligned_new();
+  return ::operator new(bytes, alignment);
+}
+void operator delete(void* block, std::align_val_t) noexcept { uncounted(block); }
+void operator delete(void* block, std::size_t, std::align_val_t) noexcept { uncounted(block); }
 
 using namespace fastalloc;
+using test::faults;
 
 namespace {
 
@@ -143,4 +157,30 @@ TEMPLATE_TEST_CASE("room: operator new may use the pool that takes a snapshot", 
   here.clear();
   CHECK(during_new == nullptr);
   CHECK(here.allocated() == 0);
+}
+
+// Each of them has found room in the thread's table before its part's memory is asked for.
+TEST_CASE("room: an operator new that uses a pool that has no part yet, which asks for memory, and so on") {
+  static constexpr std::size_t depth = 40;
+  static std::vector<std::unique_ptr<ThreadSafePool<int>>> pools;
+  static std::size_t at = 0;
+  for (std::size_t i = 0; i != depth + 1; ++i) pools.push_back(std::make_unique<ThreadSafePool<int>>(std::size_t{10}));
+  std::thread([] {
+    for (int use = 0; use != 10; ++use) (void)pools[depth]->allocate(1);
+    during_aligned_new = [] {
+      if (at == depth) return;
+      ThreadSafePool<int>& pool = *pools[at++];
+      for (int use = 0; use != 10; ++use) (void)pool.allocate(2);
+    };
+    for (int use = 0; use != 10; ++use) (void)pools[0]->allocate(3);
+    during_aligned_new = nullptr;
+    for (int use = 0; use != 20; ++use)
+      for (auto& pool : pools) faults().expect(static_cast<bool>(pool->try_allocate(4)), "a slot is lost");
+    auto const& record = *detail::this_thread().record;
+    faults().expect(record.table.live() == depth + 1, "a pool has no cache");
+    faults().expect(4 * record.used <= record.table.size(), "the table stays too full");
+  }).join();
+  for (auto& pool : pools) CHECK(pool->allocated() == 0);
+  pools.clear();
+  test::check_faults();
 }

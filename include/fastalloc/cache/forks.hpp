@@ -144,7 +144,7 @@ class PoolNode {
     if (state_.load(std::memory_order_relaxed) != State::outside) return;  // relaxed: the lock orders it
     // relaxed: the lock
     if (!std::exchange(home_->begun, true)) home_->has_fence.store(enable_heavy_fence(), std::memory_order_relaxed);
-    ++home_->in_use;
+    home_->in_use.fetch_add(1, std::memory_order_relaxed);  // relaxed: the lock
     next_ = home_->pools;
     if (next_ != nullptr) next_->previous_ = this;
     home_->pools = this;
@@ -265,13 +265,14 @@ struct FASTALLOC_LOCAL ForkHandlers {
   /// Effects: frees the records of threads that do not exist in the child, whatever they were doing with them.
   static void forget_threads() noexcept {
     registry.free_records = nullptr;
-    registry.in_use = this_thread().record != &no_record ? 1 : 0;
-    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) ++registry.in_use;
+    std::size_t in_use = this_thread().record != &no_record ? 1 : 0;
+    for (PoolNode* pool = registry.pools; pool != nullptr; pool = pool->next_) ++in_use;
+    registry.in_use.store(in_use, std::memory_order_relaxed);
     for (ThreadRecord* record = registry.records; record != nullptr; record = record->next) {
       if (record == this_thread().record) continue;
       ::new (static_cast<void*>(&record->lock)) AdaptiveLock;
       if (PartEntry* const table = record->drop_table()) put_off(table);
-      if (record->uses != nullptr) put_off(std::exchange(record->uses, nullptr));
+      if (std::uint32_t* const uses = record->drop_uses()) put_off(uses);
       record->next_free = std::exchange(registry.free_records, record);
     }
   }

@@ -8,8 +8,8 @@
 //   an entry with the pool exists     if and only if the thread has a part of it
 //
 // The lookup compares the pool in the table, not in the part, which may be another pool's that ends meanwhile. It takes
-// the same steps for any number of pools, threads and parts, no lock, and does not read the pool. A pool's end first
-// takes its parts out of the tables of all threads, so the next pool at its address finds none.
+// no lock, does not read the pool, and mostly looks at one entry, whatever the number of pools, threads and parts. A
+// pool's end first takes its parts out of the tables of all threads, so the next pool at its address finds none.
 //
 //   thread ends    marks each part `leaving` under the record's lock, then moves it to the pool's spares under the
 //                  pool's lock
@@ -61,7 +61,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
  public:
   using PoolNode::PoolNode;
 
-  /// The part of the calling thread, or null. Complexity: constant; no lock.
+  /// The part of the calling thread, or null. Complexity: 1 step, or a few where pools share a first entry; no lock.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE ThreadPart* mine() const noexcept {
     // relaxed, twice: this thread wrote the entry; another thread changes it only at its pool's end.
     PartEntry const& entry = this_thread().table.first(this);
@@ -86,16 +86,20 @@ class alignas(cache_line) ThreadParts : public PoolNode {
     if (record == &no_record || !make_room(*record)) return nullptr;
     ThreadPart* const part = take_part(source, orphaned());
     if (part == nullptr) return nullptr;
-    if (ThreadPart* const other = mine()) {  // operator new used this pool, and gave the thread a part
+    // operator new used this pool, and gave the thread a part; or it used so many that the table is full.
+    if (ThreadPart* const other = mine(); other != nullptr || !record->has_entry()) {
       lock_pool();
       to_spares(part);
       part->owner.store(nullptr, std::memory_order_relaxed);  // relaxed: the lock orders it
       unlock_pool();
       return other;
     }
-    ForkedGuard guard(*record);
-    part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
-    record->used += record->table.insert(this, part);
+    {
+      ForkedGuard guard(*record);
+      part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
+      record->insert(this, part);
+    }
+    if (record->wants_more()) (void)make_room(*record);
     return part;
   }
 
@@ -167,8 +171,8 @@ class alignas(cache_line) ThreadParts : public PoolNode {
 
   static ThreadRecord* record_of_thread() noexcept;
   [[nodiscard]] bool used(unsigned uses) const noexcept;
+  static bool more_counters(ThreadRecord& record) noexcept;
   static bool make_room(ThreadRecord& record) noexcept;
-  static void use_table(ThreadRecord& record, PartEntry* entries, std::size_t count) noexcept;
   /// mine() where the first entry is not the pool's.
   [[nodiscard]] FASTALLOC_NOINLINE ThreadPart* find_mine() const noexcept {
     PartEntry const* const entry = this_thread().table.find(this);
@@ -317,7 +321,7 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
       if (this_thread().record != &no_record) return this_thread().record;
       if (ThreadRecord* const record = registry.free_records) {
         registry.free_records = record->next_free;
-        ++registry.in_use;
+        registry.in_use.fetch_add(1, std::memory_order_relaxed);  // relaxed: the lock
         return this_thread().record = record;
       }
     }
@@ -325,73 +329,87 @@ inline ThreadRecord* ThreadParts::record_of_thread() noexcept {
   }
 }
 
-/// True when the thread has used the pool `uses` times, or pools with its hash.
+/// Returns: the counter with the hash, or a free one; null if there is none nearby.
+inline std::uint32_t* counter_of(std::uint32_t hash, std::uint32_t* counters, std::size_t size) noexcept {
+  for (std::size_t i = 0; i != 16 && i < size; ++i) {
+    std::uint32_t& counter = counters[(hash + i) % size];
+    if (counter == 0 || counter >> 8 == hash) return &counter;
+  }
+  return nullptr;
+}
+/// Effects: there are twice as many counters, or as many, all free, if most must be of pools that have ended. Returns:
+/// false without memory.
+inline bool ThreadParts::more_counters(ThreadRecord& record) noexcept {
+  // relaxed: any number that there was a moment ago
+  bool const are_stale = record.counters > 16 * registry.in_use.load(std::memory_order_relaxed);
+  std::size_t const size = record.counters == 0 ? ThreadRecord::least_counters : record.counters * (are_stale ? 1 : 2);
+  auto* const counters = static_cast<std::uint32_t*>(::operator new(size * sizeof(std::uint32_t), std::nothrow));
+  if (counters == nullptr || record.counters > size) {  // operator new used pools and did this
+    ::operator delete(counters);
+    return counters != nullptr;
+  }
+  for (std::size_t i = 0; i != size; ++i) counters[i] = 0;
+  for (std::size_t i = 0; i != record.counters && !are_stale; ++i)
+    if (std::uint32_t const old = record.uses[i]; (old & 255) != 0)
+      if (std::uint32_t* const counter = counter_of(old >> 8, counters, size)) *counter = old;
+  ::operator delete(std::exchange(record.uses, counters));
+  record.counters = size;
+  return true;
+}
+/// True when the thread has used the pool `uses` times.
 inline bool ThreadParts::used(unsigned uses) const noexcept {
 #if FASTALLOC_EMULATED_TLS
   if (record_of_thread() == &no_record) return false;  // makes this_thread() writable
 #endif
-  std::size_t const hash = PartTable::hash(this) >> 4 & 0xFFFFFF;
+  std::uint32_t const hash = PartTable::hash(this) >> 4 & 0xFFFFFF;
   ThisThread& thread = this_thread();
-  for (std::size_t i = 0; i != std::size(thread.early); ++i) {
-    std::uint32_t& count = thread.early[(hash + i) % std::size(thread.early)];
-    if (count != 0 && count >> 8 != hash) continue;
-    if ((count & 255) + 1 < uses) return count = static_cast<std::uint32_t>(hash << 8 | ((count & 255) + 1)), false;
-    return count &= ~255U, true;  // for the next pool with this hash
+  std::uint32_t* counter = counter_of(hash, thread.early, std::size(thread.early));
+  if (counter == nullptr) {
+    if (record_of_thread() == &no_record) return false;
+    ThreadRecord& record = *thread.record;
+    while ((counter = counter_of(hash, record.uses, record.counters)) == nullptr)
+      if (!more_counters(record)) return false;
   }
-  if (record_of_thread() == &no_record) return false;
-  ThreadRecord& record = *this_thread().record;
-  if (record.uses == nullptr) {
-    auto* const counts = static_cast<std::uint8_t*>(::operator new(ThreadRecord::counters, std::nothrow));
-    if (counts == nullptr || record.uses != nullptr) return ::operator delete(counts), false;
-    for (std::size_t i = 0; i != ThreadRecord::counters; ++i) counts[i] = 0;
-    record.uses = counts;
-  }
-  std::uint8_t& count = record.uses[hash % ThreadRecord::counters];
-  if (count + 1U < uses) return ++count, false;
-  return count = 0, true;
+  std::uint32_t const number = (*counter & 255) + 1;
+  bool const suffices = number >= uses;
+  *counter = hash << 8 | (suffices ? 0 : number);
+  return suffices;
 }
 
 /// Effects: makes room for one more pool in the thread's table. Returns: false without memory.
 inline bool ThreadParts::make_room(ThreadRecord& record) noexcept {
-  if (record.has_room()) return true;
-  std::size_t live = 0;
-  {
-    ForkedGuard guard(record);
-    if (record.table.entries == no_parts) {
-      use_table(record, record.first_table, std::size(record.first_table));
-      return true;
-    }
-    record.sweep();
-    if (record.has_room(3)) return true;  // and the next sweep is far
-    for (std::size_t i = 0; i != record.table.size(); ++i)
-      if (record.table.entries[i].pool.load(std::memory_order_relaxed) != nullptr) ++live;
-  }
-  std::size_t count = 4 * std::size(record.first_table);
-  while (count < 8 * live) count *= 2;
-  auto* entries = static_cast<PartEntry*>(::operator new(count * sizeof(PartEntry), std::nothrow));
-  if (entries == nullptr) return false;
-  {
-    ForkedGuard guard(record);
-    if (!record.has_room() && record.table.size() <= count) {  // otherwise operator new used pools and did this
-      PartTable const old = record.table;
-      use_table(record, entries, count);
-      for (std::size_t i = 0; i != old.size(); ++i) {
-        ThreadParts* const pool = old.entries[i].pool.load(std::memory_order_relaxed);
-        if (pool != nullptr)
-          record.used += record.table.insert(pool, old.entries[i].part.load(std::memory_order_relaxed));
+  for (;;) {
+    std::size_t count = 4 * std::size(record.first_table);
+    {
+      ForkedGuard guard(record);
+      if (record.has_room()) return true;
+      if (record.table.entries == no_parts) {
+        record.use(record.first_table, std::size(record.first_table));
+        this_thread().table = record.table;
+        return true;
       }
-      entries = old.entries == record.first_table ? nullptr : old.entries;
+      record.sweep();
+      if (record.has_room(3)) return true;  // and the next sweep is far
+      std::size_t const live = record.table.live();
+      while (count < 8 * live || (record.wants_more() && count <= record.table.size())) count *= 2;
     }
+    auto* entries = static_cast<PartEntry*>(::operator new(count * sizeof(PartEntry), std::nothrow));
+    if (entries == nullptr) return false;
+    {
+      ForkedGuard guard(record);
+      // Otherwise operator new used pools and made room, or needs more.
+      if (!record.has_room() && 4 * (record.table.live() + 1) <= count) {
+        PartTable const old = record.table;
+        record.use(entries, count);
+        for (std::size_t i = 0; i != old.size(); ++i)
+          if (ThreadParts* const pool = old.entries[i].pool.load(std::memory_order_relaxed))
+            record.insert(pool, old.entries[i].part.load(std::memory_order_relaxed));
+        this_thread().table = record.table;
+        entries = old.entries == record.first_table ? nullptr : old.entries;
+      }
+    }
+    ::operator delete(static_cast<void*>(entries));
   }
-  ::operator delete(static_cast<void*>(entries));
-  return true;
-}
-/// Effects: the thread has an empty table of `count` entries.
-inline void ThreadParts::use_table(ThreadRecord& record, PartEntry* entries, std::size_t count) noexcept {
-  for (std::size_t i = 0; i != count; ++i) ::new (static_cast<void*>(entries + i)) PartEntry;
-  record.table = {entries, (count - 1) * sizeof(PartEntry)};
-  record.used = 0;
-  this_thread().table = record.table;
 }
 
 inline ThreadPart* ThreadParts::detach_all() noexcept {
@@ -444,6 +462,7 @@ inline void ThreadParts::end_thread() noexcept {
   for (std::size_t i = 0; i != table.size() && table.entries != no_parts; ++i) {
     // relaxed: written by this thread
     ThreadPart* const part = table.entries[i].part.load(std::memory_order_relaxed);
+    if (part == nullptr) continue;
     ThreadParts* of = nullptr;
     {
       ForkedGuard guard(*record);
@@ -465,7 +484,7 @@ inline void ThreadParts::end_thread() noexcept {
     old = record->drop_table();
   }
   ::operator delete(static_cast<void*>(old));
-  ::operator delete(std::exchange(record->uses, nullptr));
+  ::operator delete(record->drop_uses());
   Unused unused;
   ForkedGuard guard(registry.lock);
   record->next_free = std::exchange(registry.free_records, record);

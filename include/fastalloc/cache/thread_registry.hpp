@@ -23,6 +23,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 
 namespace fastalloc::detail::inline FASTALLOC_MODE {
@@ -43,17 +44,15 @@ struct PartEntry {
 FASTALLOC_SHARED inline constinit PartEntry no_parts[1];
 
 /// A thread's parts by their pools: a hash table with linear probing (Knuth, "The Art of Computer Programming", volume
-/// 3, 6.4). The pool itself is not read: with many pools that would be a miss of the cache, and a page walk. Of the
-/// pools with one first entry, one has it; at most a quarter of the entries is used, so few pools are elsewhere.
+/// 3, 6.4). The pool itself is not read: with many pools that would be a miss of the cache, and a page walk.
 struct PartTable {
   PartEntry* entries = no_parts;
   std::size_t mask = 0;  ///< bytes of all entries but one; their number is a power of two
 
-  /// Multiplicative hashing: pools at equal distances are spread evenly.
+  /// A square: of a product with a constant, pools at some equal distances would share few first entries.
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE static std::size_t hash(ThreadParts const* pool) noexcept {
-    auto const address = reinterpret_cast<std::uintptr_t>(pool);
-    if constexpr (sizeof address > 4) return static_cast<std::size_t>(address * 0x61C88647U >> 32);
-    else return static_cast<std::size_t>(address * 0x9E3779B1U >> 14);
+    std::uint64_t const address = reinterpret_cast<std::uintptr_t>(pool);
+    return static_cast<std::size_t>(address * (address + 0x61C88647U) >> 28);
   }
   [[nodiscard]] FASTALLOC_ALWAYS_INLINE PartEntry& first(ThreadParts const* pool) const noexcept {
     return *reinterpret_cast<PartEntry*>(reinterpret_cast<std::byte*>(entries) + (hash(pool) & mask));
@@ -70,61 +69,91 @@ struct PartTable {
       if (entry->pool.load(std::memory_order_relaxed) == pool) return entry;
     return nullptr;
   }
-  /// A pool that is elsewhere makes way for one at home. Returns: the entries, 0 or 1, that had not been used before.
-  /// Requires: the record's lock, room, and no entry of the pool.
-  std::size_t insert(ThreadParts* pool, ThreadPart* part) noexcept {
-    PartEntry* entry = &first(pool);
-    if (ThreadParts* const other = entry->pool.load(std::memory_order_relaxed);
-        other != nullptr && &first(other) != entry) {
-      ThreadPart* const others = entry->part.load(std::memory_order_relaxed);
-      write(*entry, pool, part);
-      return insert(other, others);
-    }
-    while (entry->pool.load(std::memory_order_relaxed) != nullptr) entry = &next(*entry);
-    std::size_t const more = entry->part.load(std::memory_order_relaxed) == nullptr ? 1 : 0;
-    write(*entry, pool, part);
-    return more;
-  }
-
- private:
-  static void write(PartEntry& entry, ThreadParts* pool, ThreadPart* part) noexcept {
-    entry.part.store(part, std::memory_order_relaxed);
-    entry.pool.store(pool, std::memory_order_relaxed);
+  /// The number of pools in it.
+  [[nodiscard]] std::size_t live() const noexcept {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i != size(); ++i)
+      count += entries[i].pool.load(std::memory_order_relaxed) != nullptr ? 1 : 0;
+    return count;
   }
 };
 
 /// The data of a thread that other threads may read. Reused by a later thread; see Unused.
 struct ThreadRecord {
-  static constexpr std::size_t counters = 4096;
+  static constexpr std::size_t least_counters = 256;
+  static constexpr std::size_t most_steps = 8;  ///< from a pool's first entry to its own; more, and the table grows
 
   AdaptiveLock lock;
-  PartTable table;       ///< as in ThisThread; other threads read it under the lock
-  std::size_t used = 0;  ///< entries that are or were in use
-  /// By hash: operations in pools without a part, where ThisThread::early had no entry left. Only the thread accesses
-  /// it.
-  std::uint8_t* uses = nullptr;
+  bool is_crowded = false;  ///< a pool took more than most_steps
+  PartTable table;          ///< as in ThisThread; other threads read it under the lock
+  std::size_t used = 0;     ///< entries that are or were in use: a quarter of all, unless operator new uses more pools
+  /// As ThisThread::early, where that has no entry left. Only the thread accesses it.
+  std::uint32_t* uses = nullptr;
+  std::size_t counters = 0;
   ThreadRecord* next_free = nullptr;
   ThreadRecord* next = nullptr;  ///< in the list of all records
   PartEntry first_table[16];     ///< the table, while that suffices
 
+  // All of these require the lock. relaxed, everywhere: it orders them.
+
   /// True if one more pool finds room in the table. `share`: of the quarter that may be used, in quarters.
-  [[nodiscard]] bool has_room(std::size_t share = 4) const noexcept { return 16 * (used + 1) <= share * table.size(); }
-  /// Effects: entries of pools that have ended are unused again, except before entries in use. Requires: the lock.
+  [[nodiscard]] bool has_room(std::size_t share = 4) const noexcept {
+    return 16 * (used + 1) <= share * table.size() && !wants_more();
+  }
+  /// True if a larger table would shorten searches. There are limits: 64 to 128 entries a pool.
+  [[nodiscard]] bool wants_more() const noexcept { return is_crowded && table.size() < 64 * (used + 1); }
+  /// True if an entry is left, beside the one at which searches end.
+  [[nodiscard]] bool has_entry() const noexcept { return used + 2 <= table.size(); }
+
+  /// Requires: has_entry(), and no entry of the pool. A pool that is not in its first entry makes way for one that is.
+  void insert(ThreadParts* pool, ThreadPart* part) noexcept {
+    PartEntry* entry = &table.first(pool);
+    ThreadParts* const other = entry->pool.load(std::memory_order_relaxed);
+    if (other != nullptr && &table.first(other) != entry) {
+      ThreadPart* const others = entry->part.load(std::memory_order_relaxed);
+      write(*entry, pool, part);
+      return insert(other, others);
+    }
+    std::size_t steps = 0;
+    for (; entry->pool.load(std::memory_order_relaxed) != nullptr; ++steps) entry = &table.next(*entry);
+    if (entry->part.load(std::memory_order_relaxed) == nullptr) ++used;
+    write(*entry, pool, part);
+    is_crowded = is_crowded || steps > most_steps;
+  }
+  /// Effects: entries of pools that have ended are unused again, except before entries in use.
   void sweep() noexcept {
     for (std::size_t i = table.size(); i-- != 0;) {
       PartEntry& entry = table.entries[i];
-      // relaxed, everywhere: the lock
       bool const goes = entry.pool.load(std::memory_order_relaxed) == nullptr &&
                         entry.part.load(std::memory_order_relaxed) != nullptr &&
                         table.next(entry).part.load(std::memory_order_relaxed) == nullptr;
       if (goes) entry.part.store(nullptr, std::memory_order_relaxed), --used;
     }
   }
-  /// Effects: there is no table. Returns: memory to free, or null. Requires: the lock, and no pool in the table.
+  /// Effects: the table is empty, and in that memory.
+  void use(PartEntry* entries, std::size_t count) noexcept {
+    for (std::size_t i = 0; i != count; ++i) ::new (static_cast<void*>(entries + i)) PartEntry;
+    table = {entries, (count - 1) * sizeof(PartEntry)};
+    used = 0;
+    is_crowded = false;
+  }
+  /// Effects: there is no table. Returns: memory to free, or null. Requires: no pool in the table.
   [[nodiscard]] PartEntry* drop_table() noexcept {
     PartEntry* const old = std::exchange(table, PartTable{}).entries;
     used = 0;
+    is_crowded = false;
     return old == no_parts || old == first_table ? nullptr : old;
+  }
+  /// The same for the counters.
+  [[nodiscard]] std::uint32_t* drop_uses() noexcept {
+    counters = 0;
+    return std::exchange(uses, nullptr);
+  }
+
+ private:
+  static void write(PartEntry& entry, ThreadParts* pool, ThreadPart* part) noexcept {
+    entry.part.store(part, std::memory_order_relaxed);
+    entry.pool.store(pool, std::memory_order_relaxed);
   }
 };
 FASTALLOC_SHARED inline constinit ThreadRecord no_record{};
@@ -134,8 +163,8 @@ struct ThisThread {
   PartTable table;
   ThreadRecord* record = &no_record;  ///< no_record before the first part, and once the thread is ending
   bool ended = false;                 ///< no parts any more
-  /// Operations in the thread's first pools before it gets parts: hash << 8 | number; 0: free. A thread that ends soon
-  /// needs no record.
+  /// Operations in the thread's first pools before it gets parts: hash << 8 | number; 0: free, which an entry never is
+  /// again. So a thread that ends soon needs no record.
   std::uint32_t early[16] = {};
 };
 
@@ -161,7 +190,8 @@ struct Stale {
 struct Registry {
   AdaptiveLock lock;
   PoolNode* pools = nullptr;
-  std::size_t in_use = 0;           ///< pools that enrolled, and records that a thread has
+  /// Pools that enrolled, and records that a thread has. Changed under the lock.
+  std::atomic<std::size_t> in_use{0};
   ThreadRecord* records = nullptr;  ///< all
   ThreadRecord* free_records = nullptr;
   /// of threads that do not exist after a fork; freed later, because the heap may handle the fork after us
@@ -189,7 +219,9 @@ class Unused {
   }
   /// Notes that a record is free, or that a pool has ended. Requires: the registry's lock.
   void note_end(Registry& of) noexcept {
-    if (--of.in_use == 0) records_ = std::exchange(of.records, of.free_records = nullptr);
+    // relaxed: the lock
+    if (of.in_use.fetch_sub(1, std::memory_order_relaxed) == 1)
+      records_ = std::exchange(of.records, of.free_records = nullptr);
   }
 
  private:
