@@ -99,7 +99,7 @@ class alignas(cache_line) ThreadParts : public PoolNode {
       part->owner.store(record, std::memory_order_relaxed);  // relaxed: others compare it under a lock
       record->insert(this, part);
     }
-    if (record->wants_more()) (void)make_room(*record);
+    if (record->wants_more() || record->is_too_full()) (void)make_room(*record);
     return part;
   }
 

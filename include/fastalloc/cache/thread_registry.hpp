@@ -102,6 +102,8 @@ struct ThreadRecord {
   }
   /// True if a larger table would shorten searches. There are limits: 64 to 128 entries a pool.
   [[nodiscard]] bool wants_more() const noexcept { return is_crowded && table.size() < 64 * (used + 1); }
+  /// True if operator new used so many pools, while it was to make a part, that more than a quarter is used.
+  [[nodiscard]] bool is_too_full() const noexcept { return 4 * used > table.size(); }
   /// True if an entry is left, beside the one at which searches end.
   [[nodiscard]] bool has_entry() const noexcept { return used + 2 <= table.size(); }
 
