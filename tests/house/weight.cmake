@@ -27,7 +27,7 @@ set(type_table
 # made for it.
 set(header_table
   # header | lines
-  "fastalloc.hpp|11864"
+  "fastalloc.hpp|11867"
   "core.hpp|5996")
 
 # --- The limits are those of one compiler.

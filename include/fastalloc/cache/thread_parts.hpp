@@ -391,14 +391,14 @@ inline bool ThreadParts::make_room(ThreadRecord& record) noexcept {
       record.sweep();
       if (record.has_room(3)) return true;  // and the next sweep is far
       std::size_t const live = record.table.live();
-      while (count < 8 * live || (record.wants_more() && count <= record.table.size())) count *= 2;
+      while (PartTable::limit(count) < 2 * live || (record.wants_more() && count <= record.table.size())) count *= 2;
     }
     auto* entries = static_cast<PartEntry*>(::operator new(count * sizeof(PartEntry), std::nothrow));
     if (entries == nullptr) return false;
     {
       ForkedGuard guard(record);
       // Otherwise operator new used pools and made room, or needs more.
-      if (!record.has_room() && 4 * (record.table.live() + 1) <= count) {
+      if (!record.has_room() && record.table.live() < PartTable::limit(count)) {
         PartTable const old = record.table;
         record.use(entries, count);
         for (std::size_t i = 0; i != old.size(); ++i)

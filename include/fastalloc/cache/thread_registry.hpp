@@ -61,6 +61,11 @@ struct PartTable {
     return &entry == entries + mask / sizeof(PartEntry) ? *entries : (&entry)[1];
   }
   [[nodiscard]] std::size_t size() const noexcept { return mask / sizeof(PartEntry) + 1; }
+  /// Entries that may be used: a quarter, so that most pools are in their first entries; of a large table half, so that
+  /// it takes less of the caches.
+  [[nodiscard]] static constexpr std::size_t limit(std::size_t size) noexcept {
+    return size <= 256 ? size / 4 : size / 2;
+  }
 
   /// Returns: the pool's entry, or null. Complexity: linear in the entries between its first one and an unused one.
   [[nodiscard]] PartEntry* find(ThreadParts const* pool) const noexcept {
@@ -86,7 +91,7 @@ struct ThreadRecord {
   AdaptiveLock lock;
   bool is_crowded = false;  ///< a pool took more than most_steps
   PartTable table;          ///< as in ThisThread; other threads read it under the lock
-  std::size_t used = 0;     ///< entries that are or were in use: a quarter of all, unless operator new uses more pools
+  std::size_t used = 0;     ///< entries that are or were in use
   /// As ThisThread::early, where that has no entry left. Only the thread accesses it.
   std::uint32_t* uses = nullptr;
   std::size_t counters = 0;
@@ -96,14 +101,14 @@ struct ThreadRecord {
 
   // All of these require the lock. relaxed, everywhere: it orders them.
 
-  /// True if one more pool finds room in the table. `share`: of the quarter that may be used, in quarters.
+  /// True if one more pool finds room in the table. `share`: of the entries that may be used, in quarters.
   [[nodiscard]] bool has_room(std::size_t share = 4) const noexcept {
-    return 16 * (used + 1) <= share * table.size() && !wants_more();
+    return 4 * (used + 1) <= share * PartTable::limit(table.size()) && !wants_more();
   }
   /// True if a larger table would shorten searches. There are limits: 64 to 128 entries a pool.
   [[nodiscard]] bool wants_more() const noexcept { return is_crowded && table.size() < 64 * (used + 1); }
-  /// True if operator new used so many pools, while it was to make a part, that more than a quarter is used.
-  [[nodiscard]] bool is_too_full() const noexcept { return 4 * used > table.size(); }
+  /// True if operator new used so many pools, while it was to make a part, that the limit is passed.
+  [[nodiscard]] bool is_too_full() const noexcept { return used > PartTable::limit(table.size()); }
   /// True if an entry is left, beside the one at which searches end.
   [[nodiscard]] bool has_entry() const noexcept { return used + 2 <= table.size(); }
 
