@@ -63,11 +63,11 @@ void add_many_targets(Targets& targets, Results const& results) {
       targets.at_most(column, ours, column.ends_with("/1") ? "FixedPool" : "lists of the thread", 1.5);
       targets.at_most(column, ours, "new", 1);
     }
-  // The columns are not of one round: FixedPool stands for the machine.
+  // The columns are not of one round: `new` stands for the machine.
   for (std::string const column : {"many idle ", "many held "})
     for (char const* threads : {"1000", "4000"}) {
-      auto const idle = results.ratio(ours, "FixedPool", column + threads);
-      auto const alone = results.ratio(ours, "FixedPool", column + "0");
+      auto const idle = results.ratio(ours, "new", column + threads);
+      auto const alone = results.ratio(ours, "new", column + "0");
       if (idle && alone) targets.add(column + threads + " / " + column + "0: " + ours, "≤ ", 1.2, *idle / *alone);
     }
   // A dozen is what a cache of the processor may have of lines with the same place in their page.
