@@ -394,7 +394,7 @@ inline bool ThreadParts::make_room(ThreadRecord& record) noexcept {
       while (PartTable::limit(count) < 2 * live || (record.wants_more() && count <= record.table.size())) count *= 2;
     }
     auto* entries = static_cast<PartEntry*>(::operator new(count * sizeof(PartEntry), std::nothrow));
-    if (entries == nullptr) return false;
+    if (entries == nullptr) return record.used < PartTable::limit(record.table.size());  // long searches, then
     {
       ForkedGuard guard(record);
       // Otherwise operator new used pools and made room, or needs more.
