@@ -449,9 +449,9 @@ TEST_CASE("on_available: threads that allocate, release, ask and cancel: each re
             ++served;
             test::faults().expect(static_cast<bool>(slot), "no slot before the pool's end");
             test::faults().expect(++inside <= slots_in_all, "more functions with slots than slots");
-            auto handle = slot.allocate(std::uint64_t{7});
+            auto object = slot.allocate(std::uint64_t{7});
             --inside;  // from the next line on the slot may serve another thread's request
-            handle.reset();
+            object.reset();
           }));
         }
         if (mine.size() > 8) {
