@@ -56,7 +56,7 @@ inline void free_parts(ThreadPart* list) noexcept {
 }
 
 FASTALLOC_BEGIN_PADDED
-/// Data that every operation reads lie in the first cache line, data that slow ones write behind it.
+/// Operations that find their part read nothing here; slow ones write it.
 class alignas(cache_line) ThreadParts : public PoolNode {
  public:
   using PoolNode::PoolNode;
